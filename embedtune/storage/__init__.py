@@ -1,0 +1,1 @@
+"""A URI becomes a local file, and back."""

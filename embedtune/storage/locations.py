@@ -1,0 +1,108 @@
+"""What a URI points at."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from embedtune.errors import StorageError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_SIGNED = ("x-amz-signature", "x-amz-credential", "x-amz-security-token", "signature", "sig", "token", "access_token")
+_ACCEPTED = "Accepted: a path, file:///path, s3://bucket/key, minio://bucket/key, http(s)://host/path"
+
+
+class Scheme(StrEnum):
+    """How a location is reached."""
+
+    FILE = "file"
+    S3 = "s3"
+    HTTP = "http"
+
+
+@dataclass(frozen=True)
+class Location:
+    """A parsed URI; the fields that do not belong to its scheme are empty."""
+
+    scheme: Scheme
+    uri: str
+    """As it was given."""
+    path: Path = Path()
+    """FILE: the local path."""
+    bucket: str = ""
+    """S3: the bucket."""
+    key: str = ""
+    """S3: the object's key or a prefix, without slashes around it; may be ''."""
+
+    @property
+    def name(self) -> str:
+        """The last part of the address, made safe for a file name; 'source' where there is none."""
+        address = {Scheme.FILE: str(self.path), Scheme.S3: self.key, Scheme.HTTP: urlsplit(self.uri).path}[self.scheme]
+        return re.sub(r"[^\w.-]", "_", unquote(address.rsplit("/", 1)[-1]))[-80:].lstrip(".") or "source"
+
+
+def parse_location(uri: str) -> Location:
+    """Find out what a URI points at.
+
+    Args:
+        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key` (the same) or `http(s)://`.
+
+    Raises:
+        StorageError: not one of these, or a URI that carries credentials; they are never repeated in the message.
+    """
+    if not uri.strip() or "\0" in uri:
+        raise StorageError(f"The address {uri!r} is empty or holds a NUL character. {_ACCEPTED}.")
+    match = _SCHEME.fullmatch(uri)
+    if match is None:
+        return Location(Scheme.FILE, uri, path=Path(uri))
+    scheme, rest = match[1].lower(), match[2]
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" in authority:
+        raise StorageError(
+            f"The {scheme}:// address carries a user name or password before '@'. Remove it: credentials are read from "
+            "the environment only."
+        )
+    if scheme == "file":
+        return _file(uri, authority, rest)
+    if scheme in ("s3", "minio"):
+        return _object(uri, rest)
+    if scheme in ("http", "https"):
+        return _web(uri)
+    raise StorageError(f"The address {uri!r} has the unknown scheme {scheme!r}. {_ACCEPTED}.")
+
+
+def _file(uri: str, authority: str, rest: str) -> Location:
+    if authority not in ("", "localhost") or not rest.removeprefix(authority):
+        raise StorageError(f"{uri!r} is not the address of a local file. Write file:///path with three slashes.")
+    return Location(Scheme.FILE, uri, path=Path(unquote(rest.removeprefix(authority))))
+
+
+def _object(uri: str, rest: str) -> Location:
+    bucket, _, key = rest.partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise StorageError(
+            f"{uri!r}: {bucket!r} is not the name of a bucket, which has 3 to 63 of a-z, 0-9, '.' and '-'. "
+            "Write s3://bucket/key."
+        )
+    key = key.strip("/")
+    if any(part in ("", ".", "..") for part in key.split("/")) and key:
+        raise StorageError(f"{uri!r}: the key has an empty part, '.' or '..'. Write the object's full key.")
+    return Location(Scheme.S3, uri, bucket=bucket, key=key)
+
+
+def _web(uri: str) -> Location:
+    try:
+        parts = urlsplit(uri)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_valid = False
+    if not port_is_valid or not parts.hostname:
+        raise StorageError("The http address has no valid host and port. Write https://host/path.")
+    if any(name.lower() in _SIGNED for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+        raise StorageError(
+            f"The address of host {parts.hostname} carries a signature or token. Addresses are stored with a run, so "
+            "give one without, for example s3://bucket/key with credentials in the environment."
+        )
+    return Location(Scheme.HTTP, uri)

@@ -1,0 +1,131 @@
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from embedtune.errors import StorageError
+from embedtune.storage.client import store_client
+from embedtune.storage.digests import CHUNK_BYTES
+from embedtune.storage.locations import parse_location
+from embedtune.storage.objects import fetch_object
+from embedtune.storage.sources import local_copy
+from embedtune.storage.versions import data_version
+
+VARIABLES = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "MINIO_ACCESS_KEY",
+    "MINIO_SECRET_KEY",
+)
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+def signed_by(client) -> str | None:
+    """The key that signs the client's requests, as a presigned address shows it."""
+    credential = client.presigned_get_object("data", "key").partition("X-Amz-Credential=")[2]
+    return credential.partition("%2F")[0]
+
+
+@pytest.mark.parametrize(
+    ("variables", "begin", "key"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://a:9000"}, "http://a:9000/data/key", "AKIA"),
+        ({"AWS_ENDPOINT_URL": "http://a:9000", "AWS_ENDPOINT_URL_S3": "https://b/"}, "https://b/data/key", "AKIA"),
+        ({"AWS_REGION": "eu-west-1"}, "https://data.s3.eu-west-1.amazonaws.com/key", "AKIA"),
+        ({"AWS_ENDPOINT_URL": "http://a", "AWS_REGION": "", "AWS_DEFAULT_REGION": "x-1"}, "http://a/data/key", "AKIA"),
+    ],
+)
+def test_endpoint_and_keys(environment, variables, begin, key):
+    for name, value in {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", **variables}.items():
+        environment.setenv(name, value)
+    client = store_client()
+    assert client.presigned_get_object("data", "key").partition("?")[0] == begin
+    assert signed_by(client) == key
+
+
+def test_keys_of_minio_serve_too(environment):
+    environment.setenv("AWS_ENDPOINT_URL", "http://a")
+    environment.setenv("MINIO_ACCESS_KEY", "mine")
+    environment.setenv("MINIO_SECRET_KEY", "secret")
+    assert signed_by(store_client()) == "mine"
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_a_pair_of_keys(environment, name):
+    environment.setenv(name, "topsecret")
+    with pytest.raises(StorageError, match="Only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set") as caught:
+        store_client()
+    assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["minio:9000", "ftp://a", "http://", "http://u:topsecret@a", "http://a/path"])
+def test_endpoints_that_are_none(environment, url):
+    environment.setenv("AWS_ENDPOINT_URL_S3", url)
+    with pytest.raises(StorageError, match="is not an address") as caught:
+        data_version("s3://data/key")
+    assert "topsecret" not in str(caught.value)
+
+
+def test_a_store_that_is_gone(environment):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        start = time.monotonic()
+        with pytest.raises(StorageError, match=r"s3://data/key: the object store at 127\.0\.0\.1:\d+ does not answer"):
+            data_version("s3://data/key")
+    assert time.monotonic() - start < 5
+
+
+def test_downloads_go_on_where_they_broke(environment, faulty_server):
+    environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+    faulty_server.content *= 16
+    faulty_server.break_after = [CHUNK_BYTES + 1000, CHUNK_BYTES]
+    with local_copy("s3://data/key", "etag:v1-4096000") as path:
+        assert path.read_bytes() == faulty_server.content
+    assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES}-", f"bytes={2 * CHUNK_BYTES}-"]
+
+
+def test_a_download_that_keeps_breaking(environment, faulty_server):
+    environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+    faulty_server.break_after = [10] * 20
+    with pytest.raises(StorageError, match="does not answer"), local_copy("s3://data/key", ""):
+        pass
+
+
+def test_passing_errors_of_the_store(environment, faulty_server):
+    environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+    faulty_server.failures = [503, 502]
+    assert data_version("s3://data/key") == "etag:v1-256000"
+
+
+def test_a_bucket_is_not_an_object(environment):
+    with pytest.raises(StorageError, match="is a bucket, not an object"):
+        data_version("s3://data")
+
+
+def test_a_web_server_that_is_no_store(environment, faulty_server, tmp_path):
+    environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+    faulty_server.failures = [418]
+    with pytest.raises(StorageError, match="does not answer like an object store"):
+        data_version("s3://data/key")
+
+
+def test_a_full_disk(environment, faulty_server, tmp_path):
+    environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with pytest.raises(StorageError, match="No space left"):
+        fetch_object(parse_location("s3://data/key"), "v1", 256_000, full, lambda _: None)

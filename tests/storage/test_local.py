@@ -1,0 +1,79 @@
+import hashlib
+import subprocess
+import sys
+
+import pytest
+
+from embedtune.errors import StorageError
+from embedtune.storage.atomic import atomic_path
+from embedtune.storage.sources import local_copy
+from embedtune.storage.versions import data_version
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"a,b\n" * 600_000)
+    return path
+
+
+def test_version_is_the_sha256(source):
+    expected = "sha256:" + hashlib.sha256(source.read_bytes()).hexdigest()
+    assert data_version(str(source)) == expected
+    assert data_version(source.as_uri()) == expected
+
+
+def test_local_copy_is_the_file_itself(source):
+    with local_copy(source.as_uri(), data_version(str(source))) as path:
+        assert path == source
+    with local_copy(str(source), "") as path:
+        assert path == source
+    assert source.exists()
+
+
+def test_a_changed_file_is_refused(source):
+    version = data_version(str(source))
+    source.write_text("changed")
+    message = r"changed: version sha256:\w+ was asked for, sha256:\w+ is there"
+    with pytest.raises(StorageError, match=message), local_copy(str(source), version):
+        pass
+
+
+@pytest.mark.parametrize("version", ["", "sha256:0"])
+def test_missing_files_and_folders(tmp_path, version):
+    for path, message in [(tmp_path / "none", "does not exist"), (tmp_path, "is a folder")]:
+        with pytest.raises(StorageError, match=message):
+            data_version(str(path))
+        with pytest.raises(StorageError, match=message), local_copy(str(path), version):
+            pass
+
+
+def test_errors_of_the_reader_pass_unchanged(source):
+    with pytest.raises(OSError, match="of the reader"), local_copy(str(source), ""):
+        raise OSError("of the reader")
+
+
+def test_local_work_imports_no_client():
+    code = (
+        "import sys; from embedtune.storage import folders, sources, versions; versions.data_version(sys.argv[1]);"
+        "assert not {'minio', 'urllib3'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code, __file__], check=True)
+
+
+def test_atomic_path_replaces_whole_files_only(tmp_path):
+    target = tmp_path / "new" / "file"
+    with atomic_path(target) as part:
+        part.write_text("one")
+        assert not target.exists()
+    with pytest.raises(UnicodeEncodeError), atomic_path(target) as part:
+        part.write_text("two \ud800")
+    assert target.read_text() == "one"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_atomic_path_explains_what_the_disk_refuses(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match="folder cannot be written"), atomic_path(tmp_path / "folder") as part:
+        part.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -1,0 +1,106 @@
+import socket
+import time
+
+import pytest
+
+from embedtune.errors import StorageError
+from embedtune.storage import web
+from embedtune.storage.digests import CHUNK_BYTES
+from embedtune.storage.sources import local_copy
+from embedtune.storage.versions import data_version
+
+
+@pytest.fixture
+def uri(faulty_server, monkeypatch):
+    monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", f"example.com, {faulty_server.host}")
+    return f"http://{faulty_server.host}/data/rows.csv?secret=1"
+
+
+def test_version_and_copy(uri, faulty_server):
+    version = data_version(uri)
+    assert version == 'etag:"v1"-256000'
+    with local_copy(uri, version) as path:
+        assert path.name == "rows.csv"
+        assert path.read_bytes() == faulty_server.content
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("allowed", ["", "example.com", "127.0.0.1"])
+def test_other_hosts_are_refused(uri, faulty_server, monkeypatch, allowed):
+    monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", allowed)
+    with pytest.raises(StorageError, match=f"Add {faulty_server.host} to the variable EMBEDTUNE_ALLOWED_HOSTS"):
+        data_version(uri)
+    with pytest.raises(StorageError, match="is not allowed"), local_copy(uri, ""):
+        pass
+    assert faulty_server.ranges == []
+
+
+def test_redirects_are_not_followed(uri, faulty_server):
+    faulty_server.failures, faulty_server.location = [302], "http://169.254.169.254/latest"
+    with pytest.raises(StorageError, match="redirects, which is not followed"):
+        data_version(uri)
+
+
+def test_a_query_is_never_shown(uri, faulty_server):
+    faulty_server.failures = [404]
+    with pytest.raises(StorageError) as caught:
+        data_version(uri)
+    assert "404 Not Found" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_without_etag_or_too_large(uri, faulty_server, monkeypatch):
+    monkeypatch.setattr(web, "SIZE_LIMIT", 1000)
+    with pytest.raises(StorageError, match="has 256000 bytes; 1000 are accepted"):
+        data_version(uri)
+    faulty_server.etag = None
+    with pytest.raises(StorageError, match="names no ETag"):
+        data_version(uri)
+
+
+def test_a_changed_file(uri, faulty_server):
+    version = data_version(uri)
+    faulty_server.etag = '"v2"'
+    with pytest.raises(StorageError, match="changed"), local_copy(uri, version):
+        pass
+
+
+def test_broken_connections_are_taken_up_where_they_stopped(uri, faulty_server):
+    faulty_server.content *= 16
+    faulty_server.break_after = [CHUNK_BYTES + 1000, 0, CHUNK_BYTES]
+    with local_copy(uri, 'etag:"v1"-4096000') as path:
+        assert path.read_bytes() == faulty_server.content
+    once, twice = f"bytes={CHUNK_BYTES}-", f"bytes={2 * CHUNK_BYTES}-"
+    assert faulty_server.ranges == [None, once, once, twice]
+
+
+def test_a_server_that_ignores_ranges_cannot_spoil_the_file(uri, faulty_server):
+    faulty_server.content *= 16
+    faulty_server.break_after, faulty_server.honours_ranges = [CHUNK_BYTES], False
+    with pytest.raises(StorageError, match="changed"), local_copy(uri, ""):
+        pass
+
+
+def test_a_connection_that_keeps_breaking(uri, faulty_server):
+    faulty_server.break_after = [10] * 20
+    with pytest.raises(StorageError, match=r"could not be read to its end"), local_copy(uri, ""):
+        pass
+
+
+def test_passing_server_errors_are_waited_for(uri, faulty_server):
+    faulty_server.failures = [503, 500]
+    assert data_version(uri) == 'etag:"v1"-256000'
+    faulty_server.failures = [503] * 4
+    with pytest.raises(StorageError, match="503"):
+        data_version(uri)
+
+
+def test_a_server_that_is_gone(monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{unused.getsockname()[1]}"
+        monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", host)
+        start = time.monotonic()
+        with pytest.raises(StorageError, match="does not answer"):
+            data_version(f"http://{host}/x")
+    assert time.monotonic() - start < 5
