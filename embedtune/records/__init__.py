@@ -1,0 +1,1 @@
+"""A CSV becomes validated rows."""

@@ -1,0 +1,124 @@
+"""Find out how a CSV encodes its text, and say where it does not."""
+
+import codecs
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedtune.errors import InputError, StorageError
+
+SAMPLE_BYTES = 1 << 20
+"""How much of a file detection looks at."""
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_FORMATS = (
+    (b"PK\x03\x04", "a ZIP archive or an Excel workbook; export the sheet as CSV"),
+    (b"\x1f\x8b", "compressed with gzip; unpack it"),
+    (b"PAR1", "a Parquet file; export it as CSV"),
+)
+_NUL_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a file."""
+
+    text: str
+    """Decoded text without a byte order mark, up to the end of a line."""
+    encoding: str
+    """Python's name of the encoding."""
+
+
+def read_sample(source: Path, encoding: str) -> Sample:
+    """Read and decode the first MiB of a file.
+
+    Args:
+        source: A local file.
+        encoding: The encoding, or 'auto': that of the byte order mark, else UTF-8. Nothing else is ever guessed.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: a folder, an empty file, another file format, or bytes that the encoding does not allow.
+    """
+    data, complete = _read_beginning(source)
+    if not data:
+        raise InputError(f"{source} is empty (0 bytes). Give a CSV with rows of text,label or query,document.")
+    for magic, name in _OTHER_FORMATS:
+        if data.startswith(magic):
+            raise InputError(f"{source} is not a CSV but {name}.")
+    if encoding == "auto":
+        encoding = _detect(source, data)
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data, complete)
+    except UnicodeDecodeError as error:
+        raise undecodable(source, encoding) from error
+    if not complete:
+        # A record cut in two would look malformed.
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        text = text[:end] if end else text
+    return Sample(text.removeprefix("\ufeff"), encoding)
+
+
+def undecodable(source: Path, encoding: str) -> InputError:
+    """Return the error for a file with bytes that its encoding does not allow, with their place.
+
+    Args:
+        source: A file that was found to be undecodable.
+        encoding: The encoding in which it was read.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    offset, line = 0, 1
+    with source.open("rb") as file:
+        while True:
+            chunk = file.read(SAMPLE_BYTES)
+            state = decoder.getstate()
+            try:
+                text = decoder.decode(chunk, not chunk)
+            except UnicodeDecodeError as error:
+                # The decoder may have held back bytes of the chunk before, then the place can be negative.
+                place = error.start - (len(error.object) - len(chunk))
+                decoder.setstate(state)
+                line += newlines.decode(decoder.decode(chunk[: max(place, 0)])).count("\n")
+                offset += place
+                found = error.object[error.start : error.end].hex(" ")
+                break
+            if not chunk:
+                raise StorageError(f"{source} changed while it was read. Start again when it is complete.")
+            line += newlines.decode(text).count("\n")
+            offset += len(chunk)
+    return InputError(
+        f"{source} is not valid {encoding}: byte {offset} (hex {found}) on line {line}. Save the file as UTF-8, or set "
+        "the CSV option `encoding` to the one it is in, for example cp1252 for older Windows exports."
+    )
+
+
+def _read_beginning(source: Path) -> tuple[bytes, bool]:
+    if source.is_dir():
+        raise InputError(f"{source} is a folder. Give the path of one CSV file.")
+    try:
+        with source.open("rb") as file:
+            data = file.read(SAMPLE_BYTES)
+            return data, not file.peek(1)
+    except FileNotFoundError as error:
+        raise StorageError(f"{source} does not exist. Check the path.") from error
+    except OSError as error:
+        raise StorageError(f"{source} cannot be read: {error}. Check its permissions.") from error
+
+
+def _detect(source: Path, data: bytes) -> str:
+    for mark, name in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return name
+    if data.count(0) > _NUL_SHARE * len(data):
+        raise InputError(
+            f"{source} holds {data.count(0)} NUL bytes in its first {len(data)}: UTF-16 without a byte order "
+            "mark, or no text at all. Save it as UTF-8, or set the CSV option `encoding`, for example to utf-16-le."
+        )
+    return "utf-8"

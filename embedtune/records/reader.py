@@ -1,0 +1,105 @@
+"""Read the records of a CSV with the line each starts on, without ever holding more than one of them."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from embedtune.errors import InputError, StorageError
+from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank
+from embedtune.records.encodings import undecodable
+
+LINE_LIMIT = 4 * FIELD_LIMIT
+"""Most characters of one physical line, so that a file without line ends cannot fill the memory."""
+
+
+class RecordReader:
+    """The records of one file that are not blank.
+
+    A record that is malformed (text after a closing quote, a quote that is never closed, a value of more than
+    FIELD_LIMIT characters) is given line by line, because nobody knows where it was meant to end.
+
+    Attributes:
+        position: How many bytes of the file were read, with what is read ahead.
+    """
+
+    def __init__(self, source: Path, encoding: str, dialect: Dialect) -> None:
+        """Remember what to read; nothing is opened yet."""
+        self.position = 0
+        self._source = source
+        self._encoding = encoding
+        self._dialect = dialect
+        self._lines: list[str] = []
+
+    @property
+    def raw(self) -> str:
+        """The text of the record last given, without its line end."""
+        return "".join(self._lines).rstrip("\r\n")
+
+    def records(self) -> Iterator[tuple[int, list[str], str]]:
+        """Yield the 1-based line a record starts on, its values, and what is malformed about it ('' if nothing).
+
+        Raises:
+            StorageError: the file cannot be read.
+            InputError: undecodable bytes, or an endless line.
+        """
+        try:
+            with self._source.open(encoding=self._encoding, newline="") as file, field_limit():
+                yield from self._parse(file)
+        except UnicodeDecodeError as error:
+            raise undecodable(self._source, self._encoding) from error
+
+    def _parse(self, file: TextIO) -> Iterator[tuple[int, list[str], str]]:
+        reader = self._dialect.reader(self._read_lines(file))
+        while True:
+            self._lines.clear()
+            line = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                yield from self._malformed(line, error)
+                continue
+            if not is_blank(cells):
+                yield line, cells, ""
+
+    def _read_lines(self, file: TextIO) -> Iterator[str]:
+        number = 0
+        while line := _read_line(self._source, file):
+            number += 1
+            if number == 1:
+                line = line.removeprefix("\ufeff")
+            if len(line) == LINE_LIMIT:
+                raise InputError(
+                    f"{self._source}: line {number} has {LINE_LIMIT} characters or more. Give one row per line."
+                )
+            self._lines.append(line)
+            self.position = file.buffer.tell()
+            yield line
+
+    def _malformed(self, first: int, error: csv.Error) -> Iterator[tuple[int, list[str], str]]:
+        lines = self._lines.copy()
+        problem = _explain(str(error))
+        if len(lines) > 1:
+            problem = f"part of the malformed row of lines {first} to {first + len(lines) - 1}: {problem}"
+        for number, line in enumerate(lines, first):
+            self._lines[:] = [line]
+            yield number, [], problem
+
+
+def _read_line(source: Path, file: TextIO) -> str:
+    try:
+        return file.readline(LINE_LIMIT)
+    except OSError as error:
+        raise StorageError(f"{source} cannot be read on: {error}. Check the disk or share it is on.") from error
+
+
+def _explain(message: str) -> str:
+    if "unexpected end of data" in message:
+        return "a quote is opened and never closed"
+    if "field limit" in message:
+        return f"a value has more than {FIELD_LIMIT} characters, perhaps because a quote is never closed"
+    if "expected after" in message:
+        return "text follows a closing quote; a quote inside a quoted value is written twice"
+    return message

@@ -1,0 +1,291 @@
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.records import reader
+from embedtune.records.csv_options import CSVOptions
+from embedtune.records.dialects import FIELD_LIMIT
+from embedtune.records.encodings import SAMPLE_BYTES
+from embedtune.records.ingest import ingest_csv
+from embedtune.records.report import IngestReport
+from embedtune.records.rows import read_rows
+
+LABELLED = "Hello!,greeting\nHi there.,greeting\nSee you,farewell\nBye,farewell\n"
+
+
+@dataclass
+class Outcome:
+    report: IngestReport
+    rows: list[tuple[int, str, str]]
+    quarantine: list[list[str]]
+
+
+@dataclass
+class Ingest:
+    folder: Path
+
+    def __call__(self, content: str | bytes, layout="auto", share=0.0, options: CSVOptions | None = None) -> Outcome:
+        source = self.folder / "source.csv"
+        source.write_bytes(content.encode() if isinstance(content, str) else content)
+        options = CSVOptions() if options is None else options
+        report = ingest_csv(source, self.rows, self.bad, layout, options, share)
+        found, table = read_rows(self.rows)
+        assert found == report.layout
+        return Outcome(report, list(zip(*table.to_pydict().values(), strict=True)), self.quarantine())
+
+    def quarantine(self) -> list[list[str]]:
+        with self.bad.open(encoding="utf-8", newline="") as file:
+            return list(csv.reader(file))
+
+    @property
+    def rows(self) -> Path:
+        return self.folder / "out" / "rows.parquet"
+
+    @property
+    def bad(self) -> Path:
+        return self.folder / "out" / "quarantine.csv"
+
+
+@pytest.fixture
+def ingest(tmp_path):
+    return Ingest(tmp_path)
+
+
+def test_plain_labelled_rows(ingest):
+    done = ingest(LABELLED)
+    assert done.rows == [
+        (1, "Hello!", "greeting"),
+        (2, "Hi there.", "greeting"),
+        (3, "See you", "farewell"),
+        (4, "Bye", "farewell"),
+    ]
+    assert done.quarantine == [["line", "reason", "row"]]
+    assert done.report == IngestReport(
+        rows=4,
+        bad_rows=0,
+        layout="labelled",
+        dialect="excel",
+        delimiter=",",
+        quoting=True,
+        skip_blanks=False,
+        encoding="utf-8",
+        header=False,
+        columns=("column 1", "column 2"),
+        columns_used=("column 1", "column 2"),
+        detected=("layout", "dialect", "encoding", "header"),
+    )
+
+
+def test_description_tells_what_was_detected(ingest):
+    done = ingest('label,text\nx,"a, b"\nx,c\ny,d\n', "labelled", options=CSVOptions(header="yes"))
+    assert done.rows == [(2, "a, b", "x"), (3, "c", "x"), (4, "d", "y")]
+    assert done.report.describe() == (
+        "3 rows, 0 set aside; layout labelled, as set; dialect excel (delimiter ','), detected; encoding utf-8, "
+        "detected; header yes, as set; columns used: text and label of 2"
+    )
+
+
+def test_lines_are_physical_lines(ingest):
+    done = ingest('text,label\r\n"one\r\ntwo",a\r\n\r\n  \r\n"three ""3""\nfour",a\r\nfive,b', "labelled")
+    assert done.rows == [(2, "one\r\ntwo", "a"), (6, 'three "3"\nfour', "a"), (8, "five", "b")]
+
+
+def test_old_mac_line_ends(ingest):
+    assert ingest("a,x\rb,x\rc,y\r", "labelled").rows == [(1, "a", "x"), (2, "b", "x"), (3, "c", "y")]
+
+
+def test_values_are_stripped_and_otherwise_kept(ingest):
+    decomposed = "cafe\u0301"
+    done = ingest(f"\u00a0 {decomposed}\u2003, x \nb,\tx\nc,y\n", "labelled", options=CSVOptions(dialect="excel"))
+    assert done.rows[0] == (1, decomposed, "x")
+    assert done.rows[1] == (2, "b", "x")
+
+
+def test_bad_rows_are_set_aside_with_line_and_reason(ingest):
+    content = (
+        "text,label\n"
+        "good,a\n"
+        "one, two,a\n"
+        "alone\n"
+        ",a\n"
+        "no label, \n"
+        '"open" quote,a\n'
+        "=cmd(),a,b\n"
+        "nul\0,a\n"
+        "fine,a\n"
+        "other,b\n"
+        '"never closed,b\n'
+        "last,b\n"
+    )
+    done = ingest(content, share=0.8, options=CSVOptions(dialect="excel"))
+    assert done.rows == [(2, "good", "a"), (10, "fine", "a"), (11, "other", "b")]
+    wide = "3 columns instead of 2; a value that contains the delimiter must stand in quotes"
+    open_quote = "part of the malformed row of lines 12 to 13: a quote is opened and never closed"
+    assert done.quarantine[1:] == [
+        ["3", wide, "one, two,a"],
+        ["4", "1 columns instead of 2", "alone"],
+        ["5", "the text is empty", ",a"],
+        ["6", "the label is empty", "no label, "],
+        ["7", "text follows a closing quote; a quote inside a quoted value is written twice", '"open" quote,a'],
+        ["8", wide, "'=cmd(),a,b"],
+        ["9", "a value contains a NUL character", "nul\0,a"],
+        ["12", open_quote, '"never closed,b'],
+        ["13", open_quote, "last,b"],
+    ]
+    assert done.report.bad_rows == 9
+
+
+def test_too_many_bad_rows_fail_after_the_whole_file(ingest):
+    content = LABELLED + "".join(f"bad {i}\n" for i in range(4)) + "Cheers,greeting\n"
+    with pytest.raises(InputError) as caught:
+        ingest(content, share=0.4)
+    message = str(caught.value)
+    assert "4 of 9 rows (44.44%) cannot be used, max_bad_share allows 0.4" in message
+    assert "line 5: 1 columns instead of 2; line 6:" in message
+    assert "line 8" not in message
+    assert str(ingest.bad) in message
+    assert [row[0] for row in ingest.quarantine()[1:]] == ["5", "6", "7", "8"]
+    assert [path.name for path in ingest.bad.parent.iterdir()] == ["quarantine.csv"]
+
+
+def test_the_accepted_share_is_inclusive(ingest):
+    assert ingest(LABELLED + "bad\n", share=0.2).report.bad_rows == 1
+    with pytest.raises(InputError, match="max_bad_share"):
+        ingest(LABELLED + "bad\n", share=0.19)
+
+
+def test_no_row_left(ingest):
+    with pytest.raises(InputError, match="no row is left"):
+        ingest(",a\n,b\n", "labelled", share=1.0)
+
+
+def test_an_error_leaves_an_older_output_alone(ingest):
+    ingest(LABELLED)
+    with pytest.raises(InputError, match="not valid utf-8"):
+        ingest(b"a,b\n" * 600_000 + b"\xff,c\n", "labelled")
+    assert read_rows(ingest.rows)[1].num_rows == 4
+    assert sorted(path.name for path in ingest.bad.parent.iterdir()) == ["quarantine.csv", "rows.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "found"),
+    [("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("utf-32", "utf-32"), ("utf-8", "utf-8")],
+)
+def test_byte_order_marks(ingest, encoding, found):
+    done = ingest("text,label\nGrüße,a\nHallo,a\nTschüß,b\n".encode(encoding))
+    assert done.rows[0] == (2, "Grüße", "a")
+    assert (done.report.encoding, done.report.header) == (found, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [("cp1252", "cp1252"), ("utf-8", "utf-8-sig"), ("utf-16-le", "utf-16-le")]
+)
+def test_encoding_can_be_set(ingest, name, written):
+    done = ingest("Grüße,a\nHallo,a\nTschüß,b\n".encode(written), "labelled", options=CSVOptions(encoding=name))
+    assert done.rows[0] == (1, "Grüße", "a")
+
+
+@pytest.mark.parametrize("filler", [0, SAMPLE_BYTES // 4 - 1, SAMPLE_BYTES])
+def test_undecodable_bytes_are_placed(ingest, filler):
+    before = b"b,a\n" * filler + "Grüße,a\r\n".encode()
+    with pytest.raises(InputError) as caught:
+        ingest(before + b"Gr\xfc\xdfe,a\n", "labelled")
+    assert f"byte {len(before) + 2} (hex fc) on line {filler + 2}" in str(caught.value)
+    assert "`encoding`" in str(caught.value)
+
+
+def test_a_character_cut_by_the_sample_is_not_an_error(ingest):
+    row = "Grüße aus München,a\n"
+    rows = SAMPLE_BYTES // len(row.encode()) + 10
+    for shift in range(3):
+        content = "x" * shift + row * rows + "b,b\n"
+        assert ingest(content, "labelled").report.rows == rows + 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", r"is empty \(0 bytes\)"),
+        (b" \n\n", "nothing but white space"),
+        (b"text,label\n", "header .text, label. but not one row"),
+        ("Grüße,a\nHallo,b\n".encode("utf-16-le"), "NUL bytes.*utf-16-le"),
+        (b"PK\x03\x04abc", "Excel workbook"),
+        (b"\x1f\x8babc", "gzip"),
+        (b"PAR1abc", "Parquet"),
+        (b"one sentence\nanother sentence\n", "one column"),
+        (b"a,x\nb,x\nc,x\n", "all rows have the same label 'x'"),
+        (b"text,label\na,x\nb,y\n", "every label occurs once"),
+        (b"question,answer\na,x\na,y\n", "all rows have the same query 'a'"),
+        (b"question,answer\na,x\nb,x\n", "all rows have the same document 'x'"),
+        (b"question,answer\na,a\nb,b\n", "the query is the document itself"),
+        (b"question,answer\na,x\na,x\n", "all rows have the same query"),
+    ],
+)
+def test_unusable_files(ingest, content, message):
+    with pytest.raises(InputError, match=message):
+        ingest(content)
+    assert not ingest.rows.exists()
+
+
+def test_a_first_quote_that_swallows_the_file(ingest):
+    with pytest.raises(InputError, match="without one well-formed row; perhaps a quote is never closed"):
+        ingest('"a,x\nb,x\nc,y\n', options=CSVOptions(dialect="excel"))
+
+
+def test_a_folder_and_a_missing_file(ingest, tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        ingest_csv(tmp_path, ingest.rows, ingest.bad, "auto", CSVOptions(), 0.0)
+    with pytest.raises(StorageError, match="does not exist"):
+        ingest_csv(tmp_path / "none.csv", ingest.rows, ingest.bad, "auto", CSVOptions(), 0.0)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_max_bad_share_is_checked(ingest, share):
+    with pytest.raises(ConfigError, match="max_bad_share"):
+        ingest(LABELLED, share=share)
+
+
+def test_layout_is_checked(ingest):
+    with pytest.raises(ConfigError, match=r"layout='scores' is not accepted\. Choose one of auto, labelled, pairs"):
+        ingest(LABELLED, layout="scores")
+
+
+def test_a_quote_never_closed_costs_a_bounded_part(ingest):
+    lines = FIELD_LIMIT // 10
+    content = LABELLED + '"stray,greeting\n' + "filler,greeting\n" * (2 * lines) + "Cheers,greeting\n"
+    done = ingest(content, "labelled", share=0.6, options=CSVOptions(dialect="excel"))
+    swallowed = done.report.bad_rows
+    assert FIELD_LIMIT // 16 <= swallowed <= FIELD_LIMIT // 16 + 2
+    assert done.report.rows == 4 + 1 + 2 * lines + 1 - swallowed
+    assert done.rows[4][0] == 5 + swallowed
+    assert "lines 5 to" in done.quarantine[1][1]
+    assert "never closed" in done.quarantine[1][1]
+
+
+def test_a_line_without_end_is_refused(ingest, monkeypatch):
+    monkeypatch.setattr(reader, "LINE_LIMIT", 1000)
+    with pytest.raises(InputError, match="line 5 has 1000 characters or more"):
+        ingest(LABELLED + "x" * 1001)
+
+
+def test_an_output_that_cannot_be_written(ingest, tmp_path):
+    (tmp_path / "out").write_text("a file where a folder should be")
+    with pytest.raises(StorageError, match="cannot be written"):
+        ingest(LABELLED)
+
+
+def test_a_full_disk_is_a_storage_error(tmp_path):
+    source = tmp_path / "source.csv"
+    source.write_text(LABELLED * 100 + f"{'bad ' * 500}\n" * 100)
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    target = tmp_path / "quarantine.csv"
+    (tmp_path / f".{target.name}.{os.getpid()}.part").symlink_to(full)
+    with pytest.raises(StorageError, match="No space left"):
+        ingest_csv(source, tmp_path / "rows.parquet", target, "labelled", CSVOptions(dialect="excel", header="no"), 1.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["source.csv"]
