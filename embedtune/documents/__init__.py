@@ -1,0 +1,1 @@
+"""Rows become grouped, split Documents in shards."""
