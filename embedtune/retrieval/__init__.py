@@ -1,0 +1,1 @@
+"""Vectors become ranked results, scores and a base-versus-tuned comparison."""

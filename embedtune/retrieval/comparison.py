@@ -1,0 +1,126 @@
+"""Base versus tuned: the record that the report shows, the gate judges and the registry keeps."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+METRIC_NAMES: dict[str, str] = {
+    "ndcg_at_10": "nDCG@10",
+    "mrr_at_10": "MRR@10",
+    "map_at_10": "MAP@10",
+    "recall_at_10": "recall@10",
+    "precision_at_10": "precision@10",
+    "hit_at_10": "hit@10",
+}
+"""Metric keys (MLflow refuses '@' in a name) and how people write them, in the order in which they are shown."""
+
+
+@dataclass(frozen=True)
+class MetricComparison:
+    """One metric of both models over the same queries."""
+
+    name: str
+    """Key of METRIC_NAMES."""
+    base: float
+    """Mean over the queries, base model, 0..1."""
+    tuned: float
+    """Mean over the queries, tuned model, 0..1."""
+    difference: float
+    """tuned - base."""
+    lower: float
+    """Lower bound of the confidence interval of the difference."""
+    upper: float
+    """Upper bound of the confidence interval of the difference."""
+
+
+@dataclass(frozen=True)
+class RankedHit:
+    """One place of a result list."""
+
+    rank: int
+    """1-based."""
+    text: str
+    score: float
+    """Cosine similarity, -1..1."""
+    relevant: bool
+
+
+@dataclass(frozen=True)
+class QueryExample:
+    """One query's results before and after."""
+
+    query: str
+    label: str
+    """The query's label, or '' for the pairs layout."""
+    base_ndcg: float
+    tuned_ndcg: float
+    base: tuple[RankedHit, ...]
+    tuned: tuple[RankedHit, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether the tuned model may become champion."""
+
+    promoted: bool
+    reason: str
+    """One sentence with the numbers that decided."""
+    metric: str
+    """Key of METRIC_NAMES that was judged."""
+    min_gain: float
+    """The least difference that was asked for."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The outcome of an evaluation."""
+
+    metrics: tuple[MetricComparison, ...]
+    decision: Decision
+    queries: int
+    """Judged queries with at least one relevant document; all means are over these."""
+    queries_without_relevant: int
+    """Queries that were left out because nothing in the index is relevant to them."""
+    index_documents: int
+    base_tied_queries: int
+    """Queries where a tie of scores crosses rank 10, base model; order among ties is by ascending id."""
+    tuned_tied_queries: int
+    tuned_mean_cosine: float
+    """Mean cosine of all pairs of index documents, tuned model, -1..1; near 1 means that it collapsed to one point."""
+    confidence: float
+    """Confidence level of the intervals, 0.95."""
+    resamples: int
+    """Bootstrap resamples drawn."""
+    seed: int
+    examples: tuple[QueryExample, ...]
+
+    def metric(self, name: str) -> MetricComparison:
+        """Return one metric's comparison.
+
+        Raises:
+            KeyError: there is no metric of that name.
+        """
+        for metric in self.metrics:
+            if metric.name == name:
+                return metric
+        raise KeyError(name)
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "Comparison":
+        """Read what `save` wrote."""
+        data = json.loads(path.read_text(encoding="utf-8"))
+        data["metrics"] = tuple(MetricComparison(**metric) for metric in data["metrics"])
+        data["decision"] = Decision(**data["decision"])
+        data["examples"] = tuple(_load_example(example) for example in data["examples"])
+        return cls(**data)
+
+
+def _load_example(data: dict[str, Any]) -> QueryExample:
+    hits = {side: tuple(RankedHit(**hit) for hit in data[side]) for side in ("base", "tuned")}
+    return QueryExample(**{**data, **hits})

@@ -1,0 +1,71 @@
+"""What two models are compared on: queries, an index, and which document is relevant to which query."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedtune.errors import InputError
+from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.vectors import Embeddings
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """N queries, M index documents and the judgments between them."""
+
+    query_ids: Sequence[str]
+    """N different ids."""
+    query_texts: Sequence[str]
+    """N texts."""
+    query_labels: Sequence[str]
+    """N labels; each '' for the pairs layout."""
+    index_ids: Sequence[str]
+    """M different ids; a document with a query's id is never a result of it."""
+    index_texts: Sequence[str]
+    """M texts."""
+    judgments: Judgments
+    """Relevance of the M documents to the N queries."""
+
+    def __post_init__(self) -> None:
+        """Check that the columns belong together."""
+        queries, documents = len(self.query_ids), len(self.index_ids)
+        lengths = {
+            "query_texts": (len(self.query_texts), queries),
+            "query_labels": (len(self.query_labels), queries),
+            "judged queries": (self.judgments.query_groups.size, queries),
+            "index_texts": (len(self.index_texts), documents),
+            "judged index documents": (self.judgments.index_size, documents),
+        }
+        for name, (length, expected) in lengths.items():
+            if length != expected:
+                raise InputError(f"There are {length} {name} for {expected} ids; they must be as many.")
+        repeated = queries - len(set(self.query_ids))
+        if repeated:
+            raise InputError(f"{repeated} of {queries} query ids repeat an earlier one; each query needs its own id.")
+
+    def select(self, queries: NDArray[np.int64]) -> "EvaluationSet":
+        """Keep only these queries, in this order.
+
+        Args:
+            queries: Shape (n,): rows of the queries.
+        """
+        return dataclasses.replace(
+            self,
+            query_ids=[self.query_ids[row] for row in queries],
+            query_texts=[self.query_texts[row] for row in queries],
+            query_labels=[self.query_labels[row] for row in queries],
+            judgments=self.judgments.select(queries),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Vectors:
+    """One model's vectors for an evaluation set; two models may differ in d."""
+
+    queries: Embeddings
+    """Shape (N, d)."""
+    index: Embeddings
+    """Shape (M, d)."""

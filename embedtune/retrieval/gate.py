@@ -1,0 +1,75 @@
+"""Whether the tuned model may become champion."""
+
+import dataclasses
+
+from embedtune.errors import ConfigError
+from embedtune.retrieval.bootstrap import CONFIDENCE
+from embedtune.retrieval.comparison import METRIC_NAMES, Decision, MetricComparison
+
+COLLAPSE_COSINE = 0.99
+"""A model whose index documents are on average more similar than this has collapsed to nearly one point."""
+
+
+def check_gate(metric: str, min_gain: float) -> None:
+    """Refuse options that no decision can be based on.
+
+    Args:
+        metric: Key of METRIC_NAMES.
+        min_gain: The least difference that is asked for, 0..1.
+
+    Raises:
+        ConfigError: the metric is unknown or min_gain is outside 0..1.
+    """
+    if metric not in METRIC_NAMES:
+        raise ConfigError(f"There is no metric {metric!r}; choose one of {', '.join(METRIC_NAMES)}.")
+    if not 0.0 <= min_gain <= 1.0:
+        raise ConfigError(f"min_gain is {min_gain}; it is a difference of {METRIC_NAMES[metric]} and lies in 0..1.")
+
+
+def decide(metric: MetricComparison, min_gain: float) -> Decision:
+    """Promote if the gain is as large as asked for and its interval lies above zero.
+
+    Args:
+        metric: The metric to judge by.
+        min_gain: The least difference that is asked for, 0..1.
+
+    Raises:
+        ConfigError: the metric is unknown or min_gain is outside 0..1.
+    """
+    check_gate(metric.name, min_gain)
+    promoted = metric.difference >= min_gain and metric.lower > 0.0
+    return Decision(promoted=promoted, reason=_reason(metric, min_gain), metric=metric.name, min_gain=min_gain)
+
+
+def refuse_collapsed(decision: Decision, mean_cosine: float) -> Decision:
+    """Turn the decision into a refusal if the tuned model has collapsed.
+
+    Scores that differ only in their last digits may still rank well here and fall apart once vectors are stored in
+    half precision or quantised.
+
+    Args:
+        decision: What the metric says.
+        mean_cosine: Mean cosine of all pairs of index documents, tuned model, -1..1.
+    """
+    if mean_cosine <= COLLAPSE_COSINE:
+        return decision
+    reason = (
+        f"The tuned model has collapsed: two index documents have a cosine of {mean_cosine:.4f} on average, "
+        f"above the {COLLAPSE_COSINE} that is accepted, so it hardly tells documents apart."
+    )
+    return dataclasses.replace(decision, promoted=False, reason=reason)
+
+
+def _reason(metric: MetricComparison, min_gain: float) -> str:
+    name = METRIC_NAMES[metric.name]
+    interval = f"{CONFIDENCE:.0%} interval {metric.lower:+.4f} to {metric.upper:+.4f}"
+    change = f"from {metric.base:.4f} to {metric.tuned:.4f} ({metric.difference:+.4f}, {interval})"
+    if metric.difference < 0.0:
+        return f"The tuned model is worse: {name} fell {change}."
+    if metric.difference == 0.0:
+        return f"The tuned model is no better: {name} stayed at {metric.base:.4f} ({interval})."
+    if metric.lower <= 0.0:
+        return f"{name} rose {change}, but the interval includes zero, so the gain may be chance."
+    if metric.difference < min_gain:
+        return f"{name} rose {change}, which is less than the {min_gain:+.4f} asked for."
+    return f"The tuned model is better: {name} rose {change}, and {min_gain:+.4f} was asked for."

@@ -1,0 +1,81 @@
+import pytest
+
+from embedtune.errors import ConfigError
+from embedtune.retrieval.comparison import MetricComparison
+from embedtune.retrieval.gate import decide, refuse_collapsed
+
+
+def metric(difference: float, lower: float, upper: float, name: str = "ndcg_at_10") -> MetricComparison:
+    return MetricComparison(name, 0.5, 0.5 + difference, difference, lower, upper)
+
+
+BETTER = metric(0.05, 0.02, 0.08)
+
+
+@pytest.mark.parametrize(
+    ("judged", "min_gain", "promoted", "reason"),
+    [
+        (
+            BETTER,
+            0.01,
+            True,
+            "The tuned model is better: nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800), "
+            "and +0.0100 was asked for.",
+        ),
+        (
+            metric(0.05, 0.04, 0.06),
+            0.1,
+            False,
+            "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0400 to +0.0600), "
+            "which is less than the +0.1000 asked for.",
+        ),
+        (
+            metric(0.05, -0.01, 0.11, "mrr_at_10"),
+            0.0,
+            False,
+            "MRR@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval -0.0100 to +0.1100), "
+            "but the interval includes zero, so the gain may be chance.",
+        ),
+        (
+            metric(-0.05, -0.08, -0.02),
+            0.0,
+            False,
+            "The tuned model is worse: nDCG@10 fell from 0.5000 to 0.4500 (-0.0500, 95% interval -0.0800 to -0.0200).",
+        ),
+        (
+            metric(0.0, 0.0, 0.0),
+            0.0,
+            False,
+            "The tuned model is no better: nDCG@10 stayed at 0.5000 (95% interval +0.0000 to +0.0000).",
+        ),
+    ],
+)
+def test_each_case_has_its_sentence(judged: MetricComparison, min_gain: float, promoted: bool, reason: str) -> None:
+    decision = decide(judged, min_gain)
+    assert (decision.promoted, decision.reason) == (promoted, reason)
+    assert (decision.metric, decision.min_gain) == (judged.name, min_gain)
+
+
+def test_the_limits_are_inclusive_for_the_gain_and_exclusive_for_the_interval() -> None:
+    assert decide(BETTER, BETTER.difference).promoted
+    assert not decide(metric(0.05, 0.0, 0.1), 0.0).promoted
+
+
+@pytest.mark.parametrize("min_gain", [-0.01, 1.01, float("nan")])
+def test_impossible_min_gain(min_gain: float) -> None:
+    with pytest.raises(ConfigError, match=r"min_gain is .* lies in 0\.\.1"):
+        decide(BETTER, min_gain)
+
+
+def test_unknown_metric() -> None:
+    with pytest.raises(ConfigError, match="no metric 'ndcg@10'; choose one of ndcg_at_10, mrr_at_10"):
+        decide(metric(0.05, 0.02, 0.08, "ndcg@10"), 0.0)
+
+
+def test_a_collapsed_model_is_never_promoted() -> None:
+    decision = decide(BETTER, 0.01)
+    assert refuse_collapsed(decision, 0.99) is decision
+    refused = refuse_collapsed(decision, 0.99123)
+    assert not refused.promoted
+    assert refused.reason.startswith("The tuned model has collapsed: two index documents have a cosine of 0.9912")
+    assert (refused.metric, refused.min_gain) == (decision.metric, decision.min_gain)

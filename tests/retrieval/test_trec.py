@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytrec_eval
+
+from embedtune.errors import InputError
+from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.metrics import METRICS, JudgedRanking
+from embedtune.retrieval.ranking import Ranking, rank
+from embedtune.retrieval.trec import write_qrels, write_run
+
+MEASURES = {
+    "ndcg_at_10": "ndcg_cut_10",
+    "mrr_at_10": "recip_rank",
+    "map_at_10": "map_cut_10",
+    "recall_at_10": "recall_10",
+    "precision_at_10": "P_10",
+    "hit_at_10": "success_10",
+}
+
+
+def trec_eval(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
+    measures = {"ndcg_cut.10", "recip_rank", "map_cut.10", "recall.10", "P.10", "success.10"}
+    with qrels.open() as qrels_file, run.open() as run_file:
+        evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(qrels_file), measures)
+        return evaluator.evaluate(pytrec_eval.parse_run(run_file))
+
+
+@pytest.mark.parametrize("graded", [False, True])
+def test_trec_eval_finds_our_numbers_in_the_files_in_spite_of_ties(tmp_path: Path, graded: bool) -> None:
+    generator = np.random.default_rng(0)
+    # Few directions: most scores are tied with many others, and cosines of 1, 0 and -1 occur.
+    index = generator.integers(-1, 2, (60, 3)).astype(np.float32)
+    index_ids = [f"{number:04x}" for number in generator.permutation(60)]
+    own = generator.permutation(60)[:30]
+    query_ids = [index_ids[row] for row in own]
+    if graded:
+        rows, columns = np.nonzero(generator.random((30, 60)) < 0.1)
+        gains = generator.integers(1, 4, rows.size)
+        pairs = [query_ids[row] for row in rows], [index_ids[row] for row in columns]
+        judgments = Judgments.from_pairs(query_ids, index_ids, *pairs, gains)
+    else:
+        labels = generator.choice(["x", "y", "z"], 60)
+        judgments = Judgments.from_labels(labels[own].tolist(), query_ids, labels.tolist(), index_ids)
+    judged_rows = np.flatnonzero(judgments.relevant_counts())
+    judgments, query_ids = judgments.select(judged_rows), [query_ids[row] for row in judged_rows]
+
+    ranking = rank(index[own[judged_rows]], query_ids, index, index_ids, 10)
+    assert (np.diff(ranking.scores) == 0).mean() > 0.5
+    write_run(tmp_path / "run", ranking, query_ids, index_ids, "tuned")
+    write_qrels(tmp_path / "qrels", query_ids, index_ids, judgments)
+
+    theirs = trec_eval(tmp_path / "run", tmp_path / "qrels")
+    judged = JudgedRanking(judgments.gains(ranking.indices), judgments.ideal_gains(10), judgments.relevant_counts())
+    assert list(theirs) == query_ids
+    for name, metric in METRICS.items():
+        expected = [theirs[query_id][MEASURES[name]] for query_id in query_ids]
+        np.testing.assert_allclose(metric(judged), expected, rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_run_lines(tmp_path: Path) -> None:
+    ranking = Ranking(
+        indices=np.array([[2, 0, 1, 3], [1, -1, -1, -1]]),
+        scores=np.array([[0.5, 0.5, 0.499999, 0.1], [-1.0, -np.inf, -np.inf, -np.inf]]),
+        tied_at_cut=np.array([False, False]),
+    )
+    write_run(tmp_path / "run", ranking, ["q", "r"], ["a", "b", "c", "d"], "base")
+    assert (tmp_path / "run").read_text().splitlines() == [
+        "q Q0 c 1 0.500000 base",
+        "q Q0 a 2 0.499999 base",
+        "q Q0 b 3 0.499998 base",
+        "q Q0 d 4 0.100000 base",
+        "r Q0 b 1 -1.000000 base",
+    ]
+
+
+def test_qrels_lines_leave_out_the_query_itself(tmp_path: Path) -> None:
+    judgments = Judgments.from_labels(["x", "y"], ["a", "q"], ["x", "y", "x"], ["a", "b", "c"])
+    write_qrels(tmp_path / "qrels", ["a", "q"], ["a", "b", "c"], judgments)
+    assert (tmp_path / "qrels").read_text() == "a 0 c 1\nq 0 b 1\n"
+
+
+@pytest.mark.parametrize("bad", ["", "a b", " a", "a\n", "a\u00a0b"])
+def test_ids_with_white_space(tmp_path: Path, bad: str) -> None:
+    ranking = Ranking(np.array([[0]]), np.array([[1.0]]), np.array([False]))
+    judgments = Judgments.from_labels(["x"], ["q"], ["x"], [bad])
+    with pytest.raises(InputError, match="cannot stand in a TREC file"):
+        write_run(tmp_path / "run", ranking, ["q"], [bad], "base")
+    with pytest.raises(InputError, match="cannot stand in a TREC file"):
+        write_qrels(tmp_path / "qrels", ["q"], [bad], judgments)
+    assert not any(tmp_path.iterdir())
+
+
+def test_fractional_gains(tmp_path: Path) -> None:
+    judgments = Judgments.from_pairs(["q"], ["a"], ["q"], ["a"], [0.5])
+    with pytest.raises(InputError, match=r"1 gains are not whole numbers \(first: 0\.5\)"):
+        write_qrels(tmp_path / "qrels", ["q"], ["a"], judgments)
