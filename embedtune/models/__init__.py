@@ -1,0 +1,1 @@
+"""A backbone's name becomes an embedding model."""

@@ -1,0 +1,79 @@
+"""An embedding model becomes a folder that sentence-transformers and the common embedding servers read alike.
+
+sentence-transformers 5.4 changed the class names in `modules.json` and the keys of the pooling configuration.
+text-embeddings-inference 1.9 and vLLM (before vllm-project/vllm#54533) read only the older form: they refuse the new
+one or, worse, pool wrongly. sentence-transformers 6 reads both, so the older form is written beside the new keys.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+from sentence_transformers import SentenceTransformer
+
+from embedtune.errors import ModelError
+
+_SERVED_MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
+"""Module classes that servers know, all as `sentence_transformers.models.<name>`."""
+
+_POOLING_FLAGS = {
+    "cls": "pooling_mode_cls_token",
+    "mean": "pooling_mode_mean_tokens",
+    "max": "pooling_mode_max_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
+}
+"""Pooling modes of sentence-transformers 6 and the flag each had before."""
+
+
+def save_model(model: SentenceTransformer, folder: Path) -> None:
+    """Write a model as safetensors in the layout that servers read.
+
+    The folder appears whole or not at all; one that is already there is replaced.
+
+    Raises:
+        ModelError: the model has a module that no server knows.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    model.save(str(partial), safe_serialization=True, create_model_card=False)
+    _write_served_modules(partial)
+    _write_served_transformer(partial, model)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial.rename(folder)
+
+
+def _write_served_modules(folder: Path) -> None:
+    path = folder / "modules.json"
+    modules = json.loads(path.read_text(encoding="utf-8"))
+    for module in modules:
+        name = module["type"].rpartition(".")[2]
+        if name not in _SERVED_MODULES:
+            raise ModelError(
+                f"The model has a {name!r} module, which embedding servers do not know. "
+                f"Use a backbone made of {', '.join(_SERVED_MODULES)}."
+            )
+        module["type"] = f"sentence_transformers.models.{name}"
+        if name == "Pooling":
+            _write_served_pooling(folder / module["path"] / "config.json")
+    path.write_text(json.dumps(modules, indent=2), encoding="utf-8")
+
+
+def _write_served_pooling(path: Path) -> None:
+    config = json.loads(path.read_text(encoding="utf-8"))
+    modes = config["pooling_mode"]
+    chosen = {modes} if isinstance(modes, str) else set(modes)
+    config["word_embedding_dimension"] = config["embedding_dimension"]
+    config.update({flag: mode in chosen for mode, flag in _POOLING_FLAGS.items()})
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
+
+
+def _write_served_transformer(folder: Path, model: SentenceTransformer) -> None:
+    path = folder / "sentence_bert_config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config["max_seq_length"] = model.max_seq_length
+    config["do_lower_case"] = False  # the tokenizer folds case by itself where it should
+    path.write_text(json.dumps(config, indent=2), encoding="utf-8")
