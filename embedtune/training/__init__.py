@@ -1,0 +1,1 @@
+"""A model and documents become a fine-tuned model and its history."""

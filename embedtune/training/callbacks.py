@@ -1,0 +1,109 @@
+"""What happens beside the training loop: progress, the loss history, checkpoints, interruption."""
+
+import math
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from embedtune.errors import TrainingError
+from embedtune.models.card import LossPoint
+from embedtune.progress import Advance
+from embedtune.training.checkpoints import CheckpointStore
+
+
+class WatchCallback(TrainerCallback):
+    """Counts steps for the progress bar and stops a training whose loss is no number."""
+
+    def __init__(self, advance: Advance) -> None:
+        """Report each step to `advance`."""
+        self._advance = advance
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Count the steps of the run that is resumed."""
+        self._advance(state.global_step)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Count a step."""
+        self._advance(1)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: object,
+    ) -> None:
+        """Check the loss.
+
+        Raises:
+            TrainingError: it is not finite.
+        """
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
+            raise TrainingError(
+                f"The training loss became {loss} at step {state.global_step}. "
+                f"Lower the learning rate ({args.learning_rate:g} now) or lengthen the warm-up, and run again."
+            )
+
+
+class CheckpointCallback(TrainerCallback):
+    """Hands each checkpoint to the store, and asks for one when the process is told to stop."""
+
+    def __init__(self, store: CheckpointStore) -> None:
+        """Keep checkpoints in `store`."""
+        self._store = store
+        self.interrupted = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Turn SIGTERM (a pod's end, 30 s before it is killed) and Ctrl-C into a last checkpoint."""
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self.interrupted = True
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> TrainerControl:
+        """Save and stop where that was asked for."""
+        if self.interrupted:
+            control.should_save = True
+            control.should_training_stop = True
+        return control
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> TrainerControl:
+        """Save after each epoch but the last, whose result is the model itself."""
+        if state.global_step < state.max_steps:
+            control.should_save = True
+        return control
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
+        """Keep the checkpoint that was just written."""
+        self._store.keep(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+
+
+def loss_history(state: TrainerState) -> tuple[LossPoint, ...]:
+    """Return the logged losses, those from before a resume included."""
+    return tuple(
+        LossPoint(int(entry["step"]), float(entry["epoch"]), float(entry["loss"]))
+        for entry in state.log_history
+        if "loss" in entry
+    )

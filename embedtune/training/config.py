@@ -1,0 +1,60 @@
+"""How to fine-tune: the configuration of the fine-tuning step. Imports no torch."""
+
+from dataclasses import dataclass
+
+from embedtune.errors import ConfigError
+from embedtune.models.backbones import DEFAULT_BACKBONE
+
+LOSSES = ("MultipleNegativesRankingLoss", "SupConLoss", "MultiSimilarityLoss", "TripletMarginLoss")
+"""Accepted losses, by the names of sentence-transformers and pytorch-metric-learning."""
+
+OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
+"""Accepted optimizers, by the names of torch.optim."""
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """Configuration of the fine-tuning step; `docs/defaults.md` has the measurements behind the defaults."""
+
+    backbone: str = DEFAULT_BACKBONE
+    """Model to start from: a Hugging Face id or the path of a sentence-transformers folder."""
+    max_length: int = 128
+    """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
+    loss: str = "MultipleNegativesRankingLoss"
+    """MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss."""
+    epochs: int = 5
+    """Passes over the training documents, 1 or more."""
+    batch_size: int = 64
+    """Texts embedded per optimizer step, 4 or more; for MultipleNegativesRankingLoss two texts make a pair."""
+    items_per_label: int = 4
+    """Texts of one label in a batch (K of P x K batches), 2 or more; unused by MultipleNegativesRankingLoss."""
+    learning_rate: float = 5e-5
+    """Peak learning rate, above 0; it rises over the warm-up and falls linearly to 0."""
+    optimizer: str = "AdamW"
+    """An optimizer of torch.optim: AdamW, Adam, Adamax, NAdam, RAdam, RMSprop, SGD, Adagrad or Adadelta."""
+    warmup: float = 0.1
+    """Share of all steps in which the learning rate rises from 0, 0 to 1."""
+    seed: int = 42
+    """Seed of batches, initialisation and dropout, 0 or more."""
+
+    def __post_init__(self) -> None:
+        _check(bool(self.backbone.strip()), "backbone", self.backbone, "a Hugging Face id or a folder")
+        _check(self.max_length >= 0, "max_length", self.max_length, "0 (the backbone's own limit) or more tokens")
+        _check(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
+        _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 texts or more")
+        _check(
+            2 <= self.items_per_label <= self.batch_size // 2,
+            "items_per_label",
+            self.items_per_label,
+            f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} texts holds at least two labels",
+        )
+        _check(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "above 0 and below 1, such as 5e-5")
+        _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        _check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
+        _check(self.seed >= 0, "seed", self.seed, "0 or more")
+
+
+def _check(passed: bool, name: str, value: object, accepted: str) -> None:
+    if not passed:
+        raise ConfigError(f"{name} is {value!r}; accepted: {accepted}.")

@@ -1,0 +1,73 @@
+"""Training documents and a backbone become a fine-tuned model folder."""
+
+import dataclasses
+import importlib.metadata
+import tempfile
+from pathlib import Path
+
+from transformers import set_seed
+
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import documents_digest, read_manifest, read_relevance, read_table
+from embedtune.models.card import ModelCard
+from embedtune.models.loading import embedding_dimension, load_model, weights_digest
+from embedtune.models.parity import check_parity
+from embedtune.models.saving import save_model
+from embedtune.training.checkpoints import CheckpointStore, training_digest
+from embedtune.training.config import FinetuneConfig
+from embedtune.training.examples import TrainingExamples
+from embedtune.training.trainer import train
+
+_RECORDED_LIBRARIES = (
+    "embedtune",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "pytorch-metric-learning",
+    "numpy",
+)
+
+
+def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, checkpoint_root: str) -> ModelCard:
+    """Fine-tune a backbone and save it with its card.
+
+    Args:
+        documents: Training documents folder.
+        model_folder: Where the model goes; it appears whole or not at all.
+        config: How to fine-tune.
+        checkpoint_root: URI below which checkpoints are kept, '' for none.
+
+    Raises:
+        ModelError: the backbone cannot be loaded, or the saved model gives other vectors.
+        TrainingError: see `trainer.train`.
+    """
+    examples = TrainingExamples.from_tables(read_table(documents, Split.TRAIN), read_relevance(documents))
+    data_digest = documents_digest(documents)
+    set_seed(config.seed)
+    model = load_model(config.backbone, config.max_length)
+    backbone_digest = weights_digest(model)
+    versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
+    options = dataclasses.asdict(config)
+    digest = training_digest({"options": options, "data": data_digest, "backbone": backbone_digest, **versions})
+    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
+        checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
+        result = train(model, examples, config, checkpoints)
+        save_model(model, model_folder)
+        card = ModelCard(
+            backbone=config.backbone,
+            backbone_digest=backbone_digest,
+            dimension=embedding_dimension(model),
+            max_length=int(model.max_seq_length or 0),
+            layout=read_manifest(documents).layout,
+            train_documents=len(examples.texts),
+            data_digest=data_digest,
+            options=options,
+            history=result.history,
+            seconds=result.seconds,
+            texts_per_second=result.texts_per_second,
+            versions=versions,
+            parity_max_difference=check_parity(model, model_folder),
+        )
+        card.save(model_folder)
+        checkpoints.clear()
+    return card
