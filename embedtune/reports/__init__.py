@@ -1,0 +1,1 @@
+"""Scores, history and documents become one self-contained page."""

@@ -1,0 +1,33 @@
+"""What the pages say about a training run, besides its scores."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """How the tuned model was trained."""
+
+    loss: str
+    """Name of the loss function."""
+    epochs: float
+    """Passes over the training documents."""
+    batch_size: int
+    """Texts per batch."""
+    learning_rate: float
+    """Highest learning rate of the schedule."""
+    seconds: float
+    """Wall time of the training."""
+    texts_per_second: float
+    train_documents: int
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What it takes to make the same model again."""
+
+    versions: Mapping[str, str]
+    """Library name to version."""
+    data_digest: str
+    """Digest of the documents that were used."""
+    seed: int

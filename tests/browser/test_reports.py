@@ -1,0 +1,103 @@
+"""The pages in a real browser: the first view, no sideways scrolling, nothing on the console."""
+
+import shutil
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+
+from embedtune.reports.data import data_html
+from embedtune.reports.evaluation import evaluation_html
+from embedtune.reports.training import training_html
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PANEL = {"width": 400, "height": 550}
+"""The frame in which Kubeflow Pipelines 2.17 shows an HTML artifact, in CSS pixels."""
+
+NAMES = ["good", "rejected", "equal", "hostile", "training", "hostile training", "data", "hostile data"]
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH"),
+]
+sync_api = pytest.importorskip("playwright.sync_api")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def pages(samples: SimpleNamespace) -> dict[str, str]:
+    good, hostile = samples.evaluation_report(), samples.hostile_report(samples.HOSTILE)
+    return {
+        "good": evaluation_html(good),
+        "rejected": evaluation_html(samples.rejected_report()),
+        "equal": evaluation_html(samples.equal_report()),
+        "hostile": evaluation_html(hostile),
+        "training": training_html(samples.training_report(good)),
+        "hostile training": training_html(samples.training_report(hostile)),
+        "data": data_html(samples.DATA),
+        "hostile data": data_html(samples.hostile_data(samples.HOSTILE)),
+    }
+
+
+@pytest.mark.parametrize("name", ["good", "rejected", "equal", "hostile"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_decision_and_headline_fit_the_panel(
+    browser: "sync_api.Browser", pages: dict[str, str], name: str, scheme: str
+) -> None:
+    page = browser.new_page(viewport=PANEL, color_scheme=scheme)
+    page.set_content(pages[name])
+    for selector in ("h1", ".reason", ".scores", ".number.gain", ".interval", ".basis"):
+        box = page.locator(selector).bounding_box()
+        assert box is not None
+        assert box["y"] >= 0
+        assert box["y"] + box["height"] <= PANEL["height"], selector
+        assert box["x"] + box["width"] <= PANEL["width"], selector
+    tops = [box["y"] for box in (item.bounding_box() for item in page.locator(".number dd").all()) if box]
+    assert len(tops) == 3
+    assert len(set(tops)) == 1
+    page.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_scrolls_sideways_and_the_console_is_silent(
+    browser: "sync_api.Browser", pages: dict[str, str], name: str
+) -> None:
+    page = browser.new_page()
+    heard: list[str] = []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.on("request", lambda request: heard.append(request.url))
+    page.set_content(pages[name])
+    page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+    for width in (360, 400, 800, 1400):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert heard == []
+    page.close()
+
+
+def test_it_works_in_the_frame_that_kubeflow_uses(browser: "sync_api.Browser", pages: dict[str, str]) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_content("<iframe sandbox='allow-scripts' width=400 height=550></iframe>")
+    page.locator("iframe").evaluate("(frame, html) => { frame.srcdoc = html }", pages["good"])
+    frame = page.frame_locator("iframe")
+    frame.locator("summary").click()
+    assert frame.locator("h1").inner_text().strip() == "Promoted"
+    assert frame.get_by_text("Paired bootstrap").is_visible()
+    page.close()

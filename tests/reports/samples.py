@@ -1,0 +1,239 @@
+"""Reports as real runs give them, and hostile ones."""
+
+import dataclasses
+import math
+
+from embedtune.documents.summary import DataSummary, SplitSummary
+from embedtune.models.card import LossPoint
+from embedtune.reports.evaluation import EvaluationReport
+from embedtune.reports.facts import Provenance, TrainingFacts
+from embedtune.reports.training import TrainingReport
+from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison, QueryExample, RankedHit
+
+HOSTILE = (
+    "<script>alert(1)</script></style></title>--><img src=x onerror=alert(1)> \"'` | {{ 7*7 }} {% raw %} "
+    "\x00\x07\x1b[31m \u202egnp.exe\u2066 \ud800 **bold** [link](javascript:alert(1)) "
+    "https://evil.example www.evil.example\n"
+    "# heading\n- item\n| a | b |\n" + "x" * 300
+)
+
+METRICS = (
+    MetricComparison("ndcg_at_10", 0.6124, 0.7461, 0.1337, 0.1012, 0.1683),
+    MetricComparison("mrr_at_10", 0.6630, 0.7912, 0.1282, 0.0871, 0.1706),
+    MetricComparison("map_at_10", 0.5317, 0.6604, 0.1287, 0.0967, 0.1621),
+    MetricComparison("recall_at_10", 0.6840, 0.8013, 0.1173, 0.0842, 0.1511),
+    MetricComparison("precision_at_10", 0.2112, 0.2097, -0.0015, -0.0121, 0.0094),
+    MetricComparison("hit_at_10", 0.9515, 0.9296, -0.0219, -0.0388, -0.0049),
+)
+
+LOST = "Can I get COVID-19 from my pet?"
+FOUND = "How long does the virus survive on cardboard and other packaging?"
+
+
+def hits(*places: tuple[str, float, bool]) -> tuple[RankedHit, ...]:
+    return tuple(RankedHit(rank, *place) for rank, place in enumerate(places, 1))
+
+
+EXAMPLES = (
+    QueryExample(
+        FOUND,
+        "surface survival",
+        0.2346,
+        0.9197,
+        hits(
+            ("Is it safe to order parcels from abroad?", 0.7112, False),
+            ("What should I do with packaging material at home, and may I recycle it as usual?", 0.6904, False),
+            ("How long is the incubation period?", 0.6671, False),
+            ("Can the coronavirus live on surfaces like plastic, paper and metal?", 0.6608, True),
+            ("How do I disinfect my phone?", 0.6312, False),
+        ),
+        hits(
+            ("Can the coronavirus live on surfaces like plastic, paper and metal?", 0.8421, True),
+            ("For how many days can the virus be found on a surface?", 0.8017, True),
+            ("Is it safe to order parcels from abroad?", 0.7740, False),
+            ("Is the virus able to stay on fabric or clothing for a long time?", 0.7311, True),
+            ("How do I disinfect my phone?", 0.6011, False),
+        ),
+    ),
+    QueryExample(
+        "Should I wear a mask when I jog?",
+        "masks",
+        0.5012,
+        0.7704,
+        hits(("Do masks help outdoors?", 0.77, True), ("Is it healthy to jog in winter?", 0.71, False)),
+        hits(("Do masks help outdoors?", 0.81, True), ("Which mask protects best?", 0.79, True)),
+    ),
+    QueryExample(
+        LOST,
+        "animals",
+        0.8772,
+        0.4307,
+        hits(
+            ("Can my dog infect me?", 0.8210, True),
+            ("Do cats carry the coronavirus?", 0.7911, True),
+            ("Should I avoid contact with pets if I am sick?", 0.7702, True),
+            ("Can I get COVID-19 from food?", 0.7422, False),
+            ("Can mosquitoes spread the virus?", 0.7105, False),
+        ),
+        hits(
+            ("Can I get COVID-19 from food?", 0.8120, False),
+            ("Can mosquitoes spread the virus?", 0.8003, False),
+            ("Do cats carry the coronavirus?", 0.7806, True),
+            ("Can I get COVID-19 from a parcel?", 0.7790, False),
+            ("Can my dog infect me?", 0.7512, True),
+        ),
+    ),
+    QueryExample(
+        "What is a coronavirus?",
+        "basics",
+        1.0,
+        1.0,
+        hits(("What are coronaviruses?", 0.93, True)),
+        hits(("What are coronaviruses?", 0.95, True)),
+    ),
+)
+
+COMPARISON = Comparison(
+    metrics=METRICS,
+    decision=Decision(
+        True,
+        "The tuned model is better: nDCG@10 rose from 0.6124 to 0.7461 (+0.1337, 95% interval +0.1012 to +0.1683), "
+        "and +0.0100 was asked for.",
+        "ndcg_at_10",
+        0.01,
+    ),
+    queries=412,
+    queries_without_relevant=8,
+    index_documents=1653,
+    base_tied_queries=3,
+    tuned_tied_queries=2,
+    tuned_mean_cosine=0.2471,
+    confidence=0.95,
+    resamples=10_000,
+    seed=42,
+    examples=EXAMPLES,
+)
+
+TRAINING = TrainingFacts("MultipleNegativesRankingLoss", 3.0, 64, 2e-5, 192.4, 131.7, 8448)
+PROVENANCE = Provenance(
+    {"embedtune": "0.1.0", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"},
+    "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    42,
+)
+HISTORY = tuple(
+    LossPoint(
+        step, step / 132, 2.1 * math.exp(-step / 110) + 0.31 + 0.09 * math.sin(step * 1.7) * math.exp(-step / 400)
+    )
+    for step in range(2, 397, 2)
+)
+
+DATA = DataSummary(
+    layout="labelled",
+    rows=11_203,
+    quarantined=14,
+    duplicates=127,
+    split_rule="stratified",
+    split_reason="Every label has at least 5 texts, so a fifth of the texts of each label is held out.",
+    eval_share=0.2,
+    seed=42,
+    train=SplitSummary(8448, 207, 11, 24),
+    query=SplitSummary(420, 207, 11, 23),
+    index=SplitSummary(1653, 207, 12, 24),
+    relevant_per_query=7.98,
+    largest_group_share=0.031,
+    label_histogram=(
+        ("symptoms", 342),
+        ("masks", 311),
+        ("surface survival", 240),
+        ("animals", 122),
+        ("travel to the US", 7),
+    ),
+    examples=(
+        ("How long does the virus survive on cardboard?", "surface survival"),
+        ("هل يمكن أن تنقل القطط الفيروس؟", "animals"),
+        ("What is the difference between isolation and quarantine, and who has to stay at home for how long?", "rules"),
+    ),
+    warnings=("14 rows were set aside because the same text carries several labels.",),
+)
+
+PAIRS_DATA = dataclasses.replace(
+    DATA,
+    layout="pairs",
+    split_rule="group",
+    split_reason="Pairs are split by connected groups of queries and documents.",
+    label_histogram=(),
+    examples=(("capital of france", "Paris is the capital and largest city of France."),),
+    warnings=(),
+)
+
+
+def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
+    return EvaluationReport(
+        title="covid-faq",
+        base_model="sentence-transformers/all-MiniLM-L6-v2",
+        tuned_model="covid-faq-search, version 3",
+        comparison=comparison,
+        training=TRAINING,
+        history=HISTORY,
+        data=DATA,
+        provenance=PROVENANCE,
+    )
+
+
+def rejected_report() -> EvaluationReport:
+    """Worse, for pairs, without a loss history, examples or data."""
+    metrics = tuple(MetricComparison(m.name, m.tuned, m.base, -m.difference, -m.upper, -m.lower) for m in METRICS)
+    decision = Decision(
+        False,
+        "The tuned model is worse: nDCG@10 fell from 0.7461 to 0.6124 (-0.1337, 95% interval -0.1683 to -0.1012).",
+        "ndcg_at_10",
+        0.01,
+    )
+    comparison = dataclasses.replace(COMPARISON, metrics=metrics, decision=decision, examples=())
+    return dataclasses.replace(evaluation_report(comparison), history=(), data=None)
+
+
+def equal_report() -> EvaluationReport:
+    """Both models the same, pairs layout."""
+    metrics = tuple(MetricComparison(m.name, m.base, m.base, 0.0, 0.0, 0.0) for m in METRICS)
+    decision = Decision(
+        False,
+        "The tuned model is no better: nDCG@10 stayed at 0.6124 (95% interval +0.0000 to +0.0000).",
+        "ndcg_at_10",
+        0.01,
+    )
+    examples = tuple(dataclasses.replace(e, label="", tuned=e.base, tuned_ndcg=e.base_ndcg) for e in EXAMPLES)
+    comparison = dataclasses.replace(COMPARISON, metrics=metrics, decision=decision, examples=examples)
+    return dataclasses.replace(evaluation_report(comparison), history=HISTORY[:1], data=PAIRS_DATA)
+
+
+def hostile_data(text: str) -> DataSummary:
+    return dataclasses.replace(
+        DATA,
+        split_reason=text,
+        label_histogram=((text, 3),) * 20,
+        examples=((text, text),) * 100,
+        warnings=(text,) * 100,
+    )
+
+
+def hostile_report(text: str) -> EvaluationReport:
+    """Every text is the given one, and there are more of all things than a page shows."""
+    ranked = hits(*[(text, 0.5, index % 2 == 0) for index in range(100)])
+    shapes = ((0.1, 0.9), (0.9, 0.1), (0.5, 0.5)) * 50
+    examples = tuple(QueryExample(text, text, base, tuned, ranked, ranked) for base, tuned in shapes)
+    decision = Decision(False, text, "ndcg_at_10", 0.01)
+    return EvaluationReport(
+        title=text,
+        base_model=text,
+        tuned_model=text,
+        comparison=dataclasses.replace(COMPARISON, decision=decision, examples=examples),
+        training=dataclasses.replace(TRAINING, loss=text),
+        history=tuple(LossPoint(step, step / 1000, float(step % 7)) for step in range(100_000)),
+        data=hostile_data(text),
+        provenance=Provenance({f"{index} {text}": text for index in range(100)}, text, 42),
+    )
+
+
+def training_report(source: EvaluationReport) -> TrainingReport:
+    return TrainingReport(source.title, source.base_model, source.training, source.history, source.provenance)

@@ -1,0 +1,181 @@
+"""The evaluation page: the decision first, exact numbers, losses shown like gains."""
+
+import dataclasses
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from embedtune.reports.evaluation import Change, change_of, evaluation_html, evaluation_markdown
+from embedtune.retrieval.comparison import MetricComparison
+
+
+def words(html: str) -> str:
+    """Return what a reader sees, without tags."""
+    body = html[html.index("<body>") :]
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body)).replace("\u00a0", " ").replace("&#39;", "'")
+
+
+def in_order(text: str, *parts: str) -> bool:
+    places = [text.index(part) for part in parts]
+    return places == sorted(places)
+
+
+def test_the_page_goes_from_the_decision_to_the_details(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.evaluation_report()))
+    assert in_order(
+        text,
+        "Promoted",
+        "The tuned model is better: nDCG@10 rose from 0.6124 to 0.7461",
+        "Over 412 held-out queries among 1,653 documents",
+        "All metrics",
+        "Training loss",
+        "Examples",
+        "Data",
+        "Provenance",
+        "How to read this page",
+    )
+
+
+def test_headline_numbers(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.evaluation_report()))
+    headline = text[: text.index("All metrics")]
+    for part in ("Base 0.612", "Tuned 0.746", "Difference +0.134", "▲ better", "95 % interval +0.101 to +0.168"):
+        assert part in headline
+
+
+def test_every_metric_has_its_numbers_sign_and_word(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.evaluation_report())
+    table = re.search(r"<tbody role.*?</tbody>", html, re.DOTALL)
+    assert table is not None
+    rows = [
+        re.sub(r"\s+", " ", re.sub(r"<svg.*?</svg>|<[^>]+>", " ", row)).strip()
+        for row in re.findall(r"<tr.*?</tr>", table[0], re.DOTALL)
+    ]
+    assert rows == [
+        "nDCG@10 decides 0.612 0.746 +0.134 ▲ better +0.101 to +0.168",
+        "MRR@10 0.663 0.791 +0.128 ▲ better +0.087 to +0.171",
+        "MAP@10 0.532 0.660 +0.129 ▲ better +0.097 to +0.162",
+        "recall@10 0.684 0.801 +0.117 ▲ better +0.084 to +0.151",
+        "precision@10 0.211 0.210 −0.002 ≈ not clear −0.012 to +0.009",
+        "hit@10 0.952 0.930 −0.022 ▼ worse −0.039 to −0.005",
+    ]
+
+
+def test_plots_describe_themselves(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.evaluation_report())
+    assert '<title id="hit_at_10-title">Difference in hit@10</title>' in html
+    assert "−0.022, interval −0.039 to −0.005: worse." in html
+
+
+def test_a_regression_is_not_promoted_and_says_so(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.rejected_report()))
+    headline = text[: text.index("All metrics")]
+    assert "Not promoted The tuned model is worse: nDCG@10 fell" in headline
+    assert "Difference −0.134" in headline
+    assert "▼ worse" in headline
+
+
+def test_what_is_missing_is_said(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.rejected_report())
+    assert "No loss was logged" in html
+    assert "No example queries were kept." in html
+    assert 'class="line-chart"' not in html
+    assert 'id="data"' not in html
+
+
+def test_equal_models(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.equal_report())
+    assert html.count("= same") == 7
+    assert "label <bdi>" not in html
+    assert "= Same" in words(html)
+    assert '<circle class="dot" cx="' in html
+
+
+def test_losses_are_shown_like_gains(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.evaluation_report()))
+    assert in_order(text, "▲ Better", samples.FOUND, "▼ Worse", samples.LOST, "nDCG@10 0.877 &rarr; 0.431", "= Same")
+    lost = text[text.index(samples.LOST) : text.index("= Same")]
+    assert "Base 3 of 5 relevant 1 Can my dog infect me? ✓ relevant".replace("✓", "&#10003;") in lost
+    assert "Tuned 2 of 5 relevant 1 Can I get COVID-19 from food? not relevant" in lost
+
+
+def test_examples_are_bounded_and_the_rest_is_counted(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.hostile_report("text"))
+    assert html.count('<article class="example">') == 24
+    assert html.count("8 of 50 shown") == 3
+    assert html.count('<span class="rank">') == 24 * 2 * 5
+
+
+def test_the_clearest_examples_come_first(samples: SimpleNamespace) -> None:
+    small, large = samples.EXAMPLES[1], samples.EXAMPLES[0]
+    comparison = dataclasses.replace(samples.COMPARISON, examples=(small, large))
+    assert in_order(evaluation_html(samples.evaluation_report(comparison)), large.query, small.query)
+
+
+def test_settings_and_provenance(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.evaluation_report()))
+    for part in (
+        "Loss MultipleNegativesRankingLoss",
+        "Epochs 3",
+        "Batch size 64 texts",
+        "Learning rate 2e-05",
+        "Time 3 min 12 s",
+        "Speed 131.7 texts/s",
+        "Training documents 8,448",
+        samples.PROVENANCE.data_digest,
+        "Seed 42",
+        "torch 2.13.0",
+        "14 rows were set aside",
+    ):
+        assert part in text
+
+
+def test_method_is_stated(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.evaluation_report()))
+    for part in (
+        "trec_eval",
+        "descending score, equal scores by ascending id",
+        "same id as an index document",
+        "Paired bootstrap",
+        "10,000 times (seed 42)",
+        "8 further queries were left out",
+        "3 queries of the base model and 2 of the tuned model",
+        "0.247 for the tuned model",
+    ):
+        assert part in text
+
+
+def test_markdown_says_the_same(samples: SimpleNamespace) -> None:
+    markdown = evaluation_markdown(samples.evaluation_report()).replace("\u00a0", " ")
+    assert markdown.startswith("# ✓ Promoted\n")
+    assert "0.612 → 0.746** (+0.134, 95 % interval +0.101 to +0.168, ▲ better)" in markdown
+    assert "| hit\\@10 | 0.952 | 0.930 | −0.022 | −0.039 to −0.005 | ▼ worse |" in markdown
+    assert "| 3 | How long is the incubation period? (0.671) |" not in markdown
+    assert (
+        "| 3 | How long is the incubation period? (0.667) | Is it safe to order parcels from abroad? (0.774) |"
+        in markdown
+    )
+    assert "| 1 | Is it safe to order parcels from abroad? (0.711) | ✓ Can the coronavirus live on surfaces" in markdown
+    assert evaluation_markdown(samples.rejected_report()).startswith("# — Not promoted\n")
+
+
+@pytest.mark.parametrize(
+    ("difference", "lower", "upper", "change"),
+    [
+        (0.1, 0.01, 0.2, Change.BETTER),
+        (-0.1, -0.2, -0.01, Change.WORSE),
+        (0.1, 0.0, 0.2, Change.UNCLEAR),
+        (0.0, -0.1, 0.1, Change.UNCLEAR),
+        (0.0, 0.0, 0.0, Change.SAME),
+    ],
+)
+def test_change(difference: float, lower: float, upper: float, change: Change) -> None:
+    assert change_of(MetricComparison("hit_at_10", 0.5, 0.5 + difference, difference, lower, upper)) is change
+
+
+def test_a_number_that_is_none_is_refused(samples: SimpleNamespace) -> None:
+    nan = float("nan")
+    metrics = (MetricComparison("ndcg_at_10", nan, nan, nan, nan, nan),)
+    with pytest.raises(ValueError, match="finite numbers"):
+        evaluation_html(samples.evaluation_report(dataclasses.replace(samples.COMPARISON, metrics=metrics)))
