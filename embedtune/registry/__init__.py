@@ -1,0 +1,1 @@
+"""A model folder and its scores become an MLflow model version."""

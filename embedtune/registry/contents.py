@@ -1,0 +1,81 @@
+"""What a registration consists of, as one digest, and the rules for what may be in it."""
+
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from embedtune.errors import RegistryError
+from embedtune.registry.request import RegistrationRequest
+
+_NAME = re.compile(r"\w[\w .-]{0,199}")
+_REQUIRED_FILES = ("modules.json", "config_sentence_transformers.json", "model.safetensors")
+_EXECUTABLE_SUFFIXES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".py")
+"""Files that run code when they are loaded; `serving_model.py` refuses them too and cannot import from here."""
+
+
+def check_request(request: RegistrationRequest) -> None:
+    """Refuse a request before anything is written.
+
+    Raises:
+        RegistryError: the name is not accepted, or a report or a part of the model is missing.
+    """
+    if not _NAME.fullmatch(request.model_name):
+        raise RegistryError(
+            f"The model name {request.model_name!r} is not accepted. Use up to 200 letters, digits, spaces, and "
+            "'.', '_' or '-', starting with a letter or digit."
+        )
+    missing = [path for path in request.reports if not path.is_file()]
+    if missing:
+        raise RegistryError(f"The report {missing[0]} does not exist. Run the evaluation again.")
+    names = {path.relative_to(request.model_folder).as_posix() for path in model_files(request.model_folder)}
+    absent = [name for name in _REQUIRED_FILES if name not in names]
+    if absent:
+        raise RegistryError(
+            f"{request.model_folder} holds no {absent[0]}, so it is no sentence-transformers folder with safetensors "
+            "weights. Give the 'model' output of the fine-tuning step."
+        )
+
+
+def model_files(folder: Path) -> list[Path]:
+    """Return a model folder's files in a fixed order.
+
+    Raises:
+        RegistryError: one is a link or could run code when it is loaded.
+    """
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    for path in paths:
+        if path.is_symlink() or path.suffix.lower() in _EXECUTABLE_SUFFIXES:
+            raise RegistryError(
+                f"The model folder holds {path.relative_to(folder).as_posix()!r}, a link or a file that could run "
+                "code when it is loaded. Save the model as safetensors and register that folder."
+            )
+    return paths
+
+
+def registration_digest(request: RegistrationRequest) -> str:
+    """Return the same digest for the same name, model, data and comparison, so that a retry recognises itself."""
+    digest = hashlib.sha256()
+    for path in model_files(request.model_folder):
+        digest.update(f"{path.relative_to(request.model_folder).as_posix()}\0".encode())
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    comparison = dataclasses.asdict(request.comparison)
+    facts = [request.model_name, request.data_version, comparison]
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def public_uri(uri: str) -> str:
+    """Return a URI without what may be secret in it: user, password, query (presigned URLs) and fragment."""
+    parts = urlsplit(uri)
+    if not parts.scheme:
+        return uri
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text of at most `limit` characters, with an ellipsis where something was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"

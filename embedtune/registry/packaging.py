@@ -1,0 +1,155 @@
+"""A model folder becomes a model that MLflow can load: an `MLmodel` file, its requirements and the serving script.
+
+`mlflow.pyfunc.log_model` would need pandas, which mlflow-skinny does not bring, and would copy the weights once more
+before it uploads them. The files written here are the ones it writes (a test compares them).
+"""
+
+import json
+import platform
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedtune.errors import RegistryError
+from embedtune.models.card import ModelCard
+from embedtune.progress import progress
+from embedtune.registry.contents import model_files
+from embedtune.registry.runs import REGISTRATION_TAG
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import LoggedModel, Run
+
+_SCRIPT = "serving_model.py"
+_ARTIFACT = "model"
+_MODEL_PATH = f"artifacts/{_ARTIFACT}"
+_SERVED_WITH = ("mlflow", "numpy", "sentence-transformers", "torch", "transformers")
+_LOGGED_MODEL_NAME = "embedder"
+
+
+def upload_model(client: "MlflowClient", run: "Run", folder: Path, card: ModelCard, digest: str) -> "LoggedModel":
+    """Upload a model folder with what MLflow needs to load it.
+
+    Args:
+        client: Where to.
+        run: The run the model belongs to.
+        folder: A sentence-transformers folder.
+        card: What is known about the model.
+        digest: The registration's digest.
+
+    Returns:
+        The logged model, ready to be registered. One whose upload failed stays pending and is never registered.
+
+    Raises:
+        RegistryError: the version of a library that serving needs is not known.
+    """
+    from mlflow.entities import LoggedModelOutput
+
+    run_id = run.info.run_id
+    model = client.create_logged_model(
+        run.info.experiment_id, _LOGGED_MODEL_NAME, source_run_id=run_id, tags={REGISTRATION_TAG: digest}
+    )
+    paths = model_files(folder)
+    with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
+        write_package(Path(temporary), folder, card, model.model_id, run_id)
+        client.log_model_artifacts(model.model_id, temporary)
+        for path in paths:
+            parent = Path(_MODEL_PATH, path.relative_to(folder)).parent
+            client.log_model_artifact(model.model_id, str(path), parent.as_posix())
+            advance(1)
+    client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=0)])
+    return client.finalize_logged_model(model.model_id, "READY")
+
+
+def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, run_id: str) -> None:
+    """Write everything of an MLflow model but the weights.
+
+    Args:
+        target: An empty folder.
+        folder: The sentence-transformers folder, to be uploaded to `artifacts/model` beside these files.
+        card: What is known about the model.
+        model_id: MLflow's id of the logged model.
+        run_id: The run the model belongs to.
+
+    Raises:
+        RegistryError: the version of a library that serving needs is not known.
+    """
+    import yaml
+
+    requirements = requirement_lines(card)
+    python = platform.python_version()
+    pip = ["pip", {"pip": requirements}]
+    conda = {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": [f"python={python}", *pip]}
+    environment = {
+        "python": python,
+        "build_dependencies": ["pip", "setuptools", "wheel"],
+        "dependencies": ["-r requirements.txt"],
+    }
+    (target / "requirements.txt").write_text("\n".join(requirements) + "\n", encoding="utf-8")
+    (target / "conda.yaml").write_text(yaml.safe_dump(conda, sort_keys=False), encoding="utf-8")
+    (target / "python_env.yaml").write_text(yaml.safe_dump(environment, sort_keys=False), encoding="utf-8")
+    (target / _SCRIPT).write_bytes(Path(__file__).with_name(_SCRIPT).read_bytes())
+    description = _describe_model(folder, card, model_id, run_id)
+    (target / "MLmodel").write_text(yaml.safe_dump(description), encoding="utf-8")
+
+
+def _describe_model(folder: Path, card: ModelCard, model_id: str, run_id: str) -> dict[str, object]:
+    from mlflow.models.model import Model
+
+    model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=serving_facts(folder, card))
+    model.model_size_bytes = sum(path.stat().st_size for path in model_files(folder))
+    model.add_flavor(
+        "python_function",
+        loader_module="mlflow.pyfunc.loaders.code_model",
+        model_code_path=_SCRIPT,
+        artifacts={_ARTIFACT: {"path": _MODEL_PATH, "uri": _MODEL_PATH}},
+        code=None,
+        env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
+        python_version=platform.python_version(),
+        streamable=False,
+    )
+    # One unnamed column: it takes a list as well as a DataFrame, a named one refuses the list (MLflow 3.17).
+    signature = {
+        "inputs": json.dumps([{"type": "string", "required": True}]),
+        "outputs": json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, card.dimension]}}]),
+        "params": None,
+    }
+    return {**model.to_dict(), "signature": signature}
+
+
+def requirement_lines(card: ModelCard) -> list[str]:
+    """Return pinned requirements for serving: the versions the model was made with, else those installed here.
+
+    Raises:
+        RegistryError: one is neither in the card nor installed.
+    """
+    return [f"{name}=={_version(name, card)}" for name in _SERVED_WITH]
+
+
+def _version(name: str, card: ModelCard) -> str:
+    if name == "mlflow":
+        return version("mlflow-skinny")
+    recorded = card.versions.get(name, card.versions.get(name.replace("-", "_")))
+    try:
+        found = version(name) if recorded is None else recorded
+    except PackageNotFoundError as error:
+        raise RegistryError(
+            f"The version of {name!r} that the model was made with is not in its card and {name!r} is not installed "
+            "here, so serving cannot be pinned to it. Register with the card that the fine-tuning step wrote."
+        ) from error
+    # A local part such as '+cpu' names a build that package indexes do not have.
+    return found.partition("+")[0]
+
+
+def serving_facts(folder: Path, card: ModelCard) -> dict[str, object]:
+    """Return what whoever stores or compares the model's vectors must know."""
+    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    config = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
+    return {
+        "dimension": card.dimension,
+        "max_length": card.max_length,
+        "normalized": any(module["type"].endswith(".Normalize") for module in modules),
+        "similarity": config.get("similarity_fn_name"),
+        "prompts": sorted(config.get("prompts", {})),
+    }

@@ -1,0 +1,37 @@
+"""A tuned model becomes a version in the MLflow registry, and the champion if it earned that."""
+
+from embedtune.models.card import ModelCard
+from embedtune.registry.contents import check_request, registration_digest
+from embedtune.registry.packaging import upload_model
+from embedtune.registry.request import Registration, RegistrationRequest
+from embedtune.registry.runs import log_facts, log_metrics, open_run
+from embedtune.registry.tracking import connect, resolve_tracking_uri, translated_errors
+from embedtune.registry.versions import create_version, find_version, read_registration, set_aliases
+
+
+def register_model(request: RegistrationRequest) -> Registration:
+    """Register a model with its scores, and promote it if its comparison says so.
+
+    Can be repeated: the same name, model, data version and comparison give the version that is already there, with
+    whatever an interrupted attempt had left to do.
+
+    Raises:
+        ModelError: the model folder has no readable `embedtune.json`.
+        RegistryError: the request is not acceptable, or MLflow cannot be reached or refuses it.
+    """
+    check_request(request)
+    card = ModelCard.load(request.model_folder)
+    digest = registration_digest(request)
+    tracking_uri = resolve_tracking_uri(request.tracking_uri)
+    client = connect(tracking_uri)
+    decision = request.comparison.decision
+    with translated_errors(tracking_uri):
+        version = find_version(client, request.model_name, digest)
+        if version is None:
+            with open_run(client, request, tracking_uri, digest) as run:
+                log_facts(client, run, request, card, digest)
+                model = upload_model(client, run, request.model_folder, card, digest)
+                log_metrics(client, run, request, card, model.model_id)
+                version = create_version(client, model, request, card, digest)
+        set_aliases(client, request.model_name, version, decision)
+        return read_registration(client, request.model_name, version, decision)

@@ -1,0 +1,51 @@
+"""What a registration needs and what comes out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedtune.retrieval.comparison import Comparison
+
+
+@dataclass(frozen=True)
+class RegistrationRequest:
+    """A tuned model, what is known about it, and where it goes."""
+
+    model_folder: Path
+    """The sentence-transformers folder with its `embedtune.json`."""
+    comparison: Comparison
+    """Base versus tuned; its decision says whether the model may become champion."""
+    model_name: str
+    """Name of the registered model: letters, digits, space, and . _ -"""
+    data_uri: str
+    """Where the training data came from; credentials and query strings are left out of the record."""
+    data_version: str
+    """Hash or etag of the data source."""
+    tracking_uri: str = ""
+    """The MLflow server or database; '' takes MLFLOW_TRACKING_URI."""
+    experiment: str = "embedtune"
+    """Experiment of the run. Not used where MLFLOW_RUN_ID names a run to go on with."""
+    reports: tuple[Path, ...] = ()
+    """Files to keep with the run: the HTML and Markdown reports, TREC runs and relevance judgments."""
+    run_tags: Mapping[str, str] = field(default_factory=dict)
+    """Tags for the run and the model version, such as the pipeline run's id."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """The model version that was made, or found where the same registration had been made before."""
+
+    name: str
+    version: int
+    aliases: tuple[str, ...]
+    """The version's aliases now, sorted; 'challenger' and, where it was promoted, 'champion'."""
+    run_id: str
+    """The MLflow run that holds parameters, metrics and reports."""
+    model_uri: str
+    """What to load: `models:/NAME@champion` while this version is it, else `models:/NAME/VERSION`."""
+    previous_champion: int | None
+    """The champion's version before this registration, or None where there was none."""
+    promoted: bool
+    """Whether this version became champion."""
+    reason: str
+    """Why it did or did not, in one sentence."""

@@ -1,0 +1,168 @@
+"""The MLflow run behind a model version: parameters, metrics, the dataset and the reports."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from embedtune.errors import RegistryError
+from embedtune.models.card import ModelCard
+from embedtune.registry.contents import public_uri, shortened
+from embedtune.registry.request import RegistrationRequest
+from embedtune.registry.tracking import artifact_location_beside
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric, Run
+
+RUN_VARIABLE = "MLFLOW_RUN_ID"
+REGISTRATION_TAG = "embedtune.registration"
+"""Tag of runs and model versions with the registration's digest."""
+
+_PARAMETERS_PER_REQUEST = 100
+_METRICS_PER_REQUEST = 1000
+_PARAMETER_LIMIT = 500
+_RUN_TAG_LIMIT = 5000
+_DATASET_DIGEST_LIMIT = 36
+"""Limits of MLflow servers; for parameters and tags those of 1.x and 2.x, which are lower than those of 3.x."""
+
+
+@contextmanager
+def open_run(client: "MlflowClient", request: RegistrationRequest, tracking_uri: str, digest: str) -> "Iterator[Run]":
+    """Yield the run to log to, and end it.
+
+    The run that MLFLOW_RUN_ID names belongs to whoever started it (Kubeflow's MLflow plugin), who also ends it. Without
+    one, the run of an earlier attempt at the same registration is continued, or a new one is created.
+
+    Raises:
+        RegistryError: the experiment was deleted.
+    """
+    platform_run = os.environ.get(RUN_VARIABLE, "")
+    if platform_run:
+        yield client.get_run(platform_run)
+        return
+    run = _own_run(client, request, tracking_uri, digest)
+    status = "FAILED"
+    try:
+        yield run
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run.info.run_id, status)
+
+
+def _own_run(client: "MlflowClient", request: RegistrationRequest, tracking_uri: str, digest: str) -> "Run":
+    experiment = _experiment_id(client, request.experiment, tracking_uri)
+    earlier = client.search_runs([experiment], f"tags.`{REGISTRATION_TAG}` = '{digest}'", max_results=1)
+    if earlier:
+        client.update_run(earlier[0].info.run_id, status="RUNNING")
+        return earlier[0]
+    return client.create_run(experiment, tags={REGISTRATION_TAG: digest}, run_name=f"register {request.model_name}")
+
+
+def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        location = artifact_location_beside(tracking_uri)
+        try:
+            return client.create_experiment(name, artifact_location=location if location else None)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            experiment = client.get_experiment_by_name(name)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise RegistryError(
+            f"The experiment {name!r} was deleted. Restore it with 'mlflow experiments restore' or "
+            "give another name."
+        )
+    return experiment.experiment_id
+
+
+def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, digest: str) -> None:
+    """Log parameters, tags, the dataset and the report files. Logging the same again changes nothing."""
+    from mlflow.entities import Param, RunTag
+
+    run_id = run.info.run_id
+    tags = {**request.run_tags, REGISTRATION_TAG: digest}
+    client.log_batch(run_id, tags=[RunTag(key, shortened(value, _RUN_TAG_LIMIT)) for key, value in tags.items()])
+    parameters = [Param(key, shortened(value, _PARAMETER_LIMIT)) for key, value in _parameters(request, card).items()]
+    for start in range(0, len(parameters), _PARAMETERS_PER_REQUEST):
+        client.log_batch(run_id, params=parameters[start : start + _PARAMETERS_PER_REQUEST])
+    _log_dataset(client, run_id, request)
+    client.log_dict(run_id, dataclasses.asdict(request.comparison), "reports/comparison.json")
+    for path in request.reports:
+        client.log_artifact(run_id, str(path), "reports")
+
+
+def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]:
+    """Return parameters by name.
+
+    Each has a prefix, because Kubeflow's plugin logs the task's inputs to the same run under their bare names, and
+    MLflow drops a whole batch in which one parameter has another value than before.
+    """
+    comparison = request.comparison
+    facts: dict[str, object] = {f"finetune.{key}": value for key, value in card.options.items()}
+    facts |= {
+        "model.backbone": card.backbone,
+        "model.backbone_digest": card.backbone_digest,
+        "model.dimension": card.dimension,
+        "model.max_length": card.max_length,
+        "model.layout": card.layout,
+        "data.uri": public_uri(request.data_uri),
+        "data.version": request.data_version,
+        "data.train_documents": card.train_documents,
+        "data.train_digest": card.data_digest,
+        "evaluation.metric": comparison.decision.metric,
+        "evaluation.min_gain": comparison.decision.min_gain,
+        "evaluation.queries": comparison.queries,
+        "evaluation.index_documents": comparison.index_documents,
+        "evaluation.confidence": comparison.confidence,
+        "evaluation.resamples": comparison.resamples,
+        "evaluation.seed": comparison.seed,
+    }
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+
+
+def _log_dataset(client: "MlflowClient", run_id: str, request: RegistrationRequest) -> None:
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    uri = public_uri(request.data_uri)
+    scheme = urlsplit(uri).scheme
+    web = scheme in ("http", "https")
+    dataset = Dataset(
+        name=PurePosixPath(urlsplit(uri).path).name or uri,
+        digest=request.data_version.rpartition(":")[2][:_DATASET_DIGEST_LIMIT],
+        source_type="http" if web else "s3" if scheme in ("s3", "minio") else "local",
+        source=json.dumps({"url" if web else "uri": uri}),
+    )
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def log_metrics(
+    client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, model_id: str
+) -> None:
+    """Log all metrics to the run, and those of the tuned model to the logged model too."""
+    metrics = list(_metrics(run, request, card, model_id))
+    for start in range(0, len(metrics), _METRICS_PER_REQUEST):
+        client.log_batch(run.info.run_id, metrics=metrics[start : start + _METRICS_PER_REQUEST])
+
+
+def _metrics(run: "Run", request: RegistrationRequest, card: ModelCard, model_id: str) -> "Iterator[Metric]":
+    from mlflow.entities import Metric
+
+    # MLflow keeps one point per name, time, step and value: with the run's own start, a retry adds no second one.
+    time = run.info.start_time
+    for metric in request.comparison.metrics:
+        yield Metric(f"base/{metric.name}", metric.base, time, 0)
+        for side in ("tuned", "difference", "lower", "upper"):
+            yield Metric(f"{side}/{metric.name}", getattr(metric, side), time, 0, model_id=model_id)
+    for point in card.history:
+        yield Metric("train/loss", point.loss, time, point.step)
+    yield Metric("train/seconds", card.seconds, time, 0)
+    yield Metric("train/texts_per_second", card.texts_per_second, time, 0)
+    yield Metric("parity/max_difference", card.parity_max_difference, time, 0)

@@ -1,0 +1,167 @@
+"""Reaching MLflow: where it is, how long to wait for it, and what its errors mean to a user.
+
+MLflow takes over a second to import, so it is imported inside functions.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from embedtune.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TRACKING_VARIABLE = "MLFLOW_TRACKING_URI"
+
+_DEFAULTS = {
+    "GIT_PYTHON_REFRESH": "quiet",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""MLflow's settings where the environment has none. Five retries wait about a minute, MLflow's seven four minutes."""
+
+_FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""Settings for the first request: a server that is not there is reported within half a minute."""
+
+_SQLITE = "sqlite:///"
+_MESSAGE_LIMIT = 600
+_USERINFO = re.compile(r"(://)[^/@\s]*@")
+
+
+def local_tracking_uri(folder: Path) -> str:
+    """Return the tracking URI of the MLflow database in a folder, which is created where needed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"{_SQLITE}{folder.resolve() / 'mlflow.db'}"
+
+
+def local_artifact_location(folder: Path) -> str:
+    """Return where experiments of the folder's database keep their files; see `local_tracking_uri`."""
+    return (folder.resolve() / "artifacts").as_uri()
+
+
+def artifact_location_beside(tracking_uri: str) -> str:
+    """Return where a new experiment keeps its files: beside a local database, else '' for the server's own place.
+
+    Left to itself, MLflow puts a database's files into the folder that the process happens to run in.
+    """
+    if not tracking_uri.startswith(_SQLITE):
+        return ""
+    return local_artifact_location(Path(tracking_uri.removeprefix(_SQLITE)).parent)
+
+
+def resolve_tracking_uri(tracking_uri: str) -> str:
+    """Return the tracking URI to use, '' meaning MLFLOW_TRACKING_URI.
+
+    Raises:
+        RegistryError: there is none, or it is a folder.
+    """
+    uri = tracking_uri if tracking_uri else os.environ.get(TRACKING_VARIABLE, "")
+    if not uri:
+        raise RegistryError(
+            f"There is no MLflow to register with: no tracking URI was given and {TRACKING_VARIABLE} is not set. "
+            "Set it to the address of an MLflow server, such as http://mlflow.mlflow:5000."
+        )
+    if urlsplit(uri).scheme in ("", "file"):
+        raise RegistryError(
+            f"The tracking URI {uri!r} is a folder, which MLflow 3 keeps no models in. Use a server (http:// or "
+            f"https://) or a database, such as {_SQLITE}/absolute/path/mlflow.db."
+        )
+    return uri
+
+
+def connect(tracking_uri: str) -> "MlflowClient":
+    """Return a client after one successful request.
+
+    The client takes the URI as an argument, so MLflow's process-wide tracking URI and active run stay as they are.
+
+    Args:
+        tracking_uri: What `resolve_tracking_uri` returned.
+
+    Raises:
+        RegistryError: the server cannot be reached or refuses the request.
+    """
+    for variable, value in _DEFAULTS.items():
+        os.environ.setdefault(variable, value)
+    with translated_errors(tracking_uri), _settings(_FIRST_CONTACT):
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+@contextmanager
+def _settings(settings: dict[str, str]) -> Iterator[None]:
+    before = {variable: os.environ.get(variable) for variable in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for variable, value in before.items():
+            if value is None:
+                del os.environ[variable]
+            else:
+                os.environ[variable] = value
+
+
+@contextmanager
+def translated_errors(tracking_uri: str) -> Iterator[None]:
+    """Turn what MLflow raises into a RegistryError without credentials.
+
+    Raises:
+        RegistryError: MLflow raised one of its errors, or could not read, write or import something.
+    """
+    try:
+        yield
+    except _failures() as error:
+        # A chained traceback would show the address again, so it is kept only where there is nothing to hide.
+        cause = error if _redacted(tracking_uri) == tracking_uri else None
+        raise RegistryError(_explain(error, _redacted(tracking_uri))) from cause
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    failures: tuple[type[Exception], ...] = (OSError, ImportError)
+    if "mlflow" in sys.modules:
+        from mlflow.exceptions import MlflowException
+
+        failures += (MlflowException,)
+    if "sqlalchemy" in sys.modules:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        failures += (SQLAlchemyError,)
+    return failures
+
+
+def _explain(error: Exception, server: str) -> str:
+    message = _redacted(" ".join(str(error).split()))
+    if len(message) > _MESSAGE_LIMIT:
+        message = message[:_MESSAGE_LIMIT] + "…"
+    return f"MLflow at {server} failed: {message} {_advice(error, message)}"
+
+
+def _advice(error: Exception, message: str) -> str:
+    # mlflow-skinny knows no databases and no object stores.
+    if isinstance(error, ModuleNotFoundError) or "unsupported URI" in message:
+        return "Install 'mlflow' for a local database, or use an MLflow server that serves artifacts."
+    if "Invalid Host header" in message:
+        return "Start the server with --allowed-hosts and the host name and port used here."
+    if "Max retries exceeded" in message or isinstance(error, ConnectionError):
+        return "Check that the server runs and can be reached from here."
+    if "401" in message or "403" in message:
+        return "Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+    if "404" in message:
+        return "Check that the address is that of an MLflow server, with its path if it has one."
+    return "Repeat the step once that is solved: it goes on where it stopped."
+
+
+def _redacted(text: str) -> str:
+    return _USERINFO.sub(r"\1***@", text)

@@ -1,0 +1,196 @@
+import dataclasses
+import json
+import math
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from embedtune.errors import RegistryError
+from embedtune.registry.register import register_model
+
+
+@pytest.fixture
+def client(registry):
+    return MlflowClient(tracking_uri=registry.tracking_uri, registry_uri=registry.tracking_uri)
+
+
+def versions(client, name):
+    return sorted(int(found.version) for found in client.search_model_versions(f"name = '{name}'"))
+
+
+def aliases(client, name):
+    return {alias: int(version) for alias, version in client.get_registered_model(name).aliases.items()}
+
+
+class TestAliases:
+    def test_first_promoted_version_is_challenger_and_champion(self, make_request, client):
+        registration = register_model(make_request("first"))
+        assert registration == dataclasses.replace(
+            registration,
+            name="first",
+            version=1,
+            aliases=("challenger", "champion"),
+            model_uri="models:/first@champion",
+            previous_champion=None,
+            promoted=True,
+            reason="nDCG@10 rose enough.",
+        )
+        assert client.get_model_version("first", "1").tags["promoted_from"] == "none"
+
+    def test_version_that_is_not_promoted_is_challenger_only(self, make_request, client):
+        registration = register_model(make_request("modest", promoted=False))
+        assert registration.aliases == ("challenger",)
+        assert registration.model_uri == "models:/modest/1"
+        assert (registration.promoted, registration.previous_champion) == (False, None)
+        assert aliases(client, "modest") == {"challenger": 1}
+
+    def test_old_champion_becomes_previous(self, make_request, client):
+        register_model(make_request("chain", gain=0.1))
+        second = register_model(make_request("chain", gain=0.05, promoted=False))
+        third = register_model(make_request("chain", gain=0.2))
+        assert (second.previous_champion, third.previous_champion) == (1, 1)
+        assert aliases(client, "chain") == {"challenger": 3, "champion": 3, "previous": 1}
+        assert client.get_model_version("chain", "3").tags["promoted_from"] == "1"
+
+
+class TestRepetition:
+    def test_same_registration_gives_the_same_version(self, make_request, client):
+        first = register_model(make_request("again"))
+        assert register_model(make_request("again")) == first
+        assert versions(client, "again") == [1]
+
+    def test_other_data_version_gives_another_version(self, make_request, client):
+        register_model(make_request("data"))
+        assert register_model(make_request("data", data_version="sha256:cd")).version == 2
+
+    def test_repetition_does_not_take_aliases_back_from_newer_versions(self, make_request, client):
+        register_model(make_request("late", gain=0.1))
+        register_model(make_request("late", gain=0.2))
+        repeated = register_model(make_request("late", gain=0.1))
+        assert (repeated.version, repeated.aliases, repeated.model_uri) == (1, ("previous",), "models:/late/1")
+        assert aliases(client, "late") == {"challenger": 2, "champion": 2, "previous": 1}
+
+    def test_repetition_does_not_undo_a_rollback_by_hand(self, make_request, client):
+        register_model(make_request("rollback", gain=0.1))
+        register_model(make_request("rollback", gain=0.2))
+        client.set_registered_model_alias("rollback", "champion", "1")
+        register_model(make_request("rollback", gain=0.2))
+        assert aliases(client, "rollback")["champion"] == 1
+
+    @pytest.mark.parametrize("broken", ["champion", "challenger", "previous"])
+    def test_failure_between_version_and_aliases_is_finished_by_the_retry(
+        self, make_request, client, monkeypatch, broken
+    ):
+        name = f"interrupted-{broken}"
+        register_model(make_request(name, gain=0.1))
+        set_alias = MlflowClient.set_registered_model_alias
+
+        def fail(self, model, alias, version):
+            if alias == broken:
+                raise MlflowException("connection lost")
+            set_alias(self, model, alias, version)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "set_registered_model_alias", fail)
+            with pytest.raises(RegistryError, match="connection lost"):
+                register_model(make_request(name, gain=0.2))
+        assert aliases(client, name)["champion"] == 1
+        retried = register_model(make_request(name, gain=0.2))
+        assert (retried.version, retried.previous_champion) == (2, 1)
+        assert versions(client, name) == [1, 2]
+        assert aliases(client, name) == {"challenger": 2, "champion": 2, "previous": 1}
+
+    def test_failed_upload_leaves_no_version_and_the_retry_continues_its_run(self, make_request, client, monkeypatch):
+        def fail(self, model_id, local_path, artifact_path=None):
+            raise MlflowException("disk full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "log_model_artifact", fail)
+            with pytest.raises(RegistryError, match="disk full"):
+                register_model(make_request("upload", experiment="upload"))
+        assert versions(client, "upload") == []
+        experiment = client.get_experiment_by_name("upload").experiment_id
+        (failed,) = client.search_runs([experiment])
+        assert failed.info.status == "FAILED"
+        registration = register_model(make_request("upload", experiment="upload"))
+        assert registration.run_id == failed.info.run_id
+        assert client.get_run(registration.run_id).info.status == "FINISHED"
+
+
+class TestRecord:
+    @pytest.fixture(scope="class")
+    def registration(self, make_request, tmp_path_factory):
+        report = tmp_path_factory.mktemp("reports") / "evaluation.html"
+        report.write_text("<p>report</p>")
+        return register_model(make_request("record", reports=(report,)))
+
+    @pytest.fixture
+    def run(self, registration, client):
+        return client.get_run(registration.run_id)
+
+    def test_parameters_carry_a_prefix_and_are_cut_to_the_servers_limit(self, run):
+        parameters = run.data.params
+        assert all("." in name for name in parameters)
+        assert parameters["finetune.epochs"] == "3"
+        assert parameters["finetune.learning_rate"] == "0.0001"
+        assert parameters["finetune.loss"] == "TripletMarginLoss"
+        assert parameters["model.backbone"] == "tiny-bert"
+        assert len(parameters["finetune.long"]) == 500
+
+    def test_metrics(self, run, client):
+        metrics = run.data.metrics
+        assert metrics["base/ndcg_at_10"] == 0.5
+        assert metrics["tuned/ndcg_at_10"] == 0.6
+        assert math.isclose(metrics["lower/ndcg_at_10"], 0.09)
+        assert metrics["train/texts_per_second"] == 8.0
+        history = client.get_metric_history(run.info.run_id, "train/loss")
+        assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.5)]
+
+    def test_tuned_metrics_rank_the_logged_models(self, run, client):
+        models = client.search_logged_models(
+            [run.info.experiment_id], filter_string="metrics.`tuned/ndcg_at_10` >= 0.6 AND name = 'embedder'"
+        )
+        assert run.outputs.model_outputs[0].model_id in [model.model_id for model in models]
+
+    def test_dataset_without_credentials(self, run):
+        (dataset_input,) = run.inputs.dataset_inputs
+        dataset = dataset_input.dataset
+        assert (dataset.name, dataset.digest, dataset.source_type) == ("train.csv", "ab" * 18, "s3")
+        assert json.loads(dataset.source) == {"uri": "s3://bucket/data/train.csv"}
+
+    def test_no_credentials_anywhere(self, run, client):
+        version = client.get_model_version("record", "1")
+        assert "hunter2" not in f"{run.to_dictionary()} {version} {run.inputs}"
+
+    def test_reports_are_artifacts(self, run, client):
+        names = {file.path for file in client.list_artifacts(run.info.run_id, "reports")}
+        assert names == {"reports/comparison.json", "reports/evaluation.html"}
+
+    def test_version_is_described_and_tagged(self, client):
+        version = client.get_model_version("record", "1")
+        assert "| nDCG@10 | 0.5000 | 0.6000 | +0.1000 | +0.0900 to +0.1100 |" in version.description
+        expected = {
+            "decision": "promoted",
+            "base_model": "tiny-bert",
+            "dimension": "32",
+            "data_version": "sha256:" + "ab" * 32,
+            "ndcg_at_10_base": "0.5000",
+            "ndcg_at_10_tuned": "0.6000",
+            "parity_max_difference": "1e-07",
+            "kfp.run_id": "run-1",
+        }
+        assert expected.items() <= version.tags.items()
+
+
+def test_platform_run_is_continued_and_left_open(make_request, client, registry, monkeypatch):
+    experiment = client.create_experiment("platform", artifact_location=registry.artifact_location)
+    platform_run = client.create_run(experiment).info.run_id
+    client.log_param(platform_run, "epochs", "5")
+    monkeypatch.setenv("MLFLOW_RUN_ID", platform_run)
+    registration = register_model(make_request("resumed", experiment="never-made"))
+    assert registration.run_id == platform_run
+    run = client.get_run(platform_run)
+    assert run.info.status == "RUNNING"
+    assert (run.data.params["epochs"], run.data.params["finetune.epochs"]) == ("5", "3")
+    assert client.get_experiment_by_name("never-made") is None

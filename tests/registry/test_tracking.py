@@ -1,0 +1,83 @@
+import http.server
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from embedtune.errors import RegistryError
+from embedtune.registry.contents import public_uri
+from embedtune.registry.tracking import connect
+
+
+@pytest.fixture
+def answering():
+    """A server that gives every request the same answer."""
+    servers = []
+
+    def start(status, body):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(body.encode())
+
+            do_GET = do_POST  # noqa: N815
+
+            def log_message(self, *arguments):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_unreachable_server_is_reported_soon_and_without_its_password():
+    start = time.monotonic()
+    with pytest.raises(RegistryError, match="Check that the server runs") as caught:
+        connect("http://ada:hunter2@127.0.0.1:1")
+    assert time.monotonic() - start < 30
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_refused_host_name(answering):
+    address = answering(403, "Invalid Host header - possible DNS rebinding attack detected")
+    with pytest.raises(RegistryError, match="--allowed-hosts"):
+        connect(f"http://{address}")
+
+
+def test_refused_user(answering):
+    with pytest.raises(RegistryError, match="MLFLOW_TRACKING_TOKEN") as caught:
+        connect(f"http://ada:hunter2@{answering(401, 'x' * 5000)}")
+    assert "hunter2" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_not_an_mlflow_server(answering):
+    with pytest.raises(RegistryError, match="address is that of an MLflow server"):
+        connect(f"http://{answering(404, '')}")
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("/data/train.csv", "/data/train.csv"),
+        ("s3://bucket/train.csv", "s3://bucket/train.csv"),
+        ("https://ada:secret@host:8443/a.csv?token=secret#part", "https://host:8443/a.csv"),
+    ],
+)
+def test_public_uri(uri, expected):
+    assert public_uri(uri) == expected
+
+
+def test_importing_the_package_imports_no_mlflow():
+    code = "import sys, embedtune.registry.register; sys.exit(any(m in sys.modules for m in ('mlflow', 'torch')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
