@@ -1,0 +1,1 @@
+"""A person's words become calls of the steps."""

@@ -1,0 +1,41 @@
+"""The `embedtune` command: each step alone, and using a model."""
+
+import typer
+
+from embedtune import __version__
+from embedtune.cli.options import run_app
+from embedtune.cli.steps import add_steps
+from embedtune.cli.use import encode, search
+
+app = typer.Typer(
+    help="Fine-tune embedding models: a CSV goes in, a measurably better retrieval model comes out. "
+    "The commands up to register-model are the pipeline's steps, each reading and writing files; "
+    "`python -m pipelines run finetune --data-uri my.csv --output out` runs them all.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Options before the command."""
+
+
+add_steps(app)
+app.command()(encode)
+app.command()(search)
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app)

@@ -1,0 +1,76 @@
+"""Command-line options made from a description, so that every name, default and help text is written once."""
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import typer
+from rich.console import Console
+
+from embedtune.errors import EmbedtuneError
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a command."""
+
+    name: str
+    """With underscores; the flag has dashes."""
+    type: object
+    """A type that typer knows, such as int or Path."""
+    default: object
+    """REQUIRED where there is none."""
+    help: str
+    choices: tuple[str, ...] = ()
+    """Accepted values, or empty where any will do."""
+
+
+def make_command(name: str, help_text: str, options: list[Option], run: Callable[[dict[str, object]], None]) -> object:
+    """Return a function with one keyword per option, as typer reads commands.
+
+    Args:
+        name: Name of the command.
+        help_text: What `--help` says first.
+        options: The options in the order in which `--help` shows them.
+        run: Called with option name -> value.
+    """
+
+    def command(**values: object) -> None:  # typer calls a command with its options by name
+        run(values)
+
+    parameters = [_parameter(option) for option in options]
+    command.__name__ = name
+    command.__doc__ = help_text
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+def run_app(app: typer.Typer) -> None:
+    """Run an app; an error a user can act on becomes one message and exit code 1, Ctrl-C exit code 130."""
+    try:
+        app()
+    except EmbedtuneError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("Stopped.")
+        sys.exit(130)
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    annotation = Literal[option.choices] if option.choices else option.type
+    default = ... if option.default is REQUIRED else option.default
+    name = option.name.replace("_", "-")
+    names = f"--{name}/--no-{name}" if option.type is bool else f"--{name}"
+    flag = typer.Option(default, names, help=option.help, show_default=default != "")
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=flag, annotation=annotation)
+
+
+def _plain(text: str) -> str:
+    """Keep square brackets of a message from being read as markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,90 @@
+"""One command per pipeline step, made from the step's signature and its configuration."""
+
+import dataclasses
+import importlib
+import inspect
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import typer
+from docstring_parser import Docstring, DocstringStyle, parse, parse_from_object
+from rich.console import Console
+
+from embedtune.cli.options import REQUIRED, Option, make_command
+from embedtune.cli.tables import comparison_table, decision_line, plain_facts
+from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
+from embedtune.retrieval.comparison import Comparison
+
+STEPS = ("resolve_data", "ingest_csv", "build_documents", "finetune", "evaluate_retrieval", "register_model")
+"""The steps in the order in which the pipeline runs them."""
+
+
+def add_steps(app: typer.Typer) -> None:
+    """Add a command for each step."""
+    for name in STEPS:
+        step = getattr(importlib.import_module(f"embedtune.steps.{name}"), name)
+        about = parse(inspect.getdoc(step) or "", DocstringStyle.GOOGLE)
+        config_class = get_type_hints(step)["config"]
+        options = [*_path_options(step, about), *config_options(config_class)]
+        command = make_command(name, about.short_description or "", options, _runner(step, config_class))
+        app.command(name.replace("_", "-"))(command)  # type: ignore[type-var]
+
+
+def config_options(config_class: type) -> list[Option]:
+    """Return one option per field of a configuration class; the docstring below a field is its help."""
+    texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(config_class).params}
+    types = get_type_hints(config_class)
+    return [
+        Option(
+            field.name,
+            types[field.name],
+            REQUIRED if field.default is dataclasses.MISSING else field.default,
+            texts.get(field.name, ""),
+        )
+        for field in dataclasses.fields(config_class)
+    ]
+
+
+def _path_options(step: Callable[..., object], about: Docstring) -> list[Option]:
+    texts = {entry.arg_name: entry.description or "" for entry in about.params}
+    types = get_type_hints(step)
+    return [
+        Option(
+            parameter.name,
+            list[Path] if types[parameter.name] == tuple[Path, ...] else types[parameter.name],
+            parameter.default,
+            texts.get(parameter.name, ""),
+        )
+        for parameter in inspect.signature(step).parameters.values()
+        if parameter.name != "config"
+    ]
+
+
+def _runner(step: Callable[..., object], config_class: type) -> Callable[[dict[str, object]], None]:
+    names = {field.name for field in dataclasses.fields(config_class)}
+
+    def run(values: dict[str, Any]) -> None:
+        config = config_class(**{name: value for name, value in values.items() if name in names})
+        paths = {name: _as_argument(value) for name, value in values.items() if name not in names}
+        if "model" in paths:
+            # Alone, without a pipeline, a model is registered in a database beside it.
+            os.environ.setdefault(TRACKING_VARIABLE, local_tracking_uri(paths["model"].parent))
+        _show(step(config, **paths))
+
+    return run
+
+
+def _as_argument(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _show(result: object) -> None:
+    console = Console(soft_wrap=True)
+    if isinstance(result, Comparison):
+        console.print(comparison_table(result))
+        console.print(decision_line(result))
+        return
+    for line in plain_facts(result):
+        console.print(line, markup=False, highlight=False)

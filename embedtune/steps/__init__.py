@@ -1,0 +1,1 @@
+"""One function per pipeline step; the only code a component calls."""

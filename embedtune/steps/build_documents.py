@@ -1,0 +1,37 @@
+"""Step 3: rows become Documents, split without a leak, and a page that shows them."""
+
+from pathlib import Path
+
+from embedtune.documents.build import BuildOptions
+from embedtune.documents.build import build_documents as build
+from embedtune.documents.summary import DataSummary
+from embedtune.reports.data import data_html, data_markdown
+from embedtune.steps.running import step
+
+SUMMARY_FILE = "summary.json"
+"""The data summary inside the evaluation folder, for the evaluation report."""
+
+
+@step
+def build_documents(
+    config: BuildOptions, rows: Path, train: Path, evaluation: Path, quarantine: Path, html: Path, markdown: Path
+) -> DataSummary:
+    """Group, split and store the documents, and describe them.
+
+    Args:
+        config: The configuration.
+        rows: Parquet file of validated rows.
+        train: Folder to write the training documents to.
+        evaluation: Folder to write queries and index to.
+        quarantine: CSV file to write with the rows whose label is contradicted by another row.
+        html: Data summary page to write.
+        markdown: The same as Markdown.
+
+    Raises:
+        InputError: no leak-free split is possible, or too many rows contradict each other.
+    """
+    summary = build(rows, train, evaluation, quarantine, config)
+    summary.save(evaluation / SUMMARY_FILE)
+    html.write_text(data_html(summary), encoding="utf-8")
+    markdown.write_text(data_markdown(summary), encoding="utf-8")
+    return summary

@@ -1,0 +1,124 @@
+"""Step 5: is the tuned model better than the base, and by how much? Imports torch only when it runs."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import read_relevance, read_table
+from embedtune.documents.summary import DataSummary
+from embedtune.errors import ConfigError, InputError
+from embedtune.models.card import ModelCard
+from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
+from embedtune.retrieval.compare import Evaluation, compare
+from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
+from embedtune.retrieval.gate import check_gate
+from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.trec import write_qrels, write_run
+from embedtune.steps.build_documents import SUMMARY_FILE
+from embedtune.steps.facts import provenance_of, training_facts_of
+from embedtune.steps.running import step
+
+COMPARISON_FILE = "comparison.json"
+TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
+QUERY_SCORES_FILE = "queries.csv"
+
+
+@dataclass(frozen=True)
+class EvaluateRetrievalConfig:
+    """Configuration of the step."""
+
+    title: str = "embeddings"
+    """What the model is for, as the report's heading says it."""
+    metric: str = "ndcg_at_10"
+    """What decides: ndcg_at_10, mrr_at_10, map_at_10, recall_at_10, precision_at_10 or hit_at_10."""
+    min_gain: float = 0.0
+    """Least gain of that metric, 0 to 1, for a promotion; the interval's lower bound must be above 0 besides."""
+    batch_size: int = 64
+    """Texts encoded at a time, 1 or more."""
+    seed: int = 42
+    """Seed of the bootstrap, 0 or more."""
+
+    def __post_init__(self) -> None:
+        check_gate(self.metric, self.min_gain)
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size is {self.batch_size}; accepted: 1 or more texts.")
+
+
+@step
+def evaluate_retrieval(
+    config: EvaluateRetrievalConfig, model: Path, evaluation: Path, scores: Path, html: Path, markdown: Path
+) -> Comparison:
+    """Compare a tuned model with its backbone on the held-out queries and index.
+
+    Args:
+        config: The configuration.
+        model: Model folder of the fine-tuning step.
+        evaluation: Evaluation documents folder.
+        scores: Folder to write: the comparison, TREC run and qrels files, the scores of each query.
+        html: Report page to write.
+        markdown: The same as Markdown.
+
+    Raises:
+        InputError: no query has a relevant document, or a model gives vectors that are no numbers.
+        ModelError: a model cannot be loaded, or the backbone is not the one the model was trained from.
+    """
+    from embedtune.models.comparing import encode_with_both
+
+    card = ModelCard.load(model)
+    documents = _evaluation_set(evaluation)
+    base, tuned = encode_with_both(card, model, documents.query_texts, documents.index_texts, config.batch_size)
+    outcome = compare(
+        documents, Vectors(*base), Vectors(*tuned), metric=config.metric, min_gain=config.min_gain, seed=config.seed
+    )
+    _write_scores(scores, outcome)
+    report = EvaluationReport(
+        title=config.title,
+        base_model=card.backbone,
+        tuned_model="tuned",
+        comparison=outcome.comparison,
+        training=training_facts_of(card),
+        history=card.history,
+        data=DataSummary.load(evaluation / SUMMARY_FILE) if (evaluation / SUMMARY_FILE).exists() else None,
+        provenance=provenance_of(card),
+    )
+    html.write_text(evaluation_html(report), encoding="utf-8")
+    markdown.write_text(evaluation_markdown(report), encoding="utf-8")
+    return outcome.comparison
+
+
+def _evaluation_set(folder: Path) -> EvaluationSet:
+    queries, index = read_table(folder, Split.QUERY), read_table(folder, Split.INDEX)
+    if queries.num_rows == 0 or index.num_rows == 0:
+        raise InputError(
+            f"{folder} holds {queries.num_rows} queries and {index.num_rows} index documents; build it anew."
+        )
+    relevance = read_relevance(folder)
+    query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
+    query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
+    if relevance is None:
+        judgments = Judgments.from_labels(query_labels, query_ids, index_labels, index_ids)
+    else:
+        pairs = [relevance[name].to_pylist() for name in ("query_id", "document_id", "relevance")]
+        judgments = Judgments.from_pairs(query_ids, index_ids, *pairs)
+        query_labels = [""] * len(query_ids)  # a component's number says nothing to a reader
+    return EvaluationSet(
+        query_ids, queries["text"].to_pylist(), query_labels, index_ids, index["text"].to_pylist(), judgments
+    )
+
+
+def _write_scores(folder: Path, outcome: Evaluation) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    judged = outcome.judged
+    outcome.comparison.save(folder / COMPARISON_FILE)
+    qrels, base_run, tuned_run = (folder / name for name in TREC_FILES)
+    write_qrels(qrels, judged.query_ids, judged.index_ids, judged.judgments)
+    write_run(base_run, outcome.base.ranking, judged.query_ids, judged.index_ids, "base")
+    write_run(tuned_run, outcome.tuned.ranking, judged.query_ids, judged.index_ids, "tuned")
+    names = list(outcome.base.scores)
+    with (folder / QUERY_SCORES_FILE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["query_id", *(f"{side}_{name}" for side in ("base", "tuned") for name in names)])
+        columns = [result.scores[name] for result in (outcome.base, outcome.tuned) for name in names]
+        writer.writerows(zip(judged.query_ids, *columns, strict=True))

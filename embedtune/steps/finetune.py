@@ -1,0 +1,58 @@
+"""Step 4: a backbone becomes a fine-tuned model. Imports torch only when it runs."""
+
+import os
+from pathlib import Path
+
+from embedtune.models.card import ModelCard
+from embedtune.reports.training import TrainingReport, training_html
+from embedtune.steps.facts import provenance_of, training_facts_of
+from embedtune.steps.running import step
+from embedtune.training.config import FinetuneConfig
+
+CHECKPOINTS_VARIABLE = "EMBEDTUNE_CHECKPOINTS"
+"""Environment variable: where to keep checkpoints instead of beside the run's outputs; 'off' keeps none."""
+
+
+@step
+def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, model_uri: str = "") -> ModelCard:
+    """Fine-tune a backbone on the training documents.
+
+    Args:
+        config: The configuration.
+        documents: Training documents folder.
+        model: Folder to write the model to.
+        html: Page with the loss curve to write.
+        model_uri: Address at which the pipeline keeps the model, '' for where it is written; checkpoints go near it.
+
+    Raises:
+        ModelError: the backbone cannot be loaded safely.
+        TrainingError: the documents make no batches, the loss is no number, or the run was told to stop.
+    """
+    from embedtune.training.finetune import finetune_model
+
+    card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
+    report = TrainingReport(
+        title="Fine-tuning",
+        base_model=card.backbone,
+        training=training_facts_of(card),
+        history=card.history,
+        provenance=provenance_of(card),
+    )
+    html.write_text(training_html(report), encoding="utf-8")
+    return card
+
+
+def checkpoint_root(model_uri: str) -> str:
+    """Return where the checkpoints of a run's fine-tuning task are kept.
+
+    On a cluster a model's address is `<root>/<pipeline>/<run id>/<task>/<attempt>/model`, and a retried run draws a new
+    attempt; the run and the task stay. On one machine there is no attempt in the path.
+
+    Args:
+        model_uri: Address of the model output.
+    """
+    configured = os.environ.get(CHECKPOINTS_VARIABLE)
+    if configured is not None:
+        return "" if configured == "off" else configured
+    levels = 2 if "://" in model_uri else 1
+    return f"{model_uri.rstrip('/').rsplit('/', levels)[0]}/checkpoints"

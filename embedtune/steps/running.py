@@ -1,0 +1,36 @@
+"""What all steps share: they tell a parent process that they start, end or fail, and why."""
+
+import functools
+import traceback
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from embedtune.progress import emit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def step(function: Callable[P, R]) -> Callable[P, R]:
+    """Mark a function as a pipeline step, so that the local runner can follow it.
+
+    kfp reports of a failed task only that it failed; the cause travels as an event.
+    """
+    name = function.__name__
+
+    @functools.wraps(function)
+    def followed(*args: P.args, **kwargs: P.kwargs) -> R:
+        emit("start", {"step": name})
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            emit("error", {"step": name, "kind": type(error).__name__, "message": str(error), "trace": _trace(error)})
+            raise
+        emit("end", {"step": name})
+        return result
+
+    return followed
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
