@@ -1,0 +1,1 @@
+"""Pipeline components: one folder per step, each a thin call of `embedtune.steps`."""

@@ -1,0 +1,47 @@
+"""Thin component of `embedtune.steps.evaluate_retrieval`."""
+
+from kfp.dsl import HTML, Artifact, Dataset, Input, Markdown, Metrics, Model, Output
+
+from components.images import train_component
+
+
+@train_component
+def evaluate_retrieval(
+    model: Input[Model],
+    evaluation: Input[Dataset],
+    scores: Output[Artifact],
+    metrics: Output[Metrics],
+    report: Output[HTML],
+    summary: Output[Markdown],
+    title: str = "embeddings",
+    metric: str = "ndcg_at_10",
+    min_gain: float = 0.0,
+    batch_size: int = 64,
+    seed: int = 42,
+):
+    """Compare the tuned model with its backbone on held-out queries, with confidence intervals.
+
+    Args:
+        model: Tuned model.
+        evaluation: Queries and index.
+        scores: Comparison (JSON), TREC runs and qrels, the scores of each query.
+        metrics: Mean metrics of both models.
+        report: Report for the Visualization tab.
+        summary: The same as Markdown.
+        title: What the model is for, as the report's heading says it.
+        metric: What decides: ndcg_at_10, mrr_at_10, map_at_10, recall_at_10, precision_at_10 or hit_at_10.
+        min_gain: Least gain of that metric, 0 to 1, for a promotion.
+        batch_size: Texts encoded at a time, 1 or more.
+        seed: Seed of the bootstrap.
+    """
+    from pathlib import Path
+
+    from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
+    from embedtune.steps.evaluate_retrieval import evaluate_retrieval as step
+
+    config = EvaluateRetrievalConfig(title=title, metric=metric, min_gain=min_gain, batch_size=batch_size, seed=seed)
+    pages = Path(report.path), Path(summary.path)
+    comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages)
+    for entry in comparison.metrics:
+        metrics.log_metric(f"base_{entry.name}", entry.base)
+        metrics.log_metric(f"tuned_{entry.name}", entry.tuned)

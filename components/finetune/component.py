@@ -1,0 +1,66 @@
+"""Thin component of `embedtune.steps.finetune`."""
+
+from kfp.dsl import HTML, Dataset, Input, Metrics, Model, Output
+
+from components.images import train_component
+
+
+@train_component
+def finetune(
+    documents: Input[Dataset],
+    model: Output[Model],
+    training: Output[Metrics],
+    loss_page: Output[HTML],
+    backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
+    max_length: int = 128,
+    loss: str = "MultipleNegativesRankingLoss",
+    epochs: int = 5,
+    batch_size: int = 64,
+    items_per_label: int = 4,
+    learning_rate: float = 5e-5,
+    optimizer: str = "AdamW",
+    warmup: float = 0.1,
+    seed: int = 42,
+):
+    """Fine-tune an embedding model on the training documents.
+
+    A run that is stopped goes on from its last checkpoint when it is retried.
+
+    Args:
+        documents: Training documents.
+        model: sentence-transformers folder, safetensors.
+        training: Last loss, duration and speed.
+        loss_page: Loss curve for the Visualization tab.
+        backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
+        max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
+        loss: MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss.
+        epochs: Passes over the training documents, 1 or more.
+        batch_size: Texts per optimizer step, 4 or more.
+        items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.
+        learning_rate: Peak learning rate, above 0.
+        optimizer: An optimizer of torch.optim, such as AdamW.
+        warmup: Share of all steps in which the learning rate rises from 0, 0 to 1.
+        seed: Seed of batches, initialisation and dropout.
+    """
+    from pathlib import Path
+
+    from embedtune.steps.finetune import finetune as step
+    from embedtune.training.config import FinetuneConfig
+
+    config = FinetuneConfig(
+        backbone=backbone,
+        max_length=max_length,
+        loss=loss,
+        epochs=epochs,
+        batch_size=batch_size,
+        items_per_label=items_per_label,
+        learning_rate=learning_rate,
+        optimizer=optimizer,
+        warmup=warmup,
+        seed=seed,
+    )
+    card = step(config, Path(documents.path), Path(model.path), Path(loss_page.path), model.uri)
+    training.log_metric("loss", card.history[-1].loss)
+    training.log_metric("seconds", card.seconds)
+    training.log_metric("texts_per_second", card.texts_per_second)
+    model.metadata.update({"framework": "sentence-transformers", "backbone": backbone, "dimension": card.dimension})

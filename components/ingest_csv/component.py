@@ -1,0 +1,42 @@
+"""Thin component of `embedtune.steps.ingest_csv`."""
+
+from kfp.dsl import Dataset, Metrics, Output
+
+from components.images import data_component
+
+
+@data_component
+def ingest_csv(
+    uri: str,
+    rows: Output[Dataset],
+    quarantine: Output[Dataset],
+    counts: Output[Metrics],
+    version: str = "",
+    layout: str = "auto",
+    csv_options: str = "{}",
+    max_bad_share: float = 0.01,
+):
+    """Read a CSV into validated rows; rows that cannot be used are set aside with line and reason.
+
+    Args:
+        uri: Where the CSV is: a path, file://, s3://, minio:// or http(s)://.
+        rows: Validated rows (parquet).
+        quarantine: Rows that were set aside (CSV: line, reason, row).
+        counts: Numbers of rows.
+        version: Version of the source as resolve_data found it; '' takes what is there.
+        layout: 'labelled' (text,label), 'pairs' (query,document) or 'auto' to detect it.
+        csv_options: JSON object with any of dialect, encoding and header; what is left out is detected.
+        max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
+    """
+    from pathlib import Path
+
+    from embedtune.steps.ingest_csv import IngestCSVConfig
+    from embedtune.steps.ingest_csv import ingest_csv as step
+
+    config = IngestCSVConfig(
+        uri=uri, version=version, layout=layout, csv_options=csv_options, max_bad_share=max_bad_share
+    )
+    report = step(config, Path(rows.path), Path(quarantine.path))
+    counts.log_metric("rows", float(report.rows))
+    counts.log_metric("bad_rows", float(report.bad_rows))
+    rows.metadata["read_as"] = report.describe()

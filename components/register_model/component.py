@@ -1,0 +1,49 @@
+"""Thin component of `embedtune.steps.register_model`."""
+
+from typing import NamedTuple
+
+from kfp.dsl import HTML, Artifact, Input, Markdown, Model, Output
+
+from components.images import data_component
+
+
+@data_component
+def register_model(
+    model: Input[Model],
+    scores: Input[Artifact],
+    report: Input[HTML],
+    summary: Input[Markdown],
+    registration: Output[Markdown],
+    model_name: str,
+    experiment: str = "embedtune",
+    data_uri: str = "",
+    data_version: str = "",
+) -> NamedTuple("Registered", [("name", str), ("version", int), ("aliases", str), ("reason", str), ("run_id", str)]):
+    """Register the model in MLflow; it becomes champion only if the evaluation says so.
+
+    Where MLflow is comes from the environment: MLFLOW_TRACKING_URI.
+
+    Args:
+        model: Tuned model.
+        scores: Scores of the evaluation.
+        report: Report to keep with the MLflow run.
+        summary: Markdown report to keep with the MLflow run.
+        registration: What was registered.
+        model_name: Name of the registered model.
+        experiment: MLflow experiment of the run.
+        data_uri: Where the training data came from, for the record.
+        data_version: Version of the training data, for the record.
+    """
+    from collections import namedtuple
+    from pathlib import Path
+
+    from embedtune.steps.register_model import RegisterModelConfig
+    from embedtune.steps.register_model import register_model as step
+
+    config = RegisterModelConfig(
+        model_name=model_name, experiment=experiment, data_uri=data_uri, data_version=data_version
+    )
+    made = step(config, Path(model.path), Path(scores.path), (Path(report.path), Path(summary.path)))
+    Path(registration.path).write_text(f"**{made.name}, version {made.version}**: {made.reason}\n", encoding="utf-8")
+    outputs = namedtuple("Registered", ["name", "version", "aliases", "reason", "run_id"])
+    return outputs(made.name, made.version, ", ".join(made.aliases), made.reason, made.run_id)

@@ -1,0 +1,101 @@
+"""Command line of the pipelines: compile them, or run them on this machine."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from embedtune.cli.options import REQUIRED, Option, make_command, run_app
+from embedtune.errors import ConfigError
+from pipelines.compiling import PIPELINES, Parameter, compile_pipeline, parameters_of
+from pipelines.local import run_locally
+from pipelines.summary import print_summary, publish_run
+
+app = typer.Typer(
+    help="Run a pipeline on this machine, or compile it for Kubeflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+run_commands = typer.Typer(help="Run a pipeline on this machine, without a cluster.", no_args_is_help=True)
+compile_commands = typer.Typer(help="Write a pipeline as YAML for Kubeflow.", no_args_is_help=True)
+app.add_typer(run_commands, name="run")
+app.add_typer(compile_commands, name="compile")
+
+_TYPES: dict[str, type] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float, "BOOLEAN": bool}
+_RUN_OPTIONS = [
+    Option("output", Path, Path("out"), "Folder for everything the run writes; a later run goes on from it."),
+    Option("cache", bool, True, "Take steps whose inputs did not change from an earlier run."),
+    Option("verbose", bool, False, "Show what kfp and the steps print."),
+]
+_COMPILE_OPTIONS = [
+    Option("output", Path, REQUIRED, "YAML file to write."),
+    Option("registry", str, "", "Prefix of the images, such as registry.example.org/team."),
+    Option(
+        "literals", bool, True, "Write closed choices, which Kubeflow 2.17 shows as dropdowns; needs 2.16 or later."
+    ),
+]
+
+
+def _run_options(name: str) -> list[Option]:
+    return [*_RUN_OPTIONS, *(_option(parameter) for parameter in parameters_of(PIPELINES[name]))]
+
+
+def _option(parameter: Parameter) -> Option:
+    default = REQUIRED if parameter.default is None else parameter.default
+    kind = _TYPES.get(parameter.type)
+    if kind is None:  # a STRUCT or LIST, given as JSON
+        return Option(parameter.name, str, json.dumps(default), f"{parameter.description} (JSON)")
+    if default is not REQUIRED:
+        default = kind(default)
+    return Option(parameter.name, kind, default, parameter.description, parameter.choices)
+
+
+def _run(name: str) -> Callable[[dict[str, Any]], None]:
+    def run(values: dict[str, Any]) -> None:
+        output, caching, verbose = values.pop("output"), values.pop("cache"), values.pop("verbose")
+        arguments = _arguments(name, values)
+        finished = run_locally(name, arguments, output, caching, verbose)
+        print_summary(publish_run(finished, arguments, output))
+
+    return run
+
+
+def _arguments(name: str, values: dict[str, Any]) -> dict[str, object]:
+    arguments: dict[str, object] = {}
+    for parameter in parameters_of(PIPELINES[name]):
+        value = values[parameter.name]
+        if parameter.type not in _TYPES:
+            try:
+                value = json.loads(value)
+            except json.JSONDecodeError as error:
+                flag = f"--{parameter.name.replace('_', '-')}"
+                raise ConfigError(f"{flag} is {value!r}, which is not JSON: {error}.") from error
+        arguments[parameter.name] = value
+    return arguments
+
+
+def _compile(name: str) -> Callable[[dict[str, Any]], None]:
+    def run(values: dict[str, Any]) -> None:
+        compile_pipeline(PIPELINES[name], values["output"], values["registry"], values["literals"])
+        Console(soft_wrap=True).print(f"{values['output']}", markup=False, highlight=False)
+
+    return run
+
+
+def _add_commands() -> None:
+    for name, pipeline in PIPELINES.items():
+        text = str(pipeline.component.description)
+        run_commands.command(name)(make_command(name, text, _run_options(name), _run(name)))
+        compile_commands.command(name)(make_command(name, text, _COMPILE_OPTIONS, _compile(name)))
+
+
+_add_commands()
+
+if __name__ == "__main__":
+    sys.exit(run_app(app))

@@ -1,0 +1,99 @@
+"""A pipeline becomes the YAML that Kubeflow runs."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import compiler
+from kfp.dsl.base_component import BaseComponent
+
+from components.images import DATA_IMAGE, TRAIN_IMAGE
+from pipelines.finetune import LITERALS as FINETUNE_LITERALS
+from pipelines.finetune import check_finetune, finetune
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline and the closed choices among its parameters."""
+
+    component: BaseComponent
+    literals: dict[str, list[str]]
+    """Parameter name to accepted values."""
+    check: Callable[[dict[str, Any]], None]
+    """Raises ConfigError for arguments that a step would refuse."""
+
+
+PIPELINES = {"finetune": Pipeline(finetune, FINETUNE_LITERALS, check_finetune)}
+"""All pipelines by name."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A pipeline parameter as people see it."""
+
+    name: str
+    type: str
+    """STRING, NUMBER_INTEGER, NUMBER_DOUBLE, STRUCT or LIST."""
+    default: object
+    """None where there is none."""
+    description: str
+    choices: tuple[str, ...]
+    """Accepted values, or empty where any will do."""
+
+
+def compile_pipeline(pipeline: Pipeline, output: Path, registry: str, literals: bool) -> None:
+    """Write a pipeline as YAML.
+
+    Args:
+        pipeline: The pipeline.
+        output: File to write.
+        registry: Prefix of the images, such as `registry.example.org/team`; '' leaves their bare names.
+        literals: Write the closed choices, which Kubeflow 2.17 shows as dropdowns; backends before 2.16 refuse them.
+    """
+    documents = compiled_documents(pipeline)
+    spec = documents[0]
+    for executor in spec["deploymentSpec"]["executors"].values():
+        image = executor["container"]["image"]
+        if registry and image in (DATA_IMAGE, TRAIN_IMAGE):
+            executor["container"]["image"] = f"{registry.rstrip('/')}/{image}"
+    if literals:
+        for name, values in pipeline.literals.items():
+            spec["root"]["inputDefinitions"]["parameters"][name]["literals"] = [str(value) for value in values]
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(f".{output.name}.partial")
+    partial.write_text(yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True), encoding="utf-8")
+    partial.replace(output)
+
+
+def compiled_documents(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Return the compiled pipeline: the PipelineSpec, and the Kubernetes settings."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/pipeline.yaml"
+        compiler.Compiler().compile(pipeline.component, path)
+        return list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
+
+
+def parameters_of(pipeline: Pipeline) -> list[Parameter]:
+    """Return a pipeline's parameters in alphabetical order, as the Kubeflow form shows them."""
+    inputs = compiled_documents(pipeline)[0]["root"]["inputDefinitions"]["parameters"]
+    return [
+        Parameter(
+            name=name,
+            type=definition["parameterType"],
+            default=definition.get("defaultValue"),
+            description=definition.get("description", ""),
+            choices=tuple(str(value) for value in pipeline.literals.get(name, ())),
+        )
+        for name, definition in sorted(inputs.items())
+    ]
+
+
+def steps_of(pipeline: Pipeline) -> list[str]:
+    """Return the names of a pipeline's steps in an order in which they can run."""
+    tasks = compiled_documents(pipeline)[0]["root"]["dag"]["tasks"]
+    order = TopologicalSorter({name: task.get("dependentTasks", []) for name, task in tasks.items()})
+    return [name.replace("-", "_") for name in order.static_order()]

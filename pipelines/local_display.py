@@ -1,0 +1,111 @@
+"""What a person sees while a pipeline runs here: one line per step, and a bar for long work."""
+
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+
+_PLAIN_SECONDS = 10.0
+"""Seconds between lines of progress where there is no terminal."""
+
+
+class Display:
+    """Turns the steps' events into lines."""
+
+    def __init__(self, steps: list[str], verbose: bool) -> None:
+        """Prepare.
+
+        Args:
+            steps: Step names in the order in which they run.
+            verbose: Whether the log is shown as well, which leaves no room for a bar.
+        """
+        self._steps = steps
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[count]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._animated = self._console.is_terminal and not verbose
+        self._task: TaskID | None = None
+        self._started: dict[str, float] = {}
+        self._printed: set[str] = set()
+        self._last_line = 0.0
+        self.seconds: dict[str, float] = {}
+        self.running = ""
+
+    def __enter__(self) -> "Display":
+        if self._animated:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def show(self, event: dict[str, Any]) -> None:
+        """Show one event of a step."""
+        match event["event"]:
+            case "start":
+                self._start(event["step"], event["time"])
+            case "progress":
+                self._progress(event)
+            case "end":
+                self._end(event["step"], event["time"], "[green]✓[/]")
+            case "error":
+                self._end(event["step"], event["time"], "[red]✗[/]")
+
+    def print(self, line: str) -> None:
+        """Show a line of the log."""
+        self._console.print(line, markup=False)
+
+    def finish(self, succeeded: bool) -> None:
+        """Name the steps at the end that did not run because nothing changed."""
+        if succeeded:
+            self._print_cached(len(self._steps))
+
+    def _start(self, step: str, when: float) -> None:
+        self._print_cached(self._steps.index(step))
+        self.running = step
+        self._started[step] = when
+        self._last_line = time.monotonic()
+        if self._animated:
+            self._drop_bar()
+            self._task = self._bar.add_task(step, total=None, count="")
+
+    def _progress(self, event: dict[str, Any]) -> None:
+        total = f"/{event['total']}" if event["total"] is not None else ""
+        count = f"{event['done']}{total} {event['unit']}"
+        if self._animated and self._task is not None:
+            description = f"{self.running}: {event['description']}"
+            self._bar.update(
+                self._task, description=description, completed=event["done"], total=event["total"], count=count
+            )
+        elif not self._animated and time.monotonic() - self._last_line >= _PLAIN_SECONDS:
+            self._last_line = time.monotonic()
+            self._console.print(f"    {self.running}: {event['description']}, {count}", markup=False)
+
+    def _end(self, step: str, when: float, sign: str) -> None:
+        self._drop_bar()
+        self.seconds[step] = when - self._started[step]
+        self._printed.add(step)
+        self.running = ""
+        self._console.print(f"{sign} {step:<20} {self.seconds[step]:6.1f} s")
+
+    def _print_cached(self, end: int) -> None:
+        for step in self._steps[:end]:
+            if step not in self._printed:
+                self._printed.add(step)
+                self._console.print(f"[green]✓[/] {step:<20} unchanged, taken from an earlier run")
+
+    def _drop_bar(self) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None

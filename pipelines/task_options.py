@@ -1,0 +1,53 @@
+"""What every task of every pipeline needs from the cluster, written once."""
+
+from kfp import kubernetes
+from kfp.dsl import PipelineTask
+
+STORE_SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - the name of a secret, which Kubeflow itself creates
+STORE_KEYS = {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}
+SETTINGS_CONFIG_MAP = "embedtune"
+SETTINGS = {
+    "store_endpoint": "AWS_ENDPOINT_URL_S3",
+    "store_region": "AWS_REGION",
+    "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
+    "hf_hub_offline": "HF_HUB_OFFLINE",
+    "hf_endpoint": "HF_ENDPOINT",
+    "allowed_hosts": "EMBEDTUNE_ALLOWED_HOSTS",
+}
+"""Keys of the config map and the environment variables they become; a key or map that is not there is skipped."""
+MLFLOW_SECRET = "embedtune-mlflow"  # noqa: S105 - the name of a secret
+MLFLOW_KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
+
+_USER = 1000
+_GROUP = 0
+
+
+def on_cluster(task: PipelineTask) -> PipelineTask:
+    """Run a task as non-root, with the store's credentials, and again when its node goes away.
+
+    Kubeflow sets all of Pod Security "restricted" but runAsNonRoot. On a stock install retries are for lost pods only;
+    what a step can survive it retries itself.
+    """
+    kubernetes.set_security_context(task, run_as_user=_USER, run_as_group=_GROUP, run_as_non_root=True)
+    kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
+    kubernetes.use_config_map_as_env(task, SETTINGS_CONFIG_MAP, SETTINGS, optional=True)
+    return task.set_retry(3, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s")
+
+
+def with_mlflow(task: PipelineTask) -> PipelineTask:
+    """Hand a task the credentials of the MLflow server, if there are any."""
+    return kubernetes.use_secret_as_env(task, MLFLOW_SECRET, MLFLOW_KEYS, optional=True)
+
+
+def on_gpu(
+    task: PipelineTask, gpu_type: str, gpu_count: str, node_selector: dict[str, str], tolerations: list[dict[str, str]]
+) -> PipelineTask:
+    """Run a task on a GPU node, or anywhere where the count is '0'.
+
+    The count must be a string: kfp 2.17's driver reads a number as '' and silently drops the GPU. PyTorch's data
+    loaders exchange batches through /dev/shm, which is 64 MiB in a pod unless memory is mounted there.
+    """
+    task.set_accelerator_type(gpu_type).set_accelerator_limit(gpu_count)
+    kubernetes.add_node_selector_json(task, node_selector)
+    kubernetes.add_toleration_json(task, tolerations)
+    return kubernetes.empty_dir_mount(task, "dshm", "/dev/shm", medium="Memory", size_limit="8Gi")  # noqa: S108
