@@ -101,7 +101,7 @@ def _line_advance(description: str, total: int | None, unit: str) -> Advance:
         rate = count / (now - start)
         left = f", {(total - count) / rate:.0f} s left" if total is not None and rate > 0 else ""
         of_total = f"/{total}" if total is not None else ""
-        sys.stderr.write(f"{description}: {count}{of_total} {unit}, {rate:.0f}/s{left}\n")
+        sys.stderr.write(f"{description}: {count}{of_total} {unit}, {rate:.3g}/s{left}\n")
         sys.stderr.flush()
 
     return advance

@@ -2,29 +2,34 @@
 
 import csv
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
 from rich.console import Console
 
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.records.column_names import role_of
 from embedtune.retrieval.ranking import rank
 
-_MODEL = typer.Option(..., help="Model folder, such as out/model, or a Hugging Face id.")
-_COLUMN = typer.Option(
-    "", help="Column with the texts: a name in the first row, or a number from 1. '' takes the first."
-)
-_HEADER = typer.Option(True, help="Whether the first row holds column names.")
-_BATCH = typer.Option(64, min=1, help="Texts encoded at a time.")
+Model = Annotated[str, typer.Option(help="Model folder, such as out/model, or a Hugging Face id.")]
+Column = Annotated[
+    str, typer.Option(help="Column with the texts: a name in the first row, or a number from 1. '' takes the first.")
+]
+Header = Annotated[
+    Literal["auto", "yes", "no"],
+    typer.Option(help="Whether the first row holds column names; auto: if one is usual, like text or query."),
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Texts encoded at a time.")]
 
 
 def encode(
-    model: str = _MODEL,
-    input: Path = typer.Option(..., help="CSV file with a text per row."),  # noqa: A002 - the flag's name
-    output: Path = typer.Option(..., help="File for the vectors: a NumPy array of float32, one row per text."),
-    column: str = _COLUMN,
-    header: bool = _HEADER,
-    batch_size: int = _BATCH,
+    model: Model,
+    input: Annotated[Path, typer.Option(help="CSV file with a text per row.")],  # noqa: A002 - the flag's name
+    output: Annotated[Path, typer.Option(help="File for the vectors: NumPy, float32, one row per text.")],
+    column: Column = "",
+    header: Header = "auto",
+    batch_size: BatchSize = 64,
 ) -> None:
     """Encode the texts of a CSV file into vectors."""
     if output.suffix != ".npy":
@@ -39,16 +44,14 @@ def encode(
 
 
 def search(
-    query: str = typer.Argument(..., help="What to look for."),
-    model: str = _MODEL,
-    index: Path = typer.Option(..., help="CSV file with a text per row."),
-    vectors: Path | None = typer.Option(
-        None, help="Vectors that `embedtune encode` made of the index with this model."
-    ),
-    column: str = _COLUMN,
-    header: bool = _HEADER,
-    limit: int = typer.Option(10, min=1, help="Most results to show."),
-    batch_size: int = _BATCH,
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    model: Model,
+    index: Annotated[Path, typer.Option(help="CSV file with a text per row.")],
+    vectors: Annotated[Path | None, typer.Option(help="Vectors that `encode` made of the index, to save time.")] = None,
+    column: Column = "",
+    header: Header = "auto",
+    limit: Annotated[int, typer.Option(min=1, help="Most results to show.")] = 10,
+    batch_size: BatchSize = 64,
 ) -> None:
     """Find the texts of a CSV file that are nearest to a query."""
     texts = read_texts(index, column, header)
@@ -56,7 +59,7 @@ def search(
     query_vectors = _encode(model, [query], batch_size)
     if query_vectors.shape[1] != index_vectors.shape[1]:
         raise InputError(
-            f"{vectors} holds vectors of {index_vectors.shape[1]} components, the model makes {query_vectors.shape[1]}. "
+            f"{vectors} holds vectors of {index_vectors.shape[1]} components, the model's have {query_vectors.shape[1]}. "
             "Encode the index again with this model."
         )
     ids = [f"{row:012d}" for row in range(len(texts))]
@@ -67,13 +70,14 @@ def search(
             console.print(f"{score:.3f}  {' '.join(texts[row].split())}", markup=False, soft_wrap=True)
 
 
-def read_texts(path: Path, column: str, header: bool) -> list[str]:
+def read_texts(path: Path, column: str, header: str) -> list[str]:
     """Read one column of a CSV file.
 
     Args:
         path: The file, UTF-8.
         column: A name in the first row, a number from 1, or '' for the first column.
-        header: Whether the first row holds column names.
+        header: 'yes': the first row holds column names; 'no': it holds texts; 'auto': it holds names if one of them is
+            a usual one (see `column_names.ROLE_NAMES`) or the wanted one.
 
     Raises:
         StorageError: there is no such file.
@@ -86,17 +90,16 @@ def read_texts(path: Path, column: str, header: bool) -> list[str]:
         raise StorageError(f"There is no file {path}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read as UTF-8 CSV: {error}. Save it as UTF-8.") from error
-    names = rows[0] if header and rows else []
-    position = _column_position(path, names, column)
-    short = [number for number, row in enumerate(rows, start=1) if len(row) <= position]
+    first = rows[0] if rows else []
+    named = header == "yes" or (header == "auto" and any(name == column or role_of(name) for name in first))
+    position = _column_position(path, first if named else [], column)
+    texts = rows[1:] if named else rows
+    short = [row for row in texts if len(row) <= position]
     if short:
-        raise InputError(f"{path}: row {short[0]} has no column {position + 1}. Choose another --column.")
-    texts = [row[position] for row in rows[1 if header else 0 :]]
+        raise InputError(f"{path}: the row {short[0]!r} has no column {position + 1}. Choose another --column.")
     if not texts:
-        raise InputError(
-            f"{path} holds no texts{' below its header' if header else ''}; use --no-header if it has none."
-        )
-    return texts
+        raise InputError(f"{path} holds no texts{' below its header' if named else ''}.")
+    return [row[position] for row in texts]
 
 
 def _column_position(path: Path, names: list[str], column: str) -> int:

@@ -23,6 +23,8 @@ from embedtune.steps.running import step
 COMPARISON_FILE = "comparison.json"
 TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
 QUERY_SCORES_FILE = "queries.csv"
+_MOST_JUDGMENTS = 5_000_000
+"""Lines of the qrels file above which it is left out: with large labels it grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ def evaluate_retrieval(
         config: The configuration.
         model: Model folder of the fine-tuning step.
         evaluation: Evaluation documents folder.
-        scores: Folder to write: the comparison, TREC run and qrels files, the scores of each query.
+        scores: Folder to write: the comparison, TREC run and qrels files (qrels up to five million judgments), the
+            scores of each query.
         html: Report page to write.
         markdown: The same as Markdown.
 
@@ -76,7 +79,7 @@ def evaluate_retrieval(
     report = EvaluationReport(
         title=config.title,
         base_model=card.backbone,
-        tuned_model="tuned",
+        tuned_model=f"{config.title}, tuned",
         comparison=outcome.comparison,
         training=training_facts_of(card),
         history=card.history,
@@ -113,7 +116,8 @@ def _write_scores(folder: Path, outcome: Evaluation) -> None:
     judged = outcome.judged
     outcome.comparison.save(folder / COMPARISON_FILE)
     qrels, base_run, tuned_run = (folder / name for name in TREC_FILES)
-    write_qrels(qrels, judged.query_ids, judged.index_ids, judged.judgments)
+    if judged.judgments.relevant_counts().sum() <= _MOST_JUDGMENTS:
+        write_qrels(qrels, judged.query_ids, judged.index_ids, judged.judgments)
     write_run(base_run, outcome.base.ranking, judged.query_ids, judged.index_ids, "base")
     write_run(tuned_run, outcome.tuned.ranking, judged.query_ids, judged.index_ids, "tuned")
     names = list(outcome.base.scores)

@@ -46,6 +46,6 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
             data_uri=config.data_uri,
             data_version=config.data_version,
             experiment=config.experiment,
-            reports=(*reports, *kept),
+            reports=(*reports, *(path for path in kept if path.exists())),
         )
     )

