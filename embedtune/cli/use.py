@@ -59,7 +59,7 @@ def search(
     query_vectors = _encode(model, [query], batch_size)
     if query_vectors.shape[1] != index_vectors.shape[1]:
         raise InputError(
-            f"{vectors} holds vectors of {index_vectors.shape[1]} components, the model's have {query_vectors.shape[1]}. "
+            f"{vectors} holds {index_vectors.shape[1]} components a vector, the model makes {query_vectors.shape[1]}. "
             "Encode the index again with this model."
         )
     ids = [f"{row:012d}" for row in range(len(texts))]
