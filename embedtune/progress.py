@@ -8,7 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -24,7 +24,7 @@ Advance = Callable[[int], None]
 
 
 def emit(event: str, fields: dict[str, object]) -> None:
-    """Append one event to the event file, if there is one.
+    """Append one event to the event file, if there is one and it can be written; work never fails for want of it.
 
     Args:
         event: 'start', 'progress', 'end' or 'error'.
@@ -33,8 +33,9 @@ def emit(event: str, fields: dict[str, object]) -> None:
     path = os.environ.get(EVENTS_VARIABLE)
     if not path:
         return
-    line = json.dumps({"event": event, "time": time.time(), **fields}, ensure_ascii=False)
-    with open(path, "a", encoding="utf-8") as file:
+    # ASCII, because a file name that is no UTF-8 reaches a message as half surrogates, which no file can hold.
+    line = json.dumps({"event": event, "time": time.time(), **fields}, ensure_ascii=True)
+    with suppress(OSError), open(path, "a", encoding="utf-8") as file:
         file.write(line + "\n")
 
 
@@ -101,7 +102,7 @@ def _line_advance(description: str, total: int | None, unit: str) -> Advance:
         rate = count / (now - start)
         left = f", {(total - count) / rate:.0f} s left" if total is not None and rate > 0 else ""
         of_total = f"/{total}" if total is not None else ""
-        sys.stderr.write(f"{description}: {count}{of_total} {unit}, {rate:.3g}/s{left}\n")
+        sys.stderr.write(f"{description}: {count}{of_total} {unit}, {rate:.{0 if rate >= 10 else 1}f}/s{left}\n")
         sys.stderr.flush()
 
     return advance

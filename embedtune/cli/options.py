@@ -13,6 +13,8 @@ from embedtune.errors import EmbedtuneError
 
 REQUIRED = inspect.Parameter.empty
 
+_INTERRUPTED = 130
+
 
 @dataclass(frozen=True)
 class Option:
@@ -55,11 +57,14 @@ def run_app(app: typer.Typer) -> None:
     try:
         app()
     except EmbedtuneError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]Error:[/] {_plain(str(error))}", highlight=False)
+        console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+        console.print("Error:", style="bold red", end=" ")
+        console.print(str(error))
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("Stopped.")
-        sys.exit(130)
+    except SystemExit as end:  # typer's answer to Ctrl-C, which says nothing
+        if end.code == _INTERRUPTED:
+            Console(stderr=True).print("Stopped.")
+        raise
 
 
 def _parameter(option: Option) -> inspect.Parameter:
@@ -69,8 +74,3 @@ def _parameter(option: Option) -> inspect.Parameter:
     names = f"--{name}/--no-{name}" if option.type is bool else f"--{name}"
     flag = typer.Option(default, names, help=option.help, show_default=default != "")
     return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=flag, annotation=annotation)
-
-
-def _plain(text: str) -> str:
-    """Keep square brackets of a message from being read as markup."""
-    return text.replace("[", r"\[")

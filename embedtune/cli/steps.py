@@ -68,7 +68,7 @@ def _runner(step: Callable[..., object], config_class: type) -> Callable[[dict[s
     def run(values: dict[str, Any]) -> None:
         config = config_class(**{name: value for name, value in values.items() if name in names})
         paths = {name: _as_argument(value) for name, value in values.items() if name not in names}
-        if "model" in paths:
+        if step.__name__ == "register_model" and paths["model"].is_dir():
             # Alone, without a pipeline, a model is registered in a database beside it.
             os.environ.setdefault(TRACKING_VARIABLE, local_tracking_uri(paths["model"].parent))
         _show(step(config, **paths))

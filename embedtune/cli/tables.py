@@ -1,10 +1,15 @@
 """Results as a person reads them on a terminal."""
 
 import dataclasses
+from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 def comparison_table(comparison: Comparison) -> Table:
@@ -29,12 +34,34 @@ def decision_line(comparison: Comparison) -> str:
     """Return the decision and its reason as rich markup."""
     decision = comparison.decision
     verdict = "[bold green]Promoted[/]" if decision.promoted else "[bold yellow]Not promoted[/]"
-    return f"{verdict}: {decision.reason}"
+    return f"{verdict}: {escape(decision.reason)}"
 
 
 def plain_facts(result: object) -> list[str]:
-    """Return a step's result as `name: value` lines; long lists are left out."""
+    """Return a step's result as `name: value` lines.
+
+    A part that has fields of its own becomes one line; of lists, those of plain texts are shown, a text a line where
+    these are sentences.
+    """
     if not dataclasses.is_dataclass(result) or isinstance(result, type):
         return [str(result)]
-    values = ((field.name, getattr(result, field.name)) for field in dataclasses.fields(result))
-    return [f"{name}: {value}" for name, value in values if not isinstance(value, (tuple, dict))]
+    return [line for name, value in _fields(result) for line in _lines(name, value)]
+
+
+def _fields(result: "DataclassInstance") -> list[tuple[str, object]]:
+    return [(field.name, getattr(result, field.name)) for field in dataclasses.fields(result)]
+
+
+def _lines(name: str, value: object) -> list[str]:
+    if isinstance(value, tuple):
+        texts = [entry for entry in value if isinstance(entry, str)]
+        if len(texts) < len(value):
+            return []
+        if any(text.endswith(".") for text in texts):
+            return [f"{name}:", *(f"- {text}" for text in texts)]
+        return [f"{name}: {', '.join(texts) if texts else 'none'}"]
+    if isinstance(value, dict):
+        return []
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [f"{name}: {', '.join(f'{part} {number}' for part, number in _fields(value))}"]
+    return [f"{name}: {value}"]

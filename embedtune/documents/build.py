@@ -11,16 +11,16 @@ from embedtune.documents.corpus import Corpus, build_corpus
 from embedtune.documents.grouping import fingerprint
 from embedtune.documents.schema import Split, SplitRule
 from embedtune.documents.set_aside import check_bad_share, write_quarantine
-from embedtune.documents.shards import write_documents
+from embedtune.documents.shards import documents_digest, write_documents
 from embedtune.documents.split import SplitPlan, split_corpus
-from embedtune.documents.staging import staged
 from embedtune.documents.summarise import RowCounts, summarise
-from embedtune.documents.summary import DataSummary
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.documents.tables import relevance_table, split_tables
 from embedtune.errors import ConfigError, InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import Layout
 from embedtune.records.rows import read_rows
+from embedtune.storage.atomic import atomic_folder
 
 _EXAMPLES = 5
 _MAX_SEED = 2**63 - 1
@@ -63,7 +63,8 @@ def build_documents(rows: Path, train: Path, evaluation: Path, quarantine: Path,
     Args:
         rows: Validated rows as `records` writes them.
         train: Folder of documents to write, with the split TRAIN.
-        evaluation: Folder of documents to write, with the splits QUERY and INDEX.
+        evaluation: Folder of documents to write, with the splits QUERY and INDEX, the summary and the digest of
+            `train`, so that a model is judged only on what was held out from its own training.
         quarantine: CSV file to write, with the rows that were set aside.
         options: How to split.
 
@@ -74,8 +75,9 @@ def build_documents(rows: Path, train: Path, evaluation: Path, quarantine: Path,
     """
     corpus, counts = _load_corpus(rows, quarantine, options)
     plan = split_corpus(corpus, SplitRule(options.split), options.eval_share)
-    _write(corpus, plan, train, evaluation)
-    return summarise(corpus, plan, counts, options.eval_share, options.seed)
+    summary = summarise(corpus, plan, counts, options.eval_share, options.seed)
+    _write(corpus, plan, summary, train, evaluation)
+    return summary
 
 
 def _load_corpus(rows: Path, quarantine: Path, options: BuildOptions) -> tuple[Corpus, RowCounts]:
@@ -87,8 +89,8 @@ def _load_corpus(rows: Path, quarantine: Path, options: BuildOptions) -> tuple[C
     with progress("Reading texts", len(contents.texts), "texts") as advance:
         prints = fingerprint(contents.texts, options.seed, advance)
     faults = find_faults(contents, prints)
-    write_quarantine(quarantine, contents, faults)
-    check_bad_share(contents, faults, options.max_bad_share, quarantine)
+    rejected = write_quarantine(quarantine, contents, faults)
+    check_bad_share(contents, faults, options.max_bad_share, quarantine, rejected)
     corpus = build_corpus(contents, prints, faults == USABLE)
     distinct_rows = len(corpus) if layout is Layout.LABELLED else len(corpus.pairs)
     return corpus, _count_rows(contents, faults, distinct_rows)
@@ -104,18 +106,22 @@ def _count_rows(contents: Contents, faults: npt.NDArray[np.int8], distinct_rows:
     )
 
 
-def _write(corpus: Corpus, plan: SplitPlan, train: Path, evaluation: Path) -> None:
+def _write(corpus: Corpus, plan: SplitPlan, summary: DataSummary, train: Path, evaluation: Path) -> None:
     members = {Split.TRAIN: plan.train, Split.QUERY: plan.query, Split.INDEX: plan.index}
     total = sum(int(np.count_nonzero(part)) for part in members.values())
     tables = {split: split_tables(corpus, split, part) for split, part in members.items()}
     with (
         progress("Writing documents", total, "documents") as advance,
-        staged(train) as train_folder,
-        staged(evaluation) as evaluation_folder,
+        # The last one opened is put in place first: an evaluation folder never stands beside older training documents.
+        atomic_folder(evaluation) as evaluation_folder,
+        atomic_folder(train) as train_folder,
     ):
+        digest = ""
         for folder, splits, side in (
             (train_folder, (Split.TRAIN,), plan.train),
             (evaluation_folder, (Split.QUERY, Split.INDEX), ~plan.train),
         ):
             parts = {split: tables[split] for split in splits}
-            write_documents(folder, corpus.layout, parts, relevance_table(corpus, side), advance)
+            write_documents(folder, corpus.layout, parts, relevance_table(corpus, side), advance, digest)
+            digest = documents_digest(folder)
+        summary.save(evaluation_folder / SUMMARY_FILE)

@@ -57,7 +57,7 @@ class Corpus:
     words: npt.NDArray[np.int32]
     """Length of each text in words (D,)."""
     keys: npt.NDArray[np.int64]
-    """Number of each document's content key, 0..K-1 (D,)."""
+    """Number of each document's content key, 0..K-1 (D,); all different for pairs."""
     draws: npt.NDArray[np.uint64]
     """Seeded random number of each content key (K,)."""
     groups: npt.NDArray[np.int64]
@@ -88,7 +88,8 @@ def build_corpus(contents: Contents, prints: Fingerprints, usable: npt.NDArray[n
     """Merge duplicates and connect what belongs together.
 
     Groups are the connected components over content keys (texts that differ only in case, Unicode form and white space
-    are one node): of queries and documents through the judged pairs, of labels through the texts they share.
+    are one node, and for pairs one document): of queries and documents through the judged pairs, of labels through the
+    texts they share.
 
     Args:
         contents: The rows (R).
@@ -129,18 +130,20 @@ def _pairs_corpus(
     contents: Contents, prints: Fingerprints, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
 ) -> Corpus:
     used, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
-    pairs = _distinct_pairs(numbers[: len(first)], numbers[len(first) :])
     used_keys, keys = np.unique(prints.keys[used], return_inverse=True)
-    components = connected_components(keys[pairs[:, 0]], keys[pairs[:, 1]], len(used_keys))
-    groups = np.unique(components[keys], return_inverse=True)[1]
-    ids = _take(prints.ids, used)
+    # A spelling of its own would be unjudged where the other one is judged, and a query would find itself.
+    spellings = used[smallest_members(_take(prints.ids, used), keys)]
+    pairs = _distinct_pairs(keys[numbers[: len(first)]], keys[numbers[len(first) :]])
+    components = connected_components(pairs[:, 0], pairs[:, 1], len(used_keys))
+    groups = np.unique(components, return_inverse=True)[1]
+    ids = _take(prints.ids, spellings)
     representatives = smallest_members(ids, groups)
     return Corpus(
         layout=contents.layout,
-        texts=_take(contents.texts, used),
+        texts=_take(contents.texts, spellings),
         ids=ids,
-        words=prints.words[used],
-        keys=keys,
+        words=prints.words[spellings],
+        keys=np.arange(len(used_keys)),
         draws=prints.draws[used_keys],
         groups=groups,
         representatives=representatives,
@@ -151,8 +154,8 @@ def _pairs_corpus(
 
 
 def _take(values: pa.Array, numbers: npt.NDArray[np.int64]) -> pa.Array:
-    """Take ascending distinct numbers, without a copy where these are all."""
-    return values if len(numbers) == len(values) else values.take(pa.array(numbers))
+    """Take numbers, without a copy where these are all in order."""
+    return values if np.array_equal(numbers, np.arange(len(values))) else values.take(pa.array(numbers))
 
 
 def _distinct_pairs(queries: npt.NDArray[np.int64], documents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

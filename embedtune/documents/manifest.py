@@ -55,6 +55,8 @@ class Manifest:
     """In the order in which the Documents are read."""
     relevance: RelevanceFile | None
     """The judged pairs (pairs), or None (labelled)."""
+    train_digest: str = ""
+    """Evaluation folders: digest of the training documents that these were held out from; '' otherwise."""
 
     def save(self, folder: Path) -> None:
         """Write the manifest into its folder."""
@@ -106,7 +108,14 @@ def _parse(data: Mapping[str, object]) -> Manifest:
         modality=TEXT_MODALITY,
         shards=tuple(_parse_shard(entry) for entry in _list_of_objects(data["shards"])),
         relevance=None if data["relevance"] is None else RelevanceFile(*_parse_file(_object(data["relevance"]))),
+        train_digest=_parse_digest(data["train_digest"]),
     )
+
+
+def _parse_digest(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"train_digest {value!r} is no text")
+    return value
 
 
 def _parse_shard(entry: Mapping[str, object]) -> Shard:

@@ -9,8 +9,10 @@ Each is written by `documents.shards` and holds `manifest.json`, the shards of i
 - No content of the training folder, up to case, Unicode form and white space, occurs in the evaluation folder.
 - labelled: equal labels are relevant to each other; a Document is never relevant to itself.
 - pairs: `relevance.parquet` (RELEVANCE_COLUMNS) holds the judged pairs whose two ends are in this folder, which is
-  every pair of the source exactly once; the label is the connected component, which is what label-based losses train
-  on. A held-out text that is both query and document is in the query split and in the index with the same id.
+  every pair of the source exactly once. Texts that differ only in case, Unicode form and white space are one Document
+  here, with the id and text of the spelling whose id is smallest. The label is the connected component, which is what
+  label-based losses train on. A held-out text that is both query and document is in the query split and in the index
+  with the same id.
 - Every query has at least one relevant Document in the index.
 """
 

@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.contents import FAULT_REASONS, USABLE, Contents
-from embedtune.documents.split_checks import excerpt
-from embedtune.documents.staging import staged
 from embedtune.errors import InputError
 from embedtune.records.quarantine import QuarantineWriter
+from embedtune.storage.atomic import atomic_path
+from embedtune.text import excerpt
 
 _EXAMPLES = 3
 
 
-def write_quarantine(path: Path, contents: Contents, faults: npt.NDArray[np.int8]) -> None:
+def write_quarantine(path: Path, contents: Contents, faults: npt.NDArray[np.int8]) -> QuarantineWriter:
     """Write the rows with a fault, with line and reason.
 
     Args:
@@ -24,13 +24,17 @@ def write_quarantine(path: Path, contents: Contents, faults: npt.NDArray[np.int8
         contents: The rows (R).
         faults: The fault number of each row (R,).
 
+    Returns:
+        What was written, for `check_bad_share`.
+
     Raises:
         StorageError: The file cannot be written.
     """
-    with staged(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+    with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = QuarantineWriter(file)
         for number in np.flatnonzero(faults != USABLE).tolist():
             writer.add(int(contents.lines[number]), FAULT_REASONS[int(faults[number])], _as_csv(contents, number))
+    return writer
 
 
 def _as_csv(contents: Contents, number: int) -> str:
@@ -39,7 +43,9 @@ def _as_csv(contents: Contents, number: int) -> str:
     return line.getvalue()
 
 
-def check_bad_share(contents: Contents, faults: npt.NDArray[np.int8], max_bad_share: float, quarantine: Path) -> None:
+def check_bad_share(
+    contents: Contents, faults: npt.NDArray[np.int8], max_bad_share: float, quarantine: Path, rejected: QuarantineWriter
+) -> None:
     """Refuse rows of which too many have a fault.
 
     Args:
@@ -47,6 +53,7 @@ def check_bad_share(contents: Contents, faults: npt.NDArray[np.int8], max_bad_sh
         faults: The fault number of each row (R,).
         max_bad_share: Largest share of rows with a fault to accept, 0..1.
         quarantine: Where these rows were written.
+        rejected: What wrote them.
 
     Raises:
         InputError: More rows than that have a fault, or all have.
@@ -55,6 +62,7 @@ def check_bad_share(contents: Contents, faults: npt.NDArray[np.int8], max_bad_sh
     rows = len(faults)
     if len(bad) <= max_bad_share * rows and len(bad) < rows:
         return
+    rejected.show_first()
     reasons = "; ".join(
         f"{np.count_nonzero(faults == fault)} x {reason}" for fault, reason in FAULT_REASONS.items() if fault in faults
     )

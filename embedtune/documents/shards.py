@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from docarray import DocumentArray
 
-from embedtune.documents.codec import COMPRESSION, PROTOCOL, decode_documents, encode_documents, parse_documents
+from embedtune.documents.codec import COMPRESSION, PROTOCOL, decode_documents, encode_documents
 from embedtune.documents.manifest import MANIFEST_NAME, TEXT_MODALITY, Manifest, RelevanceFile, Shard, parse_manifest
 from embedtune.documents.schema import RELEVANCE_COLUMNS, ROLE_COLUMN, TABLE_COLUMNS, Split
 from embedtune.errors import StorageError
@@ -23,6 +22,9 @@ from embedtune.records.layouts import Layout
 
 DOCUMENTS_PER_SHARD = 50_000
 """Bounds the memory of writing and reading: some 20 MB for sentences."""
+
+BYTES_PER_SHARD = 256 << 20
+"""Bounds the memory where texts are long, and keeps a shard below the 2 GiB that a protobuf message can hold."""
 
 RELEVANCE_NAME = "relevance.parquet"
 
@@ -35,28 +37,30 @@ def write_documents(
     splits: Mapping[Split, Iterable[pa.Table]],
     relevance: pa.Table | None,
     advance: Advance,
+    train_digest: str = "",
 ) -> Manifest:
     """Write a folder of documents; equal tables give equal bytes.
 
     Args:
-        folder: A folder to create.
+        folder: A folder to create, or an empty one.
         layout: The layout of the rows.
         splits: The shards of each split: string columns id, text, label and, for training pairs, role
             (1..DOCUMENTS_PER_SHARD rows each).
         relevance: The judged pairs with RELEVANCE_SCHEMA, or None for labelled.
         advance: Called with the number of Documents just written.
+        train_digest: Digest of the training documents that these were held out from, '' for training documents.
 
     Raises:
         StorageError: A file cannot be written.
     """
     try:
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         shards = tuple(shard for split, tables in splits.items() for shard in _write(folder, split, tables, advance))
-        manifest = Manifest(layout, TEXT_MODALITY, shards, _write_relevance(folder, relevance))
+        manifest = Manifest(layout, TEXT_MODALITY, shards, _write_relevance(folder, relevance), train_digest)
         manifest.save(folder)
     except OSError as error:
         raise StorageError(
-            f"Cannot write documents to {folder}: {error.strerror}. Free space or choose another place."
+            f"Cannot write documents to {folder}: {error}. Free space or choose another place."
         ) from error
     return manifest
 
@@ -127,20 +131,6 @@ def read_table(folder: Path, split: Split) -> pa.Table:
             _check_rows(folder, shard, len(table))
             tables.append(table)
     return pa.concat_tables(tables)
-
-
-def read_documents(folder: Path, split: Split) -> Iterator[DocumentArray]:
-    """Read a split as docarray's Documents, one DocumentArray per shard.
-
-    Raises:
-        StorageError: The manifest or a shard is missing, damaged, or not what the manifest says.
-    """
-    for shard in read_manifest(folder).shards:
-        if shard.split is split:
-            message = parse_documents(_read_checked(folder, shard), str(folder / shard.name))
-            documents = DocumentArray.from_protobuf(message)
-            _check_rows(folder, shard, len(documents))
-            yield documents
 
 
 def read_relevance(folder: Path) -> pa.Table | None:

@@ -8,13 +8,7 @@ from embedtune.documents.holdout import STRATIFIED_MIN_TEXTS
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
-
-_EXCERPT = 60
-
-
-def excerpt(text: str) -> str:
-    """Return a text quoted and cut to a length that fits a sentence."""
-    return repr(text if len(text) <= _EXCERPT else text[: _EXCERPT - 1] + "…")
+from embedtune.text import excerpt
 
 
 def most_connected(corpus: Corpus) -> str:
@@ -111,6 +105,8 @@ def verify_no_leak(
         raise RuntimeError("A content is both in training and evaluation; please report this bug.")
     if corpus.layout is Layout.LABELLED and _share_keys(corpus, query, index):
         raise RuntimeError("A query has its own content in the index; please report this bug.")
+    if corpus.layout is Layout.PAIRS and len(np.unique(corpus.keys)) < len(corpus):
+        raise RuntimeError("A content of pairs is in two documents; please report this bug.")
     sides = held[corpus.pairs]
     if not np.array_equal(sides[:, 0], sides[:, 1]):
         raise RuntimeError("A judged pair is torn between training and evaluation; please report this bug.")

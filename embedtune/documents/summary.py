@@ -5,6 +5,11 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedtune.errors import InputError
+
+SUMMARY_FILE = "summary.json"
+"""The data summary inside the evaluation folder, for the evaluation report."""
+
 
 @dataclass(frozen=True)
 class SplitSummary:
@@ -29,7 +34,7 @@ class DataSummary:
     quarantined: int
     """Rows set aside here: a text with several labels, a query that is its own document, a blank cell."""
     duplicates: int
-    """Rows merged into an earlier one with the same text (labelled) or the same pair (pairs)."""
+    """Rows merged into an earlier one with the same text (labelled) or the same pair up to spelling (pairs)."""
     split_rule: str
     """The rule that was applied: 'stratified' or 'group'."""
     split_reason: str
@@ -56,11 +61,20 @@ class DataSummary:
 
     @classmethod
     def load(cls, path: Path) -> "DataSummary":
-        """Read what `save` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        for split in ("train", "query", "index"):
-            data[split] = SplitSummary(**data[split])
-        for name in ("label_histogram", "examples"):
-            data[name] = tuple(tuple(entry) for entry in data[name])
-        data["warnings"] = tuple(data["warnings"])
-        return cls(**data)
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: there is no such file, it is damaged, or another version wrote it.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            for split in ("train", "query", "index"):
+                data[split] = SplitSummary(**data[split])
+            for name in ("label_histogram", "examples"):
+                data[name] = tuple(tuple(entry) for entry in data[name])
+            data["warnings"] = tuple(data["warnings"])
+            return cls(**data)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{path} cannot be read as a data summary of this version ({error!r}). Build the documents again."
+            ) from error

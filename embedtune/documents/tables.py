@@ -5,17 +5,18 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.schema import RELEVANCE_COLUMNS, ROLE_COLUMN, TABLE_COLUMNS, Role, Split
-from embedtune.documents.shards import DOCUMENTS_PER_SHARD
+from embedtune.documents.shards import BYTES_PER_SHARD, DOCUMENTS_PER_SHARD
 from embedtune.records.layouts import Layout
 
 _JUDGED_RELEVANT = 1.0
 
 
 def split_tables(corpus: Corpus, split: Split, members: npt.NDArray[np.bool_]) -> Iterator[pa.Table]:
-    """Yield the documents of one split, at most DOCUMENTS_PER_SHARD at a time.
+    """Yield the documents of one split, a shard at a time.
 
     Args:
         corpus: The documents.
@@ -24,13 +25,31 @@ def split_tables(corpus: Corpus, split: Split, members: npt.NDArray[np.bool_]) -
     """
     roles = _roles(corpus) if corpus.layout is Layout.PAIRS and split is Split.TRAIN else None
     numbers = np.flatnonzero(members)
-    for start in range(0, len(numbers), DOCUMENTS_PER_SHARD):
-        batch = pa.array(numbers[start : start + DOCUMENTS_PER_SHARD])
+    label_sizes = pc.binary_length(corpus.label_names).to_numpy(zero_copy_only=False)
+    sizes = pc.binary_length(corpus.texts).to_numpy(zero_copy_only=False) + label_sizes[corpus.labels]
+    for start, end in shard_bounds(sizes[numbers]):
+        batch = pa.array(numbers[start:end])
         labels = corpus.label_names.take(pa.array(corpus.labels[batch]))
         columns = dict(zip(TABLE_COLUMNS, (corpus.ids.take(batch), corpus.texts.take(batch), labels), strict=True))
         if roles is not None:
             columns[ROLE_COLUMN] = roles.take(batch)
         yield pa.table(columns)
+
+
+def shard_bounds(sizes: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield where each shard begins and ends: DOCUMENTS_PER_SHARD and BYTES_PER_SHARD at most, one document at least.
+
+    Args:
+        sizes: Bytes of text and label of each document (N,).
+    """
+    ends = np.cumsum(sizes, dtype=np.int64)
+    start = 0
+    while start < len(ends):
+        before = ends[start] - sizes[start]
+        fitting = int(np.searchsorted(ends, before + BYTES_PER_SHARD, side="right"))
+        end = min(max(fitting, start + 1), start + DOCUMENTS_PER_SHARD)
+        yield start, end
+        start = end
 
 
 def _roles(corpus: Corpus) -> pa.Array:

@@ -67,7 +67,7 @@ class ModelCard:
             data = json.loads(path.read_text(encoding="utf-8"))
             data["history"] = tuple(LossPoint(**point) for point in data["history"])
             return cls(**data)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
                 f"{folder} holds no {CARD_FILE}, so it is not a model that embedtune fine-tuned. "
                 "Give the 'model' output of the fine-tuning step."

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
+from embedtune.models.loading import embedding_dimension
 from embedtune.progress import progress
 
 _BATCHES_PER_CALL = 16
@@ -25,9 +26,11 @@ def encode_texts(
 
     Returns:
         Vectors (N, d) in the order of `texts`.
+
+    Raises:
+        ModelError: the model has no fixed dimension.
     """
-    dimension = model.get_embedding_dimension()
-    vectors = np.zeros((len(texts), dimension or 0), dtype=np.float32)
+    vectors = np.zeros((len(texts), embedding_dimension(model)), dtype=np.float32)
     order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
     step = batch_size * _BATCHES_PER_CALL
     with progress(description, len(texts), "texts") as advance:

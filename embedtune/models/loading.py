@@ -1,42 +1,47 @@
 """A backbone's name or a model folder becomes an embedding model in memory.
 
-Only safetensors weights are read and no code that comes with a model is ever run.
+No code that comes with a model is ever run. The transformer's weights are read from safetensors only; a small head that
+has none is read by torch's weights-only reader, which builds tensors and nothing else.
 """
 
 import hashlib
-import os
+import pickle
 from pathlib import Path
 
 import torch
+from huggingface_hub import constants as hub_constants
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from embedtune.errors import ModelError
 from embedtune.models.backbones import Backbone, resolve_backbone
 
+_LOAD_ERRORS = (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
+"""What transformers and sentence-transformers raise for folders that are incomplete, damaged or of another kind."""
+
+_FETCHED_MODALITIES = frozenset({"image", "audio", "video"})
+"""What sentence-transformers 6 opens or downloads where a text looks like an address of it."""
+
 
 def load_model(name: str, max_length: int) -> SentenceTransformer:
-    """Load an embedding model onto the GPU if there is one, else the CPU.
+    """Load an embedding model in float32 onto the GPU if there is one, else the CPU.
 
     Args:
         name: Model folder or Hugging Face id, see `resolve_backbone`.
         max_length: Tokens after which a text is cut; 0 keeps the model's own limit.
 
     Raises:
-        ModelError: the model is not there, has no safetensors weights, needs its own code, or has a lower limit
-            than `max_length`.
+        ModelError: the model is not there, has no safetensors weights or no tokenizer, needs its own code, reads more
+            than text, or has a lower limit than `max_length`.
     """
     backbone = resolve_backbone(name)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # bars litter a pod's log
     try:
-        model = SentenceTransformer(
-            backbone.location,
-            trust_remote_code=False,
-            local_files_only=backbone.is_local,
-            model_kwargs={"use_safetensors": True},
-        )
-    except (OSError, ValueError, ImportError, KeyError) as error:
+        model = _load(backbone)
+    except (*_LOAD_ERRORS, pickle.UnpicklingError) as error:
         raise ModelError(_load_failure(backbone, error)) from error
+    _check_text_model(model, name)
     _set_max_length(model, name, max_length)
     return model
 
@@ -46,7 +51,7 @@ def weights_digest(model: SentenceTransformer) -> str:
     digest = hashlib.sha256()
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data if tensor.numel() else b"")
+        digest.update(tensor.detach().cpu().flatten().view(torch.uint8).numpy().data if tensor.numel() else b"")
     return f"sha256:{digest.hexdigest()}"
 
 
@@ -62,17 +67,64 @@ def embedding_dimension(model: SentenceTransformer) -> int:
     return dimension
 
 
+def _load(backbone: Backbone) -> SentenceTransformer:
+    # A checkpoint of a masked language model lacks the pooling layer, which is then drawn at random although no vector
+    # depends on it; drawn from a fixed seed, the weights have the same digest in every process.
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return SentenceTransformer(
+            backbone.location,
+            trust_remote_code=False,
+            local_files_only=backbone.is_local,
+            # Training in the half precision that some backbones are stored in loses small updates, or overflows.
+            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
+        )
+
+
+def _check_text_model(model: SentenceTransformer, name: str) -> None:
+    fetched = sorted(_FETCHED_MODALITIES.intersection(model.modalities))
+    if fetched:
+        raise ModelError(
+            f"Backbone {name!r} reads {' and '.join(fetched)} besides text, and would open texts that look like an "
+            "address of one. Use a backbone for text only."
+        )
+    tokenizer = model.tokenizer
+    if model.transformers_model is not None and len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise ModelError(
+            f"Backbone {name!r} has a tokenizer that knows no words, which happens where its files are missing. "
+            "Copy tokenizer.json to the model's folder, or use another backbone."
+        )
+
+
 def _set_max_length(model: SentenceTransformer, name: str, max_length: int) -> None:
-    if max_length == 0:
+    if model.transformers_model is None:
+        if max_length != 0:
+            raise ModelError(f"{name!r} reads texts of any length: max_length is {max_length}, accepted is 0.")
         return
-    config = model.transformers_model.config if model.transformers_model is not None else None
-    positions = getattr(config, "max_position_embeddings", max_length)
-    if not 1 <= max_length <= positions:
+    longest = _readable_tokens(model)
+    if max_length == 0:
+        own = model.max_seq_length
+        model.max_seq_length = longest if own is None or (longest is not None and own > longest) else own
+        return
+    shortest = model.tokenizer.num_special_tokens_to_add() + 1
+    if max_length < shortest or (longest is not None and max_length > longest):
+        bounds = f"{shortest} or more" if longest is None else f"{shortest} to {longest}"
         raise ModelError(
             f"max_length {max_length} is outside what {name!r} can read: accepted are 0 (the model's own limit) "
-            f"and 1 to {positions} tokens."
+            f"and {bounds} tokens."
         )
     model.max_seq_length = max_length
+
+
+def _readable_tokens(model: SentenceTransformer) -> int | None:
+    """Return how many tokens the model has positions for; None where there is no limit."""
+    for path, module in model.named_modules():
+        if path.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+            # RoBERTa and its kin number positions from the one after padding.
+            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+    config = model.transformers_model.config if model.transformers_model is not None else None
+    positions = int(getattr(config, "max_position_embeddings", -1))
+    return positions if positions > 0 else None  # XLNet says -1 for no limit
 
 
 def _load_failure(backbone: Backbone, error: Exception) -> str:
@@ -85,7 +137,7 @@ def _load_failure(backbone: Backbone, error: Exception) -> str:
                 "loaded (pickled .bin files can run code). Convert the model with `save_pretrained`, or use another."
             )
         return f"Backbone {backbone.name!r} cannot be loaded from {folder}: {cause}"
-    offline = " HF_HUB_OFFLINE is set, so nothing is downloaded." if os.environ.get("HF_HUB_OFFLINE") else ""
+    offline = " HF_HUB_OFFLINE is set, so nothing is downloaded." if hub_constants.HF_HUB_OFFLINE else ""
     return (
         f"Backbone {backbone.name!r} is neither a local folder nor loadable from the Hugging Face hub: {cause}"
         f"{offline} Check the name and the network, or give the path of a sentence-transformers folder with "

@@ -6,12 +6,15 @@ one or, worse, pool wrongly. sentence-transformers 6 reads both, so the older fo
 """
 
 import json
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
-from embedtune.errors import ModelError
+from embedtune.errors import ModelError, StorageError
+from embedtune.storage.atomic import atomic_folder
 
 _SERVED_MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 """Module classes that servers know, all as `sentence_transformers.models.<name>`."""
@@ -27,23 +30,57 @@ _POOLING_FLAGS = {
 """Pooling modes of sentence-transformers 6 and the flag each had before."""
 
 
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """Write a folder beside its place and move it there when the block ends without an error.
+
+    Args:
+        target: Where the folder shall be; one that is already there is replaced.
+
+    Yields:
+        The folder to write to. After an error it is removed, and whatever was at `target` is untouched.
+
+    Raises:
+        StorageError: the folder cannot be written: no space, no permission.
+    """
+    try:
+        with atomic_folder(target) as folder:
+            yield folder
+    except SafetensorError as error:
+        raise StorageError(
+            f"{target} cannot be written: {error}. Give a folder on a disk with enough free space."
+        ) from error
+
+
+def check_served(model: SentenceTransformer) -> None:
+    """Check that a model is made of modules that embedding servers know, best before it is trained for hours.
+
+    Raises:
+        ModelError: it is not.
+    """
+    for module in model:
+        name = type(module).__name__
+        if name not in _SERVED_MODULES:
+            raise ModelError(
+                f"The model has a {name!r} module, which embedding servers do not know. "
+                f"Use a backbone made of {', '.join(_SERVED_MODULES)}."
+            )
+
+
 def save_model(model: SentenceTransformer, folder: Path) -> None:
     """Write a model as safetensors in the layout that servers read.
 
-    The folder appears whole or not at all; one that is already there is replaced.
+    Args:
+        model: The model.
+        folder: Where to write it; see `whole_folder`.
 
     Raises:
         ModelError: the model has a module that no server knows.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    model.save(str(partial), safe_serialization=True, create_model_card=False)
-    _write_served_modules(partial)
-    _write_served_transformer(partial, model)
-    if folder.exists():
-        shutil.rmtree(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial.rename(folder)
+    check_served(model)
+    model.save(str(folder), safe_serialization=True, create_model_card=False)
+    _write_served_modules(folder)
+    _write_served_transformer(folder, model)
 
 
 def _write_served_modules(folder: Path) -> None:
@@ -51,11 +88,6 @@ def _write_served_modules(folder: Path) -> None:
     modules = json.loads(path.read_text(encoding="utf-8"))
     for module in modules:
         name = module["type"].rpartition(".")[2]
-        if name not in _SERVED_MODULES:
-            raise ModelError(
-                f"The model has a {name!r} module, which embedding servers do not know. "
-                f"Use a backbone made of {', '.join(_SERVED_MODULES)}."
-            )
         module["type"] = f"sentence_transformers.models.{name}"
         if name == "Pooling":
             _write_served_pooling(folder / module["path"] / "config.json")

@@ -2,6 +2,7 @@
 
 from embedtune.errors import InputError
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.text import excerpt
 
 
 class LearnableCheck:
@@ -43,18 +44,19 @@ class LearnableCheck:
             InputError: the rows hold nothing to learn from.
         """
         problems = {
-            "labels differ": "all rows have the same label {1!r}, so no texts are told apart. Give two labels or more.",
+            "labels differ": "all rows have the same label {1}, so no texts are told apart. Give two labels or more.",
             "a label repeats": "every label occurs once, so no two texts belong together. Give labels that several "
             "texts share, or set the layout to 'pairs' if the second column is a document.",
-            "queries differ": "all rows have the same query {0!r}. Give two queries or more.",
-            "documents differ": "all rows have the same document {1!r}. Give two documents or more.",
+            "queries differ": "all rows have the same query {0}. Give two queries or more.",
+            "documents differ": "all rows have the same document {1}. Give two documents or more.",
             "sides differ": "in every row the query is the document itself. Give documents that answer the queries.",
         }
         for requirement, problem in problems.items():
             if requirement in self._missing and self._first is not None:
                 column = CONTENT_COLUMNS[self._layout]
-                shortened = [value if len(value) <= 80 else value[:79] + "…" for value in self._first]
-                raise InputError(f"{source}, read as {column[0]},{column[1]}: {problem.format(*shortened)}")
+                raise InputError(
+                    f"{source}, read as {column[0]},{column[1]}: {problem.format(*map(excerpt, self._first))}"
+                )
 
     def _watch_labels(self, labels: list[str]) -> None:
         before = len(self._labels)

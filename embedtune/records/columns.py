@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedtune.errors import InputError
@@ -63,18 +64,21 @@ def find_columns(records: list[list[str]], layout: str, header: str) -> Columns:
     found = columns_by_name(names, wanted) if has_header else None
     if found is not None:
         return Columns(found[0], has_header, names, found[1])
-    if len(names) > 2:
+    start = _unnamed(names)
+    if len(names) > start + 2:
         raise InputError(_too_many_columns(names, has_header))
-    rows = [cells for cells in records if len(cells) == 2 and all(cells)]
-    return Columns(wanted or detect_layout(rows), has_header, names, (0, 1))
+    rows = [cells[start:] for cells in records if len(cells) == len(names) and all(cells[start:])]
+    return Columns(wanted or detect_layout(rows), has_header, names, (start, start + 1))
 
 
 def detect_header(records: list[list[str]]) -> bool:
     """Decide whether the first record holds column names.
 
     It does if its values are all different, each reads like a name (a letter, then letters, digits, `_ . / -`, three
-    words at most), none of them occurs again in its column, and either one of them is a known column name
-    (`column_names.ROLE_NAMES`) or stands over a column of nothing but numbers, three at least. So a first row
+    words at most), none of them occurs again in its column (which does not matter where two of them are known names of
+    different things), and either one of them is a known column name (`column_names.ROLE_NAMES`) or stands over a column
+    of nothing but numbers, three at least. The first of three values or more may be empty over numbers, which is how
+    pandas writes its index. So a first row
     `Hello,greeting` is data; `utterance_de,intent_name` over texts is taken for data too: set the CSV option
     `header` to 'yes' there. A row of data such as `Hello,question` stays data if the label `question` occurs again.
 
@@ -83,15 +87,26 @@ def detect_header(records: list[list[str]]) -> bool:
     """
     first = records[0]
     below = [cells for cells in records[1:] if len(cells) == len(first)]
-    if len(first) < 2 or len(set(first)) < len(first) or not all(_NAME.fullmatch(cell) for cell in first):
-        return False
     columns = list(zip(*below, strict=True)) or [()] * len(first)
-    if any(name in column for name, column in zip(first, columns, strict=True)):
+    names = first[_unnamed(first) :]
+    if len(names) < 2 or len(set(first)) < len(first) or not all(_NAME.fullmatch(name) for name in names):
         return False
-    over_numbers = any(
-        len(column) >= _NUMBERS_NEEDED and all(_NUMBER.fullmatch(cell) for cell in column) for column in columns
-    )
-    return over_numbers or any(role_of(name) is not None for name in first)
+    if len(names) < len(first) and not _all_numbers(columns[0]):
+        return False
+    roles = {role_of(name) for name in names} - {None}
+    if len(roles) < 2 and any(name in column for name, column in zip(first, columns, strict=True)):
+        return False
+    over_numbers = any(len(column) >= _NUMBERS_NEEDED and _all_numbers(column) for column in columns)
+    return over_numbers or bool(roles)
+
+
+def _unnamed(names: Sequence[str]) -> int:
+    """Return 1 where the first of three columns or more has no name, as pandas writes its index, else 0."""
+    return int(len(names) > 2 and not names[0])
+
+
+def _all_numbers(column: Sequence[str]) -> bool:
+    return all(_NUMBER.fullmatch(cell) for cell in column)
 
 
 def columns_by_name(names: tuple[str, ...], wanted: Layout | None) -> tuple[Layout, tuple[int, int]] | None:

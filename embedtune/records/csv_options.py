@@ -21,7 +21,7 @@ class CSVOptions:
     """Options for reading a CSV."""
 
     dialect: str = AUTO
-    """'auto', or a key of `dialects.NAMED_DIALECTS`: excel, excel-tab, unix, semicolon, pipe."""
+    """'auto', or a key of `dialects.NAMED_DIALECTS`: excel, excel-tab, unix, semicolon, pipe, lines."""
     encoding: str = AUTO
     """'auto' (the byte order mark if there is one, else UTF-8), or any text codec of Python, such as cp1252."""
     header: str = AUTO

@@ -1,7 +1,9 @@
 """Find out how a CSV separates and quotes its values."""
 
 import csv
+import dataclasses
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -18,10 +20,21 @@ if TYPE_CHECKING:
 FIELD_LIMIT = 1 << 20
 """Most characters of one value; a longer one is malformed, most often because of a quote that is never closed."""
 
-NAMED_DIALECTS: dict[str, str] = {"excel": ",", "excel-tab": "\t", "unix": ",", "semicolon": ";", "pipe": "|"}
-"""Dialects that can be asked for, and their delimiters. Quotes are `"`, doubled inside a quoted value."""
+NAMED_DIALECTS: dict[str, str] = {
+    "excel": ",",
+    "excel-tab": "\t",
+    "unix": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "lines": "\x1f",
+}
+"""Dialects that can be asked for, and their delimiters. Quotes are `"`, doubled inside a quoted value.
+
+`lines` is for files of one text per row: its delimiter is ASCII's unit separator, which no text holds.
+"""
 
 _DETECTION_LINES = 2000
+_DELIMITER_LINE = re.compile(r'"?sep=(.)"?(\r\n|\r|\n)', re.IGNORECASE)
 # On equal evidence the rarer character wins: a comma or semicolon in every sentence is more likely than a tab.
 _CANDIDATES = ("excel-tab", "semicolon", "pipe", "excel")
 
@@ -36,6 +49,8 @@ class Dialect:
     """False: quotes are characters like any other."""
     skip_blanks: bool = False
     """True: a quote opens a quoted value even after blanks that follow the delimiter."""
+    names_delimiter: bool = False
+    """True: the first line is Excel's `sep=;`, which holds no values."""
 
     @property
     def delimiter(self) -> str:
@@ -54,11 +69,13 @@ class Dialect:
 
     def describe(self) -> str:
         """Return the dialect in words."""
-        notes = f" with delimiter {self.delimiter!r}"
+        notes = ", one text per row" if self.name == "lines" else f" with delimiter {self.delimiter!r}"
         if not self.quoting:
             notes += ", quotes taken literally"
         if self.skip_blanks:
             notes += ", blanks before an opening quote skipped"
+        if self.names_delimiter:
+            notes += ", named in the first line"
         return self.name + notes
 
 
@@ -79,10 +96,38 @@ def is_blank(cells: list[str]) -> bool:
 
 def parse_sample(text: str, dialect: Dialect) -> list[list[str]]:
     """Return the records of a text that are well-formed and not blank, their values stripped."""
-    return [cells for cells, _ in _records(io.StringIO(text, newline=""), dialect) if cells]
+    lines: Iterator[str] = io.StringIO(text, newline="")
+    if dialect.names_delimiter:
+        next(lines)
+    return [cells for cells, _ in _records(lines, dialect) if cells]
 
 
-def detect_dialect(text: str) -> Dialect:
+def choose_dialect(text: str, wanted: str, least_columns: int = 2) -> Dialect:
+    """Choose the dialect that was asked for, else that of Excel's first line `sep=;`, else by `detect_dialect`.
+
+    Args:
+        text: The beginning of the file, up to the end of a line.
+        wanted: 'auto', or a key of NAMED_DIALECTS.
+        least_columns: 1 or 2, see `detect_dialect`.
+
+    Raises:
+        InputError: no delimiter gives two columns, or the first line names one that is not accepted.
+    """
+    named = _DELIMITER_LINE.match(text)
+    if wanted != "auto":
+        return Dialect(wanted, names_delimiter=named is not None)
+    if named is None:
+        return detect_dialect(text, least_columns)
+    names = [name for name in _CANDIDATES if NAMED_DIALECTS[name] == named[1]]
+    if not names:
+        raise InputError(
+            f"The first line names the delimiter {named[1]!r}; accepted are comma, semicolon, tab and pipe. Write the "
+            "values with one of these."
+        )
+    return dataclasses.replace(_best_quoting(_lines(text[named.end() :]), names[0]).dialect, names_delimiter=True)
+
+
+def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
     """Choose the dialect under which the rows agree best on their number of columns.
 
     Each delimiter (comma, semicolon, tab, pipe) is tried on the first 2,000 lines with quotes, with quotes that may
@@ -93,13 +138,16 @@ def detect_dialect(text: str) -> Dialect:
 
     Args:
         text: The beginning of the file, up to the end of a line.
+        least_columns: 1 takes a file that no delimiter splits for one text per row, 2 refuses it.
 
     Raises:
         InputError: no delimiter gives two columns.
     """
-    lines = list(islice(io.StringIO(text, newline=""), _DETECTION_LINES))
+    lines = _lines(text)
     trials = [_best_quoting(lines, name) for name in _CANDIDATES]
     candidates = [trial for trial in trials if trial.multiple_share >= 0.5]
+    if not candidates and least_columns == 1:
+        return _best_quoting(lines, "lines").dialect
     if not candidates:
         first = next((line for line in lines if line.strip()), "").strip()
         raise InputError(
@@ -125,6 +173,10 @@ class _Trial:
     """Values that begin with a quote after parsing."""
     known_header: bool
     """Whether the first record holds two known column names."""
+
+
+def _lines(text: str) -> list[str]:
+    return list(islice(io.StringIO(text, newline=""), _DETECTION_LINES))
 
 
 def _best_quoting(lines: list[str], name: str) -> _Trial:

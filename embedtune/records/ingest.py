@@ -8,7 +8,7 @@ from embedtune.progress import progress
 from embedtune.records.checks import LearnableCheck
 from embedtune.records.columns import Columns, find_columns
 from embedtune.records.csv_options import AUTO, CSVOptions
-from embedtune.records.dialects import Dialect, detect_dialect, parse_sample
+from embedtune.records.dialects import Dialect, choose_dialect, parse_sample
 from embedtune.records.encodings import read_sample
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.records.quarantine import QuarantineWriter
@@ -26,7 +26,7 @@ def ingest_csv(
     """Read a CSV of `text,label` or `query,document` rows.
 
     What is not set is detected on the first MiB of the file and reported: see `encodings.read_sample`,
-    `dialects.detect_dialect`, `columns.detect_header` and `columns.detect_layout` for the rules. Values are stripped
+    `dialects.choose_dialect`, `columns.detect_header` and `columns.detect_layout` for the rules. Values are stripped
     of white space around them; blank lines are skipped; bad rows go to the quarantine file. Memory does not grow
     with the file.
 
@@ -45,7 +45,7 @@ def ingest_csv(
         InputError: the source cannot be used: no rows, undecodable, one column, columns or layout that cannot be told,
             too many bad rows, or nothing to learn from.
     """
-    _check_arguments(layout, max_bad_share)
+    check_arguments(layout, max_bad_share)
     plan = _plan(source, layout, options)
     with atomic_path(rows) as rows_part:
         with atomic_path(quarantine) as quarantine_part:
@@ -65,12 +65,16 @@ class _Plan:
 @dataclass(frozen=True)
 class _Counts:
     good: int
-    bad: int
-    first_reasons: tuple[str, ...]
+    rejected: QuarantineWriter
     check: LearnableCheck
 
 
-def _check_arguments(layout: str, max_bad_share: float) -> None:
+def check_arguments(layout: str, max_bad_share: float) -> None:
+    """Check what `ingest_csv` is told besides the CSV options.
+
+    Raises:
+        ConfigError: a value is not accepted.
+    """
     if layout not in (AUTO, *Layout):
         raise ConfigError(f"layout={layout!r} is not accepted. Choose one of auto, {', '.join(Layout)}.")
     if not 0 <= max_bad_share <= 1:
@@ -82,7 +86,7 @@ def _plan(source: Path, layout: str, options: CSVOptions) -> _Plan:
     if not sample.text.strip():
         raise InputError(f"{source} holds nothing but white space. Give rows of text,label or query,document.")
     try:
-        dialect = detect_dialect(sample.text) if options.dialect == AUTO else Dialect(options.dialect)
+        dialect = choose_dialect(sample.text, options.dialect)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
     try:
@@ -120,7 +124,7 @@ def _copy_rows(source: Path, plan: _Plan, rows: Path, quarantine: Path) -> _Coun
             rejected.add(line, problem or _problem(cells, plan.columns), reader.raw)
         batch.flush()
         advance(reader.position - told)
-    return _Counts(writer.count, rejected.count, tuple(rejected.first), check)
+    return _Counts(writer.count, rejected, check)
 
 
 class _Batch:
@@ -165,13 +169,15 @@ def _problem(cells: list[str], columns: Columns) -> str:
 
 
 def _check_counts(source: Path, plan: _Plan, counts: _Counts, quarantine: Path, max_bad_share: float) -> None:
-    total = counts.good + counts.bad
-    if counts.good > 0 and counts.bad <= max_bad_share * total:
+    bad = counts.rejected.count
+    total = counts.good + bad
+    if counts.good > 0 and bad <= max_bad_share * total:
         return
+    counts.rejected.show_first()
     limit = f"max_bad_share allows {max_bad_share:g}" if counts.good > 0 else "no row is left"
     raise InputError(
-        f"{source}, read as {plan.dialect.describe()}, layout {plan.columns.layout}: {counts.bad} of {total} rows "
-        f"({counts.bad / total:.2%}) cannot be used, {limit}. First reasons: {'; '.join(counts.first_reasons)}. "
+        f"{source}, read as {plan.dialect.describe()}, layout {plan.columns.layout}: {bad} of {total} rows "
+        f"({bad / total:.2%}) cannot be used, {limit}. First ones: {'; '.join(counts.rejected.first[:3])}. "
         f"All of them are in {quarantine}. Mend the rows, set the CSV options if the file was read wrongly, or raise "
         "max_bad_share."
     )
@@ -183,7 +189,7 @@ def _report(plan: _Plan, counts: _Counts, layout: str, options: CSVOptions) -> I
     first, second = plan.columns.used
     return IngestReport(
         rows=counts.good,
-        bad_rows=counts.bad,
+        bad_rows=counts.rejected.count,
         layout=plan.columns.layout.value,
         dialect=plan.dialect.name,
         delimiter=plan.dialect.delimiter,

@@ -1,11 +1,15 @@
 """Rows that cannot be used, with the line they are on and why."""
 
 import csv
+import sys
 from typing import TextIO
+
+from embedtune.text import excerpt
 
 QUARANTINE_COLUMNS = ("line", "reason", "row")
 """Header of a quarantine file; `row` is the text of the row as it stands in the source."""
 
+_FIRST_ROWS = 20
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -19,7 +23,7 @@ class QuarantineWriter:
 
     Attributes:
         count: Rows written so far.
-        first: The first three, as 'line N: reason'.
+        first: The first few, as 'line N: reason: row', the row cut.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -33,9 +37,14 @@ class QuarantineWriter:
         self._writer = csv.writer(file, lineterminator="\n")
         self._writer.writerow(QUARANTINE_COLUMNS)
 
+    def show_first(self) -> None:
+        """Print the first rows to stderr: in a pod, the file itself is out of reach once the task has failed."""
+        sys.stderr.write(f"The first {len(self.first)} of {self.count} rows that cannot be used:\n")
+        sys.stderr.writelines(f"  {row}\n" for row in self.first)
+
     def add(self, line: int, reason: str, row: str) -> None:
         """Set one row aside."""
         self.count += 1
-        if len(self.first) < 3:
-            self.first.append(f"line {line}: {reason}")
+        if len(self.first) < _FIRST_ROWS:
+            self.first.append(f"line {line}: {reason}: {excerpt(row)}")
         self._writer.writerow((line, escape_cell(reason), escape_cell(row)))

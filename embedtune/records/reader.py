@@ -21,11 +21,13 @@ class RecordReader:
 
     Attributes:
         position: How many bytes of the file were read, with what is read ahead.
+        blank_line: The last line so far on which a blank record starts, 0 if there was none.
     """
 
     def __init__(self, source: Path, encoding: str, dialect: Dialect) -> None:
         """Remember what to read; nothing is opened yet."""
         self.position = 0
+        self.blank_line = 0
         self._source = source
         self._encoding = encoding
         self._dialect = dialect
@@ -50,10 +52,13 @@ class RecordReader:
             raise undecodable(self._source, self._encoding) from error
 
     def _parse(self, file: TextIO) -> Iterator[tuple[int, list[str], str]]:
-        reader = self._dialect.reader(self._read_lines(file))
+        lines = self._read_lines(file)
+        if self._dialect.names_delimiter:
+            next(lines)
+        reader = self._dialect.reader(lines)
         while True:
             self._lines.clear()
-            line = reader.line_num + 1
+            line = reader.line_num + 1 + self._dialect.names_delimiter
             try:
                 cells = next(reader)
             except StopIteration:
@@ -61,7 +66,9 @@ class RecordReader:
             except csv.Error as error:
                 yield from self._malformed(line, error)
                 continue
-            if not is_blank(cells):
+            if is_blank(cells):
+                self.blank_line = line
+            else:
                 yield line, cells, ""
 
     def _read_lines(self, file: TextIO) -> Iterator[str]:

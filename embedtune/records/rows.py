@@ -61,36 +61,6 @@ def read_rows(path: Path) -> tuple[Layout, pa.Table]:
         return _layout_of(path, file), file.read()
 
 
-def iter_row_batches(path: Path, batch_size: int = 10_000) -> Iterator[pa.RecordBatch]:
-    """Read a rows file in batches, holding one at a time.
-
-    Args:
-        path: A rows file.
-        batch_size: Most rows of one batch.
-
-    Yields:
-        Record batches with the columns of `read_rows`.
-
-    Raises:
-        StorageError: the file is missing or damaged.
-        InputError: it is not a rows file.
-    """
-    with _open_parquet(path) as file:
-        _layout_of(path, file)
-        yield from file.iter_batches(batch_size)
-
-
-def read_layout(path: Path) -> Layout:
-    """Return the layout of a rows file without reading its rows.
-
-    Raises:
-        StorageError: the file is missing or damaged.
-        InputError: it is not a rows file.
-    """
-    with _open_parquet(path) as file:
-        return _layout_of(path, file)
-
-
 @contextmanager
 def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:

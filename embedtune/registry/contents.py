@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from embedtune.errors import RegistryError
+from embedtune.errors import ConfigError, RegistryError
 from embedtune.registry.request import RegistrationRequest
 
 _NAME = re.compile(r"\w[\w .-]{0,199}")
@@ -16,17 +16,27 @@ _EXECUTABLE_SUFFIXES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".
 """Files that run code when they are loaded; `serving_model.py` refuses them too and cannot import from here."""
 
 
+def check_model_name(name: str) -> None:
+    """Refuse a name that MLflow, its aliases or a search for it would not take.
+
+    Raises:
+        ConfigError: the name is not accepted.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"The model name {name!r} is not accepted. Use up to 200 letters, digits, spaces, and '.', '_' or '-', "
+            "starting with a letter or digit."
+        )
+
+
 def check_request(request: RegistrationRequest) -> None:
     """Refuse a request before anything is written.
 
     Raises:
-        RegistryError: the name is not accepted, or a report or a part of the model is missing.
+        ConfigError: the name is not accepted.
+        RegistryError: a report or a part of the model is missing.
     """
-    if not _NAME.fullmatch(request.model_name):
-        raise RegistryError(
-            f"The model name {request.model_name!r} is not accepted. Use up to 200 letters, digits, spaces, and "
-            "'.', '_' or '-', starting with a letter or digit."
-        )
+    check_model_name(request.model_name)
     missing = [path for path in request.reports if not path.is_file()]
     if missing:
         raise RegistryError(f"The report {missing[0]} does not exist. Run the evaluation again.")
@@ -74,8 +84,3 @@ def public_uri(uri: str) -> str:
     if not parts.scheme:
         return uri
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def shortened(text: str, limit: int) -> str:
-    """Return a text of at most `limit` characters, with an ellipsis where something was cut."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -17,12 +17,13 @@ def register_model(request: RegistrationRequest) -> Registration:
 
     Raises:
         ModelError: the model folder has no readable `embedtune.json`.
+        ConfigError: the model's name is not accepted.
         RegistryError: the request is not acceptable, or MLflow cannot be reached or refuses it.
     """
     check_request(request)
     card = ModelCard.load(request.model_folder)
     digest = registration_digest(request)
-    tracking_uri = resolve_tracking_uri(request.tracking_uri)
+    tracking_uri = resolve_tracking_uri()
     client = connect(tracking_uri)
     decision = request.comparison.decision
     with translated_errors(tracking_uri):

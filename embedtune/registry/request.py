@@ -1,7 +1,6 @@
 """What a registration needs and what comes out of it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.retrieval.comparison import Comparison
@@ -18,17 +17,16 @@ class RegistrationRequest:
     model_name: str
     """Name of the registered model: letters, digits, space, and . _ -"""
     data_uri: str
-    """Where the training data came from; credentials and query strings are left out of the record."""
+    """Where the training data came from, '' if unknown; credentials and query strings are left out of the record."""
     data_version: str
     """Hash or etag of the data source."""
-    tracking_uri: str = ""
-    """The MLflow server or database; '' takes MLFLOW_TRACKING_URI."""
     experiment: str = "embedtune"
     """Experiment of the run. Not used where MLFLOW_RUN_ID names a run to go on with."""
     reports: tuple[Path, ...] = ()
-    """Files to keep with the run: the HTML and Markdown reports, TREC runs and relevance judgments."""
-    run_tags: Mapping[str, str] = field(default_factory=dict)
-    """Tags for the run and the model version, such as the pipeline run's id."""
+    """Files to keep with the run: the HTML and Markdown reports, TREC runs and relevance judgments.
+
+    A file without an ending, as pipelines name them, is kept as report.html or report.md, which MLflow can show.
+    """
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,6 @@ class Registration:
     previous_champion: int | None
     """The champion's version before this registration, or None where there was none."""
     promoted: bool
-    """Whether this version became champion."""
+    """Whether this version is champion."""
     reason: str
     """Why it did or did not, in one sentence."""

@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
 from embedtune.models.card import ModelCard
-from embedtune.registry.contents import public_uri, shortened
+from embedtune.registry.contents import public_uri
 from embedtune.registry.request import RegistrationRequest
 from embedtune.registry.tracking import artifact_location_beside
+from embedtune.text import shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,9 +27,10 @@ REGISTRATION_TAG = "embedtune.registration"
 _PARAMETERS_PER_REQUEST = 100
 _METRICS_PER_REQUEST = 1000
 _PARAMETER_LIMIT = 500
-_RUN_TAG_LIMIT = 5000
 _DATASET_DIGEST_LIMIT = 36
-"""Limits of MLflow servers; for parameters and tags those of 1.x and 2.x, which are lower than those of 3.x."""
+"""Limits of MLflow servers; for parameters that of 1.x and 2.x, which is lower than that of 3.x."""
+
+_DOCTYPE = "<!doctype html>"
 
 
 @contextmanager
@@ -77,26 +79,30 @@ def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
             experiment = client.get_experiment_by_name(name)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise RegistryError(
-            f"The experiment {name!r} was deleted. Restore it with 'mlflow experiments restore' or "
-            "give another name."
+            f"The experiment {name!r} was deleted. Restore it with 'mlflow experiments restore' or give another name."
         )
     return experiment.experiment_id
 
 
 def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, digest: str) -> None:
-    """Log parameters, tags, the dataset and the report files. Logging the same again changes nothing."""
-    from mlflow.entities import Param, RunTag
+    """Log parameters, the tag, the dataset and the report files. Logging the same again changes nothing."""
+    from mlflow.entities import Param
 
     run_id = run.info.run_id
-    tags = {**request.run_tags, REGISTRATION_TAG: digest}
-    client.log_batch(run_id, tags=[RunTag(key, shortened(value, _RUN_TAG_LIMIT)) for key, value in tags.items()])
+    client.set_tag(run_id, REGISTRATION_TAG, digest)
     parameters = [Param(key, shortened(value, _PARAMETER_LIMIT)) for key, value in _parameters(request, card).items()]
     for start in range(0, len(parameters), _PARAMETERS_PER_REQUEST):
         client.log_batch(run_id, params=parameters[start : start + _PARAMETERS_PER_REQUEST])
-    _log_dataset(client, run_id, request)
+    if request.data_uri:
+        _log_dataset(client, run_id, request)
     client.log_dict(run_id, dataclasses.asdict(request.comparison), "reports/comparison.json")
     for path in request.reports:
-        client.log_artifact(run_id, str(path), "reports")
+        if path.suffix:
+            client.log_artifact(run_id, str(path), "reports")
+        else:
+            text = path.read_text(encoding="utf-8")
+            ending = "html" if text.lstrip()[: len(_DOCTYPE)].lower() == _DOCTYPE else "md"
+            client.log_text(run_id, text, f"reports/report.{ending}")
 
 
 def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]:

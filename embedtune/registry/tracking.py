@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
+from embedtune.text import shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,13 +33,28 @@ _DEFAULTS = {
 _FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 """Settings for the first request: a server that is not there is reported within half a minute."""
 
+_REFUSED = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")
+_NO_SUCH_ENDPOINT = "ENDPOINT_NOT_FOUND"
+"""MLflow's codes; it derives them from the status 401, 403 and 404 of an answer that is none of an MLflow server."""
+
 _SQLITE = "sqlite:///"
 _MESSAGE_LIMIT = 600
-_USERINFO = re.compile(r"(://)[^/@\s]*@")
+_USERINFO = re.compile(r"(://)[^/\s]*@")  # up to the last @: a password may hold one
+_UNFIT = re.compile(r"[#?%]")
 
 
 def local_tracking_uri(folder: Path) -> str:
-    """Return the tracking URI of the MLflow database in a folder, which is created where needed."""
+    """Return the tracking URI of the MLflow database in a folder, which is created where needed.
+
+    Raises:
+        RegistryError: the path has a character that the address of a database cannot hold.
+    """
+    unfit = _UNFIT.search(str(folder.resolve()))
+    if unfit is not None:
+        raise RegistryError(
+            f"The path {folder.resolve()} has {unfit[0]!r} in it, which the address of MLflow's database cannot hold. "
+            "Use a folder without '#', '?' and '%' in its path."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return f"{_SQLITE}{folder.resolve() / 'mlflow.db'}"
 
@@ -58,16 +74,16 @@ def artifact_location_beside(tracking_uri: str) -> str:
     return local_artifact_location(Path(tracking_uri.removeprefix(_SQLITE)).parent)
 
 
-def resolve_tracking_uri(tracking_uri: str) -> str:
-    """Return the tracking URI to use, '' meaning MLFLOW_TRACKING_URI.
+def resolve_tracking_uri() -> str:
+    """Return the tracking URI that the environment names.
 
     Raises:
         RegistryError: there is none, or it is a folder.
     """
-    uri = tracking_uri if tracking_uri else os.environ.get(TRACKING_VARIABLE, "")
+    uri = os.environ.get(TRACKING_VARIABLE, "")
     if not uri:
         raise RegistryError(
-            f"There is no MLflow to register with: no tracking URI was given and {TRACKING_VARIABLE} is not set. "
+            f"There is no MLflow to register with: {TRACKING_VARIABLE} is not set. "
             "Set it to the address of an MLflow server, such as http://mlflow.mlflow:5000."
         )
     if urlsplit(uri).scheme in ("", "file"):
@@ -142,9 +158,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _explain(error: Exception, server: str) -> str:
-    message = _redacted(" ".join(str(error).split()))
-    if len(message) > _MESSAGE_LIMIT:
-        message = message[:_MESSAGE_LIMIT] + "…"
+    message = shortened(_redacted(" ".join(str(error).split())), _MESSAGE_LIMIT)
     return f"MLflow at {server} failed: {message} {_advice(error, message)}"
 
 
@@ -156,9 +170,10 @@ def _advice(error: Exception, message: str) -> str:
         return "Start the server with --allowed-hosts and the host name and port used here."
     if "Max retries exceeded" in message or isinstance(error, ConnectionError):
         return "Check that the server runs and can be reached from here."
-    if "401" in message or "403" in message:
+    code = getattr(error, "error_code", "")
+    if code in _REFUSED:
         return "Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-    if "404" in message:
+    if code == _NO_SUCH_ENDPOINT:
         return "Check that the address is that of an MLflow server, with its path if it has one."
     return "Repeat the step once that is solved: it goes on where it stopped."
 

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from embedtune.models.card import ModelCard
-from embedtune.registry.contents import public_uri, shortened
+from embedtune.registry.contents import public_uri
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import REGISTRATION_TAG
 from embedtune.retrieval.comparison import METRIC_NAMES, Decision
+from embedtune.text import shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,11 +57,10 @@ def create_version(
 
 
 def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> dict[str, str]:
-    """Return a version's tags: the decision, what it rests on, and the run's own tags."""
+    """Return a version's tags: the decision and what it rests on."""
     decision = request.comparison.decision
     judged = request.comparison.metric(decision.metric)
     tags = {
-        **request.run_tags,
         "decision": "promoted" if decision.promoted else "not promoted",
         "reason": decision.reason,
         "base_model": card.backbone,
@@ -87,8 +87,7 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
     ]
     verdict = "Promoted" if comparison.decision.promoted else "Not promoted"
     lines = [
-        f"Embedding model: `{card.backbone}` fine-tuned on {card.train_documents} documents of "
-        f"`{public_uri(request.data_uri)}` (`{request.data_version}`).",
+        f"Embedding model: {_code(card.backbone)} fine-tuned on {card.train_documents} documents{_source(request)}.",
         f"Vectors of {card.dimension} components; texts are cut after {card.max_length} tokens.",
         f"{verdict}: {comparison.decision.reason}",
         f"| metric | base | tuned | difference | {percent} interval |\n|---|---|---|---|---|\n" + "\n".join(rows),
@@ -96,6 +95,19 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
         "Vectors of another model or version do not compare with these: encode the whole index again.",
     ]
     return "\n\n".join(lines)
+
+
+def _source(request: RegistrationRequest) -> str:
+    if not request.data_uri:
+        return ""
+    version = f" ({_code(request.data_version)})" if request.data_version else ""
+    return f" of {_code(public_uri(request.data_uri))}{version}"
+
+
+def _code(text: str) -> str:
+    """Return a text as Markdown code; its own backticks, which would end that, become a look-alike."""
+    line = " ".join(text.replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}").split())
+    return f"`{line}`"
 
 
 def set_aliases(client: "MlflowClient", name: str, version: int, decision: Decision) -> None:
@@ -136,9 +148,10 @@ def read_registration(client: "MlflowClient", name: str, version: int, decision:
     found: ModelVersion = client.get_model_version(name, str(version))
     champion = _holder(client, name, CHAMPION)
     promoted_from = found.tags.get(_PROMOTED_FROM)
+    promoted = CHAMPION in found.aliases
     reason = decision.reason
-    if decision.promoted and promoted_from is None:
-        reason = f"{reason} Version {champion} is newer and stays champion."
+    if decision.promoted and not promoted:
+        reason = f"{reason} Champion is {'no version' if champion is None else f'version {champion}'} now."
     if promoted_from is not None:
         champion = None if promoted_from == _NO_CHAMPION else int(promoted_from)
     return Registration(
@@ -148,6 +161,6 @@ def read_registration(client: "MlflowClient", name: str, version: int, decision:
         run_id=found.run_id or "",
         model_uri=f"models:/{name}@{CHAMPION}" if CHAMPION in found.aliases else f"models:/{name}/{version}",
         previous_champion=champion,
-        promoted=promoted_from is not None,
+        promoted=promoted,
         reason=reason,
     )

@@ -45,11 +45,6 @@ def training_html(report: TrainingReport) -> str:
     return render("training.html", _context(report))
 
 
-def training_markdown(report: TrainingReport) -> str:
-    """Return the training page as Markdown."""
-    return render("training.md", _context(report))
-
-
 def loss_curve(history: Sequence[LossPoint]) -> LossCurve | None:
     """Draw the loss over the optimizer steps.
 

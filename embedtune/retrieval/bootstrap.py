@@ -24,6 +24,7 @@ def mean_intervals(
     Efron and Tibshirani, An Introduction to the Bootstrap, 1993, section 13.3; for retrieval: Sakai, Evaluating
     evaluation metrics based on the bootstrap, SIGIR 2006.
 
+    For few queries the interval is too narrow; `gate.decide` has the numbers and the least number of queries.
     One query says nothing about how queries differ: the interval is then (-1, 1), all that is possible, instead of the
     single point that resampling would give.
 

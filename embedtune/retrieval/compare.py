@@ -73,7 +73,7 @@ def compare(
     mean_cosine = mean_pair_cosine(tuned.index)
     comparison = Comparison(
         metrics=tuple(metrics.values()),
-        decision=refuse_collapsed(decide(metrics[metric], min_gain), mean_cosine),
+        decision=refuse_collapsed(decide(metrics[metric], min_gain, rows.size), mean_cosine),
         queries=rows.size,
         queries_without_relevant=len(evaluation_set.query_ids) - rows.size,
         index_documents=len(judged.index_ids),

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedtune.errors import InputError
+
 METRIC_NAMES: dict[str, str] = {
     "ndcg_at_10": "nDCG@10",
     "mrr_at_10": "MRR@10",
@@ -113,12 +115,21 @@ class Comparison:
 
     @classmethod
     def load(cls, path: Path) -> "Comparison":
-        """Read what `save` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        data["metrics"] = tuple(MetricComparison(**metric) for metric in data["metrics"])
-        data["decision"] = Decision(**data["decision"])
-        data["examples"] = tuple(_load_example(example) for example in data["examples"])
-        return cls(**data)
+        """Read what `save` wrote.
+
+        Raises:
+            InputError: there is no such file, it is damaged, or another version wrote it.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            data["metrics"] = tuple(MetricComparison(**metric) for metric in data["metrics"])
+            data["decision"] = Decision(**data["decision"])
+            data["examples"] = tuple(_load_example(example) for example in data["examples"])
+            return cls(**data)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{path} cannot be read as a comparison of this version ({error!r}). Evaluate the model again."
+            ) from error
 
 
 def _load_example(data: dict[str, Any]) -> QueryExample:

@@ -9,6 +9,9 @@ from embedtune.retrieval.comparison import METRIC_NAMES, Decision, MetricCompari
 COLLAPSE_COSINE = 0.99
 """A model whose index documents are on average more similar than this has collapsed to nearly one point."""
 
+MIN_QUERIES = 20
+"""Fewer queries than this decide nothing: see `decide`."""
+
 
 def check_gate(metric: str, min_gain: float) -> None:
     """Refuse options that no decision can be based on.
@@ -26,19 +29,25 @@ def check_gate(metric: str, min_gain: float) -> None:
         raise ConfigError(f"min_gain is {min_gain}; it is a difference of {METRIC_NAMES[metric]} and lies in 0..1.")
 
 
-def decide(metric: MetricComparison, min_gain: float) -> Decision:
-    """Promote if the gain is as large as asked for and its interval lies above zero.
+def decide(metric: MetricComparison, min_gain: float, queries: int) -> Decision:
+    """Promote if there are enough queries, the gain is as large as asked for and its interval lies above zero.
+
+    The percentile bootstrap is too narrow for few queries. Where both models are equally good, the lower bound should
+    lie above zero in 2.5 % of all evaluations. It does in 24 % of them with 2 queries, 13 % with 3, 10 % with 4, 8 %
+    with 5, 5 % with 10, 3.7 % with 20 and 3.2 % with 50 (4000 draws of normal differences each, 2000 resamples).
 
     Args:
         metric: The metric to judge by.
         min_gain: The least difference that is asked for, 0..1.
+        queries: Number of queries that the means are over.
 
     Raises:
         ConfigError: the metric is unknown or min_gain is outside 0..1.
     """
     check_gate(metric.name, min_gain)
-    promoted = metric.difference >= min_gain and metric.lower > 0.0
-    return Decision(promoted=promoted, reason=_reason(metric, min_gain), metric=metric.name, min_gain=min_gain)
+    promoted = queries >= MIN_QUERIES and metric.difference >= min_gain and metric.lower > 0.0
+    reason = _reason(metric, min_gain, queries)
+    return Decision(promoted=promoted, reason=reason, metric=metric.name, min_gain=min_gain)
 
 
 def refuse_collapsed(decision: Decision, mean_cosine: float) -> Decision:
@@ -60,7 +69,7 @@ def refuse_collapsed(decision: Decision, mean_cosine: float) -> Decision:
     return dataclasses.replace(decision, promoted=False, reason=reason)
 
 
-def _reason(metric: MetricComparison, min_gain: float) -> str:
+def _reason(metric: MetricComparison, min_gain: float, queries: int) -> str:
     name = METRIC_NAMES[metric.name]
     interval = f"{CONFIDENCE:.0%} interval {metric.lower:+.4f} to {metric.upper:+.4f}"
     change = f"from {metric.base:.4f} to {metric.tuned:.4f} ({metric.difference:+.4f}, {interval})"
@@ -68,6 +77,11 @@ def _reason(metric: MetricComparison, min_gain: float) -> str:
         return f"The tuned model is worse: {name} fell {change}."
     if metric.difference == 0.0:
         return f"The tuned model is no better: {name} stayed at {metric.base:.4f} ({interval})."
+    if queries < MIN_QUERIES:
+        return (
+            f"{name} rose {change}, but over only {queries} queries; at least {MIN_QUERIES} are needed to tell a gain "
+            "from chance. Hold out more or bring more data."
+        )
     if metric.lower <= 0.0:
         return f"{name} rose {change}, but the interval includes zero, so the gain may be chance."
     if metric.difference < min_gain:

@@ -7,9 +7,7 @@ from embedtune.documents.build import build_documents as build
 from embedtune.documents.summary import DataSummary
 from embedtune.reports.data import data_html, data_markdown
 from embedtune.steps.running import step
-
-SUMMARY_FILE = "summary.json"
-"""The data summary inside the evaluation folder, for the evaluation report."""
+from embedtune.storage.atomic import check_writable, write_text_whole
 
 
 @step
@@ -29,9 +27,10 @@ def build_documents(
 
     Raises:
         InputError: no leak-free split is possible, or too many rows contradict each other.
+        StorageError: an output cannot be written.
     """
+    check_writable(train, evaluation, quarantine, html, markdown)
     summary = build(rows, train, evaluation, quarantine, config)
-    summary.save(evaluation / SUMMARY_FILE)
-    html.write_text(data_html(summary), encoding="utf-8")
-    markdown.write_text(data_markdown(summary), encoding="utf-8")
+    write_text_whole(html, data_html(summary))
+    write_text_whole(markdown, data_markdown(summary))
     return summary

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_relevance, read_table
-from embedtune.documents.summary import DataSummary
+from embedtune.documents.shards import read_manifest, read_relevance, read_table
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.card import ModelCard
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
@@ -16,9 +16,9 @@ from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.trec import write_qrels, write_run
-from embedtune.steps.build_documents import SUMMARY_FILE
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import step
+from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 
 COMPARISON_FILE = "comparison.json"
 TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
@@ -46,6 +46,8 @@ class EvaluateRetrievalConfig:
         check_gate(self.metric, self.min_gain)
         if self.batch_size < 1:
             raise ConfigError(f"batch_size is {self.batch_size}; accepted: 1 or more texts.")
+        if self.seed < 0:
+            raise ConfigError(f"seed is {self.seed}; accepted: 0 or more.")
 
 
 @step
@@ -58,37 +60,54 @@ def evaluate_retrieval(
         config: The configuration.
         model: Model folder of the fine-tuning step.
         evaluation: Evaluation documents folder.
-        scores: Folder to write: the comparison, TREC run and qrels files (qrels up to five million judgments), the
-            scores of each query.
+        scores: Folder to write, whole or not at all: the comparison, TREC run and qrels files (qrels up to five
+            million judgments), the scores of each query.
         html: Report page to write.
         markdown: The same as Markdown.
 
     Raises:
-        InputError: no query has a relevant document, or a model gives vectors that are no numbers.
+        InputError: the evaluation documents were not held out from the model's training documents, no query has a
+            relevant document, or a model gives vectors that are no numbers.
         ModelError: a model cannot be loaded, or the backbone is not the one the model was trained from.
+        StorageError: the documents cannot be read, or an output cannot be written.
     """
-    from embedtune.models.comparing import encode_with_both
-
+    check_writable(scores, html, markdown)
     card = ModelCard.load(model)
+    training, provenance = training_facts_of(card), provenance_of(card)
+    _check_held_out(evaluation, card)
+    data = DataSummary.load(evaluation / SUMMARY_FILE)
     documents = _evaluation_set(evaluation)
+    from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
+
     base, tuned = encode_with_both(card, model, documents.query_texts, documents.index_texts, config.batch_size)
     outcome = compare(
         documents, Vectors(*base), Vectors(*tuned), metric=config.metric, min_gain=config.min_gain, seed=config.seed
     )
-    _write_scores(scores, outcome)
     report = EvaluationReport(
         title=config.title,
         base_model=card.backbone,
         tuned_model=f"{config.title}, tuned",
         comparison=outcome.comparison,
-        training=training_facts_of(card),
+        training=training,
         history=card.history,
-        data=DataSummary.load(evaluation / SUMMARY_FILE) if (evaluation / SUMMARY_FILE).exists() else None,
-        provenance=provenance_of(card),
+        data=data,
+        provenance=provenance,
     )
-    html.write_text(evaluation_html(report), encoding="utf-8")
-    markdown.write_text(evaluation_markdown(report), encoding="utf-8")
+    with atomic_folder(scores) as folder:
+        _write_scores(folder, outcome)
+        write_text_whole(html, evaluation_html(report))
+        write_text_whole(markdown, evaluation_markdown(report))
     return outcome.comparison
+
+
+def _check_held_out(evaluation: Path, card: ModelCard) -> None:
+    digest = read_manifest(evaluation).train_digest
+    if digest != card.data_digest:
+        raise InputError(
+            f"{evaluation} was held out from the training documents {digest!r}, but the model was trained on "
+            f"{card.data_digest!r} and may have seen its texts. Give the 'evaluation' folder of the build-documents "
+            "run whose 'train' folder the model was trained on."
+        )
 
 
 def _evaluation_set(folder: Path) -> EvaluationSet:
@@ -112,7 +131,6 @@ def _evaluation_set(folder: Path) -> EvaluationSet:
 
 
 def _write_scores(folder: Path, outcome: Evaluation) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     judged = outcome.judged
     outcome.comparison.save(folder / COMPARISON_FILE)
     qrels, base_run, tuned_run = (folder / name for name in TREC_FILES)

@@ -7,6 +7,7 @@ from embedtune.models.card import ModelCard
 from embedtune.reports.training import TrainingReport, training_html
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import step
+from embedtune.storage.atomic import check_writable, write_text_whole
 from embedtune.training.config import FinetuneConfig
 
 CHECKPOINTS_VARIABLE = "EMBEDTUNE_CHECKPOINTS"
@@ -27,9 +28,11 @@ def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, m
     Raises:
         ModelError: the backbone cannot be loaded safely.
         TrainingError: the documents make no batches, the loss is no number, or the run was told to stop.
+        StorageError: the documents cannot be read, or an output cannot be written.
     """
     from embedtune.training.finetune import finetune_model
 
+    check_writable(model, html)
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
     report = TrainingReport(
         title="Fine-tuning",
@@ -38,7 +41,7 @@ def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, m
         history=card.history,
         provenance=provenance_of(card),
     )
-    html.write_text(training_html(report), encoding="utf-8")
+    write_text_whole(html, training_html(report))
     return card
 
 

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.records.csv_options import CSVOptions
+from embedtune.records.ingest import check_arguments
 from embedtune.records.ingest import ingest_csv as ingest
 from embedtune.records.report import IngestReport
 from embedtune.steps.running import step
+from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import local_copy
 
 
@@ -25,6 +27,11 @@ class IngestCSVConfig:
     max_bad_share: float = 0.01
     """Largest accepted share of rows that cannot be used, 0 to 1."""
 
+    def __post_init__(self) -> None:
+        parse_location(self.uri)
+        CSVOptions.from_json(self.csv_options)
+        check_arguments(self.layout, self.max_bad_share)
+
 
 @step
 def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestReport:
@@ -38,7 +45,6 @@ def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestR
     Raises:
         StorageError: the source is missing, cannot be reached, or is not the given version any more.
         InputError: the source cannot be used; the message says where and what to do.
-        ConfigError: an option is not accepted.
     """
     options = CSVOptions.from_json(config.csv_options)
     with local_copy(config.uri, config.version) as source:

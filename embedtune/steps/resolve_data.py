@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from embedtune.errors import ConfigError
 from embedtune.steps.running import step
+from embedtune.storage.locations import parse_location
 from embedtune.storage.versions import data_version
 
 
@@ -15,8 +15,7 @@ class ResolveDataConfig:
     """Where the CSV is: a path, file://, s3://, minio:// or http(s)://."""
 
     def __post_init__(self) -> None:
-        if not self.uri.strip():
-            raise ConfigError("uri is empty; give the path or URI of a CSV file.")
+        parse_location(self.uri)  # before an address with a password in it gets into any file of a run
 
 
 @step

@@ -1,10 +1,10 @@
 """What all steps share: they tell a parent process that they start, end or fail, and why."""
 
 import functools
-import traceback
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+from embedtune.errors import EmbedtuneError
 from embedtune.progress import emit
 
 P = ParamSpec("P")
@@ -24,7 +24,7 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            emit("error", {"step": name, "kind": type(error).__name__, "message": str(error), "trace": _trace(error)})
+            emit("error", {"step": name, "message": _message(error)})
             raise
         emit("end", {"step": name})
         return result
@@ -32,5 +32,5 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
     return followed
 
 
-def _trace(error: BaseException) -> str:
-    return "".join(traceback.format_exception(error))
+def _message(error: BaseException) -> str:
+    return str(error) if isinstance(error, EmbedtuneError) else f"{type(error).__name__}: {error}"

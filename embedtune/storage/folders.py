@@ -9,12 +9,12 @@ one removes it.
 import hashlib
 import json
 import re
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance, progress
+from embedtune.storage.atomic import atomic_folder
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.stores import Store, open_store
 
@@ -23,6 +23,10 @@ MANIFEST_NAME = "manifest.json"
 
 _CONTENT = re.compile(r"[0-9a-f]{64}/")
 _READ_ATTEMPTS = 3
+
+
+class _IncompleteError(Exception):
+    """A file of a stored folder is missing or has another content than its manifest says."""
 
 
 @dataclass(frozen=True)
@@ -117,27 +121,26 @@ def _describe(local: Path) -> list[_Entry]:
 def _fetch(store: Store, uri: str, content: bytes, local: Path) -> bool:
     digest, entries = _parse_manifest(uri, content)
     try:
-        local.parent.mkdir(parents=True, exist_ok=True)
         with (
-            tempfile.TemporaryDirectory(dir=local.parent, prefix=f".{local.name}.") as scratch,
+            atomic_folder(local) as whole,
             progress(f"Fetching {local.name}", sum(entry.size for entry in entries), "bytes") as advance,
         ):
-            whole = Path(scratch) / "whole"
-            whole.mkdir()
-            if not all(_fetch_entry(store, digest, entry, whole, advance) for entry in entries):
-                return False
-            whole.replace(local)
+            for entry in entries:
+                _fetch_entry(store, digest, entry, whole, advance)
+    except _IncompleteError:
+        return False
     except OSError as error:
         raise StorageError(f"{local} cannot be written: {error}. Check space and permissions.") from error
     return True
 
 
-def _fetch_entry(store: Store, digest: str, entry: _Entry, whole: Path, advance: Advance) -> bool:
+def _fetch_entry(store: Store, digest: str, entry: _Entry, whole: Path, advance: Advance) -> None:
     target = whole / entry.name
     target.parent.mkdir(parents=True, exist_ok=True)
     if not store.get_file(f"{digest}/{entry.name}", target, advance):
-        return False
-    return target.stat().st_size == entry.size and file_sha256(target, lambda _: None) == entry.sha256
+        raise _IncompleteError
+    if target.stat().st_size != entry.size or file_sha256(target, lambda _: None) != entry.sha256:
+        raise _IncompleteError
 
 
 def _parse_manifest(uri: str, content: bytes) -> tuple[str, list[_Entry]]:

@@ -4,13 +4,12 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from embedtune.errors import StorageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_SIGNED = ("x-amz-signature", "x-amz-credential", "x-amz-security-token", "signature", "sig", "token", "access_token")
 _ACCEPTED = "Accepted: a path, file:///path, s3://bucket/key, minio://bucket/key, http(s)://host/path"
 
 
@@ -47,10 +46,11 @@ def parse_location(uri: str) -> Location:
     """Find out what a URI points at.
 
     Args:
-        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key` (the same) or `http(s)://`.
+        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key` (the same) or `http(s)://`
+            without a query string.
 
     Raises:
-        StorageError: not one of these, or a URI that carries credentials; they are never repeated in the message.
+        StorageError: not one of these, or a URI that carries credentials or could; the message never repeats them.
     """
     if not uri.strip() or "\0" in uri:
         raise StorageError(f"The address {uri!r} is empty or holds a NUL character. {_ACCEPTED}.")
@@ -100,9 +100,9 @@ def _web(uri: str) -> Location:
         port_is_valid = False
     if not port_is_valid or not parts.hostname:
         raise StorageError("The http address has no valid host and port. Write https://host/path.")
-    if any(name.lower() in _SIGNED for name, _ in parse_qsl(parts.query, keep_blank_values=True)):
+    if "?" in uri or "#" in uri:
         raise StorageError(
-            f"The address of host {parts.hostname} carries a signature or token. Addresses are stored with a run, so "
-            "give one without, for example s3://bucket/key with credentials in the environment."
+            f"The address on host {parts.hostname} has a query string or fragment, which may hold a signature or token "
+            "and would be stored with every run. Copy the file to the object store and give its s3:// address."
         )
     return Location(Scheme.HTTP, uri)

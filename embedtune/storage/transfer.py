@@ -25,10 +25,16 @@ def http_pool() -> PoolManager:
     """Return an HTTP client that verifies certificates, gives up after seconds and retries what is worth it.
 
     Requests are repeated up to three times after 0, 0.4 and 0.8 s if the connection breaks or the server answers
-    500, 502, 503 or 504. SSL_CERT_FILE may name a file of accepted certificate authorities.
+    500, 502, 503 or 504, whatever it says in Retry-After, which could be days.
+    SSL_CERT_FILE may name a file of accepted certificate authorities.
     """
     retries = Retry(
-        total=3, redirect=0, backoff_factor=0.2, status_forcelist=(500, 502, 503, 504), raise_on_status=False
+        total=3,
+        redirect=0,
+        backoff_factor=0.2,
+        status_forcelist=(500, 502, 503, 504),
+        raise_on_status=False,
+        respect_retry_after_header=False,
     )
     return PoolManager(
         timeout=Timeout(connect=3.0, read=60.0),

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, MaxRetryError
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
@@ -31,12 +31,12 @@ def stat_page(location: Location) -> tuple[str, int]:
     etag, length = response.headers.get("ETag", "").strip(), response.headers.get("Content-Length", "")
     if not etag or not length.isdecimal():
         raise StorageError(
-            f"{_shown(location)}: the server names no ETag or no length, so a change of the file would go unnoticed. "
+            f"{location.uri}: the server names no ETag or no length, so a change of the file would go unnoticed. "
             "Copy the file to the object store and give its s3:// address."
         )
     if int(length) > SIZE_LIMIT:
         raise StorageError(
-            f"{_shown(location)} has {length} bytes; {SIZE_LIMIT} are accepted from a web server. Copy the file to the "
+            f"{location.uri} has {length} bytes; {SIZE_LIMIT} are accepted from a web server. Copy the file to the "
             "object store and give its s3:// address."
         )
     return etag, int(length)
@@ -51,21 +51,22 @@ def fetch_page(location: Location, etag: str, size: int, target: Path, advance: 
 
     def request(offset: int) -> BaseHTTPResponse:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        response = _request("GET", location, headers | {"If-Match": etag})
+        # A weak etag never matches If-Match (RFC 9110, 13.1.1); that of the answer is compared below in any case.
+        if not etag.startswith("W/"):
+            headers["If-Match"] = etag
+        response = _request("GET", location, headers)
         begins = response.headers.get("Content-Range", "").startswith(f"bytes {offset}-") if offset else True
         if response.headers.get("ETag", "").strip() == etag and begins:
             return response
         response.close()
-        raise StorageError(
-            f"{_shown(location)} changed since its version was taken. Start a new run on the new version."
-        )
+        raise StorageError(f"{location.uri} changed since its version was taken. Start a new run on the new version.")
 
     try:
-        received = receive(request, target, _shown(location), advance)
+        received = receive(request, target, location.uri, advance)
     except HTTPError as error:
-        raise StorageError(f"{_shown(location)} could not be read to its end: {error}. Start again.") from error
+        raise StorageError(f"{location.uri} could not be read to its end: {_reason(error)}. Start again.") from error
     if received != size:
-        raise StorageError(f"{_shown(location)} was cut short: {received} of {size} bytes came. Start again.")
+        raise StorageError(f"{location.uri} was cut short: {received} of {size} bytes came. Start again.")
 
 
 def _request(method: str, location: Location, headers: dict[str, str]) -> BaseHTTPResponse:
@@ -79,19 +80,17 @@ def _request(method: str, location: Location, headers: dict[str, str]) -> BaseHT
             preload_content=False,
         )
     except HTTPError as error:
-        raise StorageError(f"{_shown(location)}: the server does not answer: {error}. Check the address.") from error
+        raise StorageError(
+            f"{location.uri}: the server does not answer: {_reason(error)}. Check the address."
+        ) from error
     if response.status in (200, 206):
         return response
     response.close()
     if response.status == 412:
-        raise StorageError(
-            f"{_shown(location)} changed since its version was taken. Start a new run on the new version."
-        )
+        raise StorageError(f"{location.uri} changed since its version was taken. Start a new run on the new version.")
     if 300 <= response.status < 400:
-        raise StorageError(f"{_shown(location)}: the server redirects, which is not followed. Give the final address.")
-    raise StorageError(
-        f"{_shown(location)}: the server answers {response.status} {response.reason}. Check the address."
-    )
+        raise StorageError(f"{location.uri}: the server redirects, which is not followed. Give the final address.")
+    raise StorageError(f"{location.uri}: the server answers {response.status} {response.reason}. Check the address.")
 
 
 def _check_allowed(location: Location) -> None:
@@ -104,6 +103,6 @@ def _check_allowed(location: Location) -> None:
         )
 
 
-def _shown(location: Location) -> str:
-    """Return the address without its query, which may hold what nobody should read in a log."""
-    return urlsplit(location.uri)._replace(query="", fragment="").geturl()
+def _reason(error: HTTPError) -> str:
+    """Say what went wrong without the address and the retries that urllib3 puts around it."""
+    return str(error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error)

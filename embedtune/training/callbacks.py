@@ -35,6 +35,13 @@ class WatchCallback(TrainerCallback):
         """Count a step."""
         self._advance(1)
 
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> TrainerControl:
+        """Log the steps since the last point: they would be missing from the history of a run resumed from here."""
+        control.should_log = True
+        return control
+
     def on_log(
         self,
         args: TrainingArguments,
@@ -83,7 +90,8 @@ class CheckpointCallback(TrainerCallback):
     ) -> TrainerControl:
         """Save and stop where that was asked for."""
         if self.interrupted:
-            control.should_save = True
+            control.should_log = True
+            control.should_save = self._store.enabled
             control.should_training_stop = True
         return control
 
@@ -91,7 +99,7 @@ class CheckpointCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> TrainerControl:
         """Save after each epoch but the last, whose result is the model itself."""
-        if state.global_step < state.max_steps:
+        if state.global_step < state.max_steps and self._store.enabled:
             control.should_save = True
         return control
 

@@ -38,23 +38,31 @@ class CheckpointStore:
         """
         self._uri = f"{root.rstrip('/')}/{digest}" if root else ""
         self.scratch = scratch
+        self.kept = False
+        """Whether there is a checkpoint to go on from."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether checkpoints are wanted and the store could be reached so far."""
+        return bool(self._uri)
 
     def restore(self) -> Path | None:
         """Fetch the newest complete checkpoint, if there is one."""
         target = self.scratch / "restored"
         try:
-            found = bool(self._uri) and download_folder(self._uri, target)
+            self.kept = self.enabled and download_folder(self._uri, target)
         except StorageError as error:
             _log.warning("Training starts without checkpoints: %s", error)
             self._uri = ""
             return None
-        return target if found else None
+        return target if self.kept else None
 
     def keep(self, checkpoint: Path) -> None:
         """Store a checkpoint that the trainer has just written, in place of the one before, and free its disk."""
         try:
-            if self._uri:
+            if self.enabled:
                 upload_folder(checkpoint, self._uri)
+                self.kept = True
         except StorageError as error:
             _log.warning("This checkpoint is lost, training goes on: %s", error)
         finally:
@@ -63,7 +71,7 @@ class CheckpointStore:
     def clear(self) -> None:
         """Remove what is kept: the model is finished."""
         try:
-            if self._uri:
+            if self.enabled:
                 delete_folder(self._uri)
         except StorageError as error:
             _log.warning("The last checkpoint stays behind: %s", error)

@@ -8,6 +8,9 @@ from embedtune.models.backbones import DEFAULT_BACKBONE
 LOSSES = ("MultipleNegativesRankingLoss", "SupConLoss", "MultiSimilarityLoss", "TripletMarginLoss")
 """Accepted losses, by the names of sentence-transformers and pytorch-metric-learning."""
 
+PAIR_LOSSES = frozenset({"MultipleNegativesRankingLoss"})
+"""Losses that take pair batches; all others take P x K batches."""
+
 OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
 """Accepted optimizers, by the names of torch.optim."""
 
@@ -28,14 +31,14 @@ class FinetuneConfig:
     """Texts embedded per optimizer step, 4 or more; for MultipleNegativesRankingLoss two texts make a pair."""
     items_per_label: int = 4
     """Texts of one label in a batch (K of P x K batches), 2 or more; unused by MultipleNegativesRankingLoss."""
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     """Peak learning rate, above 0; it rises over the warm-up and falls linearly to 0."""
     optimizer: str = "AdamW"
     """An optimizer of torch.optim: AdamW, Adam, Adamax, NAdam, RAdam, RMSprop, SGD, Adagrad or Adadelta."""
     warmup: float = 0.1
     """Share of all steps in which the learning rate rises from 0, 0 to 1."""
     seed: int = 42
-    """Seed of batches, initialisation and dropout, 0 or more."""
+    """Seed of batches, initialisation and dropout, 0 to 4294967295."""
 
     def __post_init__(self) -> None:
         _check(bool(self.backbone.strip()), "backbone", self.backbone, "a Hugging Face id or a folder")
@@ -44,15 +47,15 @@ class FinetuneConfig:
         _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 texts or more")
         _check(
-            2 <= self.items_per_label <= self.batch_size // 2,
+            self.loss in PAIR_LOSSES or 2 <= self.items_per_label <= self.batch_size // 2,
             "items_per_label",
             self.items_per_label,
             f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} texts holds at least two labels",
         )
-        _check(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "above 0 and below 1, such as 5e-5")
+        _check(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "above 0 and below 1, such as 1e-4")
         _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         _check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
-        _check(self.seed >= 0, "seed", self.seed, "0 or more")
+        _check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
 
 
 def _check(passed: bool, name: str, value: object, accepted: str) -> None:

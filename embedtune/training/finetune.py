@@ -12,7 +12,7 @@ from embedtune.documents.shards import documents_digest, read_manifest, read_rel
 from embedtune.models.card import ModelCard
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
 from embedtune.models.parity import check_parity
-from embedtune.models.saving import save_model
+from embedtune.models.saving import check_served, save_model, whole_folder
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingExamples
@@ -38,13 +38,15 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         checkpoint_root: URI below which checkpoints are kept, '' for none.
 
     Raises:
-        ModelError: the backbone cannot be loaded, or the saved model gives other vectors.
+        ModelError: the backbone cannot be loaded, no server could run it, or the saved model gives other vectors.
+        StorageError: the documents cannot be read, or the model cannot be written.
         TrainingError: see `trainer.train`.
     """
     examples = TrainingExamples.from_tables(read_table(documents, Split.TRAIN), read_relevance(documents))
     data_digest = documents_digest(documents)
     set_seed(config.seed)
     model = load_model(config.backbone, config.max_length)
+    check_served(model)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
     options = dataclasses.asdict(config)
@@ -52,22 +54,23 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
         result = train(model, examples, config, checkpoints)
-        save_model(model, model_folder)
-        card = ModelCard(
-            backbone=config.backbone,
-            backbone_digest=backbone_digest,
-            dimension=embedding_dimension(model),
-            max_length=int(model.max_seq_length or 0),
-            layout=read_manifest(documents).layout,
-            train_documents=len(examples.texts),
-            data_digest=data_digest,
-            options=options,
-            history=result.history,
-            seconds=result.seconds,
-            texts_per_second=result.texts_per_second,
-            versions=versions,
-            parity_max_difference=check_parity(model, model_folder),
-        )
-        card.save(model_folder)
+        with whole_folder(model_folder) as folder:
+            save_model(model, folder)
+            card = ModelCard(
+                backbone=config.backbone,
+                backbone_digest=backbone_digest,
+                dimension=embedding_dimension(model),
+                max_length=int(model.max_seq_length or 0),
+                layout=read_manifest(documents).layout,
+                train_documents=len(examples.texts),
+                data_digest=data_digest,
+                options=options,
+                history=result.history,
+                seconds=result.seconds,
+                texts_per_second=result.texts_per_second,
+                versions=versions,
+                parity_max_difference=check_parity(model, folder),
+            )
+            card.save(folder)
         checkpoints.clear()
     return card

@@ -13,11 +13,8 @@ from sentence_transformers.sentence_transformer.losses import MultipleNegativesR
 from torch import Tensor, nn
 
 from embedtune.training.batches import BatchPlan, LabelBatches, PairBatches
-from embedtune.training.config import FinetuneConfig
+from embedtune.training.config import PAIR_LOSSES, FinetuneConfig
 from embedtune.training.examples import TrainingExamples
-
-PAIR_LOSSES = frozenset({"MultipleNegativesRankingLoss"})
-"""Losses that take pair batches; all others take P x K batches."""
 
 _CPU_PART = 16
 """Texts per forward pass on a CPU: 64 texts of 4 to 60 words took 1.25 s so and 2.5 s in one padded pass (2 cores)."""
@@ -54,16 +51,16 @@ class BatchLoss(nn.Module):
         if mask is None or mask.device.type != "cpu":
             whole: Tensor = self.model(features)["sentence_embedding"]
             return whole
-        lengths = mask.sum(dim=1)
-        order = torch.argsort(lengths)
-        parts = [self._embed_part(features, rows, int(lengths[rows].max())) for rows in torch.split(order, _CPU_PART)]
+        order = torch.argsort(mask.sum(dim=1))
+        parts = [self._embed_part(features, rows) for rows in torch.split(order, _CPU_PART)]
         return torch.cat(parts)[torch.argsort(order)]
 
-    def _embed_part(self, features: dict[str, Tensor], rows: Tensor, length: int) -> Tensor:
+    def _embed_part(self, features: dict[str, Tensor], rows: Tensor) -> Tensor:
         """Return the vectors of some rows, without the columns that are padding in all of them."""
-        padded = features["attention_mask"].shape
+        mask = features["attention_mask"]
+        columns = mask[rows].any(dim=0)  # not the first ones: the tokenizers of some models pad on the left
         part = {
-            name: value[rows, :length] if value.shape[:2] == padded else value[rows]
+            name: value[rows][:, columns] if value.shape[:2] == mask.shape else value[rows]
             for name, value in features.items()
             if isinstance(value, Tensor)  # the rest is a note of the modality, which is found anew
         }
@@ -93,7 +90,7 @@ def build_loss(model: SentenceTransformer, name: str) -> BatchLoss:
 
     - TripletMarginLoss: mean of max(0, |a - p| - |a - n| + 0.05) over the triplets of the batch that violate the
       margin, on unit vectors (Schroff et al. 2015, https://arxiv.org/abs/1503.03832, eq. 3; distances not squared).
-    - SupConLoss: supervised contrastive loss, temperature 0.1 (Khosla et al. 2020,
+    - SupConLoss: supervised contrastive loss, temperature 0.1, 0 for a batch of one label (Khosla et al. 2020,
       https://arxiv.org/abs/2004.11362, eq. 2).
     - MultiSimilarityLoss: alpha 2, beta 50, base 0.5 (Wang et al. 2019, https://arxiv.org/abs/1904.06627, eq. 10).
     - MultipleNegativesRankingLoss: see InterleavedPairs.

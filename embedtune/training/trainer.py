@@ -42,7 +42,7 @@ def train(
 
     Raises:
         TrainingError: the texts make no batches, the loss is no number, memory ran out, or the process was told to
-            stop (a checkpoint was kept then).
+            stop (a checkpoint is kept then, if there is a store for it).
     """
     plan = plan_batches(examples, config)
     arguments = _arguments(config, plan, checkpoints.scratch)
@@ -64,9 +64,8 @@ def train(
         started = time.perf_counter()
         _run(trainer, resumed, config)
     if interruption.interrupted:
-        raise TrainingError(
-            f"Stopped at step {trainer.state.global_step} of {total}; a checkpoint was kept. Run again to go on."
-        )
+        left = "a checkpoint is kept, run again to go on" if checkpoints.kept else "nothing is kept, run again to start"
+        raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
     seconds = time.perf_counter() - started
     return TrainingResult(loss_history(trainer.state), seconds, loss.texts_seen / seconds)
 
@@ -76,7 +75,7 @@ def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> N
         trainer.train(resume_from_checkpoint=str(resumed) if resumed is not None else None)
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
-            f"The GPU has too little memory for {config.batch_size} texts of {config.max_length} tokens. "
+            f"The GPU has too little memory for batches of {config.batch_size} texts (max_length {config.max_length}). "
             "Halve batch_size or max_length and run again."
         ) from error
 

@@ -1,6 +1,7 @@
 """Whole builds: merging, setting aside, outputs that appear whole, the summary, and real data."""
 
 import csv
+import hashlib
 import os
 import stat
 from pathlib import Path
@@ -9,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
+from embedtune.documents.grouping import content_key
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import documents_digest, read_manifest, write_documents
-from embedtune.documents.summary import DataSummary
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout
 from embedtune.records.rows import open_rows
@@ -70,6 +72,22 @@ class TestMerging:
         assert built.pairs(built.train) | built.pairs(built.evaluation) == set(pairs(20))
         assert read_manifest(built.train).relevance.rows + read_manifest(built.evaluation).relevance.rows == 20
 
+    def test_spellings_of_pairs_are_one_document(self, build):
+        rows = [*pairs(40), *((f"QUERY {number}", f"document  {number}") for number in range(40)), ("query 0", "other")]
+        rows += [(f"Document {number}", f"DOCUMENT {number} too") for number in range(40)]
+        built = build(Layout.PAIRS, rows, BuildOptions())
+        assert built.summary.duplicates == 40
+        documents = {row["id"]: row["text"] for split in Split for row in built.rows(split)}
+        assert len({text.casefold() for text in documents.values()}) == len(documents) == 121
+        expected = {(content_key(query), content_key(document)) for query, document in rows}
+        judged = [*built.pairs(built.train), *built.pairs(built.evaluation)]
+        assert {(content_key(query), content_key(document)) for query, document in judged} == expected
+        assert len(judged) == len(expected) == 81
+        spellings = ("query 7", "QUERY 7")
+        kept = [one for one in documents if documents[one] in spellings]
+        assert kept == [min(hashlib.sha256(text.encode()).hexdigest()[:32] for text in spellings)]
+        assert hashlib.sha256(documents[kept[0]].encode()).hexdigest()[:32] == kept[0]
+
 
 class TestQuarantine:
     def test_text_with_several_labels(self, build):
@@ -127,6 +145,29 @@ class TestOutputs:
         for name in ("train", "evaluation"):
             assert documents_digest(first.folder / name) == documents_digest(second.folder / name)
 
+    def test_evaluation_folder_names_its_training_folder(self, build):
+        first, other = (build(Layout.PAIRS, pairs(40), BuildOptions(seed=seed)) for seed in (1, 2))
+        for built in (first, other):
+            assert read_manifest(built.evaluation).train_digest == documents_digest(built.train)
+            assert read_manifest(built.train).train_digest == ""
+        assert read_manifest(first.evaluation).train_digest != read_manifest(other.evaluation).train_digest
+
+    def test_evaluation_folder_appears_with_its_summary_after_the_training_folder(
+        self, write_rows, tmp_path, monkeypatch
+    ):
+        appeared, rename = [], Path.rename
+
+        def noted(path: Path, target: Path) -> Path:
+            appeared.append((target.name, (path / SUMMARY_FILE).exists()))
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", noted)
+        rows = write_rows(tmp_path / "rows", Layout.PAIRS, pairs(20))
+        outputs = [tmp_path / name for name in ("train", "evaluation", "q")]
+        summary = build_documents(rows, *outputs, BuildOptions())
+        assert appeared == [("train", False), ("evaluation", True)]
+        assert DataSummary.load(tmp_path / "evaluation" / SUMMARY_FILE) == summary
+
     def test_many_shards(self, build, monkeypatch):
         monkeypatch.setattr("embedtune.documents.tables.DOCUMENTS_PER_SHARD", 10)
         built = build(Layout.LABELLED, labelled(6, 20), BuildOptions(split="group"))
@@ -160,7 +201,7 @@ class TestOutputs:
 
         monkeypatch.setattr(Path, "write_bytes", full)
         table = pa.table({"id": ["a"], "text": ["b"], "label": ["c"]})
-        with pytest.raises(StorageError, match=r"Cannot write documents to .*: No space left on device"):
+        with pytest.raises(StorageError, match=r"Cannot write documents to .*: .*No space left on device"):
             write_documents(tmp_path / "x", Layout.LABELLED, {Split.TRAIN: [table]}, None, lambda done: None)
 
     def test_folders_are_readable_for_others(self, build):
@@ -171,7 +212,7 @@ class TestOutputs:
 
     def test_a_place_that_cannot_be_written_is_named(self, write_rows, tmp_path):
         rows = write_rows(tmp_path / "rows", Layout.PAIRS, pairs(20))
-        with pytest.raises(StorageError, match=r"Cannot write .*rows/train: (Not a directory|File exists)"):
+        with pytest.raises(StorageError, match=r"rows/train cannot be written: .*(Not a directory|File exists)"):
             build_documents(rows, rows / "train", tmp_path / "evaluation", tmp_path / "q", BuildOptions())
         assert not (tmp_path / "evaluation").exists()
 
@@ -194,6 +235,17 @@ class TestSummary:
         assert any(f"Only {summary.query.documents} queries" in warning for warning in summary.warnings)
         summary.save(tmp_path / "summary.json")
         assert DataSummary.load(tmp_path / "summary.json") == summary
+
+    def test_a_file_that_is_no_summary(self, build, tmp_path):
+        path = tmp_path / "summary.json"
+        with pytest.raises(InputError, match=r"summary\.json cannot be read as a data summary"):
+            DataSummary.load(path)
+        build(Layout.PAIRS, pairs(20), BuildOptions()).summary.save(path)
+        whole = path.read_text(encoding="utf-8")
+        for damaged in (whole[:-9], whole.replace('"seed"', '"grain"'), "[]", "\udcff", "{}"):
+            path.write_text(damaged, encoding="utf-8", errors="surrogateescape")
+            with pytest.raises(InputError, match="Build the documents again"):
+                DataSummary.load(path)
 
     def test_word_lengths(self, build):
         rows = [(f"q{number}", f"d{number}" + " word" * number) for number in range(100)]

@@ -19,7 +19,6 @@ from embedtune.documents.schema import LABEL_TAG, ROLE_TAG, Split
 from embedtune.documents.shards import (
     RELEVANCE_SCHEMA,
     documents_digest,
-    read_documents,
     read_manifest,
     read_relevance,
     read_table,
@@ -108,12 +107,6 @@ class TestRoundTrip:
         assert relevance.schema.equals(RELEVANCE_SCHEMA)
         assert relevance["relevance"].to_pylist() == [1.0, 0.5]
 
-    def test_docarrays_of_a_split(self, tmp_path):
-        shards = list(read_documents(labelled(tmp_path / "documents"), Split.INDEX))
-        assert [len(shard) for shard in shards] == [4, 2]
-        assert shards[1][0].text == "tëxt 7 文"
-        assert shards[1][0].tags == {LABEL_TAG: "1"}
-
     def test_a_path_with_our_ending_is_protobuf_for_docarray_too(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         loaded = DocumentArray.load_binary(str(folder / "query-00000.protobuf-array.gzip"))
@@ -179,7 +172,9 @@ class TestManifest:
         with pytest.raises(StorageError, match=r"manifest\.json is damaged"):
             read_manifest(folder)
 
-    @pytest.mark.parametrize("change", [{"layout": "scores"}, {"modality": "image"}, {"shards": {}}, {"relevance": 1}])
+    @pytest.mark.parametrize(
+        "change", [{"layout": "scores"}, {"modality": "image"}, {"shards": {}}, {"relevance": 1}, {"train_digest": 1}]
+    )
     def test_bad_fields_are_refused(self, tmp_path, change):
         folder = labelled(tmp_path / "documents")
         edit_manifest(folder, lambda data: data.update(change))
@@ -187,25 +182,24 @@ class TestManifest:
             read_manifest(folder)
 
     def test_json_survives(self, tmp_path):
-        manifest = Manifest(Layout.LABELLED, "text", (Shard("a", Split.TRAIN, 1, "00"),), None)
+        manifest = Manifest(Layout.LABELLED, "text", (Shard("a", Split.TRAIN, 1, "00"),), None, "sha256:11")
         manifest.save(tmp_path)
         assert read_manifest(tmp_path) == manifest
         assert set(dataclasses.asdict(manifest)) < set(json.loads(manifest.to_json()))
 
 
 class TestDamage:
-    @pytest.mark.parametrize("read", [read_table, lambda *where: list(read_documents(*where))])
     @pytest.mark.parametrize("name", ["index-00000.protobuf-array.gzip", "index-00001.protobuf-array.gzip"])
-    def test_every_shard_is_checked(self, tmp_path, read, name):
+    def test_every_shard_is_checked(self, tmp_path, name):
         folder = labelled(tmp_path / "documents")
         whole = (folder / name).read_bytes()
         for damaged in (whole[:-1], whole + b"\0", whole[:20] + b"\xff" + whole[21:], b""):
             (folder / name).write_bytes(damaged)
             with pytest.raises(StorageError, match=f"{name} was changed or cut off"):
-                read(folder, Split.INDEX)
+                read_table(folder, Split.INDEX)
         (folder / name).unlink()
         with pytest.raises(StorageError, match=rf"Cannot read .*{name}: No such file"):
-            read(folder, Split.INDEX)
+            read_table(folder, Split.INDEX)
 
     def test_relevance_is_checked(self, tmp_path):
         folder = paired(tmp_path / "documents")
@@ -217,32 +211,29 @@ class TestDamage:
         with pytest.raises(StorageError, match=r"Cannot read .*relevance\.parquet"):
             read_relevance(folder)
 
-    @pytest.mark.parametrize("read", [read_table, lambda *where: list(read_documents(*where))])
-    def test_row_count_must_match(self, tmp_path, read):
+    def test_row_count_must_match(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         edit_manifest(folder, lambda data: data["shards"][0].update(rows=4))
         with pytest.raises(StorageError, match=r"query-00000.* holds 3 rows, its manifest says 4"):
-            read(folder, Split.QUERY)
+            read_table(folder, Split.QUERY)
 
-    @pytest.mark.parametrize("read", [read_table, lambda *where: list(read_documents(*where))])
-    def test_pickles_are_never_loaded(self, tmp_path, read):
+    def test_pickles_are_never_loaded(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         marker = tmp_path / "executed"
         for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
             replace_shard(folder, gzip.compress(pickle.dumps(_TouchesWhenLoaded(marker), protocol)))
             with pytest.raises(StorageError, match="pickled DocumentArrays are refused"):
-                read(folder, Split.QUERY)
+                read_table(folder, Split.QUERY)
             replace_shard(folder, pickle.dumps(_TouchesWhenLoaded(marker), protocol))
             with pytest.raises(StorageError, match="is not a complete gzip file"):
-                read(folder, Split.QUERY)
+                read_table(folder, Split.QUERY)
         assert not marker.exists()
 
-    @pytest.mark.parametrize("read", [read_table, lambda *where: list(read_documents(*where))])
-    def test_other_protobuf_is_refused(self, tmp_path, read):
+    def test_other_protobuf_is_refused(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         replace_shard(folder, gzip.compress(b"\x0a\xff\xff\xff\xff\x0f"))
         with pytest.raises(StorageError, match="is no DocumentArray in protobuf"):
-            read(folder, Split.QUERY)
+            read_table(folder, Split.QUERY)
 
     def test_documents_without_a_label_are_refused(self, tmp_path):
         folder = labelled(tmp_path / "documents")

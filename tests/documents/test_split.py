@@ -1,15 +1,21 @@
 """What a split promises, for random tables and for the corner cases."""
 
+import dataclasses
 import random
 from collections import Counter, defaultdict
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.grouping import content_key
+from embedtune.documents.contents import Contents
+from embedtune.documents.corpus import build_corpus
+from embedtune.documents.grouping import content_key, fingerprint
 from embedtune.documents.schema import Split
+from embedtune.documents.split_checks import verify_no_leak
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout
 
@@ -79,12 +85,16 @@ class TestPromises:
         rows += pairs(20)
         built = build(Layout.PAIRS, rows, BuildOptions(seed=seed, max_bad_share=1))
         stripped = [(query.strip(), document.strip()) for query, document in rows]
-        usable = {pair for pair in stripped if content_key(pair[0]) != content_key(pair[1])}
+        usable = [pair for pair in stripped if content_key(pair[0]) != content_key(pair[1])]
+        distinct = {(content_key(query), content_key(document)) for query, document in usable}
         train, evaluation = built.pairs(built.train), built.pairs(built.evaluation)
-        assert train | evaluation == usable
-        assert train.isdisjoint(evaluation)
-        bad = sum(pair not in usable for pair in stripped)
-        assert (built.summary.quarantined, built.summary.duplicates) == (bad, len(rows) - bad - len(usable))
+        judged = [(content_key(query), content_key(document)) for query, document in (*train, *evaluation)]
+        assert sorted(judged) == sorted(distinct)
+        bad = len(rows) - len(usable)
+        assert (built.summary.quarantined, built.summary.duplicates) == (bad, len(usable) - len(distinct))
+        documents = {row["id"]: row["text"] for split in Split for row in built.rows(split)}
+        assert len(keys(set(documents.values()))) == len(documents)
+        assert set(documents.values()) <= {text for pair in usable for text in pair}
 
         assert keys(built.texts(Split.TRAIN)).isdisjoint(keys(built.held_out()))
         assert built.texts(Split.TRAIN) == {text for pair in train for text in pair}
@@ -97,7 +107,8 @@ class TestPromises:
     @random_rows
     @given(st.integers(0, 2**63 - 1), st.sampled_from(["labelled", "pairs"]), st.randoms())
     def test_does_not_depend_on_the_row_order(self, build, seed, layout, shuffler: random.Random):
-        rows = labelled(12, 9) + labelled(3, 5) if layout == "labelled" else [*pairs(20), ("query 1", "document 2")]
+        spelled = [("query 1", "document 2"), ("QUERY 1", "Document 3"), ("Query 4", "DOCUMENT 4")]
+        rows = labelled(12, 9) + labelled(3, 5) if layout == "labelled" else [*pairs(20), *spelled]
         shuffled = rows[:]
         shuffler.shuffle(shuffled)
         options = BuildOptions(seed=seed)
@@ -116,6 +127,17 @@ class TestPromises:
         after = build(Layout.PAIRS, pairs(440), BuildOptions())
         moved = after.held_out() & before.texts(Split.TRAIN)
         assert len(moved) < 0.05 * len(before.texts(Split.TRAIN))
+
+    def test_two_spellings_in_two_documents_of_pairs_would_be_noticed(self):
+        texts = pa.array(["query", "document", "QUERY"])
+        prints = fingerprint(texts, 1, lambda done: None)
+        numbers = np.array([0]), np.array([1])
+        contents = Contents(Layout.PAIRS, np.array([2]), texts, *numbers, pa.array([], pa.string()))
+        corpus = build_corpus(contents, prints, np.array([True]))
+        held, none = np.array([True, True]), np.array([False, False])
+        verify_no_leak(corpus, none, held, held)
+        with pytest.raises(RuntimeError, match="A content of pairs is in two documents"):
+            verify_no_leak(dataclasses.replace(corpus, keys=np.array([0, 0])), none, held, held)
 
 
 class TestStratified:
@@ -201,13 +223,13 @@ class TestGroup:
         assert {row["text"][0] for row in built.rows(Split.INDEX) if row["id"] in both} == {"b"}
 
     def test_label_is_the_smallest_id_of_the_component(self, build):
-        built = build(Layout.PAIRS, [*pairs(20), ("QUERY 3", "document 4"), ("query 3", "document 4")], BuildOptions())
+        built = build(Layout.PAIRS, [*pairs(20), ("QUERY 3", "document 4")], BuildOptions())
         members = defaultdict(set)
         for row in (row for split in Split for row in built.rows(split)):
             members[row["label"]].add(row["id"])
         assert all(label == min(ids) for label, ids in members.items())
-        labels = {row["text"]: row["label"] for split in Split for row in built.rows(split)}
-        assert len({labels[text] for text in ("query 3", "QUERY 3", "document 3", "document 4", "query 4")}) == 1
+        labels = {content_key(row["text"]): row["label"] for split in Split for row in built.rows(split)}
+        assert len({labels[text] for text in ("query 3", "document 3", "document 4", "query 4")}) == 1
 
 
 class TestAuto:

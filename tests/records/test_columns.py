@@ -34,6 +34,23 @@ def test_unknown_names_over_numbers_are_a_header():
     assert not detect_header(rows)
 
 
+def test_a_known_name_that_is_also_a_text_further_down():
+    rows = [["what is a text", "noun"], ["text", "noun"], ["run", "verb"]]
+    assert detect_header([["text", "label"], *rows])
+    assert find_columns([["query", "answer"], ["query", "a question"], ["x", "y"]], "auto", "auto").header
+
+
+def test_the_unnamed_index_of_pandas():
+    rows = [[str(number), *row] for number, row in enumerate(TICKETS)]
+    assert find_columns([["", "text", "label"], *rows], "auto", "auto") == Columns(
+        Layout.LABELLED, True, ("", "text", "label"), (1, 2)
+    )
+    unknown = find_columns([["", "meldung", "art"], *rows], "auto", "auto")
+    assert (unknown.layout, unknown.used) == (Layout.LABELLED, (1, 2))
+    assert not detect_header([["", "text", "label"], ["a", *TICKETS[0]]])
+    assert not detect_header([["", "text"], ["1", "late"]])
+
+
 def test_a_known_word_that_recurs_in_its_column_is_data():
     assert not detect_header([["Hello", "question"], ["Why", "question"], ["Go", "statement"]])
 

@@ -1,5 +1,5 @@
 import csv
-import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,7 +145,7 @@ def test_too_many_bad_rows_fail_after_the_whole_file(ingest):
         ingest(content, share=0.4)
     message = str(caught.value)
     assert "4 of 9 rows (44.44%) cannot be used, max_bad_share allows 0.4" in message
-    assert "line 5: 1 columns instead of 2; line 6:" in message
+    assert "line 5: 1 columns instead of 2: 'bad 0'; line 6:" in message
     assert "line 8" not in message
     assert str(ingest.bad) in message
     assert [row[0] for row in ingest.quarantine()[1:]] == ["5", "6", "7", "8"]
@@ -281,11 +281,32 @@ def test_an_output_that_cannot_be_written(ingest, tmp_path):
 def test_a_full_disk_is_a_storage_error(tmp_path):
     source = tmp_path / "source.csv"
     source.write_text(LABELLED * 100 + f"{'bad ' * 500}\n" * 100)
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("this system has no /dev/full")
-    target = tmp_path / "quarantine.csv"
-    (tmp_path / f".{target.name}.{os.getpid()}.part").symlink_to(full)
-    with pytest.raises(StorageError, match="No space left"):
-        ingest_csv(source, tmp_path / "rows.parquet", target, "labelled", CSVOptions(dialect="excel", header="no"), 1.0)
+    outputs = (tmp_path / "rows.parquet", tmp_path / "quarantine.csv")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        with pytest.raises(StorageError, match=r"cannot be written: .*File too large"):
+            ingest_csv(source, *outputs, "labelled", CSVOptions(dialect="excel", header="no"), 1.0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["source.csv"]
+
+
+def test_the_line_in_which_excel_names_the_delimiter(ingest):
+    rows = "Hello, you;greeting\nHi, you;greeting\nBye;farewell\n"
+    done = ingest(f"sep=;\ntext;label\n{rows}no label;\n", share=0.5)
+    assert (done.report.delimiter, done.report.header) == (";", True)
+    assert done.rows[0] == (3, "Hello, you", "greeting")
+    assert done.quarantine[1] == ["6", "the label is empty", "no label;"]
+    assert ingest(f"sep=;\r\ntext;label\r\n{rows}", options=CSVOptions(dialect="semicolon")).rows == done.rows
+    with pytest.raises(InputError, match="names the delimiter '\\^'"):
+        ingest("sep=^\na^b\n")
+
+
+def test_refused_rows_are_shown_because_the_file_is_lost_with_a_pod(ingest, capsys):
+    with pytest.raises(InputError):
+        ingest(LABELLED * 8 + "".join(f"bad {i}\n" for i in range(25)), "labelled", share=0.4)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "The first 20 of 25 rows that cannot be used:"
+    assert lines[1] == "  line 33: 1 columns instead of 2: 'bad 0'"
+    assert len(lines) == 21

@@ -4,7 +4,7 @@ import pytest
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Layout
-from embedtune.records.rows import iter_row_batches, open_rows, read_layout, read_rows
+from embedtune.records.rows import open_rows, read_rows
 
 
 @pytest.fixture
@@ -26,20 +26,13 @@ def test_whole_table(rows):
     assert pq.ParquetFile(rows).metadata.row_group(0).column(1).compression == "ZSTD"
 
 
-def test_batches(rows):
-    assert [batch.num_rows for batch in iter_row_batches(rows, 3)] == [3, 1]
-    assert pa.Table.from_batches(iter_row_batches(rows, 2)).equals(read_rows(rows)[1])
-    assert read_layout(rows) is Layout.PAIRS
-
-
-@pytest.mark.parametrize("read", [read_rows, read_layout, lambda path: list(iter_row_batches(path))])
-def test_what_is_no_rows_file(tmp_path, rows, read):
+def test_what_is_no_rows_file(tmp_path, rows):
     with pytest.raises(StorageError, match="does not exist"):
-        read(tmp_path / "none")
+        read_rows(tmp_path / "none")
     other = tmp_path / "other.parquet"
     pq.write_table(pa.table({"a": [1]}), other)
     with pytest.raises(InputError, match="not one of validated rows"):
-        read(other)
+        read_rows(other)
     rows.write_bytes(rows.read_bytes()[:-10])
     with pytest.raises(StorageError, match="damaged"):
-        read(rows)
+        read_rows(rows)

@@ -1,21 +1,17 @@
-"""A tiny model with random weights, made from a config, and one MLflow database for the whole folder."""
+"""The tiny model with a card, and one MLflow database for the whole folder."""
 
 import dataclasses
-import string
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from sentence_transformers import SentenceTransformer
-from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from embedtune.models.card import LossPoint, ModelCard
 from embedtune.registry.request import RegistrationRequest
-from embedtune.registry.tracking import local_artifact_location, local_tracking_uri
+from embedtune.registry.tracking import TRACKING_VARIABLE, local_artifact_location, local_tracking_uri
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
 
-CHARACTERS = string.ascii_lowercase + string.digits + "./:-,;"
 CARD = ModelCard(
     backbone="tiny-bert",
     backbone_digest="sha256:00",
@@ -41,35 +37,25 @@ class Registry:
 
 @pytest.fixture(autouse=True)
 def _no_platform_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    for variable in ("MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID"):
+    for variable in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture(scope="session")
-def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *CHARACTERS, *(f"##{c}" for c in CHARACTERS)]
-    config = BertConfig(
-        vocab_size=len(words),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=64,
-    )
-    bert = tmp_path_factory.mktemp("bert")
-    BertModel(config).save_pretrained(bert)
-    BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(bert)
-    folder = tmp_path_factory.mktemp("model")
-    SentenceTransformer(str(bert), device="cpu").save(str(folder), create_model_card=False)
+def model_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("registered") / "model"
+    shutil.copytree(tiny_model_folder, folder)
     CARD.save(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     folder = tmp_path_factory.mktemp("mlflow")
-    return Registry(local_tracking_uri(folder), local_artifact_location(folder))
+    registry = Registry(local_tracking_uri(folder), local_artifact_location(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
+        yield registry
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +67,6 @@ def make_request(model_folder: Path, registry: Registry) -> Callable[..., Regist
             model_name=name,
             data_uri="s3://user:hunter2@bucket/data/train.csv?X-Amz-Signature=hunter2",
             data_version="sha256:" + "ab" * 32,
-            tracking_uri=registry.tracking_uri,
-            run_tags={"kfp.run_id": "run-1"},
         )
         return dataclasses.replace(request, **changes)
 

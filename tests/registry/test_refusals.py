@@ -3,25 +3,27 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from embedtune.errors import ModelError, RegistryError
+from embedtune.errors import ConfigError, ModelError, RegistryError
 from embedtune.registry.register import register_model
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a@b", "it's", "..", ".hidden", "x" * 201])
 def test_name(make_request, name):
-    with pytest.raises(RegistryError, match="model name"):
+    with pytest.raises(ConfigError, match="model name"):
         register_model(make_request(name))
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "/data/mlruns", "file:///data/mlruns"])
-def test_folder_as_store(make_request, uri):
+def test_folder_as_store(make_request, monkeypatch, uri):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     with pytest.raises(RegistryError, match="is a folder"):
-        register_model(make_request("name", tracking_uri=uri))
+        register_model(make_request("name"))
 
 
-def test_no_tracking_uri(make_request):
+def test_no_tracking_uri(make_request, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
     with pytest.raises(RegistryError, match="MLFLOW_TRACKING_URI is not set"):
-        register_model(make_request("name", tracking_uri=""))
+        register_model(make_request("name"))
 
 
 def test_unknown_platform_run(make_request, monkeypatch):

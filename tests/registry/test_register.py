@@ -2,6 +2,7 @@ import dataclasses
 import json
 import math
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -121,9 +122,11 @@ class TestRepetition:
 class TestRecord:
     @pytest.fixture(scope="class")
     def registration(self, make_request, tmp_path_factory):
-        report = tmp_path_factory.mktemp("reports") / "evaluation.html"
-        report.write_text("<p>report</p>")
-        return register_model(make_request("record", reports=(report,)))
+        folder = tmp_path_factory.mktemp("reports")
+        contents = {"qrels.txt": "q 0 d 1", "report": "\n<!DOCTYPE html><p>page</p>", "summary": "# Promoted"}
+        for name, content in contents.items():
+            (folder / name).write_text(content)
+        return register_model(make_request("record", reports=tuple(folder / name for name in contents)))
 
     @pytest.fixture
     def run(self, registration, client):
@@ -163,9 +166,11 @@ class TestRecord:
         version = client.get_model_version("record", "1")
         assert "hunter2" not in f"{run.to_dictionary()} {version} {run.inputs}"
 
-    def test_reports_are_artifacts(self, run, client):
-        names = {file.path for file in client.list_artifacts(run.info.run_id, "reports")}
-        assert names == {"reports/comparison.json", "reports/evaluation.html"}
+    def test_reports_are_artifacts_with_an_ending(self, run, client):
+        names = {file.path.rpartition("/")[2] for file in client.list_artifacts(run.info.run_id, "reports")}
+        assert names == {"comparison.json", "qrels.txt", "report.html", "report.md"}
+        kept = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/reports/report.html")
+        assert kept == "\n<!DOCTYPE html><p>page</p>"
 
     def test_version_is_described_and_tagged(self, client):
         version = client.get_model_version("record", "1")
@@ -178,9 +183,28 @@ class TestRecord:
             "ndcg_at_10_base": "0.5000",
             "ndcg_at_10_tuned": "0.6000",
             "parity_max_difference": "1e-07",
-            "kfp.run_id": "run-1",
         }
         assert expected.items() <= version.tags.items()
+
+
+def test_unknown_data_makes_no_nameless_dataset(make_request, client):
+    registration = register_model(make_request("no-data", data_uri="", data_version=""))
+    assert client.get_run(registration.run_id).inputs.dataset_inputs == []
+    description = client.get_model_version("no-data", "1").description
+    assert description.startswith("Embedding model: `tiny-bert` fine-tuned on 12 documents.\n")
+
+
+def test_an_address_cannot_break_out_of_its_code_span(make_request, client):
+    register_model(make_request("ticks", data_uri="/data/a`<b>`\n\n# b.csv", data_version="v"))
+    description = client.get_model_version("ticks", "1").description
+    assert "documents of `/data/aˋ<b>ˋ # b.csv` (`v`).\n" in description
+
+
+def test_a_version_that_lost_its_alias_is_not_called_promoted(make_request, client):
+    assert register_model(make_request("demoted")).promoted
+    client.delete_registered_model_alias("demoted", "champion")
+    again = register_model(make_request("demoted"))
+    assert (again.promoted, again.reason) == (False, "nDCG@10 rose enough. Champion is no version now.")
 
 
 def test_platform_run_is_continued_and_left_open(make_request, client, registry, monkeypatch):

@@ -5,10 +5,12 @@ import threading
 import time
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from embedtune.errors import RegistryError
 from embedtune.registry.contents import public_uri
-from embedtune.registry.tracking import connect
+from embedtune.registry.tracking import connect, local_tracking_uri, translated_errors
 
 
 @pytest.fixture
@@ -64,6 +66,26 @@ def test_refused_user(answering):
 def test_not_an_mlflow_server(answering):
     with pytest.raises(RegistryError, match="address is that of an MLflow server"):
         connect(f"http://{answering(404, '')}")
+
+
+def test_a_password_with_an_at_sign_is_hidden_to_its_end():
+    with pytest.raises(RegistryError) as caught:
+        connect("http://ada:hunter2@again@127.0.0.1:1")
+    assert "hunter2" not in str(caught.value)
+    assert "again" not in str(caught.value)
+
+
+def test_advice_follows_the_code_and_not_digits_of_the_message():
+    with pytest.raises(RegistryError) as caught, translated_errors("http://host"):
+        raise MlflowException("Run 401403404 is not there", error_code=RESOURCE_DOES_NOT_EXIST)
+    assert str(caught.value).endswith("Repeat the step once that is solved: it goes on where it stopped.")
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%20b"])
+def test_a_folder_that_a_database_address_cannot_hold(tmp_path, name):
+    with pytest.raises(RegistryError, match="Use a folder without '#', '\\?' and '%'"):
+        local_tracking_uri(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 
 from embedtune.reports.data import data_html, data_markdown
 from embedtune.reports.evaluation import evaluation_html, evaluation_markdown
-from embedtune.reports.training import training_html, training_markdown
+from embedtune.reports.training import training_html
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 CASES = ["good", "rejected", "equal", "hostile", "emoji"]
@@ -54,7 +54,7 @@ class Outline(HTMLParser):
 
 
 def pages(samples: SimpleNamespace, case: str) -> list[tuple[str, str]]:
-    """Return (HTML, Markdown) of the three pages."""
+    """Return (HTML, Markdown) of the three pages; that of the training has no Markdown."""
     # Four bytes a character and five after escaping are the most that a text can grow to.
     hostile = {"hostile": samples.HOSTILE, "emoji": "\N{ROCKET}'" * 5000}.get(case, "")
     report = {
@@ -67,7 +67,7 @@ def pages(samples: SimpleNamespace, case: str) -> list[tuple[str, str]]:
     training = samples.training_report(report)
     return [
         (evaluation_html(report), evaluation_markdown(report)),
-        (training_html(training), training_markdown(training)),
+        (training_html(training), ""),
         (data_html(data), data_markdown(data)),
     ]
 

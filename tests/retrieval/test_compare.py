@@ -146,6 +146,29 @@ def test_two_runs_are_equal_and_survive_saving(tmp_path: Path) -> None:
     assert Comparison.load(tmp_path / "comparison.json") == first
 
 
+def test_a_file_that_is_no_comparison(tmp_path: Path) -> None:
+    path = tmp_path / "comparison.json"
+    with pytest.raises(InputError, match=r"comparison\.json cannot be read as a comparison"):
+        Comparison.load(path)
+    run(vectors(1.0), vectors(1.5)).comparison.save(path)
+    whole = path.read_text(encoding="utf-8")
+    for damaged in (whole[:-9], whole.replace('"seed"', '"grain"'), whole.replace('"rank"', '"place"'), "[]", "{}"):
+        path.write_text(damaged, encoding="utf-8")
+        with pytest.raises(InputError, match="Evaluate the model again"):
+            Comparison.load(path)
+
+
+def test_two_queries_promote_nothing() -> None:
+    data, base, tuned = (
+        make(queries=2, documents=120, lonely=0)
+        for make in (evaluation_set, lambda **sizes: vectors(0.0, **sizes), lambda **sizes: vectors(4.0, **sizes))
+    )
+    comparison = run(base, tuned, data).comparison
+    assert comparison.metric("ndcg_at_10").lower > 0
+    assert not comparison.decision.promoted
+    assert "over only 2 queries" in comparison.decision.reason
+
+
 def test_graded_pairs() -> None:
     judgments = Judgments.from_pairs(["p", "q"], ["a", "b"], ["p", "p", "q"], ["a", "b", "a"], [1.0, 3.0, 1.0])
     data = EvaluationSet(["p", "q"], ["P", "Q"], ["", ""], ["a", "b"], ["A", "B"], judgments)

@@ -1,8 +1,10 @@
+import numpy as np
 import pytest
 
 from embedtune.errors import ConfigError
+from embedtune.retrieval.bootstrap import mean_intervals
 from embedtune.retrieval.comparison import MetricComparison
-from embedtune.retrieval.gate import decide, refuse_collapsed
+from embedtune.retrieval.gate import MIN_QUERIES, decide, refuse_collapsed
 
 
 def metric(difference: float, lower: float, upper: float, name: str = "ndcg_at_10") -> MetricComparison:
@@ -51,31 +53,48 @@ BETTER = metric(0.05, 0.02, 0.08)
     ],
 )
 def test_each_case_has_its_sentence(judged: MetricComparison, min_gain: float, promoted: bool, reason: str) -> None:
-    decision = decide(judged, min_gain)
+    decision = decide(judged, min_gain, 100)
     assert (decision.promoted, decision.reason) == (promoted, reason)
     assert (decision.metric, decision.min_gain) == (judged.name, min_gain)
 
 
 def test_the_limits_are_inclusive_for_the_gain_and_exclusive_for_the_interval() -> None:
-    assert decide(BETTER, BETTER.difference).promoted
-    assert not decide(metric(0.05, 0.0, 0.1), 0.0).promoted
+    assert decide(BETTER, BETTER.difference, 100).promoted
+    assert not decide(metric(0.05, 0.0, 0.1), 0.0, 100).promoted
 
 
 @pytest.mark.parametrize("min_gain", [-0.01, 1.01, float("nan")])
 def test_impossible_min_gain(min_gain: float) -> None:
     with pytest.raises(ConfigError, match=r"min_gain is .* lies in 0\.\.1"):
-        decide(BETTER, min_gain)
+        decide(BETTER, min_gain, 100)
 
 
 def test_unknown_metric() -> None:
     with pytest.raises(ConfigError, match="no metric 'ndcg@10'; choose one of ndcg_at_10, mrr_at_10"):
-        decide(metric(0.05, 0.02, 0.08, "ndcg@10"), 0.0)
+        decide(metric(0.05, 0.02, 0.08, "ndcg@10"), 0.0, 100)
 
 
 def test_a_collapsed_model_is_never_promoted() -> None:
-    decision = decide(BETTER, 0.01)
+    decision = decide(BETTER, 0.01, 100)
     assert refuse_collapsed(decision, 0.99) is decision
     refused = refuse_collapsed(decision, 0.99123)
     assert not refused.promoted
     assert refused.reason.startswith("The tuned model has collapsed: two index documents have a cosine of 0.9912")
     assert (refused.metric, refused.min_gain) == (decision.metric, decision.min_gain)
+
+
+def test_few_queries_decide_nothing() -> None:
+    assert decide(BETTER, 0.01, 20).promoted
+    refused = decide(BETTER, 0.01, 19)
+    assert not refused.promoted
+    assert refused.reason == (
+        "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800), but over only 19 queries; at "
+        "least 20 are needed to tell a gain from chance. Hold out more or bring more data."
+    )
+
+
+def test_chance_is_rarely_promoted_at_the_least_number_of_queries() -> None:
+    chances = np.random.default_rng(0).standard_normal((2, MIN_QUERIES, 1000))
+    shares = [np.mean(mean_intervals(chance, 1000, seed=1)[0] > 0) for chance in (chances[0, :2], chances[1])]
+    assert shares[0] > 0.2
+    assert 0.025 < shares[1] < 0.05

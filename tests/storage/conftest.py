@@ -17,6 +17,7 @@ class FaultyServer:
     failures: list[int] = field(default_factory=list)
     """Status codes of the next answers, whatever is asked."""
     location: str = ""
+    retry_after: str = ""
     ranges: list[str | None] = field(default_factory=list)
     """The Range headers of the GET requests so far."""
     honours_ranges: bool = True
@@ -24,6 +25,13 @@ class FaultyServer:
     @property
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    def failure(self, wanted: str | None) -> int:
+        """Return the status with which to refuse a request with this If-Match header, 0 for none."""
+        if self.failures:
+            return self.failures.pop(0)
+        # Compared strongly: a weak etag never matches (RFC 9110, 13.1.1).
+        return 412 if wanted is not None and (wanted != self.etag or wanted.startswith("W/")) else 0
 
 
 def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
@@ -41,9 +49,10 @@ def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
             self.answer(body=True)
 
         def answer(self, body):
-            if state.failures:
-                self.send_response(state.failures.pop(0))
+            if failure := state.failure(self.headers.get("If-Match")):
+                self.send_response(failure)
                 self.send_header("Location", state.location)
+                self.send_header("Retry-After", state.retry_after)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return

@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.atomic import atomic_path
 from embedtune.storage.sources import local_copy
 from embedtune.storage.versions import data_version
 
@@ -59,21 +58,3 @@ def test_local_work_imports_no_client():
         "assert not {'minio', 'urllib3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, __file__], check=True)
-
-
-def test_atomic_path_replaces_whole_files_only(tmp_path):
-    target = tmp_path / "new" / "file"
-    with atomic_path(target) as part:
-        part.write_text("one")
-        assert not target.exists()
-    with pytest.raises(UnicodeEncodeError), atomic_path(target) as part:
-        part.write_text("two \ud800")
-    assert target.read_text() == "one"
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_atomic_path_explains_what_the_disk_refuses(tmp_path):
-    (tmp_path / "folder").mkdir()
-    with pytest.raises(StorageError, match="folder cannot be written"), atomic_path(tmp_path / "folder") as part:
-        part.write_text("x")
-    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -13,7 +13,7 @@ from embedtune.storage.versions import data_version
 @pytest.fixture
 def uri(faulty_server, monkeypatch):
     monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", f"example.com, {faulty_server.host}")
-    return f"http://{faulty_server.host}/data/rows.csv?secret=1"
+    return f"http://{faulty_server.host}/data/rows.csv"
 
 
 def test_version_and_copy(uri, faulty_server):
@@ -41,12 +41,43 @@ def test_redirects_are_not_followed(uri, faulty_server):
         data_version(uri)
 
 
-def test_a_query_is_never_shown(uri, faulty_server):
+def test_a_refusal_names_address_and_status(uri, faulty_server):
     faulty_server.failures = [404]
-    with pytest.raises(StorageError) as caught:
+    with pytest.raises(StorageError, match=r"rows\.csv: the server answers 404 Not Found"):
         data_version(uri)
-    assert "404 Not Found" in str(caught.value)
-    assert "secret" not in str(caught.value)
+
+
+def test_what_the_client_says_holds_neither_retries_nor_the_path(uri, monkeypatch):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", host)
+    with pytest.raises(StorageError) as caught:
+        data_version(f"http://{host}/data/rows.csv")
+    assert "Connection refused" in str(caught.value)
+    assert str(caught.value).count("rows.csv") == 1
+    assert "Max retries" not in str(caught.value)
+
+
+def test_a_weak_etag_is_compared_here_and_not_by_the_server(uri, faulty_server):
+    faulty_server.etag = 'W/"v1"'
+    version = data_version(uri)
+    assert version == 'etag:W/"v1"-256000'
+    faulty_server.content *= 8
+    faulty_server.break_after = [CHUNK_BYTES + 1000]
+    with local_copy(uri, 'etag:W/"v1"-2048000') as path:
+        assert path.read_bytes() == faulty_server.content
+    assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES}-"]
+    faulty_server.etag = 'W/"v2"'
+    with pytest.raises(StorageError, match="changed"), local_copy(uri, version):
+        pass
+
+
+def test_a_server_cannot_ask_for_a_long_wait(uri, faulty_server):
+    faulty_server.failures, faulty_server.retry_after = [503, 503], "86400"
+    start = time.monotonic()
+    assert data_version(uri) == 'etag:"v1"-256000'
+    assert time.monotonic() - start < 10
 
 
 def test_a_file_without_etag_or_too_large(uri, faulty_server, monkeypatch):

@@ -1,0 +1,109 @@
+"""Read one column of a CSV, every row of it or none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedtune.errors import InputError
+from embedtune.records.column_names import role_of
+from embedtune.records.columns import detect_header
+from embedtune.records.csv_options import AUTO, CSVOptions
+from embedtune.records.dialects import Dialect, choose_dialect, parse_sample
+from embedtune.records.encodings import read_sample
+from embedtune.records.reader import RecordReader
+from embedtune.text import excerpt
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The texts of one column."""
+
+    values: list[str]
+    """One text per row of data, in order, white space around it stripped."""
+    description: str
+    """What was read and how, in one line."""
+
+
+def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
+    """Read one column of a CSV, or a file with one text per row.
+
+    Dialect, encoding and header are detected as in `ingest.ingest_csv`. Unlike there, a row that cannot be used stops
+    the reading, so that the n-th text is that of the n-th row.
+
+    Args:
+        source: The CSV, a local file.
+        column: A name in the first row, or a number from 1; '' for the only column, or the first below a header.
+        options: How to read the CSV.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: no texts, a row that is blank or malformed or has another number of columns, no such column, or it
+            cannot be told which column to read or whether the first row holds names.
+    """
+    sample = read_sample(source, options.encoding)
+    dialect = choose_dialect(sample.text, options.dialect, least_columns=1)
+    records = parse_sample(sample.text, dialect)
+    if not records:
+        raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
+    header = _has_header(source, records, column, options.header)
+    names = tuple(records[0]) if header else tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
+    position = _position(source, names, header, column)
+    rows = _rows(RecordReader(source, sample.encoding, dialect), source, dialect, len(names), position)
+    values = rows[1:] if header else rows
+    if not values:
+        raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
+    return Texts(
+        values,
+        f"{source}: {len(values)} texts of {names[position]!r} ({position + 1} of {len(names)} columns), read as "
+        f"{dialect.describe()}; {sample.encoding}; header {'yes' if header else 'no'}",
+    )
+
+
+def _has_header(source: Path, records: list[list[str]], column: str, header: str) -> bool:
+    first = records[0]
+    if header != AUTO:
+        return header == "yes"
+    if column in first and column and not column.isdecimal():
+        return True
+    if len(first) > 1:
+        return detect_header(records)
+    if role_of(first[0]) is None:
+        return False
+    raise InputError(
+        f"{source}: the first row is {first[0]!r}, which may be the column's name or a text. Give --column {first[0]} "
+        """or --csv-options '{"header": "yes"}' if it is a name, --csv-options '{"header": "no"}' if it is a text."""
+    )
+
+
+def _position(source: Path, names: tuple[str, ...], header: bool, column: str) -> int:
+    if header and column and column in names:
+        return names.index(column)
+    if column.isdecimal() and 1 <= int(column) <= len(names):
+        return int(column) - 1
+    if column:
+        raise InputError(f"{source} has no column {column!r}. Its columns: {', '.join(names)}, or a number from 1.")
+    if len(names) > 1 and not header:
+        raise InputError(
+            f"{source} has {len(names)} columns and no header, so it is not clear which one to read. Give --column and "
+            """a number from 1; or, if each row is one text, --csv-options '{"dialect": "lines"}'."""
+        )
+    return 0
+
+
+def _rows(reader: RecordReader, source: Path, dialect: Dialect, width: int, position: int) -> list[str]:
+    texts = []
+    for line, cells, malformed in reader.records():
+        if reader.blank_line:
+            raise InputError(f"{source}: line {reader.blank_line} is blank. Remove it or give it a text.")
+        problem = malformed
+        if not problem and len(cells) != width:
+            problem = f"{len(cells)} columns instead of {width}"
+        if not problem and not cells[position].strip():
+            problem = "the text is empty"
+        if problem:
+            raise InputError(
+                f"{source}, read as {dialect.describe()}: line {line}: {problem}: {excerpt(reader.raw)}. Mend the row, "
+                """or set the CSV options if the file was read wrongly, such as '{"dialect": "lines"}' for one text """
+                "per row."
+            )
+        texts.append(cells[position].strip())
+    return texts

@@ -1,0 +1,37 @@
+"""What several test folders share: a tiny model with random weights. No test needs the internet."""
+
+import os
+import string
+from pathlib import Path
+
+import pytest
+
+# Read once, when huggingface_hub is imported.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of 2 layers and 32 components that reads 64 tokens, one per character; share it, change only copies."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    characters = string.ascii_lowercase + string.digits + "./:-,;"
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *characters, *(f"##{c}" for c in characters)]
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    bert = tmp_path_factory.mktemp("bert")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        BertModel(config).save_pretrained(bert)
+    BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(bert)
+    folder = tmp_path_factory.mktemp("tiny")
+    SentenceTransformer(str(bert), device="cpu").save(str(folder), create_model_card=False)
+    return folder

@@ -1,0 +1,104 @@
+"""One column of a CSV: every row or an error with its line."""
+
+import csv
+import json
+
+import pytest
+
+from embedtune.errors import InputError, StorageError
+from embedtune.records.csv_options import CSVOptions
+from embedtune.records.texts import read_texts
+
+
+@pytest.fixture
+def read(tmp_path):
+    path = tmp_path / "texts.csv"
+
+    def texts(content, column="", **options):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return read_texts(path, column, CSVOptions.from_json(json.dumps(options)))
+
+    return texts
+
+
+@pytest.mark.parametrize(
+    ("content", "column"),
+    [
+        ("text;label\na, b;x\nc;y\n", ""),
+        ("id,text\n1,\"a, b\"\n2,c\n", "text"),
+        ("id,text\n1,\"a, b\"\n2,c\n", "2"),
+        (",text,label\n0,\"a, b\",x\n1,c,y\n", "text"),
+        ("sep=;\ntext;label\na, b;x\nc;y\n", ""),
+        ("utterance_de,kind\n\"a, b\",x\nc,y\n", "utterance_de"),
+        ("\"a, b\"\nc\n", ""),
+        ("a, b\nc\n\n", ""),
+        ("mine\na, b\nc\n", "mine"),
+    ],
+)  # fmt: skip
+def test_texts_of_a_column(read, content, column):
+    options = {"dialect": "lines"} if content == "a, b\nc\n\n" else {}
+    assert read(content, column, **options).values == ["a, b", "c"]
+
+
+def test_a_file_of_lines_keeps_commas_quotes_and_every_line(read):
+    lines = ["Hello, world", "no comma", 'say "hi" to them', "a | b", "or; so", "none"]
+    assert read("\n".join(lines)).values == lines
+
+
+def test_what_csv_writes_in_one_column_is_read_back(tmp_path):
+    texts = ["a, b", 'a "quoted" one', "two\nlines", "plain"]
+    with (tmp_path / "a.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([text] for text in texts)
+    assert read_texts(tmp_path / "a.csv", "", CSVOptions()).values == texts
+
+
+@pytest.mark.parametrize(("encoding", "option"), [("utf-16", "auto"), ("utf-8-sig", "auto"), ("cp1252", "cp1252")])
+def test_encodings(read, encoding, option):
+    assert read("text,label\nGröße,a\nMaß,b\n".encode(encoding), encoding=option).values == ["Größe", "Maß"]
+
+
+def test_a_lone_known_word_in_the_first_row_must_be_told(read):
+    with pytest.raises(InputError, match=r"""the first row is 'Review', .* Give --column Review or --csv-options"""):
+        read("Review\nprice\nreturns\n")
+    assert read("Review\nprice\n", header="no").values == ["Review", "price"]
+    assert read("Review\nprice\n", header="yes").values == ["price"]
+    assert read("Review\nprice\n", "Review").values == ["price"]
+
+
+def test_what_was_read_is_described(read):
+    assert read("text;label\na;x\nb;y\n").description.partition("texts.csv: ")[2] == (
+        "2 texts of 'text' (1 of 2 columns), read as semicolon with delimiter ';'; utf-8; header yes"
+    )
+    assert read("one\ntwo\n").description.partition("texts.csv: ")[2] == (
+        "2 texts of 'column 1' (1 of 1 columns), read as lines, one text per row; utf-8; header no"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "column", "message"),
+    [
+        ("text,label\na,x\n\nb,y\n", "", "line 3 is blank"),
+        ('a\n""\nb\n', "", "line 2 is blank"),
+        ("text,label\na,x\n ,y\n", "", "line 3: the text is empty"),
+        ("text,label\na,x\nb\nc,z\n", "", "line 3: 1 columns instead of 2: 'b'"),
+        ("text,label\na,x\nb, c,y\nd,z\n", "", "line 3: 3 columns instead of 2"),
+        ('text,label\n"a","x"\n"c","y"\n"b,y\nc,z\n', "", "line 4: .*a quote is opened and never closed"),
+        ("a,b\nc,d\n", "", "2 columns and no header"),
+        ("text,label\na,x\nb,y\n", "title", "no column 'title'. Its columns: text, label"),
+        ("text,label\na,x\nb,y\n", "3", "no column '3'"),
+        ("text,label\na,x\nb,y\n", "0", "no column '0'"),
+        ("text,label\n", "text", "no texts below its header"),
+        (" \n\n", "", "without one well-formed row"),
+        ("sep=^\na^b\n", "", "names the delimiter '\\^'"),
+        (b"text,label\nGr\xf6\xdfe,a\nb,c\n", "", "not valid utf-8: byte 13"),
+        (b"", "", "is empty"),
+    ],
+)
+def test_nothing_is_skipped(read, content, column, message):
+    with pytest.raises(InputError, match=message):
+        read(content, column)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(StorageError, match="does not exist"):
+        read_texts(tmp_path / "none.csv", "", CSVOptions())

@@ -1,0 +1,121 @@
+"""The three steps that turn a CSV into documents."""
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from embedtune.documents.build import BuildOptions
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import read_table
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
+from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.records.rows import read_rows
+from embedtune.steps.build_documents import build_documents
+from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
+from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+
+ROWS = [
+    (f"how to {verb} a {thing}, case {number}", verb)
+    for verb in ("open", "close", "sell", "paint")
+    for thing in ("shop", "door", "box")
+    for number in range(5)
+]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "data.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *ROWS])
+    return path
+
+
+def test_version_of_a_file_is_its_sha256(source: Path) -> None:
+    expected = f"sha256:{hashlib.sha256(source.read_bytes()).hexdigest()}"
+    assert resolve_data(ResolveDataConfig(str(source))) == expected
+    assert resolve_data(ResolveDataConfig(source.as_uri())) == expected
+
+
+def test_version_changes_with_the_content(source: Path) -> None:
+    before = resolve_data(ResolveDataConfig(str(source)))
+    with source.open("a", encoding="utf-8") as file:
+        file.write("one more,open\n")
+    assert resolve_data(ResolveDataConfig(str(source))) != before
+
+
+@pytest.mark.parametrize("uri", ["", "  ", "ftp://host/data.csv", "s3://UPPER/data.csv"])
+def test_what_is_no_address_is_refused_before_the_step(uri: str) -> None:
+    with pytest.raises(StorageError):
+        ResolveDataConfig(uri)
+
+
+def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
+    with pytest.raises(StorageError, match="user name or password") as caught:
+        ResolveDataConfig("s3://user:hunter2@bucket/data.csv")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_missing_source(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="does not exist"):
+        resolve_data(ResolveDataConfig(str(tmp_path / "nothing.csv")))
+
+
+def test_rows_of_the_version_that_was_asked_for(source: Path, tmp_path: Path) -> None:
+    version = resolve_data(ResolveDataConfig(str(source)))
+    report = ingest_csv(IngestCSVConfig(str(source), version), tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.rows, report.bad_rows, report.layout) == (60, 0, "labelled")
+    _, table = read_rows(tmp_path / "rows")
+    assert list(zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True)) == ROWS
+
+
+def test_another_version_is_refused(source: Path, tmp_path: Path) -> None:
+    config = IngestCSVConfig(str(source), "sha256:" + "0" * 64)
+    with pytest.raises(StorageError, match="changed"):
+        ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
+    assert not (tmp_path / "rows").exists()
+
+
+def test_csv_options_reach_the_reader(source: Path, tmp_path: Path) -> None:
+    config = IngestCSVConfig(str(source), csv_options=json.dumps({"header": "no"}), layout="labelled")
+    assert ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv").rows == 61
+    with pytest.raises(ConfigError, match="Unknown CSV option 'quote'"):
+        ingest_csv(IngestCSVConfig(str(source), csv_options='{"quote": 1}'), tmp_path / "rows", tmp_path / "bad.csv")
+
+
+def test_too_many_bad_rows_fail(source: Path, tmp_path: Path) -> None:
+    source.write_text(source.read_text(encoding="utf-8") + "no label,\n" * 3, encoding="utf-8")
+    with pytest.raises(InputError):
+        ingest_csv(IngestCSVConfig(str(source)), tmp_path / "rows", tmp_path / "bad.csv")
+    generous = IngestCSVConfig(str(source), max_bad_share=0.1)
+    assert ingest_csv(generous, tmp_path / "rows", tmp_path / "bad.csv").bad_rows == 3
+
+
+def test_documents_and_the_pages_about_them(source: Path, tmp_path: Path) -> None:
+    ingest_csv(IngestCSVConfig(str(source)), tmp_path / "rows", tmp_path / "bad.csv")
+    train, evaluation = tmp_path / "train", tmp_path / "evaluation"
+    html, markdown = tmp_path / "pages" / "data.html", tmp_path / "pages" / "data.md"
+    summary = build_documents(
+        BuildOptions(seed=7), tmp_path / "rows", train, evaluation, tmp_path / "contradictions.csv", html, markdown
+    )
+    assert DataSummary.load(evaluation / SUMMARY_FILE) == summary
+    parts = [(train, Split.TRAIN), (evaluation, Split.QUERY), (evaluation, Split.INDEX)]
+    texts = [set(read_table(folder, split)["text"].to_pylist()) for folder, split in parts]
+    assert [len(part) for part in texts] == [summary.train.documents, summary.query.documents, summary.index.documents]
+    assert texts[0] | texts[1] | texts[2] == {text for text, _ in ROWS}
+    assert sum(map(len, texts)) == 60
+    page = html.read_text(encoding="utf-8")
+    assert page.lower().startswith("<!doctype html>")
+    assert str(summary.train.documents) in page
+    assert str(summary.train.documents) in markdown.read_text(encoding="utf-8")
+
+
+def test_pages_that_cannot_be_written_are_refused_before_the_work(source: Path, tmp_path: Path) -> None:
+    ingest_csv(IngestCSVConfig(str(source)), tmp_path / "rows", tmp_path / "bad.csv")
+    names = ("train", "evaluation", "contradictions.csv", "data.csv/data.html", "data.md")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StorageError, match=r"data\.html cannot be written"):
+        build_documents(BuildOptions(seed=7), tmp_path / "rows", *(tmp_path / name for name in names))
+    assert sorted(tmp_path.iterdir()) == before

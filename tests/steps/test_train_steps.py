@@ -1,0 +1,156 @@
+"""The parts of the model steps that need no model; `tests/cli` and `tests/local` run the whole."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pytest
+
+from embedtune.documents.build import BuildOptions
+from embedtune.documents.build import build_documents as build
+from embedtune.documents.shards import documents_digest
+from embedtune.errors import ConfigError, InputError, ModelError, StorageError
+from embedtune.models.card import LossPoint, ModelCard
+from embedtune.records.layouts import Layout
+from embedtune.records.rows import open_rows
+from embedtune.retrieval.comparison import Comparison
+from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, EvaluateRetrievalConfig, evaluate_retrieval
+from embedtune.steps.facts import provenance_of, training_facts_of
+from embedtune.steps.finetune import CHECKPOINTS_VARIABLE, checkpoint_root, finetune
+from embedtune.steps.register_model import RegisterModelConfig, register_model
+from embedtune.training.config import FinetuneConfig
+
+CARD = ModelCard(
+    backbone="tiny",
+    backbone_digest="sha256:00",
+    dimension=32,
+    max_length=64,
+    layout="labelled",
+    train_documents=12,
+    data_digest="sha256:11",
+    options=dataclasses.asdict(FinetuneConfig(loss="SupConLoss", epochs=3, learning_rate=1e-4, seed=7)),
+    history=(LossPoint(1, 0.5, 2.0),),
+    seconds=3.0,
+    texts_per_second=8.0,
+    versions={"torch": "2.13.0"},
+    parity_max_difference=1e-7,
+)
+
+
+@pytest.mark.parametrize(
+    ("uri", "root"),
+    [
+        ("s3://mlpipeline/v2/finetune/RUN/finetune/UUID/model", "s3://mlpipeline/v2/finetune/RUN/finetune/checkpoints"),
+        ("minio://b/v2/p/RUN/TASK/UUID/model/", "minio://b/v2/p/RUN/TASK/checkpoints"),
+        ("/work/out/runs/finetune-1/finetune/model", "/work/out/runs/finetune-1/finetune/checkpoints"),
+        ("out/model", "out/checkpoints"),
+    ],
+)
+def test_checkpoints_outlive_the_attempt(uri: str, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CHECKPOINTS_VARIABLE, raising=False)
+    assert checkpoint_root(uri) == root
+
+
+def test_two_attempts_of_a_task_share_their_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CHECKPOINTS_VARIABLE, raising=False)
+    roots = {checkpoint_root(f"s3://b/v2/finetune/RUN/finetune/{attempt}/model") for attempt in ("uuid-1", "uuid-2")}
+    assert len(roots) == 1
+
+
+@pytest.mark.parametrize(("value", "root"), [("s3://b/kept", "s3://b/kept"), ("/kept", "/kept"), ("off", "")])
+def test_environment_says_where_checkpoints_go(value: str, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(CHECKPOINTS_VARIABLE, value)
+    assert checkpoint_root("s3://b/v2/finetune/RUN/finetune/UUID/model") == root
+
+
+def test_a_card_in_the_words_of_the_reports() -> None:
+    facts, provenance = training_facts_of(CARD), provenance_of(CARD)
+    assert (facts.loss, facts.epochs, facts.learning_rate) == ("SupConLoss", 3, 1e-4)
+    assert (facts.seconds, facts.texts_per_second, facts.train_documents) == (3.0, 8.0, 12)
+    assert (provenance.versions, provenance.data_digest, provenance.seed) == ({"torch": "2.13.0"}, "sha256:11", 7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"metric": "ndcg@10"}, "no metric 'ndcg@10'"),
+        ({"min_gain": 1.5}, "min_gain is 1.5"),
+        ({"min_gain": float("nan")}, "min_gain is nan"),
+        ({"batch_size": 0}, "batch_size is 0"),
+    ],
+)
+def test_evaluation_options_are_checked(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EvaluateRetrievalConfig(**changes)
+
+
+def evaluate(model: Path, folder: Path) -> None:
+    outputs = [folder / name for name in ("scores", "report.html", "report.md")]
+    evaluate_retrieval(EvaluateRetrievalConfig(), model, folder, *outputs)
+
+
+def test_evaluation_of_a_folder_that_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="holds no embedtune"):
+        evaluate(tmp_path, tmp_path)
+
+
+def test_registration_with_a_folder_that_holds_no_scores(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Give the 'scores' output of the evaluation step"):
+        register_model(RegisterModelConfig("tiny"), tmp_path, tmp_path, ())
+
+
+@pytest.mark.parametrize("options", [{"grain": 1}, {"loss": "NoLoss"}, {"epochs": 0}])
+def test_a_card_of_another_version(options: dict[str, object]) -> None:
+    card = dataclasses.replace(CARD, options=options)
+    for reads in (training_facts_of, provenance_of):
+        with pytest.raises(ModelError, match=r"options that this version does not know: .* Fine-tune again"):
+            reads(card)
+
+
+def documents(folder: Path, seed: int) -> tuple[Path, Path]:
+    with open_rows(folder / "rows", Layout.PAIRS) as file:
+        numbers = list(range(60))
+        file.write(numbers, [f"query {one}" for one in numbers], [f"document {one}" for one in numbers])
+    train, evaluation = folder / f"train {seed}", folder / f"evaluation {seed}"
+    build(folder / "rows", train, evaluation, folder / "set_aside.csv", BuildOptions(seed=seed))
+    return train, evaluation
+
+
+def test_a_model_is_never_judged_on_another_split(tmp_path: Path) -> None:
+    train, _ = documents(tmp_path, 1)
+    _, other = documents(tmp_path, 2)
+    (tmp_path / "model").mkdir()
+    dataclasses.replace(CARD, data_digest=documents_digest(train)).save(tmp_path / "model")
+    with pytest.raises(InputError, match=r"may have seen its texts\. Give the 'evaluation' folder"):
+        evaluate(tmp_path / "model", other)
+
+
+def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Path) -> None:
+    from embedtune.models.loading import load_model, weights_digest
+
+    train, evaluation = documents(tmp_path, 1)
+    model = shutil.copytree(tiny_model_folder, tmp_path / "model")
+    digest = weights_digest(load_model(str(tiny_model_folder), 64))
+    dataclasses.replace(
+        CARD, backbone=str(tiny_model_folder), backbone_digest=digest, data_digest=documents_digest(train)
+    ).save(model)
+    out = tmp_path / "out"
+    (out / "scores").mkdir(parents=True)
+    (out / "scores" / "stale.run").touch()
+    (out / "report.md").mkdir()
+    outputs = (out / "scores", out / "pages" / "report.html")
+    with pytest.raises(StorageError, match=r"report\.md cannot be written"):
+        evaluate_retrieval(EvaluateRetrievalConfig(), model, evaluation, *outputs, out / "report.md")
+    assert [path.name for path in (out / "scores").iterdir()] == ["stale.run"]
+
+    comparison = evaluate_retrieval(EvaluateRetrievalConfig(), model, evaluation, *outputs, out / "new" / "report.md")
+    names = {"comparison.json", "qrels.txt", "base.run", "tuned.run", "queries.csv"}
+    assert {path.name for path in (out / "scores").iterdir()} == names
+    assert Comparison.load(out / "scores" / COMPARISON_FILE) == comparison
+    assert "query" in (out / "pages" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_training(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"page\.html cannot be written"):
+        finetune(FinetuneConfig(), tmp_path, tmp_path / "model", tmp_path / "file" / "page.html")

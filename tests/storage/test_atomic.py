@@ -1,0 +1,106 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from embedtune.errors import StorageError
+from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, write_text_whole
+
+
+def fill(target: Path, content: str) -> None:
+    with atomic_folder(target) as folder:
+        (folder / content).touch()
+
+
+class TestFile:
+    def test_whole_files_only(self, tmp_path):
+        target = tmp_path / "new" / "file"
+        with atomic_path(target) as part:
+            part.write_text("one")
+            assert not target.exists()
+        with pytest.raises(UnicodeEncodeError), atomic_path(target) as part:
+            part.write_text("two \ud800")
+        assert target.read_text() == "one"
+        assert list(target.parent.iterdir()) == [target]
+
+    def test_what_the_disk_refuses(self, tmp_path):
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(StorageError, match="folder cannot be written"), atomic_path(tmp_path / "folder") as part:
+            part.write_text("x")
+        assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+    @pytest.mark.parametrize("atomic", [atomic_path, atomic_folder])
+    def test_errors_of_what_the_block_reads_pass_unchanged(self, tmp_path, atomic):
+        with pytest.raises(FileNotFoundError), atomic(tmp_path / "target"):
+            (tmp_path / "source").read_text()
+        with pytest.raises(OSError, match="of the reader"), atomic(tmp_path / "target"):
+            raise OSError("of the reader")
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("atomic", [atomic_path, atomic_folder])
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+    def test_a_full_disk_in_the_block_is_explained(self, tmp_path, atomic, code):
+        message = rf"target cannot be written: .*{os.strerror(code)}\. Give a path"
+        with pytest.raises(StorageError, match=message), atomic(tmp_path / "target"):
+            raise OSError(code, os.strerror(code))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_two_writers_do_not_meet(self, tmp_path):
+        target = tmp_path / "file"
+        with atomic_path(target) as first, atomic_path(target) as second:
+            first.write_text("first")
+            second.write_text("second")
+        assert target.read_text() == "first"
+
+    def test_text(self, tmp_path):
+        write_text_whole(tmp_path / "deep" / "page.html", "ä\n")
+        assert (tmp_path / "deep" / "page.html").read_bytes() == b"\xc3\xa4\n"
+        with pytest.raises(StorageError, match=r"page\.html/x cannot be written"):
+            write_text_whole(tmp_path / "deep" / "page.html" / "x", "")
+
+
+class TestFolder:
+    @pytest.mark.parametrize("older", ["nothing", "folder", "file"])
+    def test_replaces_what_is_there(self, tmp_path, older):
+        target = tmp_path / "target"
+        if older == "folder":
+            fill(target, "old")
+        elif older == "file":
+            target.touch()
+        fill(target, "new")
+        assert [path.name for path in target.iterdir()] == ["new"]
+        assert list(tmp_path.iterdir()) == [target]
+
+    def test_an_error_leaves_the_old_folder(self, tmp_path):
+        target = tmp_path / "target"
+        fill(target, "old")
+        with pytest.raises(KeyboardInterrupt), atomic_folder(target) as folder:  # noqa: PT012
+            (folder / "new").touch()
+            raise KeyboardInterrupt
+        assert [path.name for path in target.iterdir()] == ["old"]
+        assert list(tmp_path.iterdir()) == [target]
+
+    def test_a_failed_swap_puts_the_old_folder_back(self, tmp_path, monkeypatch):
+        target = tmp_path / "target"
+        fill(target, "old")
+        rename = Path.rename
+
+        def refuses_new_folders(path: Path, goal: Path) -> Path:
+            if goal == target and (path / "new").exists():
+                raise OSError("no more renaming")  # without a number, so without a strerror
+            return rename(path, goal)
+
+        monkeypatch.setattr(Path, "rename", refuses_new_folders)
+        with pytest.raises(StorageError, match="target cannot be written: no more renaming"):
+            fill(target, "new")
+        assert [path.name for path in target.iterdir()] == ["old"]
+        assert list(tmp_path.iterdir()) == [target]
+
+
+def test_places_are_checked_before_the_work(tmp_path):
+    check_writable(tmp_path / "a" / "page.html", tmp_path / "b" / "folder")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b"]
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"file/page\.html cannot be written"):
+        check_writable(tmp_path / "page.html", tmp_path / "file" / "page.html")
