@@ -17,7 +17,7 @@ def finetune(
     epochs: int = 5,
     batch_size: int = 64,
     items_per_label: int = 4,
-    learning_rate: float = 5e-5,
+    learning_rate: float = 1e-4,
     optimizer: str = "AdamW",
     warmup: float = 0.1,
     seed: int = 42,

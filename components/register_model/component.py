@@ -33,8 +33,14 @@ def register_model(
         experiment: MLflow experiment of the run.
         data_uri: Where the training data came from, for the record.
         data_version: Version of the training data, for the record.
+
+    Returns:
+        name: Name of the registered model.
+        version: The version that was made, or found where the same registration had been made before.
+        aliases: The version's aliases, sorted and separated by ', '; '' where a newer version took them all.
+        reason: Why it became champion or did not, in one sentence.
+        run_id: The MLflow run that holds parameters, metrics and reports.
     """
-    from collections import namedtuple
     from pathlib import Path
 
     from embedtune.steps.register_model import RegisterModelConfig
@@ -45,5 +51,4 @@ def register_model(
     )
     made = step(config, Path(model.path), Path(scores.path), (Path(report.path), Path(summary.path)))
     Path(registration.path).write_text(f"**{made.name}, version {made.version}**: {made.reason}\n", encoding="utf-8")
-    outputs = namedtuple("Registered", ["name", "version", "aliases", "reason", "run_id"])
-    return outputs(made.name, made.version, ", ".join(made.aliases), made.reason, made.run_id)
+    return made.name, made.version, ", ".join(made.aliases), made.reason, made.run_id

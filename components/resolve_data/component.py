@@ -13,7 +13,7 @@ def resolve_data(uri: str) -> str:
         uri: Where the CSV is: a path, file://, s3://, minio:// or http(s)://.
 
     Returns:
-        The version: sha256 of a file, etag and size of an object.
+        Output: The version, sha256 of a file or etag and size of an object.
     """
     from embedtune.steps.resolve_data import ResolveDataConfig
     from embedtune.steps.resolve_data import resolve_data as step
