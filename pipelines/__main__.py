@@ -28,6 +28,7 @@ app.add_typer(run_commands, name="run")
 app.add_typer(compile_commands, name="compile")
 
 _TYPES: dict[str, type] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float, "BOOLEAN": bool}
+_JSON_TYPES: dict[str, type] = {"STRUCT": dict, "LIST": list}
 _RUN_OPTIONS = [
     Option("output", Path, Path("out"), "Folder for everything the run writes; a later run goes on from it."),
     Option("cache", bool, True, "Take steps whose inputs did not change from an earlier run."),
@@ -70,14 +71,19 @@ def _arguments(name: str, values: dict[str, Any]) -> dict[str, object]:
     arguments: dict[str, object] = {}
     for parameter in parameters_of(PIPELINES[name]):
         value = values[parameter.name]
-        if parameter.type not in _TYPES:
-            try:
-                value = json.loads(value)
-            except json.JSONDecodeError as error:
-                flag = f"--{parameter.name.replace('_', '-')}"
-                raise ConfigError(f"{flag} is {value!r}, which is not JSON: {error}.") from error
-        arguments[parameter.name] = value
+        arguments[parameter.name] = value if parameter.type in _TYPES else _from_json(parameter, value)
     return arguments
+
+
+def _from_json(parameter: Parameter, text: str) -> object:
+    flag, kind = f"--{parameter.name.replace('_', '-')}", _JSON_TYPES[parameter.type]
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{flag} is {text!r}, which is not JSON: {error}.") from error
+    if not isinstance(value, kind):
+        raise ConfigError(f"{flag} is {text!r}; accepted: a JSON {'object' if kind is dict else 'list'}.")
+    return value
 
 
 def _compile(name: str) -> Callable[[dict[str, Any]], None]:

@@ -12,6 +12,7 @@ from kfp import compiler
 from kfp.dsl.base_component import BaseComponent
 
 from components.images import DATA_IMAGE, TRAIN_IMAGE
+from embedtune.storage.atomic import write_text_whole
 from pipelines.finetune import LITERALS as FINETUNE_LITERALS
 from pipelines.finetune import check_finetune, finetune
 
@@ -63,10 +64,7 @@ def compile_pipeline(pipeline: Pipeline, output: Path, registry: str, literals: 
     if literals:
         for name, values in pipeline.literals.items():
             spec["root"]["inputDefinitions"]["parameters"][name]["literals"] = [str(value) for value in values]
-    output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(f".{output.name}.partial")
-    partial.write_text(yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True), encoding="utf-8")
-    partial.replace(output)
+    write_text_whole(output, yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True))
 
 
 def compiled_documents(pipeline: Pipeline) -> list[dict[str, Any]]:

@@ -13,10 +13,11 @@ from components.register_model.component import register_model
 from components.resolve_data.component import resolve_data
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import SplitRule
-from embedtune.records.csv_options import CSVOptions
 from embedtune.records.layouts import Layout
 from embedtune.retrieval.comparison import METRIC_NAMES
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
+from embedtune.steps.ingest_csv import IngestCSVConfig
+from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
 from embedtune.training.config import LOSSES, OPTIMIZERS, FinetuneConfig
 from pipelines.task_options import on_cluster, on_gpu, with_mlflow
@@ -39,21 +40,53 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
 
     Raises:
         ConfigError: a value is not accepted.
+        StorageError: data_uri is no address, or carries credentials.
     """
     ResolveDataConfig(uri=arguments["data_uri"])
-    CSVOptions.from_json(arguments["data_csv_options"])
+    IngestCSVConfig(
+        uri=arguments["data_uri"],
+        layout=arguments["data_layout"],
+        csv_options=arguments["data_csv_options"],
+        max_bad_share=arguments["data_max_bad_share"],
+    )
     BuildOptions(
         eval_share=arguments["eval_share"],
         split=arguments["eval_split"],
         seed=arguments["train_seed"],
         max_bad_share=arguments["data_max_bad_share"],
     )
-    EvaluateRetrievalConfig(metric=arguments["eval_metric"], min_gain=arguments["eval_min_gain"])
+    EvaluateRetrievalConfig(
+        title=arguments["register_model_name"],
+        metric=arguments["eval_metric"],
+        min_gain=arguments["eval_min_gain"],
+        batch_size=arguments["train_batch_size"],
+        seed=arguments["train_seed"],
+    )
+    RegisterModelConfig(
+        model_name=arguments["register_model_name"],
+        experiment=arguments["register_experiment"],
+        data_uri=arguments["data_uri"],
+    )
     training = {name.removeprefix("train_"): value for name, value in arguments.items() if name.startswith("train_")}
     FinetuneConfig(backbone=arguments["model_backbone"], max_length=arguments["model_max_length"], **training)
 
 
-@dsl.pipeline(name="finetune")
+class Outputs(NamedTuple):
+    """What the pipeline hands to its caller."""
+
+    model: Model
+    report: HTML
+    scores: Artifact
+    data_page: HTML
+    name: str
+    version: int
+    aliases: str
+    reason: str
+    run_id: str
+    data_version: str
+
+
+@dsl.pipeline(name="embedtune-finetune")  # kfp loads a pipeline that has a component's name as that component
 def finetune(
     data_uri: str,
     data_layout: str = "auto",
@@ -65,7 +98,7 @@ def finetune(
     train_epochs: int = 5,
     train_batch_size: int = 64,
     train_items_per_label: int = 4,
-    train_learning_rate: float = 5e-5,
+    train_learning_rate: float = 1e-4,
     train_optimizer: str = "AdamW",
     train_warmup: float = 0.1,
     train_seed: int = 42,
@@ -81,27 +114,13 @@ def finetune(
     gpu_tolerations: List[Dict[str, str]] = [  # noqa: B006
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     ],
-) -> NamedTuple(
-    "Outputs",
-    [
-        ("model", Model),
-        ("report", HTML),
-        ("scores", Artifact),
-        ("data_page", HTML),
-        ("name", str),
-        ("version", int),
-        ("aliases", str),
-        ("reason", str),
-        ("run_id", str),
-        ("data_version", str),
-    ],
-):
+) -> Outputs:
     """Fine-tune an embedding model on a CSV, measure it against the model it started from, and register it.
 
     The tuned model becomes champion only if it is better on held-out data with the confidence interval above zero.
 
     Args:
-        data_uri: Where the CSV is: a path, file://, s3:// or minio://.
+        data_uri: Where the CSV is: a path, file://, s3://, minio:// or http(s)://.
         data_layout: What a row is: 'labelled' (text,label), 'pairs' (query,document) or 'auto' to detect it.
         data_csv_options: JSON object with any of dialect, encoding and header; what is left out is detected.
         data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
@@ -186,20 +205,7 @@ def finetune(
         )
     ).set_caching_options(False)
     with_mlflow(registered)
-    outputs = NamedTuple(
-        "Outputs",
-        model=Model,
-        report=HTML,
-        scores=Artifact,
-        data_page=HTML,
-        name=str,
-        version=int,
-        aliases=str,
-        reason=str,
-        run_id=str,
-        data_version=str,
-    )
-    return outputs(
+    return Outputs(
         model=tuned.outputs["model"],
         report=evaluated.outputs["report"],
         scores=evaluated.outputs["scores"],

@@ -2,28 +2,29 @@
 
 import json
 import os
+import re
 import shutil
-import signal
 import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedtune.errors import ConfigError, EmbedtuneError
+from embedtune.errors import ConfigError, EmbedtuneError, StorageError
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE
+from embedtune.storage.atomic import atomic_folder, atomic_path
 from pipelines.compiling import PIPELINES, steps_of
 from pipelines.local_display import Display
+from pipelines.local_process import child_process
 
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 60.0
-"""How long a stopped run may take to write its checkpoint."""
 _LOG_LINES = 20
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_FAILED_TASK = re.compile(r"Inner task failed: '([\w-]+)'")
+"""What kfp 2.17 logs of a failed pipeline."""
 
 
 class RunFailedError(EmbedtuneError):
@@ -57,17 +58,16 @@ def run_locally(name: str, arguments: dict[str, object], output: Path, caching: 
 
     Raises:
         ConfigError: an argument is not accepted.
+        StorageError: the output folder cannot be made.
         RunFailedError: a step failed.
         KeyboardInterrupt: the run was stopped; its processes are gone.
     """
     PIPELINES[name].check(arguments)
     _check_texts([str(output.resolve()), *(value for value in arguments.values() if isinstance(value, str))])
-    work = output / "runs"
-    work.mkdir(parents=True, exist_ok=True)
+    work = _work_folder(output)
     events, log, outputs = work / "events.jsonl", work / "log.txt", work / "outputs.json"
     for path in (events, outputs):
         path.unlink(missing_ok=True)
-    environment = _environment(output, events)
     request = {
         "pipeline": name,
         "arguments": arguments,
@@ -78,23 +78,30 @@ def run_locally(name: str, arguments: dict[str, object], output: Path, caching: 
     (work / "request.json").write_text(json.dumps(request), encoding="utf-8")
     started = time.monotonic()
     with (
+        tempfile.TemporaryDirectory(prefix="embedtune-") as scratch,
         Display(steps_of(PIPELINES[name]), verbose) as display,
-        _child(work / "request.json", log, environment) as child,
     ):
+        environment = _environment(output, events, scratch)
         follower = _Follower(events, log, display, verbose)
-        while child.poll() is None:
-            follower.read()
-            time.sleep(_POLL_SECONDS)
-        follower.read()
-        display.finish(child.returncode == 0)
-    if child.returncode != 0 or not outputs.exists():
-        raise RunFailedError(_failure(follower.error, display.running, log, child.returncode))
+        code = _follow(work / "request.json", log, environment, follower, display)
+        display.finish(code == 0)
+    if code != 0:
+        raise RunFailedError(_failure(follower.error, display.running, log))
     return LocalRun(
         outputs=json.loads(outputs.read_text(encoding="utf-8")),
         step_seconds=display.seconds,
         seconds=time.monotonic() - started,
         tracking_uri=environment[TRACKING_VARIABLE],
     )
+
+
+def _work_folder(output: Path) -> Path:
+    work = output / "runs"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The output folder {output} cannot be made: {error}. Give another --output.") from error
+    return work
 
 
 def _check_texts(texts: list[str]) -> None:
@@ -108,56 +115,42 @@ def _check_texts(texts: list[str]) -> None:
                 )
 
 
-def _environment(output: Path, events: Path) -> dict[str, str]:
+def _environment(output: Path, events: Path, scratch: str) -> dict[str, str]:
     defaults = {
         TRACKING_VARIABLE: local_tracking_uri(output),
         CHECKPOINTS_VARIABLE: str((output / "checkpoints").resolve()),
         "TOKENIZERS_PARALLELISM": "false",
     }
-    return {**defaults, **os.environ, EVENTS_VARIABLE: str(events.resolve()), "PYTHONUNBUFFERED": "1"}
+    ours = {
+        EVENTS_VARIABLE: str(events.resolve()),
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": scratch,  # kfp leaves a folder behind for every task, a killed step its checkpoints
+    }
+    return {**defaults, **os.environ, **ours}
 
 
-@contextmanager
-def _child(request: Path, log: Path, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start the child in a process group of its own; leave no process behind, whatever happens."""
-    command = [sys.executable, "-m", "pipelines.local_child", str(request)]
-    with log.open("wb") as file:
-        child = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.STDOUT, env=environment, start_new_session=True
-        )
+def _follow(request: Path, log: Path, environment: dict[str, str], follower: "_Follower", display: Display) -> int:
+    """Run the child to its end, showing what it does, and return its exit code."""
     try:
-        yield child
-    finally:
-        _stop_group(child)
+        with child_process("pipelines.local_child", request, log, environment) as child:
+            _watch(child, follower, display)
+    except KeyboardInterrupt:
+        follower.read()
+        if follower.error is not None:
+            display.print(follower.error["message"])
+        raise
+    follower.read()
+    return child.wait()
 
 
-def _stop_group(child: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _GRACE_SECONDS
-    number = signal.SIGTERM
-    while True:
-        try:
-            os.killpg(child.pid, number)
-        except ProcessLookupError:
-            break
-        for _ in range(20):
-            child.poll()
-            if not _group_alive(child.pid):
-                break
+def _watch(child: subprocess.Popen[bytes], follower: "_Follower", display: Display) -> None:
+    try:
+        while child.poll() is None:
+            follower.read()
             time.sleep(_POLL_SECONDS)
-        else:
-            if time.monotonic() > deadline:
-                number = signal.SIGKILL
-            continue
-        break
-    child.wait()
-
-
-def _group_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    except KeyboardInterrupt:
+        display.print("Stopping; a training writes a checkpoint first. Press Ctrl-C again to stop at once.")
+        raise
 
 
 class _Follower:
@@ -174,8 +167,8 @@ class _Follower:
         self._event_offset, lines = _new_lines(self._events, self._event_offset)
         for line in lines:
             event = json.loads(line)
-            if event["event"] == "error":
-                self.error = event
+            if event["event"] in ("start", "error"):
+                self.error = event if event["event"] == "error" else None
             self._display.show(event)
         if self._verbose:
             self._log_offset, lines = _new_lines(self._log, self._log_offset)
@@ -193,38 +186,32 @@ def _new_lines(path: Path, offset: int) -> tuple[int, list[str]]:
     return offset + len(whole), whole.decode("utf-8", errors="replace").splitlines()
 
 
-def _failure(error: dict[str, str] | None, running: str, log: Path, code: int) -> str:
-    if error is not None and not error["kind"].endswith("Error"):
-        error = {**error, "message": f"{error['kind']}: {error['message']}"}
-    lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+def _failure(error: dict[str, str] | None, running: str, log: Path) -> str:
+    if error is not None:
+        return f"The step {error['step']} failed: {error['message']}\n\nThe whole log is {log}."
+    text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     tail = "\n".join(f"    {line[:300]}" for line in lines[-_LOG_LINES:])
-    if error is None:
-        reason = f"its process ended with code {code} and no word; perhaps memory ran out"
-        return f"The step {running or 'before the first'} failed: {reason}.\n\nLast lines of {log}:\n{tail}"
-    return f"The step {error['step']} failed: {error['message']}\n\nThe whole log is {log}."
+    named = _FAILED_TASK.search(text)
+    step = named[1].replace("-", "_") if named is not None else running
+    what = f"The step {step}" if step else "The run"
+    return f"{what} ended without saying why; perhaps memory ran out.\n\nLast lines of {log}:\n{tail}"
 
 
 def publish(source: Path, target: Path) -> Path:
-    """Put a run's output at a fixed place, without a copy where the disk allows; it is replaced whole.
+    """Copy a run's output to a fixed place, replacing what is there as a whole.
 
     Args:
         source: File or folder inside the run.
         target: Where people look for it.
+
+    Raises:
+        StorageError: the place cannot be written.
     """
-    partial = target.with_name(f".{target.name}.partial")
     if source.is_dir():
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial, copy_function=_link_or_copy)
-        shutil.rmtree(target, ignore_errors=True)
+        with atomic_folder(target) as part:
+            shutil.copytree(source, part, dirs_exist_ok=True)
     else:
-        partial.unlink(missing_ok=True)
-        _link_or_copy(str(source), str(partial))
-    partial.replace(target)
+        with atomic_path(target) as part:
+            shutil.copy2(source, part)
     return target
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 _PLAIN_SECONDS = 10.0
 """Seconds between lines of progress where there is no terminal."""
@@ -22,7 +23,7 @@ class Display:
             verbose: Whether the log is shown as well, which leaves no room for a bar.
         """
         self._steps = steps
-        self._console = Console(stderr=True, highlight=False)
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -35,10 +36,13 @@ class Display:
         self._animated = self._console.is_terminal and not verbose
         self._task: TaskID | None = None
         self._started: dict[str, float] = {}
+        self._attempts: dict[str, int] = {}
         self._printed: set[str] = set()
         self._last_line = 0.0
         self.seconds: dict[str, float] = {}
+        """Wall time of each step that ran, all its attempts together."""
         self.running = ""
+        """The step that started last and said nothing of its end, or ''."""
 
     def __enter__(self) -> "Display":
         if self._animated:
@@ -48,7 +52,8 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._animated:
+            self._bar.stop()
 
     def show(self, event: dict[str, Any]) -> None:
         """Show one event of a step."""
@@ -63,18 +68,22 @@ class Display:
                 self._end(event["step"], event["time"], "[red]✗[/]")
 
     def print(self, line: str) -> None:
-        """Show a line of the log."""
-        self._console.print(line, markup=False)
+        """Show a line of the log, with its colours where there is a terminal."""
+        self._console.print(Text.from_ansi(line))
 
     def finish(self, succeeded: bool) -> None:
-        """Name the steps at the end that did not run because nothing changed."""
+        """Name the steps that did not run because nothing changed, or the one that ended without a word."""
         if succeeded:
             self._print_cached(len(self._steps))
+        elif self.running:
+            self._drop_bar()
+            self._console.print(f"[red]✗[/] {self.running}")
 
     def _start(self, step: str, when: float) -> None:
         self._print_cached(self._steps.index(step))
         self.running = step
         self._started[step] = when
+        self._attempts[step] = self._attempts.get(step, 0) + 1
         self._last_line = time.monotonic()
         if self._animated:
             self._drop_bar()
@@ -94,10 +103,12 @@ class Display:
 
     def _end(self, step: str, when: float, sign: str) -> None:
         self._drop_bar()
-        self.seconds[step] = when - self._started[step]
+        seconds = when - self._started[step]
+        self.seconds[step] = self.seconds.get(step, 0.0) + seconds
         self._printed.add(step)
         self.running = ""
-        self._console.print(f"{sign} {step:<20} {self.seconds[step]:6.1f} s")
+        again = f", attempt {self._attempts[step]}" if self._attempts[step] > 1 else ""
+        self._console.print(f"{sign} {step:<20} {seconds:6.1f} s{again}")
 
     def _print_cached(self, end: int) -> None:
         for step in self._steps[:end]:

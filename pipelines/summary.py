@@ -13,6 +13,7 @@ from embedtune.cli.tables import comparison_table, decision_line
 from embedtune.models.card import ModelCard
 from embedtune.retrieval.comparison import Comparison
 from embedtune.steps.evaluate_retrieval import COMPARISON_FILE
+from embedtune.storage.atomic import write_text_whole
 from pipelines.local import LocalRun, publish
 
 _SQLITE = "sqlite:///"
@@ -53,7 +54,8 @@ def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> di
         "registered": {
             "name": outputs["name"],
             "version": int(outputs["version"]),
-            "aliases": outputs["aliases"].split(", "),
+            "aliases": [alias for alias in outputs["aliases"].split(", ") if alias],
+            "reason": outputs["reason"],
             "run_id": outputs["run_id"],
             "tracking_uri": run.tracking_uri,
         },
@@ -65,9 +67,7 @@ def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> di
         "seconds": run.seconds,
         "step_seconds": run.step_seconds,
     }
-    partial = output / ".summary.json.partial"
-    partial.write_text(json.dumps(summary, indent=2, ensure_ascii=False), encoding="utf-8")
-    partial.replace(output / "summary.json")
+    write_text_whole(output / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False))
     return summary
 
 
@@ -80,10 +80,11 @@ def print_summary(summary: dict[str, Any]) -> None:
     console.print(comparison_table(comparison))
     console.print(decision_line(comparison))
     console.print()
+    aliases = ", ".join(registered["aliases"]) if registered["aliases"] else "a newer version has its aliases"
     facts = {
         "Report": summary["report"],
         "Model": summary["model"]["path"],
-        "Registered": f"{registered['name']}, version {registered['version']} ({', '.join(registered['aliases'])})",
+        "Registered": f"{registered['name']}, version {registered['version']} ({aliases})",
         "MLflow": _mlflow_command(registered["tracking_uri"]),
         "Search": f'{_program("embedtune")} search --model {summary["model"]["path"]} --index FILE.csv "your query"',
     }

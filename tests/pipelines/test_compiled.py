@@ -1,0 +1,274 @@
+"""The compiled pipeline, walked: what Kubeflow would run, and what it would choke on."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp import components
+from kfp.kubernetes import kubernetes_executor_config_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from components.images import DATA_IMAGE, TRAIN_IMAGE
+from embedtune import __version__
+from embedtune.cli.steps import STEPS
+from pipelines.compiling import PIPELINES, compile_pipeline, compiled_documents, parameters_of, steps_of
+from pipelines.task_options import MLFLOW_KEYS, MLFLOW_SECRET, SETTINGS, SETTINGS_CONFIG_MAP, STORE_KEYS, STORE_SECRET
+
+PREFIXES = ("data_", "model_", "train_", "eval_", "register_", "gpu_")
+MOST_PARAMETERS = 25
+UNCACHED = {"resolve-data", "register-model"}
+TRAIN = {"finetune", "evaluate-retrieval"}
+TASKS = {name.replace("_", "-") for name in STEPS}
+USER = 1000
+
+every_pipeline = pytest.mark.parametrize("name", sorted(PIPELINES))
+Spec = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def compiled() -> dict[str, list[Spec]]:
+    return {name: compiled_documents(pipeline) for name, pipeline in PIPELINES.items()}
+
+
+def dags_of(spec: Spec) -> Iterator[Spec]:
+    """Give every component that is a DAG, the root first."""
+    yield spec["root"]
+    yield from (component for component in spec["components"].values() if "dag" in component)
+
+
+def parameters_in(spec: Spec) -> dict[str, Spec]:
+    return spec["root"]["inputDefinitions"]["parameters"]
+
+
+def executors_in(documents: list[Spec]) -> dict[str, Spec]:
+    """Give each task's Kubernetes settings."""
+    executors = documents[1]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return {name.removeprefix("exec-"): executor for name, executor in executors.items()}
+
+
+def texts_in(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        yield from (text for entry in value.items() for part in entry for text in texts_in(part))
+    elif isinstance(value, list):
+        yield from (text for part in value for text in texts_in(part))
+    else:
+        yield str(value)
+
+
+@every_pipeline
+def test_documents_are_what_the_backend_parses(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec, platform = compiled[name]
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    for executor in platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"].values():
+        json_format.ParseDict(executor, kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+
+
+@every_pipeline
+def test_every_dag_is_handed_the_parameters_its_tasks_use(name: str, compiled: dict[str, list[Spec]]) -> None:
+    """Kfp 2.17 forgets some inside ExitHandler, If and ParallelFor; such a run dies in the task's driver."""
+    seen = 0
+    for dag in dags_of(compiled[name][0]):
+        declared = dag.get("inputDefinitions", {}).get("parameters", {})
+        for task_name, task in dag["dag"]["tasks"].items():
+            for source in task.get("inputs", {}).get("parameters", {}).values():
+                if "componentInputParameter" in source:
+                    assert source["componentInputParameter"] in declared, task_name
+                    seen += 1
+    assert seen > 0
+
+
+@every_pipeline
+def test_every_parameter_a_platform_setting_names_exists(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec, platform = compiled[name]
+    used = set()
+
+    def walk(value: object) -> None:
+        if isinstance(value, dict):
+            used.update(found for key, found in value.items() if key == "componentInputParameter")
+            for part in value.values():
+                walk(part)
+        elif isinstance(value, list):
+            for part in value:
+                walk(part)
+
+    walk(platform)
+    assert used <= set(parameters_in(spec))
+    assert {"gpu_node_selector", "gpu_tolerations"} <= used
+
+
+@every_pipeline
+def test_form_is_short_explained_and_grouped_by_prefix(name: str, compiled: dict[str, list[Spec]]) -> None:
+    parameters = parameters_in(compiled[name][0])
+    assert len(parameters) <= MOST_PARAMETERS
+    for key, definition in parameters.items():
+        assert key.startswith(PREFIXES), key
+        assert definition.get("description", "").endswith("."), key
+
+
+@every_pipeline
+def test_every_parameter_is_used(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec, platform = compiled[name]
+    del (unused := dict(spec))["root"]
+    texts = set(texts_in([spec["root"]["dag"], platform]))
+    assert {key for key in parameters_in(spec) if key not in texts} == set(), unused.keys()
+
+
+@every_pipeline
+def test_only_what_has_no_sensible_default_is_required(name: str, compiled: dict[str, list[Spec]]) -> None:
+    parameters = parameters_in(compiled[name][0])
+    assert [key for key, definition in parameters.items() if "defaultValue" not in definition] == ["data_uri"]
+
+
+@every_pipeline
+def test_defaults_are_the_components_defaults(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec = compiled[name][0]
+    compared = set()
+    for task_name, task in spec["root"]["dag"]["tasks"].items():
+        inputs = spec["components"][task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
+        for key, source in task["inputs"]["parameters"].items():
+            outer = parameters_in(spec).get(source.get("componentInputParameter", ""), {})
+            if "defaultValue" in outer and "defaultValue" in inputs.get(key, {}):
+                assert outer["defaultValue"] == inputs[key]["defaultValue"], (task_name, key)
+                assert outer["parameterType"] == inputs[key]["parameterType"], (task_name, key)
+                compared.add((task_name, key))
+    assert {("finetune", "learning_rate"), ("build-documents", "eval_share"), ("ingest-csv", "layout")} <= compared
+
+
+def test_every_option_of_the_steps_is_set_by_the_pipeline(compiled: dict[str, list[Spec]]) -> None:
+    spec = compiled["finetune"][0]
+    for task_name, task in spec["root"]["dag"]["tasks"].items():
+        inputs = spec["components"][task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
+        assert set(inputs) <= set(task["inputs"]["parameters"]), task_name
+
+
+def test_gpu_count_is_a_text(compiled: dict[str, list[Spec]]) -> None:
+    """The driver reads a number as '' and drops the GPU without a word."""
+    spec = compiled["finetune"][0]
+    assert parameters_in(spec)["gpu_count"]["parameterType"] == "STRING"
+    assert parameters_in(spec)["gpu_type"]["parameterType"] == "STRING"
+    executors = spec["deploymentSpec"]["executors"]
+    with_gpu = {name.removeprefix("exec-") for name in executors if "accelerator" in str(executors[name])}
+    assert with_gpu == TRAIN
+
+
+def test_gpu_tasks_have_shared_memory_and_the_choice_of_nodes(compiled: dict[str, list[Spec]]) -> None:
+    for name, executor in executors_in(compiled["finetune"]).items():
+        settings = {"emptyDirMounts", "nodeSelector", "tolerations"} & set(executor)
+        assert settings == ({"emptyDirMounts", "nodeSelector", "tolerations"} if name in TRAIN else set())
+        for mount in executor.get("emptyDirMounts", []):
+            assert (mount["mountPath"], mount["medium"], mount["sizeLimit"]) == ("/dev/shm", "Memory", "8Gi")
+
+
+def test_six_tasks_in_the_order_of_the_steps(compiled: dict[str, list[Spec]]) -> None:
+    tasks = compiled["finetune"][0]["root"]["dag"]["tasks"]
+    assert set(tasks) == TASKS == set(executors_in(compiled["finetune"]))
+    assert tuple(steps_of(PIPELINES["finetune"])) == STEPS
+
+
+def test_only_the_first_and_the_last_task_run_every_time(compiled: dict[str, list[Spec]]) -> None:
+    tasks = compiled["finetune"][0]["root"]["dag"]["tasks"]
+    cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
+    assert cached == TASKS - UNCACHED
+
+
+def test_every_task_outlives_lost_nodes(compiled: dict[str, list[Spec]]) -> None:
+    for task in compiled["finetune"][0]["root"]["dag"]["tasks"].values():
+        assert task["retryPolicy"] == {
+            "maxRetryCount": 3,
+            "backoffDuration": "30s",
+            "backoffFactor": 2.0,
+            "backoffMaxDuration": "600s",
+        }
+
+
+def test_no_task_runs_as_root(compiled: dict[str, list[Spec]]) -> None:
+    for name, executor in executors_in(compiled["finetune"]).items():
+        context = executor["securityContext"]
+        assert context == {"runAsUser": str(USER), "runAsGroup": "0", "runAsNonRoot": True}, name
+
+
+def test_secrets_are_optional_and_only_their_names_are_known(compiled: dict[str, list[Spec]]) -> None:
+    found = set()
+    for name, executor in executors_in(compiled["finetune"]).items():
+        for secret in executor["secretAsEnv"]:
+            assert secret["optional"] is True
+            variables = {entry["secretKey"]: entry["envVar"] for entry in secret["keyToEnv"]}
+            assert variables == {STORE_SECRET: STORE_KEYS, MLFLOW_SECRET: MLFLOW_KEYS}[secret["secretName"]]
+            found.add((name, secret["secretName"]))
+        (settings,) = executor["configMapAsEnv"]
+        assert settings["optional"] is True
+        assert settings["configMapName"] == SETTINGS_CONFIG_MAP
+        assert {entry["configMapKey"]: entry["envVar"] for entry in settings["keyToEnv"]} == SETTINGS
+    assert found == {*((name, STORE_SECRET) for name in TASKS), ("register-model", MLFLOW_SECRET)}
+
+
+@every_pipeline
+def test_nothing_is_installed_and_no_environment_holds_a_value(name: str, compiled: dict[str, list[Spec]]) -> None:
+    assert not [text for text in texts_in(compiled[name]) if "pip install" in text or "pip3 install" in text]
+    for executor in compiled[name][0]["deploymentSpec"]["executors"].values():
+        assert "env" not in executor["container"]
+
+
+@every_pipeline
+def test_images_carry_the_librarys_version(name: str, compiled: dict[str, list[Spec]]) -> None:
+    executors = compiled[name][0]["deploymentSpec"]["executors"]
+    images = {key.removeprefix("exec-"): executor["container"]["image"] for key, executor in executors.items()}
+    assert images == {task: TRAIN_IMAGE if task in TRAIN else DATA_IMAGE for task in images}
+    assert {image.rpartition(":")[2] for image in images.values()} == {__version__}
+
+
+@every_pipeline
+def test_choices_are_closed_for_real_parameters_and_hold_the_default(name: str) -> None:
+    parameters = {parameter.name: parameter for parameter in parameters_of(PIPELINES[name])}
+    for key, values in PIPELINES[name].literals.items():
+        assert parameters[key].choices == tuple(map(str, values))
+        assert parameters[key].default in parameters[key].choices
+        assert len(set(values)) == len(values) > 1
+
+
+def test_parameters_come_in_the_order_of_the_form() -> None:
+    parameters = parameters_of(PIPELINES["finetune"])
+    assert [parameter.name for parameter in parameters] == sorted(parameter.name for parameter in parameters)
+    by_name = {parameter.name: parameter for parameter in parameters}
+    assert dataclasses.astuple(by_name["train_epochs"]) == (
+        "train_epochs",
+        "NUMBER_INTEGER",
+        5,
+        "Passes over the training documents, 1 or more.",
+        (),
+    )
+    assert by_name["data_uri"].default is None
+    assert by_name["gpu_tolerations"].type == "LIST"
+    assert by_name["data_layout"].choices == ("auto", "labelled", "pairs")
+
+
+def test_written_file_has_the_choices_and_kfp_takes_it(tmp_path: Path, compiled: dict[str, list[Spec]]) -> None:
+    path = tmp_path / "new" / "finetune.yaml"
+    compile_pipeline(PIPELINES["finetune"], path, registry="", literals=True)
+    spec, platform = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    written = {key: entry.pop("literals") for key, entry in parameters_in(spec).items() if "literals" in entry}
+    assert written == {key: list(map(str, values)) for key, values in PIPELINES["finetune"].literals.items()}
+    assert [spec, platform] == compiled["finetune"]
+    loaded = components.load_component_from_file(str(path))
+    assert sorted(loaded.component_spec.inputs) == sorted(parameters_in(spec))
+    assert [entry.name for entry in path.parent.iterdir()] == ["finetune.yaml"]
+
+
+def test_choices_can_be_left_out_for_older_backends(tmp_path: Path, compiled: dict[str, list[Spec]]) -> None:
+    path = tmp_path / "finetune.yaml"
+    compile_pipeline(PIPELINES["finetune"], path, registry="", literals=False)
+    assert list(yaml.safe_load_all(path.read_text(encoding="utf-8"))) == compiled["finetune"]
+
+
+@pytest.mark.parametrize("registry", ["registry.example.org/team", "registry.example.org/team/"])
+def test_registry_comes_before_every_image(registry: str, tmp_path: Path) -> None:
+    path = tmp_path / "finetune.yaml"
+    compile_pipeline(PIPELINES["finetune"], path, registry=registry, literals=True)
+    spec, _ = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
+    assert images == {f"registry.example.org/team/{image}" for image in (DATA_IMAGE, TRAIN_IMAGE)}
