@@ -1,0 +1,84 @@
+"""A model's card: kept as written, and refused with a way out where it cannot be read."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from embedtune.errors import ModelError
+from embedtune.models.card import CARD_FILE, LossPoint, ModelCard
+
+CARD = ModelCard(
+    backbone="owner/mödel",
+    backbone_digest="sha256:00",
+    dimension=32,
+    max_length=64,
+    layout="pairs",
+    train_documents=12,
+    data_digest="sha256:11",
+    options={"epochs": 3, "learning_rate": 1e-4, "loss": "SupConLoss", "note": "文"},
+    history=(LossPoint(1, 0.5, 2.0), LossPoint(2, 1.0, 1 / 3)),
+    seconds=3.5,
+    texts_per_second=8.0,
+    versions={"torch": "2.13.0"},
+    parity_max_difference=1.1920929e-07,
+)
+
+
+def test_round_trip(tmp_path):
+    CARD.save(tmp_path)
+    assert ModelCard.load(tmp_path) == CARD
+
+
+def test_without_history(tmp_path):
+    card = dataclasses.replace(CARD, history=())
+    card.save(tmp_path)
+    assert ModelCard.load(tmp_path) == card
+
+
+def test_a_loss_that_is_no_number_comes_back(tmp_path):
+    dataclasses.replace(CARD, history=(LossPoint(1, 1.0, math.nan),)).save(tmp_path)
+    assert math.isnan(ModelCard.load(tmp_path).history[0].loss)
+
+
+def test_no_card(tmp_path):
+    with pytest.raises(ModelError, match=rf"{tmp_path} holds no {CARD_FILE}.*Give the 'model' output"):
+        ModelCard.load(tmp_path)
+
+
+def test_a_file_instead_of_a_folder(tmp_path):
+    (tmp_path / "model.zip").touch()
+    with pytest.raises(ModelError, match=f"holds no {CARD_FILE}"):
+        ModelCard.load(tmp_path / "model.zip")
+
+
+def card_with(**changes: object) -> str:
+    return json.dumps({**dataclasses.asdict(CARD), **changes})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "{}",
+        card_with(history=None),
+        card_with(history=[1]),
+        card_with(history=[{"step": 1}]),
+        card_with(unknown=1),
+        json.dumps({"history": []}),
+    ],
+)
+def test_a_broken_card(tmp_path, text):
+    (tmp_path / CARD_FILE).write_text(text)
+    with pytest.raises(ModelError, match=rf"{CARD_FILE} cannot be read .*Fine-tune again"):
+        ModelCard.load(tmp_path)
+
+
+def test_a_card_in_another_encoding(tmp_path):
+    (tmp_path / CARD_FILE).write_bytes(card_with(backbone="mödel").encode("utf-16"))
+    with pytest.raises(ModelError, match="cannot be read"):
+        ModelCard.load(tmp_path)

@@ -1,0 +1,54 @@
+"""Queries and index, encoded by a tuned model and the very weights it was tuned from."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import BertConfig, BertForMaskedLM
+
+from embedtune.errors import ModelError
+from embedtune.models.card import ModelCard
+from embedtune.models.comparing import encode_with_both
+from embedtune.models.loading import load_model, weights_digest
+from embedtune.models.saving import save_model
+
+QUERIES, INDEX = ["hello", "abc " * 60], ["b", "hello world", "xyz " * 60]
+
+
+def card_of(backbone: str, max_length: int) -> ModelCard:
+    digest = weights_digest(load_model(backbone, max_length))
+    return ModelCard(backbone, digest, 32, max_length, "labelled", 2, "sha256:11", {}, (), 1.0, 1.0, {}, 0.0)
+
+
+def save_tuned(backbone: str, max_length: int, folder) -> None:
+    tuned = load_model(backbone, max_length)
+    with torch.no_grad():
+        tuned[0].model.encoder.layer[0].output.LayerNorm.bias.add_(torch.linspace(0, 1, 32))
+    save_model(tuned, folder)
+
+
+def test_both_models_cut_at_the_tuned_length(copied, tmp_path):
+    save_tuned(str(copied), 20, tmp_path / "tuned")
+    base, tuned = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", QUERIES, INDEX, 2)
+    for (queries, index), model in (
+        (base, load_model(str(copied), 20)),
+        (tuned, load_model(str(tmp_path / "tuned"), 20)),
+    ):
+        np.testing.assert_allclose(queries, model.encode(QUERIES), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(index, model.encode(INDEX), rtol=0, atol=1e-6)
+    assert np.abs(base[0] - tuned[0]).max() > 1e-2
+
+
+def test_a_backbone_with_other_weights_now(copied, tmp_path):
+    save_tuned(str(copied), 20, tmp_path / "tuned")
+    card = card_of(str(copied), 20)
+    save_tuned(str(copied), 20, copied)
+    with pytest.raises(ModelError, match=f"Backbone '{copied}' has other weights now.*Fine-tune again"):
+        encode_with_both(card, tmp_path / "tuned", QUERIES, INDEX, 2)
+
+
+def test_a_backbone_without_pooling_layer_is_recognised(save_transformer, tmp_path):
+    config = BertConfig(vocab_size=89, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
+    folder = str(save_transformer(BertForMaskedLM(config)))
+    save_tuned(folder, 20, tmp_path / "tuned")
+    (queries, _), _ = encode_with_both(card_of(folder, 20), tmp_path / "tuned", QUERIES, INDEX, 2)
+    assert queries.shape == (2, 32)

@@ -1,0 +1,200 @@
+"""Documents and a backbone become a model folder with its card, or nothing."""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import LayerNorm
+
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import RELEVANCE_SCHEMA, documents_digest, write_documents
+from embedtune.errors import ModelError, StorageError, TrainingError
+from embedtune.models import parity
+from embedtune.models.card import ModelCard
+from embedtune.models.loading import load_model, weights_digest
+from embedtune.records.layouts import Layout
+from embedtune.training.config import FinetuneConfig
+from embedtune.training.examples import TrainingExamples
+from embedtune.training.finetune import finetune_model
+
+TEXTS = [f"{first}{second} {second}{first}" for first in "abcde" for second in "uvwxyz"]
+SUBPROCESS = """
+import json, sys, torch
+from pathlib import Path
+from embedtune.training.config import FinetuneConfig
+from embedtune.training.finetune import finetune_model
+torch.set_num_threads(1)
+documents, model, config, root = sys.argv[1:]
+finetune_model(Path(documents), Path(model), FinetuneConfig(**json.loads(config)), root)
+"""
+
+
+def table(labels: list[str], **columns: list[str]) -> pa.Table:
+    ids = [hashlib.sha256(text.encode()).hexdigest()[:32] for text in TEXTS]
+    columns = {"id": ids, "text": TEXTS, "label": labels, **columns}
+    return pa.table({name: pa.array(values, pa.large_string()) for name, values in columns.items()})
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("labelled") / "train"
+    documents = table([text[0] for text in TEXTS])
+    write_documents(folder, Layout.LABELLED, {Split.TRAIN: [documents[:20], documents[20:]]}, None, lambda done: None)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def paired(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("paired") / "train"
+    documents = table([f"{number // 2}" for number in range(30)], role=["query", "document"] * 15)
+    ids = documents["id"].to_pylist()
+    judged = {"query_id": ids[0::2], "document_id": ids[1::2], "relevance": [1.0] * 15}
+    relevance = pa.table(judged).cast(RELEVANCE_SCHEMA)
+    write_documents(folder, Layout.PAIRS, {Split.TRAIN: [documents]}, relevance, lambda done: None)
+    return folder
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("layout", "loss"), [("labelled", "SupConLoss"), ("paired", "MultipleNegativesRankingLoss")])
+def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path, layout, loss):
+    documents = request.getfixturevalue(layout)
+    config = dataclasses.replace(config, loss=loss)
+    folder = tmp_path / "outputs" / "model"
+    started = time.perf_counter()
+    card = finetune_model(documents, folder, config, str(tmp_path / "checkpoints"))
+    assert ModelCard.load(folder) == card
+    assert (card.backbone, card.layout, card.train_documents) == (
+        config.backbone,
+        layout.replace("paired", "pairs"),
+        30,
+    )
+    assert (card.dimension, card.max_length, card.parity_max_difference) == (32, 32, 0.0)
+    assert card.backbone_digest == weights_digest(load_model(config.backbone, 0))
+    assert card.data_digest == documents_digest(documents)
+    assert FinetuneConfig(**card.options) == config
+    assert card.versions["torch"] == torch.__version__
+    assert card.versions["embedtune"] == importlib.metadata.version("embedtune")
+    assert 0 < card.seconds < time.perf_counter() - started
+    assert card.history[-1].epoch == 3.0
+    assert files(tmp_path / "checkpoints") == []
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_folder_holds_the_trained_model(labelled, config, tmp_path, run_training):
+    finetune_model(labelled, tmp_path / "model", config, "")
+    letters = {letter: number for number, letter in enumerate("abcde")}
+    examples = TrainingExamples(TEXTS, np.array([letters[text[0]] for text in TEXTS]), None)
+    expected = run_training(examples, config)
+    saved = SentenceTransformer(str(tmp_path / "model"), device="cpu")
+    assert weights_digest(saved) == expected.weights
+    np.testing.assert_array_equal(saved.encode(TEXTS), expected.model.encode(TEXTS))
+    assert weights_digest(saved) != weights_digest(load_model(config.backbone, 0))
+
+
+def test_the_models_own_limit_is_recorded(labelled, config, tmp_path):
+    card = finetune_model(labelled, tmp_path / "model", dataclasses.replace(config, max_length=0, epochs=1), "")
+    assert card.max_length == load_model(str(tmp_path / "model"), 0).max_seq_length == 64
+
+
+def test_an_old_model_is_replaced_whole(labelled, config, tmp_path):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "pytorch_model.bin").touch()
+    finetune_model(labelled, tmp_path / "model", dataclasses.replace(config, epochs=1), "")
+    assert not (tmp_path / "model" / "pytorch_model.bin").exists()
+
+
+def test_a_model_that_does_not_reload_as_trained_is_not_kept(labelled, config, tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "old").touch()
+    monkeypatch.setattr(parity, "TOLERANCE", -1.0)
+    with pytest.raises(ModelError, match="Nothing was kept"):
+        finetune_model(labelled, tmp_path / "model", dataclasses.replace(config, epochs=1), "")
+    assert files(tmp_path) == [tmp_path / "model" / "old"]
+
+
+def test_a_backbone_that_no_server_could_run_is_refused_before_training(labelled, config, tmp_path, at_step):
+    model = load_model(config.backbone, 0)
+    model.append(LayerNorm(32))
+    model.save(str(tmp_path / "backbone"), create_model_card=False)
+    at_step(1, lambda: pytest.fail("it was trained"))
+    with pytest.raises(ModelError, match="'LayerNorm' module, which embedding servers do not know"):
+        finetune_model(
+            labelled, tmp_path / "model", dataclasses.replace(config, backbone=str(tmp_path / "backbone")), ""
+        )
+    assert not (tmp_path / "model").exists()
+
+
+def test_documents_that_cannot_be_trained_on(config, tmp_path):
+    write_documents(tmp_path / "train", Layout.LABELLED, {Split.TRAIN: [table(["one"] * 30)]}, None, lambda done: None)
+    with pytest.raises(TrainingError, match="The 30 training texts give no two pairs"):
+        finetune_model(tmp_path / "train", tmp_path / "model", config, "")
+    assert not (tmp_path / "model").exists()
+
+
+def test_no_documents(config, tmp_path):
+    with pytest.raises(StorageError, match="Build the documents again"):
+        finetune_model(tmp_path, tmp_path / "model", config, "")
+
+
+def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp_path):
+    """SIGKILL as soon as a checkpoint is there; the next process ends with the model of an undisturbed one."""
+    config = dataclasses.replace(config, epochs=20)
+    root = tmp_path / "checkpoints"
+    arguments = [str(labelled), str(tmp_path / "model"), json.dumps(dataclasses.asdict(config)), str(root)]
+    process = subprocess.Popen([sys.executable, "-c", SUBPROCESS, *arguments])
+    deadline = time.monotonic() + 120
+    while not list(root.glob("*/manifest.json")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "model").exists()
+    assert list(root.glob("*/manifest.json"))
+    resumed = finetune_model(labelled, tmp_path / "model", config, str(root))
+    straight = finetune_model(labelled, tmp_path / "straight", config, "")
+    assert resumed.history == straight.history
+    models = [load_model(str(tmp_path / name), 0) for name in ("model", "straight")]
+    assert weights_digest(models[0]) == weights_digest(models[1])
+    assert not list(root.glob("*/manifest.json"))
+
+
+@pytest.mark.parametrize("changed", ["learning rate", "documents", "backbone"])
+def test_a_checkpoint_of_other_settings_is_not_used(
+    labelled, config, tiny_model_folder, tmp_path, at_step, terminate, changed
+):
+    root, documents = tmp_path / "checkpoints", labelled
+    shutil.copytree(tiny_model_folder, tmp_path / "backbone")
+    config = dataclasses.replace(config, backbone=str(tmp_path / "backbone"))
+    at_step(5, terminate)
+    with pytest.raises(TrainingError, match="a checkpoint is kept"):
+        finetune_model(documents, tmp_path / "model", config, str(root))
+    kept = files(root)
+    if changed == "learning rate":
+        config = dataclasses.replace(config, learning_rate=1e-4)
+    elif changed == "documents":
+        documents = tmp_path / "train"
+        tables = {Split.TRAIN: [table([text[1] for text in TEXTS])]}
+        write_documents(documents, Layout.LABELLED, tables, None, lambda done: None)
+    else:
+        shutil.copytree(finetuned(labelled, config, tmp_path / "other"), config.backbone, dirs_exist_ok=True)
+    afresh = finetune_model(documents, tmp_path / "model", config, str(root))
+    assert afresh.history == finetune_model(documents, tmp_path / "straight", config, "").history
+    assert files(root) == kept
+
+
+def finetuned(documents: Path, config: FinetuneConfig, folder: Path) -> Path:
+    finetune_model(documents, folder, dataclasses.replace(config, epochs=1), "")
+    return folder

@@ -1,0 +1,139 @@
+"""A training that was interrupted ends, when run again, as one that was not: bit by bit."""
+
+import dataclasses
+import logging
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embedtune.errors import TrainingError
+from embedtune.training.examples import TrainingExamples
+
+
+class Killed(BaseException):
+    """Ends a training as a kill would: with no chance to keep anything."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+def kept_files(root: Path) -> list[Path]:
+    return [path for path in root.rglob("*") if path.is_file()]
+
+
+@pytest.fixture(scope="module")
+def straight(run_training, examples, config):
+    return run_training(examples, config)
+
+
+@pytest.mark.parametrize("step", [1, 6, 11, 18])
+def test_told_to_stop_and_run_again(run_training, at_step, terminate, examples, config, straight, tmp_path, step):
+    at_step(step, terminate)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(TrainingError, match=f"Stopped at step {step} of 18: a checkpoint is kept, run again to go on"):
+        run_training(examples, config, str(tmp_path))
+    assert signal.getsignal(signal.SIGTERM) == before
+    resumed = run_training(examples, config, str(tmp_path))
+    assert resumed.weights == straight.weights
+    assert resumed.result.history == straight.result.history
+
+
+@pytest.mark.parametrize("loss", ["MultipleNegativesRankingLoss", "SupConLoss"])
+def test_killed_and_run_again(run_training, at_step, examples, config, tmp_path, loss):
+    config = dataclasses.replace(config, loss=loss)
+    straight = run_training(examples, config)
+    at_step(9, kill)
+    with pytest.raises(Killed):
+        run_training(examples, config, str(tmp_path))
+    steps: list[int] = []
+    at_step(7, lambda: steps.append(7))
+    resumed = run_training(examples, config, str(tmp_path))
+    assert resumed.weights == straight.weights
+    assert resumed.result.history == straight.result.history
+    assert steps == [7]
+    assert resumed.result.texts_per_second == pytest.approx(2 / 3 * 144 / resumed.result.seconds, rel=0.05)
+
+
+def test_stopped_twice(run_training, at_step, terminate, examples, config, straight, tmp_path):
+    for step in (4, 13):
+        at_step(step, terminate)
+        with pytest.raises(TrainingError, match=f"Stopped at step {step} "):
+            run_training(examples, config, str(tmp_path))
+    assert run_training(examples, config, str(tmp_path)).weights == straight.weights
+
+
+def test_points_of_several_steps_stay_whole(run_training, at_step, examples, config, tmp_path):
+    """Of 201 steps every other one is a point; epochs end at odd steps, and a point there is of one step."""
+    examples = TrainingExamples(["abc"[number % 3 :] for number in range(268)], np.arange(268) // 2, None)
+    config = dataclasses.replace(config, batch_size=4)
+    straight = run_training(examples, config).result.history
+    assert [point.step for point in straight] == sorted({*range(2, 202, 2), 67, 201})
+    at_step(71, kill)
+    with pytest.raises(Killed):
+        run_training(examples, config, str(tmp_path))
+    assert run_training(examples, config, str(tmp_path)).result.history == straight
+
+
+def test_ctrl_c_is_the_same(run_training, at_step, examples, config, straight, tmp_path):
+    at_step(5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(TrainingError, match="Stopped at step 5 of 18"):
+        run_training(examples, config, str(tmp_path))
+    assert run_training(examples, config, str(tmp_path)).weights == straight.weights
+
+
+def test_without_a_store_nothing_is_kept_and_nothing_promised(run_training, at_step, terminate, examples, config):
+    at_step(5, terminate)
+    with pytest.raises(TrainingError, match="Stopped at step 5 of 18: nothing is kept, run again to start"):
+        run_training(examples, config)
+
+
+def test_another_training_starts_afresh(run_training, at_step, terminate, examples, config, straight, tmp_path):
+    at_step(8, terminate)
+    with pytest.raises(TrainingError):
+        run_training(examples, config, str(tmp_path), "one")
+    other = run_training(examples, config, str(tmp_path), "other")
+    assert other.weights == straight.weights
+    assert other.result.history == straight.result.history
+
+
+def test_the_last_epoch_needs_no_checkpoint(run_training, examples, config, tmp_path):
+    run_training(examples, dataclasses.replace(config, epochs=1), str(tmp_path))
+    assert kept_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("root", ["file/kept", "damaged"])
+def test_a_store_that_fails_costs_only_the_checkpoints(
+    run_training, examples, config, straight, tmp_path, caplog, root
+):
+    (tmp_path / "file").touch()
+    (tmp_path / "damaged" / "digest").mkdir(parents=True)
+    (tmp_path / "damaged" / "digest" / "manifest.json").write_text("{")
+    with caplog.at_level(logging.WARNING):
+        run = run_training(examples, config, str(tmp_path / root))
+    assert run.weights == straight.weights
+    assert "checkpoint" in caplog.text
+
+
+def test_a_store_that_fails_half_way(run_training, at_step, terminate, examples, config, straight, tmp_path, caplog):
+    """The checkpoint of the first epoch is kept, that of the interruption is not: the first is still good."""
+    place, elsewhere = tmp_path / "kept" / "digest", tmp_path / "elsewhere"
+
+    def lose_the_place_and_stop() -> None:
+        place.rename(elsewhere)
+        place.touch()
+        terminate()
+
+    at_step(8, lose_the_place_and_stop)
+    with (
+        caplog.at_level(logging.WARNING),
+        pytest.raises(TrainingError, match="Stopped at step 8 of 18: a checkpoint is"),
+    ):
+        run_training(examples, config, str(place.parent))
+    assert "This checkpoint is lost" in caplog.text
+    place.unlink()
+    elsewhere.rename(place)
+    assert run_training(examples, config, str(place.parent)).weights == straight.weights
