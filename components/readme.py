@@ -41,14 +41,15 @@ def render_readme(name: str) -> str:
     component = load_component(name)
     spec = component.component_spec
     # kfp keeps no description of an artifact that is declared as an argument, so it comes from the docstring.
-    texts = {entry.arg_name: entry.description for entry in parse(component.python_func.__doc__).params}
+    about = parse(component.python_func.__doc__)
+    texts = {entry.arg_name: entry.description for entry in about.params}
     inputs = spec.inputs if spec.inputs is not None else {}
     outputs = spec.outputs if spec.outputs is not None else {}
     parameters = {key: entry for key, entry in inputs.items() if not entry.type.startswith(_ARTIFACT)}
     artifacts = {key: entry for key, entry in inputs.items() if entry.type.startswith(_ARTIFACT)}
     sections = [
         f"<!-- Made by `python -m components.readme` from component.py and metadata.yaml. -->\n\n# {name}",
-        *str(component.description).split("\n"),
+        *(text for text in (about.short_description, about.long_description) if text is not None),
         _promises(name, load_metadata(name)),
         "## Parameters\n\n" + _parameter_table(parameters),
         "## Inputs\n\n" + _table(["name", "type", "what it is"], _rows(artifacts, texts)),

@@ -1,7 +1,6 @@
 """Command line of the pipelines: compile them, or run them on this machine."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,4 +103,4 @@ def _add_commands() -> None:
 _add_commands()
 
 if __name__ == "__main__":
-    sys.exit(run_app(app))
+    run_app(app)

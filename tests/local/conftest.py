@@ -1,0 +1,187 @@
+"""Whole pipelines on this machine, started as a person starts them; each run is shared by the tests that look at it."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 180.0
+"""Seconds after which a run that does not come to its end fails the test."""
+
+TOPICS = ("refund", "invoice", "delivery", "password", "warranty", "repair", "opening", "voucher")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that has ended."""
+
+    output: Path
+    code: int
+    out: str
+    err: str
+    scratch: Path
+    """Where the run's processes put their temporary files."""
+    summary: dict[str, Any]
+    """Content of `summary.json` right after the run, {} if there was none."""
+    events: list[dict[str, Any]]
+    """What the steps told."""
+
+    @property
+    def steps(self) -> list[str]:
+        """The lines about steps, without times."""
+        lines = [line.split() for line in self.err.splitlines() if line.startswith(("✓", "✗"))]
+        return [" ".join(line[:3]) if "unchanged," in line else " ".join(line[:2]) for line in lines]
+
+
+class Running:
+    """A pipeline run in a process of its own."""
+
+    def __init__(self, output: Path, scratch: Path, options: tuple[object, ...]) -> None:
+        self.output, self._scratch = output, scratch
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "pipelines", "run", "finetune", "--output", output, *map(str, options)],
+            cwd=ROOT,
+            env={**environment, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TMPDIR": str(scratch)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def events(self) -> list[dict[str, Any]]:
+        path = self.output / "runs" / "events.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def finish(self) -> Finished:
+        out, err = self.process.communicate(timeout=PATIENCE)
+        path = self.output / "summary.json"
+        summary = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return Finished(self.output, self.process.returncode, out, err, self._scratch, summary, self.events())
+
+    def end(self) -> None:
+        """Leave nothing behind when a test fails in the middle."""
+        for pid in find_processes(self.output):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def find_processes(output: Path) -> list[int]:
+    """Return the processes that have a run's folder in their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if str(output) in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture(scope="session")
+def processes_of() -> Callable[[Path], list[int]]:
+    return find_processes
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory):
+    runs: list[Running] = []
+
+    def begin(output: Path, *options: object) -> Running:
+        runs.append(Running(output, tmp_path_factory.mktemp("scratch"), options))
+        return runs[-1]
+
+    yield begin
+    for running in runs:
+        running.end()
+
+
+def write_csv(path: Path, rows: list[tuple[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def tickets(numbers: range) -> list[tuple[str, str]]:
+    return [("text", "label"), *((f"{topic} case {n * 37 % 101}", topic) for topic in TOPICS for n in numbers)]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="session")
+def source(folder: Path) -> Path:
+    return write_csv(folder / "tickets.csv", tickets(range(15)))
+
+
+@pytest.fixture(scope="session")
+def options(tiny_model_folder: Path) -> tuple[object, ...]:
+    """A training of a second that changes the model."""
+    return (
+        *("--model-backbone", tiny_model_folder, "--model-max-length", 32),
+        *("--train-batch-size", 32, "--train-learning-rate", 0.005),
+    )
+
+
+@pytest.fixture(scope="session")
+def pairs_running(start: Start, folder: Path, options: tuple[object, ...]) -> Running:
+    """Pairs, from a file whose name is an ordeal, with the log shown and a gain asked for that nothing reaches."""
+    rows = [(f"where is {topic} {n}", f"the {topic} desk, counter {n * 7 % 40}") for topic in TOPICS for n in range(15)]
+    path = write_csv(folder / "pä irs $HOME 'a' \"b\".csv", [("query", "document"), *rows])
+    words = ("--eval-metric", "mrr_at_10", "--eval-min-gain", 1, "--register-model-name", "Büro 1", "--verbose")
+    return start(folder / "pairs", "--data-uri", path, "--train-epochs", 1, *words, *options)
+
+
+@pytest.fixture(scope="session")
+def first(pairs_running: Running, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    """Labelled texts; runs while the pairs do, which saves a quarter of a minute on two cores."""
+    return start(folder / "out", "--data-uri", source, "--train-epochs", 2, *options).finish()
+
+
+@pytest.fixture(scope="session")
+def pairs(first: Finished, pairs_running: Running) -> Finished:
+    return pairs_running.finish()
+
+
+@pytest.fixture(scope="session")
+def again(first: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    return start(folder / "out", "--data-uri", source, "--train-epochs", 2, *options).finish()
+
+
+@pytest.fixture(scope="session")
+def stopped(again: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    """A longer training on changed data, interrupted as Ctrl-C does it once it has made some steps."""
+    write_csv(source, tickets(range(16)))
+    running = start(folder / "out", "--data-uri", source, "--train-epochs", 30, *options)
+    running.wait_until(lambda: any(e.get("description") == "Fine-tuning" and e["done"] > 3 for e in running.events()))
+    running.process.send_signal(signal.SIGINT)
+    return running.finish()
+
+
+@pytest.fixture(scope="session")
+def resumed(stopped: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    return start(folder / "out", "--data-uri", source, "--train-epochs", 30, *options).finish()

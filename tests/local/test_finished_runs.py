@@ -1,0 +1,201 @@
+"""The whole pipeline on small data: what is there when it is through."""
+
+import csv
+import hashlib
+import os
+import shlex
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+import pytrec_eval
+
+from embedtune.cli.main import main
+from embedtune.cli.steps import STEPS
+from embedtune.models.card import ModelCard
+from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
+from embedtune.steps.evaluate_retrieval import TREC_FILES
+
+ROOT = Path(__file__).parents[2]
+TREC_NAMES = {
+    "ndcg_at_10": "ndcg_cut_10",
+    "map_at_10": "map_cut_10",
+    "recall_at_10": "recall_10",
+    "precision_at_10": "P_10",
+    "hit_at_10": "success_10",
+}
+"""Our names of metrics and trec_eval's, whose reciprocal rank knows no cut-off."""
+
+
+@pytest.fixture(params=["resumed", "pairs"])
+def run(request: pytest.FixtureRequest):
+    """The last run on labelled texts, and one on pairs."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def comparison(run) -> Comparison:
+    return Comparison.load(run.output / "scores" / "comparison.json")
+
+
+@pytest.mark.parametrize("name", ["first", "pairs"])
+def test_run_succeeds_and_shows_each_step_once_in_order(name: str, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(name)
+    assert run.code == 0, run.err
+    assert run.steps == [f"✓ {step}" for step in STEPS]
+    assert list(run.summary["step_seconds"]) == list(STEPS)
+    assert sum(run.summary["step_seconds"].values()) < run.summary["seconds"]
+
+
+def test_everything_is_at_its_place(run) -> None:
+    made = {path.name for path in run.output.iterdir()}
+    assert made >= {"summary.json", "model", "report.html", "data.html", "scores", "mlflow.db", "artifacts", "runs"}
+    assert not [name for name in made if name.endswith(".partial")]
+    for page in ("report.html", "data.html"):
+        assert "</html>" in (run.output / page).read_text(encoding="utf-8")
+
+
+def test_nothing_stays_behind(run, processes_of) -> None:
+    assert processes_of(run.output) == []
+    assert list(run.scratch.iterdir()) == []
+    assert not list((run.output / "checkpoints").rglob("*.safetensors"))
+
+
+def test_summary_says_what_the_comparison_says(run, comparison: Comparison) -> None:
+    summary = run.summary
+    assert {name: set(entry) for name, entry in summary["metrics"].items()} == {
+        name: {"name", "base", "tuned", "difference", "lower", "upper"} for name in METRIC_NAMES
+    }
+    for name in METRIC_NAMES:
+        assert summary["metrics"][name] == vars(comparison.metric(name))
+    assert summary["decision"] == vars(comparison.decision)
+    assert summary["queries"] == comparison.queries
+    assert summary["index_documents"] == comparison.index_documents
+    assert summary["confidence"] == comparison.confidence == 0.95
+
+
+def test_summary_names_model_data_and_parameters(run) -> None:
+    summary, card = run.summary, ModelCard.load(run.output / "model")
+    assert summary["model"] == {"path": str(run.output / "model"), "dimension": 32, "backbone": card.backbone}
+    assert summary["training"]["documents"] == card.train_documents
+    assert summary["training"]["loss"] == card.history[-1].loss
+    assert summary["parameters"]["data_uri"] == summary["data"]["uri"]
+    assert summary["parameters"]["train_batch_size"] == card.options["batch_size"] == 32
+    digest = hashlib.sha256(Path(summary["data"]["uri"]).read_bytes()).hexdigest()
+    assert summary["data"]["version"] == f"sha256:{digest}"
+
+
+def test_model_loads_and_is_not_the_base_model(run, tiny_model_folder: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    models = [SentenceTransformer(str(path), device="cpu") for path in (run.output / "model", tiny_model_folder)]
+    tuned, base = (model.encode(["refund case 3"]) for model in models)
+    assert tuned.shape == (1, 32)
+    assert abs(tuned - base).max() > 0.01
+
+
+def read_qrels(path: Path) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        query, _, document, relevance = line.split()
+        found.setdefault(query, {})[document] = int(relevance)
+    return found
+
+
+def read_run(path: Path) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        query, _, document, _, score, _ = line.split()
+        found.setdefault(query, {})[document] = float(score)
+    return found
+
+
+def test_trec_eval_comes_to_the_same_scores(run, comparison: Comparison) -> None:
+    qrels, *runs = (run.output / "scores" / name for name in TREC_FILES)
+    evaluator = pytrec_eval.RelevanceEvaluator(read_qrels(qrels), set(TREC_NAMES.values()))
+    for side, path in zip(("base", "tuned"), runs, strict=True):
+        scores = evaluator.evaluate(read_run(path))
+        assert len(scores) == comparison.queries
+        for name, trec_name in TREC_NAMES.items():
+            mean = sum(score[trec_name] for score in scores.values()) / len(scores)
+            assert mean == pytest.approx(getattr(comparison.metric(name), side), abs=1e-6), (side, name)
+
+
+def test_scores_of_the_queries_have_the_means_of_the_comparison(run, comparison: Comparison) -> None:
+    with (run.output / "scores" / "queries.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == comparison.queries
+    for side in ("base", "tuned"):
+        for name in METRIC_NAMES:
+            mean = sum(float(row[f"{side}_{name}"]) for row in rows) / len(rows)
+            assert mean == pytest.approx(getattr(comparison.metric(name), side), abs=1e-9)
+
+
+def test_terminal_shows_table_decision_and_places(run, comparison: Comparison) -> None:
+    assert f"Base vs tuned, {comparison.queries} queries" in run.out
+    assert comparison.decision.reason in run.out
+    assert f"Report:     {run.output / 'report.html'}" in run.out.splitlines()
+    registered = run.summary["registered"]
+    aliases = ", ".join(registered["aliases"])
+    line = f"Registered: {registered['name']}, version {registered['version']} ({aliases})"
+    assert line in run.out.splitlines()
+
+
+def test_model_is_in_the_registry(run) -> None:
+    registered = run.summary["registered"]
+    assert registered["tracking_uri"] == f"sqlite:///{run.output}/mlflow.db"
+    with sqlite3.connect(run.output / "mlflow.db") as database:
+        versions = database.execute("select name, version, run_id from model_versions").fetchall()
+        aliases = database.execute("select alias, version from registered_model_aliases").fetchall()
+    version = registered["version"]
+    assert (registered["name"], version, registered["run_id"]) in versions
+    assert [found for _, found, _ in versions] == list(range(1, version + 1))
+    assert sorted(alias for alias, found in aliases if found == version) == registered["aliases"]
+    assert "challenger" in registered["aliases"]
+    assert ("champion" in registered["aliases"]) is run.summary["decision"]["promoted"]
+
+
+def test_gain_that_was_asked_for_and_not_reached(pairs) -> None:
+    assert pairs.summary["decision"]["promoted"] is False
+    assert pairs.summary["decision"]["metric"] == "mrr_at_10"
+    assert pairs.summary["registered"]["aliases"] == ["challenger"]
+    assert "Not promoted" in pairs.out
+
+
+def test_verbose_shows_the_log(pairs, first) -> None:
+    assert "Executing task 'finetune'" in pairs.err
+    assert "Executing task" not in first.err
+    assert "\x1b" not in pairs.err
+
+
+def test_same_again_takes_the_steps_from_the_cache_and_says_so(first, again) -> None:
+    assert again.code == 0, again.err
+    cached = STEPS[1:-1]
+    assert again.steps == [
+        "✓ resolve_data",
+        *(f"✓ {step} unchanged," for step in cached),
+        "✓ register_model",
+    ]
+    assert list(again.summary["step_seconds"]) == ["resolve_data", "register_model"]
+
+
+def test_same_again_comes_to_the_same_and_registers_nothing_new(first, again) -> None:
+    same = ("decision", "metrics", "model", "training", "data", "parameters", "registered")
+    assert {key: again.summary[key] for key in same} == {key: first.summary[key] for key in same}
+
+
+def test_command_that_is_printed_searches(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    (line,) = (line for line in run.out.splitlines() if line.startswith("Search:"))
+    program, *words = shlex.split(line.removeprefix("Search:"))
+    assert os.access(ROOT / program, os.X_OK)
+    (tmp_path / "index.csv").write_text("text,label\nrefund case 3,a\nvoucher case 7,b\n", encoding="utf-8")
+    words[words.index("FILE.csv")] = str(tmp_path / "index.csv")
+    words[words.index("your query")] = "voucher case 7"
+    monkeypatch.setattr(sys, "argv", [program, *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code in (0, None)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == "1.000  voucher case 7"

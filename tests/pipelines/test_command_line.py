@@ -1,0 +1,104 @@
+"""`python -m pipelines`: what it offers, and what it refuses before anything starts."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import yaml
+
+from embedtune.cli.options import run_app
+from pipelines import __main__ as command_line
+from pipelines.compiling import PIPELINES, parameters_of
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+def pipelines(*words: object) -> Finished:
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["pipelines", *map(str, words)]),
+        mock.patch.dict(os.environ, {"COLUMNS": "150"}),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as end,
+    ):
+        run_app(command_line.app)
+    return Finished(0 if end.value.code is None else int(end.value.code), out.getvalue(), err.getvalue())
+
+
+def flags(text: str) -> list[str]:
+    return re.findall(r"^\s+--([a-z-]+)", text, re.MULTILINE)
+
+
+def test_help_of_run_has_every_parameter_of_the_pipeline() -> None:
+    done = pipelines("run", "finetune", "--help")
+    names = [parameter.name.replace("_", "-") for parameter in parameters_of(PIPELINES["finetune"])]
+    assert done.code == 0
+    assert flags(done.out) == ["output", "cache", "verbose", *names, "help"]
+    for parameter in parameters_of(PIPELINES["finetune"]):
+        assert " ".join(parameter.description.split()[:3]) in " ".join(done.out.split())
+
+
+def test_help_of_compile() -> None:
+    assert flags(pipelines("compile", "finetune", "--help").out) == ["output", "registry", "literals", "help"]
+
+
+def test_compile_writes_the_file_and_names_it(tmp_path: Path) -> None:
+    path = tmp_path / "pipelines" / "finetune.yaml"
+    done = pipelines(
+        "compile", "finetune", "--output", path, "--registry", "registry.example.org/team", "--no-literals"
+    )
+    assert (done.code, done.out) == (0, f"{path}\n")
+    spec, _ = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    images = [executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()]
+    assert all(image.startswith("registry.example.org/team/embedtune-") for image in images)
+    assert "literals" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ((), 2, "--data-uri"),
+        (("--data-uri", "x.csv", "--train-loss", "CrossEntropy"), 2, "CrossEntropy"),
+        (("--data-uri", "x.csv", "--train-epochs", "many"), 2, "--train-epochs"),
+        (("--data-uri", "x.csv", "--train-epochs", "0"), 1, "Error: epochs is 0; accepted: 1 or more."),
+        (("--data-uri", "x.csv", "--register-model-name", "a/b"), 1, "'a/b'"),
+        (("--data-uri", "x.csv", "--data-csv-options", '{"quote": 1}'), 1, "Unknown CSV option 'quote'"),
+        (("--data-uri", "x.csv", "--gpu-tolerations", "none"), 1, "--gpu-tolerations is 'none', which is not JSON"),
+        (("--data-uri", "x.csv", "--gpu-tolerations", "{}"), 1, "--gpu-tolerations is '{}'; accepted: a JSON list."),
+        (("--data-uri", "x.csv", "--gpu-node-selector", "[]"), 1, "accepted: a JSON object."),
+        (("--data-uri", "for python3.csv"), 1, "'for python3.csv' contains 'python3'"),
+        (("--data-uri", "x{{$.csv"), 1, "contains '{{$'"),
+    ],
+)
+def test_bad_options_are_one_message_and_nothing_is_written(
+    words: tuple[str, ...], code: int, message: str, tmp_path: Path
+) -> None:
+    done = pipelines("run", "finetune", "--output", tmp_path / "out", *words)
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_structures_come_as_json_and_numbers_as_numbers() -> None:
+    values = {parameter.name: parameter.default for parameter in parameters_of(PIPELINES["finetune"])}
+    values |= {"gpu_node_selector": '{"pool": "gpu"}', "gpu_tolerations": json.dumps([{"key": "gpu"}])}
+    arguments = command_line._arguments("finetune", values)
+    assert arguments["gpu_node_selector"] == {"pool": "gpu"}
+    assert arguments["gpu_tolerations"] == [{"key": "gpu"}]
+    defaults = {option.name: option.default for option in command_line._run_options("finetune")}
+    assert (defaults["train_epochs"], type(defaults["train_epochs"])) == (5, int)
+    assert (defaults["eval_min_gain"], type(defaults["eval_min_gain"])) == (0.0, float)

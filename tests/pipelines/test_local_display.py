@@ -1,0 +1,90 @@
+"""What a person sees while a pipeline runs here."""
+
+import time
+
+import pytest
+
+from pipelines.local_display import Display
+
+STEPS = ["resolve_data", "ingest_csv", "finetune"]
+
+
+def shown(events: list[tuple[str, str, float]], succeeded: bool, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    with Display(STEPS, verbose=False) as display:
+        for event, step, when in events:
+            display.show({"event": event, "step": step, "time": when})
+        display.finish(succeeded)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_one_line_per_step(capsys: pytest.CaptureFixture[str]) -> None:
+    events = [("start", STEPS[0], 1.0), ("end", STEPS[0], 1.5), ("start", STEPS[1], 2.0), ("end", STEPS[1], 14.25)]
+    events += [("start", STEPS[2], 15.0), ("error", STEPS[2], 16.0)]
+    assert shown(events, False, capsys) == [
+        "✓ resolve_data            0.5 s",
+        "✓ ingest_csv             12.2 s",
+        "✗ finetune                1.0 s",
+    ]
+
+
+def test_steps_that_say_nothing_were_taken_from_the_cache(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown([("start", STEPS[0], 1.0), ("end", STEPS[0], 1.0)], True, capsys) == [
+        "✓ resolve_data            0.0 s",
+        "✓ ingest_csv           unchanged, taken from an earlier run",
+        "✓ finetune             unchanged, taken from an earlier run",
+    ]
+    assert shown([("start", STEPS[2], 1.0), ("end", STEPS[2], 2.0)], True, capsys)[:2] == [
+        "✓ resolve_data         unchanged, taken from an earlier run",
+        "✓ ingest_csv           unchanged, taken from an earlier run",
+    ]
+
+
+def test_a_failed_run_claims_nothing_of_the_steps_after(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown([("start", STEPS[0], 1.0), ("error", STEPS[0], 1.0)], False, capsys) == [
+        "✗ resolve_data            0.0 s"
+    ]
+
+
+def test_a_step_that_ends_without_a_word_has_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert shown([("start", STEPS[0], 1.0)], False, capsys) == ["✗ resolve_data"]
+
+
+def test_a_second_attempt_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
+    step = STEPS[0]
+    events = [("start", step, 1.0), ("error", step, 2.0), ("start", step, 4.0), ("end", step, 7.0)]
+    assert shown(events, False, capsys) == [
+        "✗ resolve_data            1.0 s",
+        "✓ resolve_data            3.0 s, attempt 2",
+    ]
+
+
+def test_attempts_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+    with Display(STEPS, verbose=False) as display:
+        for event, when in (("start", 1.0), ("error", 2.0), ("start", 4.0), ("end", 7.0)):
+            display.show({"event": event, "step": STEPS[0], "time": when})
+    assert display.seconds == {STEPS[0]: 4.0}
+    assert display.running == ""
+
+
+def test_progress_is_a_plain_line_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    event = {"event": "progress", "description": "Fine-tuning", "unit": "steps"}
+    with Display(STEPS, verbose=False) as display:
+        display.show({"event": "start", "step": "finetune", "time": 1.0})
+        display.show({**event, "done": 1, "total": 40})
+        now[0] += 11.0
+        display.show({**event, "done": 20, "total": 40})
+        display.show({**event, "done": 21, "total": 40})
+        now[0] += 11.0
+        display.show({**event, "done": 50, "total": None})
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-2:] == ["    finetune: Fine-tuning, 20/40 steps", "    finetune: Fine-tuning, 50 steps"]
+
+
+def test_lines_of_the_log_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "[bold]" + "x" * 300 + " \x1b[95m'finetune'\x1b[0m"
+    Display(STEPS, verbose=True).print(line)
+    assert capsys.readouterr().err == "[bold]" + "x" * 300 + " 'finetune'\n"

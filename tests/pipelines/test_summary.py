@@ -1,0 +1,96 @@
+"""What a local run came to, at fixed places."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from embedtune.models.card import LossPoint, ModelCard
+from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
+from embedtune.training.config import FinetuneConfig
+from pipelines.local import LocalRun
+from pipelines.summary import print_summary, publish_run
+
+COMPARISON = Comparison(
+    metrics=tuple(MetricComparison(name, 0.5, 0.6, 0.1, 0.05, 0.15) for name in METRIC_NAMES),
+    decision=Decision(True, "nDCG@10 rose by 0.1.", "ndcg_at_10", 0.0),
+    queries=10,
+    queries_without_relevant=1,
+    index_documents=20,
+    base_tied_queries=0,
+    tuned_tied_queries=0,
+    tuned_mean_cosine=0.2,
+    confidence=0.95,
+    resamples=1000,
+    seed=42,
+    examples=(),
+)
+CARD = ModelCard(
+    backbone="tiny",
+    backbone_digest="sha256:00",
+    dimension=32,
+    max_length=64,
+    layout="labelled",
+    train_documents=12,
+    data_digest="sha256:11",
+    options=dataclasses.asdict(FinetuneConfig()),
+    history=(LossPoint(1, 0.5, 2.0), LossPoint(2, 1.0, 1.5)),
+    seconds=3.0,
+    texts_per_second=8.0,
+    versions={"torch": "2.13.0"},
+    parity_max_difference=0.0,
+)
+
+
+def run_in(folder: Path, aliases: str) -> LocalRun:
+    for name in ("model", "scores"):
+        (folder / "runs" / name).mkdir(parents=True, exist_ok=True)
+    CARD.save(folder / "runs" / "model")
+    COMPARISON.save(folder / "runs" / "scores" / "comparison.json")
+    for name in ("report", "data_page"):
+        (folder / "runs" / name).write_text("<html>", encoding="utf-8")
+    outputs = {name: str(folder / "runs" / name) for name in ("model", "scores", "report", "data_page")}
+    values = {"name": "tickets", "version": 3.0, "aliases": aliases, "reason": "Version 4 is newer.", "run_id": "r1"}
+    return LocalRun({**outputs, **values, "data_version": "sha256:22"}, {"finetune": 3.0}, 5.0, "http://mlflow:5000")
+
+
+@pytest.mark.parametrize(
+    ("text", "aliases", "shown"),
+    [
+        ("challenger, champion", ["challenger", "champion"], "challenger, champion"),
+        ("", [], "a newer version has its aliases"),
+    ],
+)
+def test_registration_is_told_as_the_registry_has_it(
+    text: str, aliases: list[str], shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = publish_run(run_in(tmp_path, text), {"data_uri": "x.csv"}, tmp_path)
+    assert summary == json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert summary["registered"] == {
+        "name": "tickets",
+        "version": 3,
+        "aliases": aliases,
+        "reason": "Version 4 is newer.",
+        "run_id": "r1",
+        "tracking_uri": "http://mlflow:5000",
+    }
+    print_summary(summary)
+    lines = capsys.readouterr().out.splitlines()
+    assert f"Registered: tickets, version 3 ({shown})" in lines
+    assert "MLflow:     http://mlflow:5000" in lines
+    assert "Promoted: nDCG@10 rose by 0.1." in lines
+
+
+def test_a_second_run_replaces_what_the_first_published(tmp_path: Path) -> None:
+    for _ in range(2):
+        publish_run(run_in(tmp_path, "challenger"), {"data_uri": "x.csv"}, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "data.html",
+        "model",
+        "report.html",
+        "runs",
+        "scores",
+        "summary.json",
+    ]
+    assert ModelCard.load(tmp_path / "model") == CARD
