@@ -25,12 +25,12 @@ class Prepared:
     evaluation: Path
 
 
-def available() -> dict[str, Path]:
-    """Return the data sets that are here."""
-    for name, path in DATASETS.items():
-        if not path.exists():
+def available(names: list[str]) -> dict[str, Path]:
+    """Return those of the named data sets that are here, and say which are not."""
+    for name in names:
+        if not DATASETS[name].exists():
             print(f"({name} is not here and is left out)")
-    return {name: path for name, path in DATASETS.items() if path.exists()}
+    return {name: DATASETS[name] for name in names if DATASETS[name].exists()}
 
 
 def prepare(csv: Path, folder: Path, seed: int) -> Prepared:

@@ -7,15 +7,16 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.data import available
+from benchmarks.data import DATASETS, available
 
 
 def main() -> None:
     """Print one line per data set and seed, from `summary.json` of a real run."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", default="42,1,2,3", help="the first is the default, fixed in advance")
+    parser.add_argument("--data", default=",".join(DATASETS))
     options = parser.parse_args()
-    for name, path in available().items():
+    for name, path in available(options.data.split(",")).items():
         for seed in options.seeds.split(","):
             with tempfile.TemporaryDirectory() as folder:
                 command = [sys.executable, "-m", "pipelines", "run", "finetune", "--output", folder]

@@ -24,6 +24,11 @@ _POLL_SECONDS = 0.1
 _LOG_LINES = 20
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _FAILED_TASK = re.compile(r"Inner task failed: '([\w-]+)'")
+_INPUT_MARK, _INPUT_END = "Got executor_input:", "    }"
+"""kfp prints a step's input as indented JSON; what the step itself prints follows."""
+_INDENT = "    "
+_TRACEBACK = "Traceback (most recent call last):"
+_KFP_LINE = re.compile(r"-{40,}$|\d\d:\d\d:\d\d\.\d+ - [A-Z]+ - |\s*\[KFP Executor ")
 """What kfp 2.17 logs of a failed pipeline."""
 
 
@@ -186,16 +191,32 @@ def _new_lines(path: Path, offset: int) -> tuple[int, list[str]]:
     return offset + len(whole), whole.decode("utf-8", errors="replace").splitlines()
 
 
-def _failure(error: dict[str, str] | None, running: str, log: Path) -> str:
-    if error is not None:
-        return f"The step {error['step']} failed: {error['message']}\n\nThe whole log is {log}."
+def _failure(error: dict[str, Any] | None, running: str, log: Path) -> str:
     text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    tail = "\n".join(f"    {line[:300]}" for line in lines[-_LOG_LINES:])
-    named = _FAILED_TASK.search(text)
-    step = named[1].replace("-", "_") if named is not None else running
-    what = f"The step {step}" if step else "The run"
-    return f"{what} ended without saying why; perhaps memory ran out.\n\nLast lines of {log}:\n{tail}"
+    if error is not None:
+        what, reason = f"The step {error['step']} failed", str(error["message"])
+        lines = _own_lines(text, explained=error["explained"])
+    else:
+        named = _FAILED_TASK.search(text)
+        step = named[1].replace("-", "_") if named is not None else running
+        what = f"The step {step}" if step else "The run"
+        what, reason = f"{what} ended without saying why", "perhaps memory ran out."
+        own = _own_lines(text, explained=False)
+        lines = own if own else [line for line in text.splitlines() if line.strip()]
+    tail = "".join(f"\n    {line.rstrip()[:300]}" for line in lines[-_LOG_LINES:])
+    last = f"\n\nLast lines of its log:{tail}" if tail else ""
+    return f"{what}: {reason}{last}\n\nThe whole log is {log}."
+
+
+def _own_lines(text: str, explained: bool) -> list[str]:
+    """Return what the last step printed, without kfp's lines, and without the traceback of an explained error."""
+    _, _, rest = text.rpartition(_INPUT_MARK)
+    if explained:
+        rest = rest.partition(_TRACEBACK)[0]
+    lines = rest.splitlines()
+    end = next((number for number, line in enumerate(lines) if line == _INPUT_END), -1)
+    own = lines[end + 1 :]
+    return [line.removeprefix(_INDENT) for line in own if line.strip() and not _KFP_LINE.match(line)]
 
 
 def publish(source: Path, target: Path) -> Path:

@@ -90,8 +90,9 @@ class Display:
             self._task = self._bar.add_task(step, total=None, count="")
 
     def _progress(self, event: dict[str, Any]) -> None:
-        total = f"/{event['total']}" if event["total"] is not None else ""
-        count = f"{event['done']}{total} {event['unit']}"
+        scale, unit = (1_000_000, "MB") if event["unit"] == "bytes" else (1, event["unit"])
+        total = f"/{event['total'] // scale}" if event["total"] is not None else ""
+        count = f"{event['done'] // scale}{total} {unit}"
         if self._animated and self._task is not None:
             description = f"{self.running}: {event['description']}"
             self._bar.update(

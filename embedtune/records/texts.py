@@ -37,14 +37,14 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     Raises:
         StorageError: the file is missing or unreadable.
         InputError: no texts, a row that is blank or malformed or has another number of columns, no such column, or it
-            cannot be told which column to read or whether the first row holds names.
+            cannot be told which column to read.
     """
     sample = read_sample(source, options.encoding)
     dialect = choose_dialect(sample.text, options.dialect, least_columns=1)
     records = parse_sample(sample.text, dialect)
     if not records:
         raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
-    header = _has_header(source, records, column, options.header)
+    header = _has_header(records, column, options.header)
     names = tuple(records[0]) if header else tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
     position = _position(source, names, header, column)
     rows = _rows(RecordReader(source, sample.encoding, dialect), source, dialect, len(names), position)
@@ -58,7 +58,8 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     )
 
 
-def _has_header(source: Path, records: list[list[str]], column: str, header: str) -> bool:
+def _has_header(records: list[list[str]], column: str, header: str) -> bool:
+    """Tell whether the first row holds names; in a single column, if it is a usual one that no other row repeats."""
     first = records[0]
     if header != AUTO:
         return header == "yes"
@@ -66,12 +67,7 @@ def _has_header(source: Path, records: list[list[str]], column: str, header: str
         return True
     if len(first) > 1:
         return detect_header(records)
-    if role_of(first[0]) is None:
-        return False
-    raise InputError(
-        f"{source}: the first row is {first[0]!r}, which may be the column's name or a text. Give --column {first[0]} "
-        """or --csv-options '{"header": "yes"}' if it is a name, --csv-options '{"header": "no"}' if it is a text."""
-    )
+    return role_of(first[0]) is not None and first not in records[1:]
 
 
 def _position(source: Path, names: tuple[str, ...], header: bool, column: str) -> int:

@@ -24,13 +24,11 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            emit("error", {"step": name, "message": _message(error)})
+            told = isinstance(error, EmbedtuneError)
+            message = str(error) if told else f"{type(error).__name__}: {error}"
+            emit("error", {"step": name, "message": message, "explained": told})
             raise
         emit("end", {"step": name})
         return result
 
     return followed
-
-
-def _message(error: BaseException) -> str:
-    return str(error) if isinstance(error, EmbedtuneError) else f"{type(error).__name__}: {error}"

@@ -57,9 +57,9 @@ def test_encodings(read, encoding, option):
     assert read("text,label\nGröße,a\nMaß,b\n".encode(encoding), encoding=option).values == ["Größe", "Maß"]
 
 
-def test_a_lone_known_word_in_the_first_row_must_be_told(read):
-    with pytest.raises(InputError, match=r"""the first row is 'Review', .* Give --column Review or --csv-options"""):
-        read("Review\nprice\nreturns\n")
+def test_a_usual_name_above_a_single_column_is_a_header_unless_it_comes_again(read):
+    assert read("Review\nprice\nreturns\n").values == ["price", "returns"]
+    assert read("Review\nprice\nReview\n").values == ["Review", "price", "Review"]
     assert read("Review\nprice\n", header="no").values == ["Review", "price"]
     assert read("Review\nprice\n", header="yes").values == ["price"]
     assert read("Review\nprice\n", "Review").values == ["price"]
