@@ -86,4 +86,5 @@ def _reason(metric: MetricComparison, min_gain: float, queries: int) -> str:
         return f"{name} rose {change}, but the interval includes zero, so the gain may be chance."
     if metric.difference < min_gain:
         return f"{name} rose {change}, which is less than the {min_gain:+.4f} asked for."
-    return f"The tuned model is better: {name} rose {change}, and {min_gain:+.4f} was asked for."
+    asked = f", and {min_gain:+.4f} was asked for" if min_gain > 0.0 else ""
+    return f"The tuned model is better: {name} rose {change}{asked}."

@@ -98,3 +98,10 @@ def test_chance_is_rarely_promoted_at_the_least_number_of_queries() -> None:
     shares = [np.mean(mean_intervals(chance, 1000, seed=1)[0] > 0) for chance in (chances[0, :2], chances[1])]
     assert shares[0] > 0.2
     assert 0.025 < shares[1] < 0.05
+
+
+def test_nothing_is_said_of_a_gain_that_nobody_asked_for():
+    metric = MetricComparison("ndcg_at_10", base=0.5, tuned=0.75, difference=0.25, lower=0.125, upper=0.375)
+    assert decide(metric, 0.0, 100).reason == (
+        "The tuned model is better: nDCG@10 rose from 0.5000 to 0.7500 (+0.2500, 95% interval +0.1250 to +0.3750)."
+    )
