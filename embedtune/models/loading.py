@@ -5,6 +5,7 @@ has none is read by torch's weights-only reader, which builds tensors and nothin
 """
 
 import hashlib
+import logging
 import pickle
 from pathlib import Path
 
@@ -19,6 +20,9 @@ from embedtune.models.backbones import Backbone, resolve_backbone
 
 _LOAD_ERRORS = (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What transformers and sentence-transformers raise for folders that are incomplete, damaged or of another kind."""
+
+# Our folders hold the older names beside the new ones, for servers; sentence-transformers warns of each.
+logging.getLogger("sentence_transformers.util.decorators").setLevel(logging.ERROR)
 
 _FETCHED_MODALITIES = frozenset({"image", "audio", "video"})
 """What sentence-transformers 6 opens or downloads where a text looks like an address of it."""
