@@ -194,18 +194,17 @@ def _new_lines(path: Path, offset: int) -> tuple[int, list[str]]:
 def _failure(error: dict[str, Any] | None, running: str, log: Path) -> str:
     text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
     if error is not None:
-        what, reason = f"The step {error['step']} failed", str(error["message"])
+        what = f"The step {error['step']} failed: {error['message']}"
         lines = _own_lines(text, explained=error["explained"])
     else:
         named = _FAILED_TASK.search(text)
         step = named[1].replace("-", "_") if named is not None else running
-        what = f"The step {step}" if step else "The run"
-        what, reason = f"{what} ended without saying why", "perhaps memory ran out."
+        what = f"{f'The step {step}' if step else 'The run'} ended without saying why; perhaps memory ran out."
         own = _own_lines(text, explained=False)
         lines = own if own else [line for line in text.splitlines() if line.strip()]
     tail = "".join(f"\n    {line.rstrip()[:300]}" for line in lines[-_LOG_LINES:])
     last = f"\n\nLast lines of its log:{tail}" if tail else ""
-    return f"{what}: {reason}{last}\n\nThe whole log is {log}."
+    return f"{what}{last}\n\nThe whole log is {log}."
 
 
 def _own_lines(text: str, explained: bool) -> list[str]:

@@ -50,20 +50,35 @@ def test_our_errors_travel_as_their_message(events: Path) -> None:
         divide(6)
     assert read(events) == [
         {"event": "start", "step": "divide"},
-        {"event": "error", "step": "divide", "message": "by is 1, which changes nothing; give 2 or more."},
+        {
+            "event": "error",
+            "step": "divide",
+            "message": "by is 1, which changes nothing; give 2 or more.",
+            "explained": True,
+        },
     ]
 
 
 def test_other_errors_travel_with_their_kind(events: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         divide(6, 0)
-    assert read(events)[-1] == {"event": "error", "step": "divide", "message": "ZeroDivisionError: division by zero"}
+    assert read(events)[-1] == {
+        "event": "error",
+        "step": "divide",
+        "message": "ZeroDivisionError: division by zero",
+        "explained": False,
+    }
 
 
 def test_an_interruption_is_told_too(events: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         divide(6, -1)
-    assert read(events)[-1] == {"event": "error", "step": "divide", "message": "KeyboardInterrupt: "}
+    assert read(events)[-1] == {
+        "event": "error",
+        "step": "divide",
+        "message": "KeyboardInterrupt: ",
+        "explained": False,
+    }
 
 
 def test_without_a_parent_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
