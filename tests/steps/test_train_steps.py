@@ -42,7 +42,7 @@ CARD = ModelCard(
     [
         ("s3://mlpipeline/v2/finetune/RUN/finetune/UUID/model", "s3://mlpipeline/v2/finetune/RUN/finetune/checkpoints"),
         ("minio://b/v2/p/RUN/TASK/UUID/model/", "minio://b/v2/p/RUN/TASK/checkpoints"),
-        ("/work/out/runs/finetune-1/finetune/model", "/work/out/runs/finetune-1/finetune/checkpoints"),
+        ("/srv/out/runs/finetune-1/finetune/model", "/srv/out/runs/finetune-1/finetune/checkpoints"),
         ("out/model", "out/checkpoints"),
     ],
 )
