@@ -27,7 +27,7 @@ def emit(event: str, fields: dict[str, object]) -> None:
     """Append one event to the event file, if there is one and it can be written; work never fails for want of it.
 
     Args:
-        event: 'start', 'progress', 'end' or 'error'.
+        event: 'start', 'progress', 'note', 'end' or 'error'.
         fields: JSON-serialisable details.
     """
     path = os.environ.get(EVENTS_VARIABLE)
@@ -37,6 +37,14 @@ def emit(event: str, fields: dict[str, object]) -> None:
     line = json.dumps({"event": event, "time": time.time(), **fields}, ensure_ascii=True)
     with suppress(OSError), open(path, "a", encoding="utf-8") as file:
         file.write(line + "\n")
+
+
+def note(text: str) -> None:
+    """Tell a person one fact about the data: through the parent process if there is one, else on stderr."""
+    if os.environ.get(EVENTS_VARIABLE):
+        emit("note", {"text": text})
+    else:
+        sys.stderr.write(f"{text}\n")
 
 
 @contextmanager

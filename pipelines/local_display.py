@@ -62,6 +62,8 @@ class Display:
                 self._start(event["step"], event["time"])
             case "progress":
                 self._progress(event)
+            case "note":
+                self._console.print(f"    {event['text']}", markup=False, soft_wrap=True)
             case "end":
                 self._end(event["step"], event["time"], "[green]✓[/]")
             case "error":

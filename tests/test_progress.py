@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from embedtune.progress import EVENTS_VARIABLE, emit, progress
+from embedtune.progress import EVENTS_VARIABLE, emit, note, progress
 
 
 class Clock:
@@ -143,3 +143,16 @@ def test_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "Reading" in text
     assert "4/4" in text
     assert text.endswith("\x1b[2K")  # the bar is gone when the work is done
+
+
+def test_notes_go_to_the_parent_process(events: Path) -> None:
+    note("12 rows, header yes")
+    (event,) = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    assert event["event"] == "note"
+    assert event["text"] == "12 rows, header yes"
+
+
+@pytest.mark.usefixtures("_no_events")
+def test_notes_without_a_parent_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    note("12 rows, header yes")
+    assert capsys.readouterr().err == "12 rows, header yes\n"

@@ -5,6 +5,7 @@ from pathlib import Path
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
 from embedtune.documents.summary import DataSummary
+from embedtune.progress import note
 from embedtune.reports.data import data_html, data_markdown
 from embedtune.steps.running import step
 from embedtune.storage.atomic import check_writable, write_text_whole
@@ -33,4 +34,6 @@ def build_documents(
     summary = build(rows, train, evaluation, quarantine, config)
     write_text_whole(html, data_html(summary))
     write_text_whole(markdown, data_markdown(summary))
+    for warning in summary.warnings:
+        note(warning)
     return summary

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedtune.progress import note
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.ingest import check_arguments
 from embedtune.records.ingest import ingest_csv as ingest
@@ -48,4 +49,6 @@ def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestR
     """
     options = CSVOptions.from_json(config.csv_options)
     with local_copy(config.uri, config.version) as source:
-        return ingest(source, rows, quarantine, config.layout, options, config.max_bad_share)
+        report = ingest(source, rows, quarantine, config.layout, options, config.max_bad_share)
+    note(report.describe())
+    return report

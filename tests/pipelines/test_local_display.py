@@ -88,3 +88,14 @@ def test_lines_of_the_log_are_shown_as_they_are(capsys: pytest.CaptureFixture[st
     line = "[bold]" + "x" * 300 + " \x1b[95m'finetune'\x1b[0m"
     Display(STEPS, verbose=True).print(line)
     assert capsys.readouterr().err == "[bold]" + "x" * 300 + " 'finetune'\n"
+
+
+def test_notes_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (
+        "916 rows, 0 set aside; layout labelled, detected; header [yes], detected; "
+        + "columns used: text and label " * 3
+    )
+    with Display(STEPS, verbose=False) as display:
+        display.show({"event": "start", "step": STEPS[1], "time": 1.0})
+        display.show({"event": "note", "text": text, "time": 1.5})
+    assert capsys.readouterr().err.endswith(f"\n    {text}\n")
