@@ -1,6 +1,6 @@
 # make demo    install into .venv, run the pipeline on examples/, print the result
 # make test    install into .venv, run lint, types, import contracts and all tests
-# make bench   measure quality, throughput and overhead (about half an hour on 2 cores)
+# make bench   measure data, storage, overhead, throughput and quality (about an hour on 2 cores)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -39,6 +39,9 @@ test: lint
 	$(BIN)/pytest -n 2
 
 bench: $(VENV)/.dev-installed
+	$(BIN)/python -m benchmarks.documents
+	$(BIN)/python -m benchmarks.images
+	$(BIN)/python -m benchmarks.storage
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.overhead
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.throughput
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality

@@ -1,3 +1,27 @@
 """Fine-tune embedding models on your own Kubeflow cluster."""
 
+# Type checkers take this for typing.TYPE_CHECKING, whose import would take longer than all the rest of this one.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from embedtune.datasets.listing import list_datasets
+    from embedtune.datasets.pull import pull
+    from embedtune.datasets.push import push
+
+__all__ = ["__version__", "list_datasets", "pull", "push"]
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "list_datasets": "embedtune.datasets.listing",
+    "pull": "embedtune.datasets.pull",
+    "push": "embedtune.datasets.push",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for (PEP 562), since docarray and minio take half a second."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

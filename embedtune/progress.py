@@ -34,7 +34,7 @@ def emit(event: str, fields: dict[str, object]) -> None:
     if not path:
         return
     # ASCII, because a file name that is no UTF-8 reaches a message as half surrogates, which no file can hold.
-    line = json.dumps({"event": event, "time": time.time(), **fields}, ensure_ascii=True)
+    line = json.dumps({"event": event, "time": time.time(), "process": os.getpid(), **fields}, ensure_ascii=True)
     with suppress(OSError), open(path, "a", encoding="utf-8") as file:
         file.write(line + "\n")
 

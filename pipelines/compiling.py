@@ -14,7 +14,7 @@ from kfp.dsl.base_component import BaseComponent
 from components.images import DATA_IMAGE, TRAIN_IMAGE
 from embedtune.storage.atomic import write_text_whole
 from pipelines.finetune import LITERALS as FINETUNE_LITERALS
-from pipelines.finetune import check_finetune, finetune
+from pipelines.finetune import check_finetune, check_finetune_sharded, finetune, finetune_sharded
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Pipeline:
     """Raises ConfigError for arguments that a step would refuse."""
 
 
-PIPELINES = {"finetune": Pipeline(finetune, FINETUNE_LITERALS, check_finetune)}
+PIPELINES = {
+    "finetune": Pipeline(finetune, FINETUNE_LITERALS, check_finetune),
+    "finetune-sharded": Pipeline(finetune_sharded, FINETUNE_LITERALS, check_finetune_sharded),
+}
 """All pipelines by name."""
 
 
@@ -91,7 +94,16 @@ def parameters_of(pipeline: Pipeline) -> list[Parameter]:
 
 
 def steps_of(pipeline: Pipeline) -> list[str]:
-    """Return the names of a pipeline's steps in an order in which they can run."""
-    tasks = compiled_documents(pipeline)[0]["root"]["dag"]["tasks"]
+    """Return the names of a pipeline's steps in an order in which they can run; those of a loop once."""
+    spec = compiled_documents(pipeline)[0]
+    return _steps_in(spec["root"]["dag"], spec["components"])
+
+
+def _steps_in(dag: dict[str, Any], components: dict[str, Any]) -> list[str]:
+    tasks = dag["tasks"]
     order = TopologicalSorter({name: task.get("dependentTasks", []) for name, task in tasks.items()})
-    return [name.replace("-", "_") for name in order.static_order()]
+    steps: list[str] = []
+    for name in order.static_order():
+        inner = components[tasks[name]["componentRef"]["name"]]
+        steps += _steps_in(inner["dag"], components) if "dag" in inner else [name.replace("-", "_")]
+    return steps

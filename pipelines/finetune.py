@@ -1,19 +1,28 @@
-"""The pipeline: a CSV becomes a better, registered retrieval model."""
+"""The pipelines: data become a better, registered retrieval model, read by one task or by one task for each file."""
 
+from collections.abc import Callable
 from typing import Any, Dict, List, NamedTuple
 
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, Model
+from kfp.dsl import HTML, Artifact, Model, PipelineTask
+from kfp.dsl.base_component import BaseComponent
+from kfp.dsl.pipeline_channel import PipelineArtifactChannel
 
 from components.build_documents.component import build_documents
+from components.build_shard.component import build_shard
 from components.evaluate_retrieval.component import evaluate_retrieval
 from components.finetune.component import finetune as finetune_model
 from components.ingest_csv.component import ingest_csv
+from components.list_sources.component import list_sources
+from components.merge_documents.component import merge_documents
+from components.plan_documents.component import plan_documents
 from components.register_model.component import register_model
 from components.resolve_data.component import resolve_data
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import SplitRule
-from embedtune.records.layouts import Layout
+from embedtune.errors import ConfigError
+from embedtune.records.csv_options import CSVOptions
+from embedtune.records.request import CSV_LAYOUTS
 from embedtune.retrieval.comparison import METRIC_NAMES
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
@@ -23,7 +32,7 @@ from embedtune.training.config import LOSSES, OPTIMIZERS, FinetuneConfig
 from pipelines.task_options import on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
-    "data_layout": ["auto", *Layout],
+    "data_layout": ["auto", *CSV_LAYOUTS],
     "eval_metric": list(METRIC_NAMES),
     "eval_split": list(SplitRule),
     "train_loss": list(LOSSES),
@@ -71,6 +80,24 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
     FinetuneConfig(backbone=arguments["model_backbone"], max_length=arguments["model_max_length"], **training)
 
 
+def check_finetune_sharded(arguments: Dict[str, Any]) -> None:
+    """Check the arguments as `check_finetune` does, and what a task that reads one file cannot know.
+
+    Args:
+        arguments: Every parameter of the pipeline.
+
+    Raises:
+        ConfigError: a value is not accepted.
+        StorageError: data_uri is no address, or carries credentials.
+    """
+    check_finetune(arguments)
+    if CSVOptions.from_json(arguments["data_csv_options"]).size is not None:
+        raise ConfigError(
+            "The CSV option size counts the rows of all files, which finetune-sharded reads one by one. Use "
+            "sampling_rate, which keeps the same rows either way, or the pipeline finetune."
+        )
+
+
 class Outputs(NamedTuple):
     """What the pipeline hands to its caller."""
 
@@ -86,134 +113,187 @@ class Outputs(NamedTuple):
     data_version: str
 
 
-@dsl.pipeline(name="embedtune-finetune")  # kfp loads a pipeline that has a component's name as that component
-def finetune(
-    data_uri: str,
-    data_layout: str = "auto",
-    data_csv_options: str = "{}",
-    data_max_bad_share: float = 0.01,
-    model_backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
-    model_max_length: int = 128,
-    train_loss: str = "MultipleNegativesRankingLoss",
-    train_epochs: int = 5,
-    train_batch_size: int = 64,
-    train_items_per_label: int = 4,
-    train_learning_rate: float = 1e-4,
-    train_optimizer: str = "AdamW",
-    train_warmup: float = 0.1,
-    train_seed: int = 42,
-    eval_share: float = 0.2,
-    eval_split: str = "auto",
-    eval_metric: str = "ndcg_at_10",
-    eval_min_gain: float = 0.0,
-    register_model_name: str = "embeddings",
-    register_experiment: str = "embedtune",
-    gpu_count: str = "0",
-    gpu_type: str = "nvidia.com/gpu",
-    gpu_node_selector: Dict[str, str] = {},  # noqa: B006 - kfp reads it, nothing changes it
-    gpu_tolerations: List[Dict[str, str]] = [  # noqa: B006
-        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
-    ],
-) -> Outputs:
-    """Fine-tune an embedding model on a CSV, measure it against the model it started from, and register it.
+class Documents(NamedTuple):
+    """What the model is trained and judged on."""
 
-    The tuned model becomes champion only if it is better on held-out data with the confidence interval above zero.
+    train: PipelineArtifactChannel
+    evaluation: PipelineArtifactChannel
+    data_page: PipelineArtifactChannel
+
+
+MOST_SHARDS_AT_ONCE = 8
+"""Files that are read at the same time on a cluster."""
+
+
+def _build_at_once(version: PipelineTask, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
+    """Read all data in one task and build the documents in another."""
+    ingested = on_cluster(ingest_csv(version=version.output, whole=True, **reading))
+    rows, rejected = ingested.outputs["rows"], ingested.outputs["quarantine"]
+    built = on_cluster(build_documents(rows=rows, rejected=rejected, **building)).outputs
+    return Documents(built["train"], built["evaluation"], built["data_page"])
+
+
+def _build_by_file(version: PipelineTask, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
+    """Read and build each file in a task of its own; only the plan of the split sees all of them.
+
+    Inside a loop kfp.local 2.17 hands on loop items, artifacts and pipeline parameters rightly, but no value that an
+    earlier task returned: so each item carries its version, and the address of its rows.
+    """
+    sources = on_cluster(list_sources(uri=reading["uri"], version=version.output))
+    settings = {name: value for name, value in reading.items() if name != "uri"}
+    with dsl.ParallelFor(items=sources.output, parallelism=MOST_SHARDS_AT_ONCE) as source:
+        ingested = on_cluster(ingest_csv(uri=source.uri, version=source.version, whole=False, **settings))
+    plan = on_cluster(plan_documents(rows=dsl.Collected(ingested.outputs["rows"]), **building))
+    with dsl.ParallelFor(items=plan.outputs["Output"], parallelism=MOST_SHARDS_AT_ONCE) as shard:
+        part = on_cluster(build_shard(plan=plan.outputs["plan"], rows_uri=shard.rows_uri, number=shard.number))
+    merged = on_cluster(
+        merge_documents(
+            plan=plan.outputs["plan"],
+            rejected=dsl.Collected(ingested.outputs["quarantine"]),
+            train_parts=dsl.Collected(part.outputs["train_uri"]),
+            evaluation_parts=dsl.Collected(part.outputs["evaluation_uri"]),
+        )
+    ).outputs
+    return Documents(merged["train"], merged["evaluation"], merged["data_page"])
+
+
+def _define(name: str, build: Callable[[PipelineTask, Dict[str, Any], Dict[str, Any]], Documents]) -> BaseComponent:
+    """Return the pipeline that builds its documents in this way.
 
     Args:
-        data_uri: Where the CSV is: a path, file://, s3://, minio:// or http(s)://.
-        data_layout: What a row is: 'labelled' (text,label), 'pairs' (query,document) or 'auto' to detect it.
-        data_csv_options: JSON object with any of dialect, encoding and header; what is left out is detected.
-        data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
-        model_backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
-        model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
-        train_loss: MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss.
-        train_epochs: Passes over the training documents, 1 or more.
-        train_batch_size: Texts per optimizer step, 4 or more.
-        train_items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.
-        train_learning_rate: Peak learning rate, above 0.
-        train_optimizer: An optimizer of torch.optim.
-        train_warmup: Share of all steps in which the learning rate rises from 0, 0 to 1.
-        train_seed: Seed of split, batches, dropout and bootstrap.
-        eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
-        eval_split: 'auto', 'stratified' (new texts of known labels) or 'group' (whole labels or connected pairs).
-        eval_metric: Metric that decides about promotion.
-        eval_min_gain: Least gain of that metric, 0 to 1, for a promotion.
-        register_model_name: Name of the registered model in MLflow.
-        register_experiment: MLflow experiment of the run.
-        gpu_count: Number of GPUs for training and evaluation; '0' uses the CPU.
-        gpu_type: Resource name of the GPU.
-        gpu_node_selector: Labels a GPU node must have.
-        gpu_tolerations: Taints of GPU nodes to tolerate.
+        name: Its name; kfp loads a pipeline that has a component's name as that component.
+        build: Adds the tasks that turn the data into documents.
     """
-    version = on_cluster(resolve_data(uri=data_uri)).set_caching_options(False)
-    ingested = on_cluster(
-        ingest_csv(
-            uri=data_uri,
-            version=version.output,
-            layout=data_layout,
-            csv_options=data_csv_options,
-            max_bad_share=data_max_bad_share,
+
+    @dsl.pipeline(name=name)
+    def finetune(
+        data_uri: str,
+        data_layout: str = "auto",
+        data_csv_options: str = "{}",
+        data_max_bad_share: float = 0.01,
+        model_backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
+        model_max_length: int = 128,
+        train_loss: str = "MultipleNegativesRankingLoss",
+        train_epochs: int = 5,
+        train_batch_size: int = 64,
+        train_items_per_label: int = 4,
+        train_learning_rate: float = 1e-4,
+        train_optimizer: str = "AdamW",
+        train_warmup: float = 0.1,
+        train_seed: int = 42,
+        eval_share: float = 0.2,
+        eval_split: str = "auto",
+        eval_metric: str = "ndcg_at_10",
+        eval_min_gain: float = 0.0,
+        register_model_name: str = "embeddings",
+        register_experiment: str = "embedtune",
+        gpu_count: str = "0",
+        gpu_type: str = "nvidia.com/gpu",
+        gpu_node_selector: Dict[str, str] = {},  # noqa: B006 - kfp reads it, nothing changes it
+        gpu_tolerations: List[Dict[str, str]] = [  # noqa: B006
+            {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+        ],
+    ) -> Outputs:
+        """Fine-tune an embedding model on a CSV, measure it against the model it started from, and register it.
+
+        The tuned model becomes champion only if it is better on held-out data with the confidence interval above zero.
+
+        Args:
+            data_uri: Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version.
+            data_layout: What a row of a CSV is; 'auto' detects it.
+            data_csv_options: JSON object with any of the fields of CSVOptions, such as dialect, header or task.
+            data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
+            model_backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
+            model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
+            train_loss: MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss.
+            train_epochs: Passes over the training documents, 1 or more.
+            train_batch_size: Texts per optimizer step, 4 or more.
+            train_items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.
+            train_learning_rate: Peak learning rate, above 0.
+            train_optimizer: An optimizer of torch.optim.
+            train_warmup: Share of all steps in which the learning rate rises from 0, 0 to 1.
+            train_seed: Seed of split, batches, dropout and bootstrap.
+            eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
+            eval_split: 'auto', 'stratified' (new texts of known labels) or 'group' (whole labels or connected pairs).
+            eval_metric: Metric that decides about promotion.
+            eval_min_gain: Least gain of that metric, 0 to 1, for a promotion.
+            register_model_name: Name of the registered model in MLflow.
+            register_experiment: MLflow experiment of the run.
+            gpu_count: Number of GPUs for training and evaluation; '0' uses the CPU.
+            gpu_type: Resource name of the GPU.
+            gpu_node_selector: Labels a GPU node must have.
+            gpu_tolerations: Taints of GPU nodes to tolerate.
+        """
+        version = on_cluster(resolve_data(uri=data_uri)).set_caching_options(False)
+        reading = {
+            "uri": data_uri,
+            "layout": data_layout,
+            "csv_options": data_csv_options,
+            "max_bad_share": data_max_bad_share,
+        }
+        building = {
+            "eval_share": eval_share,
+            "split": eval_split,
+            "seed": train_seed,
+            "max_bad_share": data_max_bad_share,
+        }
+        documents = build(version, reading, building)
+        tuned = on_cluster(
+            finetune_model(
+                documents=documents.train,
+                backbone=model_backbone,
+                max_length=model_max_length,
+                loss=train_loss,
+                epochs=train_epochs,
+                batch_size=train_batch_size,
+                items_per_label=train_items_per_label,
+                learning_rate=train_learning_rate,
+                optimizer=train_optimizer,
+                warmup=train_warmup,
+                seed=train_seed,
+            )
         )
-    )
-    built = on_cluster(
-        build_documents(
-            rows=ingested.outputs["rows"],
-            eval_share=eval_share,
-            split=eval_split,
-            seed=train_seed,
-            max_bad_share=data_max_bad_share,
+        evaluated = on_cluster(
+            evaluate_retrieval(
+                model=tuned.outputs["model"],
+                evaluation=documents.evaluation,
+                title=register_model_name,
+                metric=eval_metric,
+                min_gain=eval_min_gain,
+                batch_size=train_batch_size,
+                seed=train_seed,
+            )
         )
-    )
-    tuned = on_cluster(
-        finetune_model(
-            documents=built.outputs["train"],
-            backbone=model_backbone,
-            max_length=model_max_length,
-            loss=train_loss,
-            epochs=train_epochs,
-            batch_size=train_batch_size,
-            items_per_label=train_items_per_label,
-            learning_rate=train_learning_rate,
-            optimizer=train_optimizer,
-            warmup=train_warmup,
-            seed=train_seed,
-        )
-    )
-    evaluated = on_cluster(
-        evaluate_retrieval(
+        for task in (tuned, evaluated):
+            on_gpu(task, gpu_type, gpu_count, gpu_node_selector, gpu_tolerations)
+        registered = on_cluster(
+            register_model(
+                model=tuned.outputs["model"],
+                scores=evaluated.outputs["scores"],
+                report=evaluated.outputs["report"],
+                summary=evaluated.outputs["summary"],
+                model_name=register_model_name,
+                experiment=register_experiment,
+                data_uri=data_uri,
+                data_version=version.output,
+            )
+        ).set_caching_options(False)
+        with_mlflow(registered)
+        return Outputs(
             model=tuned.outputs["model"],
-            evaluation=built.outputs["evaluation"],
-            title=register_model_name,
-            metric=eval_metric,
-            min_gain=eval_min_gain,
-            batch_size=train_batch_size,
-            seed=train_seed,
-        )
-    )
-    for task in (tuned, evaluated):
-        on_gpu(task, gpu_type, gpu_count, gpu_node_selector, gpu_tolerations)
-    registered = on_cluster(
-        register_model(
-            model=tuned.outputs["model"],
-            scores=evaluated.outputs["scores"],
             report=evaluated.outputs["report"],
-            summary=evaluated.outputs["summary"],
-            model_name=register_model_name,
-            experiment=register_experiment,
-            data_uri=data_uri,
+            scores=evaluated.outputs["scores"],
+            data_page=documents.data_page,
+            name=registered.outputs["name"],
+            version=registered.outputs["version"],
+            aliases=registered.outputs["aliases"],
+            reason=registered.outputs["reason"],
+            run_id=registered.outputs["run_id"],
             data_version=version.output,
         )
-    ).set_caching_options(False)
-    with_mlflow(registered)
-    return Outputs(
-        model=tuned.outputs["model"],
-        report=evaluated.outputs["report"],
-        scores=evaluated.outputs["scores"],
-        data_page=built.outputs["data_page"],
-        name=registered.outputs["name"],
-        version=registered.outputs["version"],
-        aliases=registered.outputs["aliases"],
-        reason=registered.outputs["reason"],
-        run_id=registered.outputs["run_id"],
-        data_version=version.output,
-    )
+
+    return finetune
+
+
+finetune = _define("embedtune-finetune", _build_at_once)
+finetune_sharded = _define("embedtune-finetune-sharded", _build_by_file)

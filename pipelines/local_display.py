@@ -35,14 +35,17 @@ class Display:
         )
         self._animated = self._console.is_terminal and not verbose
         self._task: TaskID | None = None
-        self._started: dict[str, float] = {}
-        self._attempts: dict[str, int] = {}
+        self._started: dict[tuple[str, int], float] = {}
+        self._ends: dict[str, int] = {}
         self._printed: set[str] = set()
         self._last_line = 0.0
         self.seconds: dict[str, float] = {}
-        """Wall time of each step that ran, all its attempts together."""
-        self.running = ""
+        """Wall time of each step that ran; of a step that ran for several files, the sum."""
+
+    @property
+    def running(self) -> str:
         """The step that started last and said nothing of its end, or ''."""
+        return next(reversed(self._started))[0] if self._started else ""
 
     def __enter__(self) -> "Display":
         if self._animated:
@@ -59,15 +62,15 @@ class Display:
         """Show one event of a step."""
         match event["event"]:
             case "start":
-                self._start(event["step"], event["time"])
+                self._start(event["step"], event["process"], event["time"])
             case "progress":
                 self._progress(event)
             case "note":
                 self._console.print(f"    {event['text']}", markup=False, soft_wrap=True)
             case "end":
-                self._end(event["step"], event["time"], "[green]✓[/]")
+                self._end(event["step"], event["process"], event["time"], "[green]✓[/]")
             case "error":
-                self._end(event["step"], event["time"], "[red]✗[/]")
+                self._end(event["step"], event["process"], event["time"], "[red]✗[/]")
 
     def print(self, line: str) -> None:
         """Show a line of the log, with its colours where there is a terminal."""
@@ -81,11 +84,9 @@ class Display:
             self._drop_bar()
             self._console.print(f"[red]✗[/] {self.running}")
 
-    def _start(self, step: str, when: float) -> None:
+    def _start(self, step: str, process: int, when: float) -> None:
         self._print_cached(self._steps.index(step))
-        self.running = step
-        self._started[step] = when
-        self._attempts[step] = self._attempts.get(step, 0) + 1
+        self._started[step, process] = when
         self._last_line = time.monotonic()
         if self._animated:
             self._drop_bar()
@@ -104,14 +105,14 @@ class Display:
             self._last_line = time.monotonic()
             self._console.print(f"    {self.running}: {event['description']}, {count}", markup=False)
 
-    def _end(self, step: str, when: float, sign: str) -> None:
+    def _end(self, step: str, process: int, when: float, sign: str) -> None:
         self._drop_bar()
-        seconds = when - self._started[step]
+        seconds = when - self._started.pop((step, process))
         self.seconds[step] = self.seconds.get(step, 0.0) + seconds
         self._printed.add(step)
-        self.running = ""
-        again = f", attempt {self._attempts[step]}" if self._attempts[step] > 1 else ""
-        self._console.print(f"{sign} {step:<20} {seconds:6.1f} s{again}")
+        self._ends[step] = self._ends.get(step, 0) + 1
+        name = f"{step} ({self._ends[step]})" if self._ends[step] > 1 else step
+        self._console.print(f"{sign} {name:<20} {seconds:6.1f} s")
 
     def _print_cached(self, end: int) -> None:
         for step in self._steps[:end]:

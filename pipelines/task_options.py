@@ -13,6 +13,9 @@ SETTINGS = {
     "hf_hub_offline": "HF_HUB_OFFLINE",
     "hf_endpoint": "HF_ENDPOINT",
     "allowed_hosts": "EMBEDTUNE_ALLOWED_HOSTS",
+    "allowed_buckets": "EMBEDTUNE_ALLOWED_BUCKETS",
+    "datasets": "EMBEDTUNE_DATASETS",
+    "user": "EMBEDTUNE_USER",
 }
 """Keys of the config map and the environment variables they become; a key or map that is not there is skipped."""
 MLFLOW_SECRET = "embedtune-mlflow"  # noqa: S105 - the name of a secret

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -51,6 +52,7 @@ def test_event_is_one_line_with_its_time(events: Path) -> None:
     assert events.read_text(encoding="utf-8").count("\n") == 2
     start, end = read(events)
     assert before <= start.pop("time") <= end.pop("time") <= time.time()
+    assert start.pop("process") == end.pop("process") == os.getpid()
     assert start == {"event": "start", "step": "finetune", "text": "zwei\nZeilen, größer"}
     assert end == {"event": "end", "step": "finetune"}
 

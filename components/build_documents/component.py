@@ -8,6 +8,7 @@ from components.images import data_component
 @data_component
 def build_documents(
     rows: Input[Dataset],
+    rejected: Input[Dataset],
     train: Output[Dataset],
     evaluation: Output[Dataset],
     quarantine: Output[Dataset],
@@ -23,6 +24,7 @@ def build_documents(
 
     Args:
         rows: Validated rows.
+        rejected: Rows that ingest_csv set aside; the page tells why.
         train: Training documents (DocumentArray shards).
         evaluation: Queries and index (DocumentArray shards).
         quarantine: Rows that contradict each other (CSV: line, reason, row).
@@ -41,6 +43,8 @@ def build_documents(
 
     config = BuildOptions(eval_share=eval_share, split=split, seed=seed, max_bad_share=max_bad_share)
     folders = Path(train.path), Path(evaluation.path), Path(quarantine.path)
-    summary = step(config, Path(rows.path), *folders, Path(data_page.path), Path(data_summary.path))
+    summary = step(
+        config, Path(rows.path), *folders, Path(data_page.path), Path(data_summary.path), (Path(rejected.path),)
+    )
     for name in ("train", "query", "index"):
         counts.log_metric(f"{name}_documents", float(getattr(summary, name).documents))

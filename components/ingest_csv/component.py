@@ -15,18 +15,20 @@ def ingest_csv(
     layout: str = "auto",
     csv_options: str = "{}",
     max_bad_share: float = 0.01,
+    whole: bool = True,
 ):
-    """Read a CSV into validated rows; rows that cannot be used are set aside with line and reason.
+    """Read a CSV, or another source of data, into validated rows; what cannot be used is set aside with its reason.
 
     Args:
-        uri: Where the CSV is: a path, file://, s3://, minio:// or http(s)://.
+        uri: Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version.
         rows: Validated rows (parquet).
         quarantine: Rows that were set aside (CSV: line, reason, row).
         counts: Numbers of rows.
         version: Version of the source as resolve_data found it; '' takes what is there.
-        layout: 'labelled' (text,label), 'pairs' (query,document) or 'auto' to detect it.
-        csv_options: JSON object with any of dialect, encoding and header; what is left out is detected.
+        layout: 'labelled', 'pairs', 'text-image', 'scored', 'matches', 'plain' or 'auto' to detect it.
+        csv_options: JSON object with any of the fields of CSVOptions, such as dialect, header or task.
         max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
+        whole: Whether this source is all of the data, so that it must hold something to learn from.
     """
     from pathlib import Path
 
@@ -34,7 +36,12 @@ def ingest_csv(
     from embedtune.steps.ingest_csv import ingest_csv as step
 
     config = IngestCSVConfig(
-        uri=uri, version=version, layout=layout, csv_options=csv_options, max_bad_share=max_bad_share
+        uri=uri,
+        version=version,
+        layout=layout,
+        csv_options=csv_options,
+        max_bad_share=max_bad_share,
+        whole=whole,
     )
     report = step(config, Path(rows.path), Path(quarantine.path))
     counts.log_metric("rows", float(report.rows))

@@ -3,13 +3,16 @@
 import typer
 
 from embedtune import __version__
+from embedtune.cli.datasets import datasets, delete, pull, push
 from embedtune.cli.options import run_app
+from embedtune.cli.sample import app as sample
 from embedtune.cli.steps import add_steps
+from embedtune.cli.summary import summary
 from embedtune.cli.use import encode, search
 
 app = typer.Typer(
     help="Fine-tune embedding models: a CSV goes in, a measurably better retrieval model comes out. "
-    "The commands up to register-model are the pipeline's steps, each reading and writing files; "
+    "The commands from resolve-data to register-model are the pipelines' steps, each reading and writing files; "
     "`python -m pipelines run finetune --data-uri my.csv --output out` runs them all.",
     no_args_is_help=True,
     add_completion=False,
@@ -31,6 +34,10 @@ def options(
     """Options before the command."""
 
 
+app.command()(summary)
+app.add_typer(sample, name="sample")
+for command in (push, pull, datasets, delete):
+    app.command()(command)
 add_steps(app)
 app.command()(encode)
 app.command()(search)

@@ -17,8 +17,20 @@ from embedtune.cli.tables import comparison_table, decision_line, plain_facts
 from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.retrieval.comparison import Comparison
 
-STEPS = ("resolve_data", "ingest_csv", "build_documents", "finetune", "evaluate_retrieval", "register_model")
-"""The steps in the order in which the pipeline runs them."""
+STEPS = (
+    "resolve_data",
+    "list_sources",
+    "ingest_csv",
+    "build_documents",
+    "plan_documents",
+    "build_shard",
+    "merge_documents",
+    "finetune",
+    "evaluate_retrieval",
+    "register_model",
+)
+"""The steps in the order in which the pipelines run them; those between ingest_csv and finetune build the documents, at
+once or by file."""
 
 
 def add_steps(app: typer.Typer) -> None:
@@ -39,7 +51,7 @@ def config_options(config_class: type) -> list[Option]:
     return [
         Option(
             field.name,
-            types[field.name],
+            _option_type(types[field.name]),
             REQUIRED if field.default is dataclasses.MISSING else field.default,
             texts.get(field.name, ""),
         )
@@ -53,7 +65,7 @@ def _path_options(step: Callable[..., object], about: Docstring) -> list[Option]
     return [
         Option(
             parameter.name,
-            list[Path] if types[parameter.name] == tuple[Path, ...] else types[parameter.name],
+            _option_type(types[parameter.name]),
             parameter.default,
             texts.get(parameter.name, ""),
         )
@@ -62,12 +74,19 @@ def _path_options(step: Callable[..., object], about: Docstring) -> list[Option]
     ]
 
 
+def _option_type(annotation: object) -> object:
+    """Return how typer names a type: an option that may be given several times is a list there."""
+    lists = {tuple[Path, ...]: list[Path], tuple[str, ...]: list[str]}
+    return lists.get(annotation, annotation)  # type: ignore[call-overload]
+
+
 def _runner(step: Callable[..., object], config_class: type) -> Callable[[dict[str, object]], None]:
     names = {field.name for field in dataclasses.fields(config_class)}
 
     def run(values: dict[str, Any]) -> None:
-        config = config_class(**{name: value for name, value in values.items() if name in names})
-        paths = {name: _as_argument(value) for name, value in values.items() if name not in names}
+        arguments = {name: _as_argument(value) for name, value in values.items()}
+        config = config_class(**{name: value for name, value in arguments.items() if name in names})
+        paths = {name: value for name, value in arguments.items() if name not in names}
         if step.__name__ == "register_model" and paths["model"].is_dir():
             # Alone, without a pipeline, a model is registered in a database beside it.
             os.environ.setdefault(TRACKING_VARIABLE, local_tracking_uri(paths["model"].parent))

@@ -41,8 +41,12 @@ def plain_facts(result: object) -> list[str]:
     """Return a step's result as `name: value` lines.
 
     A part that has fields of its own becomes one line; of lists, those of plain texts are shown, a text a line where
-    these are sentences.
+    these are sentences. A tuple of results becomes a line each, nothing no line.
     """
+    if result is None:
+        return []
+    if isinstance(result, tuple):
+        return [" ".join(str(value) for _, value in _fields(entry)) for entry in result]
     if not dataclasses.is_dataclass(result) or isinstance(result, type):
         return [str(result)]
     return [line for name, value in _fields(result) for line in _lines(name, value)]

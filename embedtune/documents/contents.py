@@ -1,115 +1,213 @@
-"""Rows become numbers of distinct texts, and those that cannot be used are told apart."""
+"""Rows become numbers of distinct contents."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.grouping import Fingerprints
-from embedtune.records.layouts import CONTENT_COLUMNS, LINE_COLUMN, Layout
+from embedtune.errors import InputError
+from embedtune.records.layouts import (
+    CONTENT_COLUMNS,
+    LABEL_COLUMN,
+    LINE_COLUMN,
+    NUMBER_COLUMNS,
+    SOURCE_COLUMN,
+    VALUE_COLUMNS,
+    Layout,
+    Modality,
+)
+from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, read_format, read_rows
 
-USABLE = 0
-"""Fault number of a row that can be used."""
-
-_BLANK = 1
-_SEVERAL_LABELS = 2
-_SAME_TEXT = 3
-
-FAULT_REASONS = {
-    _BLANK: "a cell is blank",
-    _SEVERAL_LABELS: "the same text has several labels",
-    _SAME_TEXT: "query and document are the same text up to case, Unicode form and white space",
-}
-"""Why a row is set aside, by fault number."""
+NO_CONTENT = -1
+"""Number of the query that a document without judgment does not have."""
 
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """R rows over T distinct texts; two rows with the same numbers are duplicates."""
+    """R rows of F rows files over T distinct contents; two rows with the same numbers and values are duplicates."""
 
-    layout: Layout
+    rows_format: RowsFormat
+    starts: npt.NDArray[np.int64]
+    """Number of the first row of each rows file, and R (F + 1,)."""
     lines: npt.NDArray[np.int64]
     """1-based line of the source on which each row starts (R,)."""
-    texts: pa.Array
-    """Distinct texts without white space at their ends, in order of first sight (T,); queries first for pairs."""
+    sources: pa.ChunkedArray | None
+    """Name of each row's source (R,), or None where there is one source only."""
+    values: pa.Array
+    """Distinct contents (T,), texts before others: a text itself, of others the SHA-256, or the address."""
+    texts: int
+    """How many of them are texts, 0..T."""
     first: npt.NDArray[np.int64]
-    """Number of each row's text (labelled) or query (pairs), 0..T-1 (R,)."""
+    """Number of each row's first content, 0..T-1, or NO_CONTENT (R,)."""
     second: npt.NDArray[np.int64]
-    """Number of each row's label, 0..L-1 (labelled), or document, 0..T-1 (pairs) (R,)."""
+    """Number of each row's second content, 0..T-1, or label, 0..L-1 (labelled, plain) (R,)."""
     labels: pa.Array
-    """Distinct labels (L,); empty for pairs."""
+    """Distinct labels (L,); a null one where rows have none."""
+    uris: tuple[pa.ChunkedArray | None, ...]
+    """For each content column the address of each row's content (R,), or None where `values` tells it."""
+    row_values: dict[str, pa.ChunkedArray]
+    """The columns of VALUE_COLUMNS (R,), the label excepted."""
 
-    def row(self, number: int) -> tuple[str, str]:
-        """Return the two cells of one row, 0..R-1."""
-        second = self.labels if self.layout is Layout.LABELLED else self.texts
-        return self.texts[int(self.first[number])].as_py(), second[int(self.second[number])].as_py()
+    @property
+    def layout(self) -> Layout:
+        """What a row means."""
+        return self.rows_format.layout
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether a row has two contents."""
+        return len(self.rows_format.modalities) > 1
+
+    def gains(self) -> npt.NDArray[np.float32]:
+        """Return how relevant the second content of each row is for the first, 0 or more (R,)."""
+        for name in NUMBER_COLUMNS & self.row_values.keys():
+            numbers: npt.NDArray[np.float32] = self.row_values[name].to_numpy().astype(np.float32)
+            return numbers
+        return np.ones(len(self.lines), np.float32)
+
+    def cell(self, row: int, side: int) -> str:
+        """Return the content of a row in words: a text, or the address of another content."""
+        uris = self.uris[side]
+        if uris is not None:
+            return str(uris[row].as_py())
+        number = int((self.first, self.second)[side][row])
+        return "" if number == NO_CONTENT else str(self.values[number].as_py())
+
+    def row(self, row: int) -> tuple[str, ...]:
+        """Return all cells of a row in words."""
+        if self.layout is Layout.PLAIN:
+            return (self.cell(row, 0),)
+        if self.layout is Layout.LABELLED:
+            return self.cell(row, 0), str(self.labels[int(self.second[row])].as_py())
+        values = (column[row].as_py() for column in self.row_values.values())
+        return self.cell(row, 0), self.cell(row, 1), *(str(value) for value in values)
+
+    def source(self, row: int) -> str:
+        """Return the name of a row's source, '' where there is one source only."""
+        return "" if self.sources is None else str(self.sources[row].as_py())
 
 
-def read_contents(layout: Layout, table: pa.Table) -> Contents:
-    """Number the distinct contents of validated rows.
+def read_contents(files: Sequence[Path]) -> Contents:
+    """Number the distinct contents of validated rows; how the rows are divided into files makes no difference.
+
+    Loaded images and meshes are known by their digests; they themselves are not read.
 
     Args:
-        layout: What a row means.
-        table: `line` and the layout's two string columns, as `records` writes them (R rows, at least one).
+        files: Rows files as `records` writes them, all of the same format.
+
+    Raises:
+        InputError: There are no rows, or the files differ in layout, modalities or loading.
+        StorageError: A file is missing or damaged.
     """
-    first, second = (_trimmed(table.column(name)) for name in CONTENT_COLUMNS[layout])
-    lines = table.column(LINE_COLUMN).to_numpy().astype(np.int64)
-    if layout is Layout.PAIRS:
-        texts, numbers = _number(pa.chunked_array([*first.chunks, *second.chunks]))
-        nothing = pa.array([], pa.large_string())
-        return Contents(layout, lines, texts, numbers[: len(lines)], numbers[len(lines) :], nothing)
-    texts, text_numbers = _number(first)
-    labels, label_numbers = _number(second)
-    return Contents(layout, lines, texts, text_numbers, label_numbers, labels)
+    rows_format = _common_format(files)
+    tables = [read_rows(path, _columns(path))[1] for path in files]
+    starts = np.cumsum([0, *(len(table) for table in tables)])
+    if starts[-1] == 0:
+        raise InputError(f"{files[0]} holds no rows; give a source with at least a few dozen.")
+    names = CONTENT_COLUMNS[rows_format.layout]
+    told_by = [
+        _telling_column(*column, rows_format.loaded) for column in zip(names, rows_format.modalities, strict=True)
+    ]
+    values, texts, numbers = _number_contents([_taken(tables, name) for name in told_by], rows_format.modalities)
+    labels, label_numbers = _labels(tables, rows_format.layout)
+    return Contents(
+        rows_format=rows_format,
+        starts=starts,
+        lines=_column(tables, LINE_COLUMN).to_numpy().astype(np.int64),
+        sources=_sources(tables, files),
+        values=values,
+        texts=texts,
+        first=numbers[0],
+        second=numbers[1] if len(numbers) > 1 else label_numbers,
+        labels=labels,
+        uris=tuple(
+            None if telling == name else _column(tables, name + URI_SUFFIX)
+            for name, telling in zip(names, told_by, strict=True)
+        ),
+        row_values={name: _column(tables, name) for name in VALUE_COLUMNS[rows_format.layout] if name != LABEL_COLUMN},
+    )
 
 
-def _trimmed(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    # 64-bit offsets: all texts together may exceed the 2 GiB that a plain arrow string array can hold.
-    column = column.cast(pa.large_string())
-    return pc.utf8_trim_whitespace(pc.fill_null(column, "") if column.null_count else column)
+def _common_format(files: Sequence[Path]) -> RowsFormat:
+    formats = [read_format(path) for path in files]
+    expected = _kind(formats[0])
+    for path, found in zip(files, map(_kind, formats), strict=True):
+        if found != expected:
+            raise InputError(
+                f"{path} holds rows of another kind than {files[0]}: {found} instead of {expected}. Set the layout, or "
+                "leave out the sources that are of another kind."
+            )
+    return formats[0]
+
+
+def _kind(rows_format: RowsFormat) -> str:
+    loaded = "" if rows_format.loaded else ", addresses only"
+    return f"{rows_format.layout} ({' and '.join(rows_format.modalities)}{loaded})"
+
+
+def _telling_column(name: str, modality: Modality, loaded: bool) -> str:
+    return name + DIGEST_SUFFIX if loaded and modality is not Modality.TEXT else name
+
+
+def _columns(path: Path) -> list[str]:
+    """Return the columns to read: all but the bytes of loaded contents."""
+    return [field.name for field in read_format(path).schema if not pa.types.is_large_binary(field.type)]
+
+
+def _column(tables: Sequence[pa.Table], name: str) -> pa.ChunkedArray:
+    kind = tables[0].schema.field(name).type
+    return pa.chunked_array([chunk for table in tables for chunk in table.column(name).chunks], kind)
+
+
+def _taken(tables: list[pa.Table], name: str) -> pa.ChunkedArray:
+    """Return a column with 64-bit offsets, which texts above 2 GiB need, and free the one in the tables."""
+    column = _column(tables, name)
+    tables[:] = [table.drop_columns([name]) for table in tables]
+    return column.cast(pa.large_string())
+
+
+def _sources(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.ChunkedArray | None:
+    chunks = []
+    for number, table in enumerate(tables):
+        if SOURCE_COLUMN in table.column_names:
+            chunks += table.column(SOURCE_COLUMN).chunks
+        elif len(files) == 1:
+            return None
+        else:
+            chunks.append(pa.repeat(f"rows file {number}", len(table)))
+    return pa.chunked_array(chunks, pa.string())
+
+
+def _number_contents(
+    columns: list[pa.ChunkedArray], modalities: Sequence[Modality]
+) -> tuple[pa.Array, int, list[npt.NDArray[np.int64]]]:
+    """Return the distinct contents, how many of them are texts, and the number of each cell of each column.
+
+    Columns of one modality share their contents; a text is never the same as an image.
+    """
+    if len(set(modalities)) == 1:
+        rows = len(columns[0])
+        values, numbers = _number(pa.chunked_array([chunk for column in columns for chunk in column.chunks]))
+        texts = len(values) if modalities[0] is Modality.TEXT else 0
+        return values, texts, [numbers[start : start + rows] for start in range(0, len(numbers), rows)]
+    (texts, first), (others, second) = (_number(column) for column in columns)
+    return pa.concat_arrays([texts, others]), len(texts), [first, second + len(texts)]
 
 
 def _number(values: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    """Return the distinct values in order of first sight and each value's number among them."""
+    """Return the distinct values in order of first sight and each value's number among them, NO_CONTENT for null."""
     encoded = values.dictionary_encode().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0)
-    return encoded.dictionary, encoded.indices.to_numpy().astype(np.int64)
+    return encoded.dictionary, pc.fill_null(encoded.indices, NO_CONTENT).to_numpy().astype(np.int64)
 
 
-def find_faults(contents: Contents, prints: Fingerprints) -> npt.NDArray[np.int8]:
-    """Return the fault number of each row (R,): USABLE or a key of FAULT_REASONS.
-
-    Args:
-        contents: The rows.
-        prints: The fingerprints of `contents.texts` (T,).
-    """
-    faults = np.full(len(contents.lines), USABLE, np.int8)
-    if contents.layout is Layout.PAIRS:
-        faults[prints.keys[contents.first] == prints.keys[contents.second]] = _SAME_TEXT
-        blank = _blanks(contents.texts)
-        faults[blank[contents.first] | blank[contents.second]] = _BLANK
-        return faults
-    blank_rows = _blanks(contents.texts)[contents.first] | _blanks(contents.labels)[contents.second]
-    faults[_has_several(contents.first, contents.second, ~blank_rows)] = _SEVERAL_LABELS
-    faults[blank_rows] = _BLANK
-    return faults
-
-
-def _blanks(values: pa.Array) -> npt.NDArray[np.bool_]:
-    blank: npt.NDArray[np.bool_] = pc.equal(values, "").to_numpy(zero_copy_only=False)
-    return blank
-
-
-def _has_several(
-    texts: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], rows: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    """Tell for each row whether its text has more than one label among `rows`."""
-    count = int(texts.max()) + 1
-    lowest = np.full(count, np.iinfo(np.int64).max)
-    highest = np.full(count, -1, np.int64)
-    np.minimum.at(lowest, texts[rows], labels[rows])
-    np.maximum.at(highest, texts[rows], labels[rows])
-    return (lowest < highest)[texts]
+def _labels(tables: Sequence[pa.Table], layout: Layout) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+    if layout is Layout.LABELLED:
+        return _number(_column(tables, LABEL_COLUMN).cast(pa.large_string()))
+    rows = sum(len(table) for table in tables)
+    return pa.nulls(1, pa.large_string()), np.zeros(rows, np.int64)

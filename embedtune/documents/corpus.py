@@ -6,16 +6,17 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from embedtune.documents.contents import Contents
-from embedtune.documents.grouping import Fingerprints, connected_components
+from embedtune.documents.grouping import Fingerprints, connected_components, distinct
+from embedtune.documents.judgments import Judgments, collect_judgments, connect, smallest_members
+from embedtune.documents.row_uses import Use
 from embedtune.records.layouts import Layout
 
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """The U distinct (label, content key) pairs: what a label's texts are when their spelling does not count."""
+    """The U distinct (label, content key) pairs: what a label's contents are when their spelling does not count."""
 
     label: npt.NDArray[np.int64]
     """Number of the label (U,)."""
@@ -47,29 +48,43 @@ class Units:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """D documents with K distinct content keys, G groups and L labels."""
+    """D documents with K distinct content keys, G groups and L labels, from R rows."""
 
-    layout: Layout
-    texts: pa.Array
-    """Distinct texts (D,)."""
+    contents: Contents
+    """The rows."""
+    homes: npt.NDArray[np.int64]
+    """Where each document is read from: twice its row, and one more for the second content of that row (D,)."""
     ids: pa.Array
     """Document ids (D,)."""
     words: npt.NDArray[np.int32]
-    """Length of each text in words (D,)."""
+    """Length of each text in words, 0 for other contents (D,)."""
     keys: npt.NDArray[np.int64]
-    """Number of each document's content key, 0..K-1 (D,); all different for pairs."""
+    """Number of each document's content key, 0..K-1 (D,); all different where rows have two contents."""
     draws: npt.NDArray[np.uint64]
     """Seeded random number of each content key (K,)."""
     groups: npt.NDArray[np.int64]
-    """Number of each document's group of connected rows, 0..G-1 (D,)."""
+    """Number of each document's group, 0..G-1: what is held out together (D,)."""
     representatives: npt.NDArray[np.int64]
     """The document of each group whose id is smallest, 0..D-1 (G,): a choice that no row order changes."""
     labels: npt.NDArray[np.int64]
-    """Number of each document's label, 0..L-1 (D,); equals `groups` for pairs."""
+    """Number of each document's label, 0..L-1 (D,)."""
     label_names: pa.Array
-    """The labels (L,): the user's own, or the id of the group's representative for pairs."""
-    pairs: npt.NDArray[np.int64]
-    """Distinct judged pairs as (query, document) numbers, 0..D-1 (P, 2); no row for labelled."""
+    """The labels (L,): the user's own, null for plain, or where rows have two contents the smallest id of those that
+    are related."""
+    searched: npt.NDArray[np.bool_]
+    """Whether a document is the second content of a row, or the only one: what a query searches in (D,)."""
+    judgments: Judgments
+    """The judged pairs; none where rows have one content."""
+
+    @property
+    def layout(self) -> Layout:
+        """What a row means."""
+        return self.contents.layout
+
+    @property
+    def pairs(self) -> npt.NDArray[np.int64]:
+        """The judged pairs as (query, document) numbers (P, 2)."""
+        return self.judgments.pairs
 
     @cached_property
     def units(self) -> Units:
@@ -79,41 +94,50 @@ class Corpus:
         label, key = np.divmod(codes, keys)
         return Units(label, np.bincount(key, minlength=keys)[key] > 1, self.draws[key], of_document)
 
+    @cached_property
+    def judged(self) -> npt.NDArray[np.bool_]:
+        """Tell which documents the split decides about (D,): all, but for those of beir that nobody judged."""
+        if not self.contents.has_pairs:
+            return np.ones(len(self), np.bool_)
+        judged = np.zeros(len(self), np.bool_)
+        judged[self.pairs] = True
+        return judged
+
+    def name(self, document: int) -> str:
+        """Return a document in words: its text, or its address."""
+        return self.contents.cell(*divmod(int(self.homes[document]), 2))
+
     def __len__(self) -> int:
         """Return the number of documents."""
         return len(self.keys)
 
 
-def build_corpus(contents: Contents, prints: Fingerprints, usable: npt.NDArray[np.bool_]) -> Corpus:
+def build_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> Corpus:
     """Merge duplicates and connect what belongs together.
 
-    Groups are the connected components over content keys (texts that differ only in case, Unicode form and white space
-    are one node, and for pairs one document): of queries and documents through the judged pairs, of labels through the
-    texts they share.
+    Groups are connected components over content keys (texts that differ only in case, Unicode form and white space are
+    one node, and one document where rows have two contents): of queries and documents as `judgments.connect` tells, of
+    labels through the contents they share.
 
     Args:
         contents: The rows (R).
-        prints: The fingerprints of `contents.texts`.
-        usable: The rows to take (R,), at least one.
+        prints: The fingerprints of `contents.values`.
+        uses: What each row is used for (R,); at least one is used.
     """
-    first, second = contents.first[usable], contents.second[usable]
-    if contents.layout is Layout.PAIRS:
-        return _pairs_corpus(contents, prints, first, second)
-    return _labelled_corpus(contents, prints, first, second)
+    return (_pairs_corpus if contents.has_pairs else _labelled_corpus)(contents, prints, uses)
 
 
-def _labelled_corpus(
-    contents: Contents, prints: Fingerprints, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
-) -> Corpus:
-    used, rows = np.unique(first, return_index=True)
-    used_labels, labels = np.unique(second[rows], return_inverse=True)
-    used_keys, keys = np.unique(prints.keys[used], return_inverse=True)
+def _labelled_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> Corpus:
+    homes = _homes(contents, np.flatnonzero(uses == Use.OPEN), np.empty(0, np.int64))
+    used = np.flatnonzero(homes >= 0)
+    used_labels, labels = distinct(contents.second[homes[used] // 2])
+    used_keys, keys = distinct(prints.keys[used])
     components = connected_components(keys, len(used_keys) + labels, len(used_keys) + len(used_labels))
-    groups = np.unique(components[keys], return_inverse=True)[1]
+    groups = distinct(components[keys])[1]
     ids = _take(prints.ids, used)
     return Corpus(
-        layout=contents.layout,
-        texts=_take(contents.texts, used),
+        contents=contents,
+        homes=homes[used],
         ids=ids,
         words=prints.words[used],
         keys=keys,
@@ -122,58 +146,61 @@ def _labelled_corpus(
         representatives=smallest_members(ids, groups),
         labels=labels,
         label_names=_take(contents.labels, used_labels),
-        pairs=np.empty((0, 2), np.int64),
+        searched=np.ones(len(used), np.bool_),
+        judgments=Judgments.none(),
     )
 
 
-def _pairs_corpus(
-    contents: Contents, prints: Fingerprints, first: npt.NDArray[np.int64], second: npt.NDArray[np.int64]
-) -> Corpus:
-    used, numbers = np.unique(np.concatenate([first, second]), return_inverse=True)
-    used_keys, keys = np.unique(prints.keys[used], return_inverse=True)
+def _pairs_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> Corpus:
+    homes = _homes(contents, np.flatnonzero(uses >= Use.OPEN), np.flatnonzero(uses == Use.DOCUMENT))
+    used = np.flatnonzero(homes >= 0)
+    used_keys, keys = distinct(prints.keys[used])
+    documents = np.full(len(homes), -1)
+    documents[used] = keys
     # A spelling of its own would be unjudged where the other one is judged, and a query would find itself.
     spellings = used[smallest_members(_take(prints.ids, used), keys)]
-    pairs = _distinct_pairs(keys[numbers[: len(first)]], keys[numbers[len(first) :]])
-    components = connected_components(pairs[:, 0], pairs[:, 1], len(used_keys))
-    groups = np.unique(components, return_inverse=True)[1]
-    ids = _take(prints.ids, spellings)
-    representatives = smallest_members(ids, groups)
+    searched = np.zeros(len(used_keys), np.bool_)
+    searched[documents[contents.second[uses != Use.NOTHING]]] = True
+    judgments = collect_judgments(contents, prints, uses, documents)
+    ids, draws = _take(prints.ids, spellings), prints.draws[used_keys]
+    related, together = connect(judgments, contents.layout, draws)
+    labels, groups = distinct(related)[1], distinct(together)[1]
+    relatives = smallest_members(ids, labels)
     return Corpus(
-        layout=contents.layout,
-        texts=_take(contents.texts, spellings),
+        contents=contents,
+        homes=homes[spellings],
         ids=ids,
         words=prints.words[spellings],
         keys=np.arange(len(used_keys)),
-        draws=prints.draws[used_keys],
+        draws=draws,
         groups=groups,
-        representatives=representatives,
-        labels=groups,
-        label_names=ids.take(pa.array(representatives)),
-        pairs=pairs,
+        representatives=relatives if together is related else smallest_members(ids, groups),
+        labels=labels,
+        label_names=ids.take(pa.array(relatives)),
+        searched=searched,
+        judgments=judgments,
     )
+
+
+def _homes(
+    contents: Contents, rows: npt.NDArray[np.int64], document_rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return where each content is seen first among some rows, as Corpus.homes, or -1 (T,).
+
+    Args:
+        contents: The rows.
+        rows: Those of which all contents count.
+        document_rows: Those of which only the second content counts.
+    """
+    homes = np.full(len(contents.values), np.iinfo(np.int64).max)
+    np.minimum.at(homes, contents.first[rows], 2 * rows)
+    if contents.has_pairs:
+        np.minimum.at(homes, contents.second[rows], 2 * rows + 1)
+        np.minimum.at(homes, contents.second[document_rows], 2 * document_rows + 1)
+    homes[homes == np.iinfo(np.int64).max] = -1
+    return homes
 
 
 def _take(values: pa.Array, numbers: npt.NDArray[np.int64]) -> pa.Array:
     """Take numbers, without a copy where these are all in order."""
     return values if np.array_equal(numbers, np.arange(len(values))) else values.take(pa.array(numbers))
-
-
-def _distinct_pairs(queries: npt.NDArray[np.int64], documents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the distinct pairs in order of first sight (P, 2)."""
-    codes = queries * (int(documents.max()) + 1) + documents
-    rows = np.sort(np.unique(codes, return_index=True)[1])
-    return np.stack([queries[rows], documents[rows]], axis=1)
-
-
-def smallest_members(ids: pa.Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the position of the smallest id among those with equal number, for each number 0..N-1 (N,).
-
-    Args:
-        ids: Document ids (D,).
-        numbers: A number from 0..N-1 for each id, each of them at least once (D,).
-    """
-    table = pa.table({"number": numbers, "id": ids})
-    order = pc.sort_indices(table, sort_keys=[("number", "ascending"), ("id", "ascending")]).to_numpy()
-    starts = np.flatnonzero(np.diff(numbers[order], prepend=-1))
-    smallest: npt.NDArray[np.int64] = order[starts].astype(np.int64)
-    return smallest

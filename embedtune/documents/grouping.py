@@ -1,4 +1,4 @@
-"""Which texts are the same and which rows hang together: the ground on which a leak-free split stands."""
+"""Which contents are the same and which rows hang together: the ground on which a leak-free split stands."""
 
 import hashlib
 import unicodedata
@@ -8,21 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from embedtune.documents.schema import content_id
 from embedtune.progress import Advance
 
 _DIGEST_BYTES = 16
 _BATCH = 20_000
+_NO_IDS = pa.array([], pa.string())
+_NO_WORDS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, eq=False)
 class Fingerprints:
-    """What a split needs to know about D distinct texts with K distinct content keys."""
+    """What a split needs to know about D distinct contents with K distinct content keys."""
 
     ids: pa.Array
-    """Document ids (D,): the first 128 bits of the text's SHA-256 in hexadecimal."""
+    """Document ids (D,): the first 128 bits of the content's SHA-256 in hexadecimal."""
     words: npt.NDArray[np.int32]
-    """Number of white-space separated words (D,)."""
+    """Number of white-space separated words of a text, 0 for other contents (D,)."""
     keys: npt.NDArray[np.int64]
     """Dense number of the content key, 0..K-1 (D,)."""
     draws: npt.NDArray[np.uint64]
@@ -56,22 +60,51 @@ def fingerprint(texts: pa.Array, seed: int, advance: Advance) -> Fingerprints:
     digests: list[bytes] = []
     for start in range(0, len(texts), _BATCH):
         batch = texts.slice(start, _BATCH).to_pylist()
-        ids.append(pa.array([_document_id(text) for text in batch], pa.string()))
+        ids.append(pa.array([content_id(text.encode()) for text in batch], pa.string()))
         words.append(np.fromiter((len(text.split()) for text in batch), np.int32, len(batch)))
         digests.append(_key_digests(batch, seed.to_bytes(8, "big")))
         advance(len(batch))
     keys, draws = _dense_keys(b"".join(digests))
-    return Fingerprints(pa.concat_arrays(ids), np.concatenate(words), keys, draws)
+    return Fingerprints(pa.concat_arrays([*ids, _NO_IDS]), np.concatenate([*words, _NO_WORDS]), keys, draws)
 
 
-def _document_id(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[: 2 * _DIGEST_BYTES]
+def fingerprint_media(values: pa.Array, loaded: bool, seed: int, advance: Advance) -> Fingerprints:
+    """Do the same for contents that are no texts: each is its own content key.
+
+    Args:
+        values: SHA-256 of distinct contents in hexadecimal, or their addresses (D,).
+        loaded: Whether these are digests.
+        seed: Seed of the draws, 0..2**64-1.
+        advance: Called with the number of contents just done.
+    """
+    salt = seed.to_bytes(8, "big")
+    names = values.to_pylist()
+    keys, draws = _dense_keys(b"".join(_digest(name, salt) for name in names))
+    ids = (
+        pc.utf8_slice_codeunits(values, 0, 2 * _DIGEST_BYTES)
+        if loaded
+        else [content_id(name.encode()) for name in names]
+    )
+    advance(len(names))
+    return Fingerprints(pa.array(ids, pa.string()), np.zeros(len(names), np.int32), keys, draws)
+
+
+def joined(first: Fingerprints, second: Fingerprints) -> Fingerprints:
+    """Put contents of two kinds, of which none is the same as one of the other kind, behind one another."""
+    return Fingerprints(
+        pa.concat_arrays([first.ids, second.ids]),
+        np.concatenate([first.words, second.words]),
+        np.concatenate([first.keys, second.keys + len(first.draws)]),
+        np.concatenate([first.draws, second.draws]),
+    )
 
 
 def _key_digests(texts: Sequence[str], salt: bytes) -> bytes:
-    return b"".join(
-        hashlib.blake2b(content_key(text).encode(), digest_size=_DIGEST_BYTES, key=salt).digest() for text in texts
-    )
+    return b"".join(_digest(content_key(text), salt) for text in texts)
+
+
+def _digest(key: str, salt: bytes) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES, key=salt).digest()
 
 
 def _dense_keys(digests: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
@@ -82,6 +115,20 @@ def _dense_keys(digests: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.u
     words = np.frombuffer(encoded.dictionary.buffers()[1], ">u8", _DIGEST_BYTES // 8 * len(encoded.dictionary))
     draws = words[:: _DIGEST_BYTES // 8].astype(np.uint64)
     return encoded.indices.to_numpy().astype(np.int64), draws
+
+
+def distinct(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return what np.unique with return_inverse does, without its sort; for numbers not far above their count.
+
+    Args:
+        numbers: Any of 0..N-1 (C,).
+
+    Returns:
+        The D different ones, ascending (D,), and the position of each number among them (C,).
+    """
+    present = np.zeros(int(numbers.max(initial=-1)) + 1, np.bool_)
+    present[numbers] = True
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[numbers]
 
 
 def connected_components(

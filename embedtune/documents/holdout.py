@@ -3,10 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.corpus import Corpus, Units, smallest_members
+from embedtune.documents.corpus import Corpus, Units
+from embedtune.documents.grouping import distinct
+from embedtune.documents.judgments import smallest_members
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import ConfigError
-from embedtune.records.layouts import Layout
+from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
 
 STRATIFIED_MIN_TEXTS = 4
 """A label with fewer different texts stays in training: two to train on and two to evaluate on are the least."""
@@ -25,17 +27,18 @@ def choose_rule(corpus: Corpus, rule: SplitRule) -> tuple[SplitRule, str]:
     """Return the rule to apply, STRATIFIED or GROUP, and why.
 
     Raises:
-        ConfigError: STRATIFIED for pairs, which have no labels.
+        ConfigError: STRATIFIED for rows without labels.
     """
-    if rule is SplitRule.STRATIFIED and corpus.layout is Layout.PAIRS:
+    if rule is SplitRule.STRATIFIED and corpus.layout is not Layout.LABELLED:
+        columns = ",".join(CONTENT_COLUMNS[corpus.layout] + VALUE_COLUMNS[corpus.layout])
         raise ConfigError(
-            "split='stratified' needs labelled rows (text,label), got pairs (query,document). "
+            f"split='stratified' needs labelled rows (text,label), got {corpus.layout} ({columns}). "
             "Use split='group' or split='auto'."
         )
     if rule is not SplitRule.AUTO:
         return rule, f"split='{rule}' was asked for."
-    if corpus.layout is Layout.PAIRS:
-        groups = len(corpus.label_names)
+    if corpus.layout is not Layout.LABELLED:
+        groups = len(distinct(corpus.groups[corpus.judged])[0])
         return SplitRule.GROUP, (
             f"Pairs are held out by whole groups of connected rows ({groups} groups), so that no held-out query or "
             "document was seen in training."
@@ -53,21 +56,22 @@ def hold_out_groups(corpus: Corpus, eval_share: float) -> npt.NDArray[np.bool_]:
     """Hold out whole groups in the order of their draws until the share is as near as they come, and at least two.
 
     A group larger than the share is passed over, so a giant group stays in training. Where fewer than two groups come
-    together so, the smallest others are added.
+    together so, the smallest others are added. The share is of the judged documents: what nobody judged is in no group
+    that could be trained on.
 
     Returns:
         Whether each document is held out (D,).
     """
     # The draw of one member, not the smallest of all: that would favour large groups.
     order = np.argsort(corpus.draws[corpus.keys[corpus.representatives]], kind="stable")
-    sizes = np.bincount(corpus.groups)[order]
-    wanted = eval_share * len(corpus)
+    sizes = np.bincount(corpus.groups[corpus.judged], minlength=len(order))[order]
+    wanted = eval_share * np.count_nonzero(corpus.judged)
     fitting = np.where(sizes <= wanted, sizes, 0)
     taken = (fitting > 0) & (np.cumsum(fitting) - fitting / 2 <= wanted)
     count = max(_LEAST_HELD, int(np.count_nonzero(taken)))
     held = np.zeros(len(sizes), np.bool_)
-    held[order[np.lexsort((sizes, ~taken))[:count]]] = True
-    documents: npt.NDArray[np.bool_] = held[corpus.groups]
+    held[order[np.lexsort((sizes, sizes == 0, ~taken))[:count]]] = True
+    documents: npt.NDArray[np.bool_] = held[corpus.groups] & corpus.judged
     return documents
 
 

@@ -1,37 +1,52 @@
 """The contract between the steps: what a folder of Documents holds and what its readers may rely on.
 
 `train/` and `evaluation/` are separate folders, so that the fine-tuning step cannot see what it is judged on.
-Each is written by `documents.shards` and holds `manifest.json`, the shards of its splits, and for the pairs layout
-`relevance.parquet`. Promises for every layout:
+Each is written by `documents.writing` and holds `manifest.json`, the shards of its splits or the addresses of these,
+and, where the rows judge which contents belong together, `relevance.parquet`. Which columns a split has when it is read
+says `documents.forms`. Promises for every layout:
 
-- A Document's `id` is derived from its content: equal content has the equal id, in every split and every run.
-- `text` is a non-empty string; `tags[LABEL_TAG]` is a non-empty string (protobuf would turn an int into a float).
-- No content of the training folder, up to case, Unicode form and white space, occurs in the evaluation folder.
+- The id of a content is `content_id` of it: equal content has the equal id, in every split and every run.
+- `text` is a non-empty string; an image is the `blob` of a JPEG or PNG file, a mesh the `tensor` of a point cloud,
+  float32 (n, 3); `uri` is where these came from. Where contents were not loaded, `uri` is all there is.
+- `tags[LABEL_TAG]` is a non-empty string (protobuf would turn an int into a float).
+- No content of the training folder, up to case, Unicode form and white space of texts, occurs in the evaluation
+  folder; only the index of beir may hold contents of training documents, since all queries search one corpus.
+- Every query has at least one document in the index that is relevant to it.
+
+And by layout:
+
 - labelled: equal labels are relevant to each other; a Document is never relevant to itself.
-- pairs: `relevance.parquet` (RELEVANCE_COLUMNS) holds the judged pairs whose two ends are in this folder, which is
-  every pair of the source exactly once. Texts that differ only in case, Unicode form and white space are one Document
-  here, with the id and text of the spelling whose id is smallest. The label is the connected component, which is what
-  label-based losses train on. A held-out text that is both query and document is in the query split and in the index
-  with the same id.
-- Every query has at least one relevant Document in the index.
+- pairs, matches, beir: `relevance.parquet` (RELEVANCE_COLUMNS) holds the judged pairs whose two ends are in this
+  folder. A gain above 0 means relevant, 0 means judged and not relevant; a pair that is not there was not judged. Texts
+  that differ only in case, Unicode form and white space are one Document here, with the id and text of the spelling
+  whose id is smallest. The label is the connected component, which is what label-based losses train on. A held-out
+  text that is both query and document is in the query split and in the index with the same id.
+- scored, text-image: a training Document is a parent with two chunks, one for each content of a row, and for scored
+  `tags[SCORE_TAG]`, 0..1 as number. The label is the connected component. In the evaluation folder the first contents
+  are the queries and the second ones the index (texts and images), with judged pairs as above; the gain is the score.
+  The training folder has no `relevance.parquet`: the parents are its pairs.
+- plain: the training folder holds texts without labels in the split CORPUS, the evaluation folder no shards.
 """
 
-from enum import StrEnum
+import hashlib
+from enum import IntEnum, StrEnum
 
 LABEL_TAG = "finetuner_label"
 """Tag that holds the label; the name Jina Finetuner gave it, so that its users' DocumentArrays work."""
 
+SCORE_TAG = "finetuner_score"
+"""Tag of a scored parent: how similar its two chunks are, a number from 0 to 1; Finetuner's name, too."""
+
 ROLE_TAG = "embedtune_role"
-"""Tag of training Documents of the pairs layout: a Role."""
+"""Tag of training Documents of pairs, matches and beir: a Role."""
 
-TABLE_COLUMNS = ("id", "text", "label")
-"""String columns of a split read as an arrow table."""
-
-ROLE_COLUMN = "role"
-"""Further column of the training split of the pairs layout: a Role."""
+CHUNK_NAME_TAG = "name"
+"""Tag of a chunk: 'first', 'second', or 'text', 'image'. docarray's `display` of a parent needs a tag of this name."""
 
 RELEVANCE_COLUMNS = ("query_id", "document_id", "relevance")
-"""Columns of `relevance.parquet`: string, string, float32 gain above 0."""
+"""Columns of `relevance.parquet`: string, string, float32 gain of 0 or more."""
+
+_ID_CHARACTERS = 32
 
 
 class Split(StrEnum):
@@ -40,14 +55,25 @@ class Split(StrEnum):
     TRAIN = "train"
     QUERY = "query"
     INDEX = "index"
+    CORPUS = "corpus"
+    """Texts without labels or pairs, in the training folder of plain rows."""
 
 
 class Role(StrEnum):
-    """What a Document of the pairs layout is in its pairs."""
+    """What a training Document of pairs, matches or beir is in its pairs."""
 
     QUERY = "query"
     DOCUMENT = "document"
     BOTH = "both"
+
+
+class Side(IntEnum):
+    """Which contents of a row become a Document."""
+
+    FIRST = 0
+    SECOND = 1
+    PARENT = 2
+    """Both, as the chunks of one Document."""
 
 
 class SplitRule(StrEnum):
@@ -61,3 +87,12 @@ class SplitRule(StrEnum):
 
     GROUP = "group"
     """Hold out whole groups of connected rows: labels or queries the model never saw."""
+
+
+def content_id(content: bytes) -> str:
+    """Return the id of a content: the first 128 bits of its SHA-256, in hexadecimal.
+
+    Args:
+        content: A text in UTF-8, the bytes of a stored image or mesh, or the address of a content that is not loaded.
+    """
+    return hashlib.sha256(content).hexdigest()[:_ID_CHARACTERS]

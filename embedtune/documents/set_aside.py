@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.contents import FAULT_REASONS, USABLE, Contents
+from embedtune.documents.contents import Contents
+from embedtune.documents.faults import FAULT_REASONS, USABLE
 from embedtune.errors import InputError
 from embedtune.records.quarantine import QuarantineWriter
 from embedtune.storage.atomic import atomic_path
@@ -31,9 +32,10 @@ def write_quarantine(path: Path, contents: Contents, faults: npt.NDArray[np.int8
         StorageError: The file cannot be written.
     """
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = QuarantineWriter(file)
+        writer = QuarantineWriter(file, contents.sources is not None)
         for number in np.flatnonzero(faults != USABLE).tolist():
-            writer.add(int(contents.lines[number]), FAULT_REASONS[int(faults[number])], _as_csv(contents, number))
+            reason = FAULT_REASONS[int(faults[number])]
+            writer.add(int(contents.lines[number]), reason, _as_csv(contents, number), contents.source(number))
     return writer
 
 
@@ -70,10 +72,32 @@ def check_bad_share(
     raise InputError(
         f"{len(bad)} of {rows} rows ({len(bad) / rows:.1%}) cannot be used; max_bad_share={max_bad_share} accepts at "
         f"most {max_bad_share:.1%}. Reasons: {reasons}. Examples: {examples}. All of them are in {quarantine}. Correct "
-        "these rows (one label per text, different texts in a pair) or raise max_bad_share."
+        "these rows or raise max_bad_share."
     )
 
 
+def count_reasons(contents: Contents, faults: npt.NDArray[np.int8]) -> tuple[tuple[str, int, str], ...]:
+    """Return each reason that rows were set aside for, how many were, and the cells of the first one.
+
+    The most frequent comes first; how the rows are divided into files makes no difference.
+
+    Args:
+        contents: The rows (R).
+        faults: The fault number of each row (R,).
+    """
+    found = []
+    for fault, reason in FAULT_REASONS.items():
+        rows = np.flatnonzero(faults == fault)
+        if rows.size:
+            found.append((reason, len(rows), _cells(contents, int(rows[0]))))
+    return tuple(sorted(found, key=lambda entry: -entry[1]))
+
+
 def _example(contents: Contents, number: int) -> str:
-    first, second = contents.row(number)
-    return f"line {contents.lines[number]}: {excerpt(first)}, {excerpt(second)}"
+    source = contents.source(number)
+    place = f"{source} line {contents.lines[number]}" if source else f"line {contents.lines[number]}"
+    return f"{place}: {_cells(contents, number)}"
+
+
+def _cells(contents: Contents, number: int) -> str:
+    return ", ".join(excerpt(cell) for cell in contents.row(number))

@@ -7,25 +7,39 @@ import numpy.typing as npt
 
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.holdout import choose_rule, hold_out_groups, hold_out_stratified
+from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import SplitRule
 from embedtune.documents.split_checks import check_evaluation, check_groups, check_train, verify_no_leak
+from embedtune.errors import ConfigError
 from embedtune.records.layouts import Layout
+
+Flags = npt.NDArray[np.bool_]
+
+OFFICIAL_RULE = "official"
+"""Rule of beir sources that divide their judgments themselves."""
+
+NO_RULE = "none"
+"""Rule of plain texts, and of a trial with data that allow no split: nothing is held out."""
 
 
 @dataclass(frozen=True, eq=False)
 class SplitPlan:
-    """Which of the D documents goes where."""
+    """Which of the D documents and P judged pairs goes where."""
 
-    rule: SplitRule
-    """The rule that was applied: STRATIFIED or GROUP."""
+    rule: str
+    """What was applied: 'stratified', 'group', OFFICIAL_RULE or NO_RULE."""
     reason: str
     """Why this rule, in one sentence."""
-    train: npt.NDArray[np.bool_]
-    """Documents to train on (D,)."""
-    query: npt.NDArray[np.bool_]
+    train: Flags
+    """Documents of the training folder (D,)."""
+    query: Flags
     """Held-out documents to search with (D,)."""
-    index: npt.NDArray[np.bool_]
+    index: Flags
     """Held-out documents to search in (D,); a document that is both query and document of pairs is in both."""
+    train_pairs: Flags
+    """Judged pairs of the training folder (P,)."""
+    evaluation_pairs: Flags
+    """Judged pairs of the evaluation folder (P,)."""
 
 
 def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPlan:
@@ -35,43 +49,95 @@ def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPla
 
     Args:
         corpus: The documents.
-        rule: How to hold out; AUTO chooses.
+        rule: How to hold out; AUTO chooses, and follows the split of a source that has one.
         eval_share: Share of the documents to hold out, above 0 and below 1.
 
     Raises:
         InputError: The documents do not allow such a split, or leave nothing to train or to evaluate on.
-        ConfigError: STRATIFIED for pairs.
+        ConfigError: STRATIFIED for rows without labels, or a rule for plain texts.
     """
-    applied, reason = choose_rule(corpus, rule)
-    check_groups(corpus, applied)
-    hold_out = hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified
-    held = hold_out(corpus, eval_share)
-    query, index = _divide_pairs(corpus, held) if corpus.layout is Layout.PAIRS else _divide_labelled(corpus, held)
-    plan = SplitPlan(applied, reason, ~held, query, index)
+    if corpus.layout is Layout.PLAIN:
+        return _no_split(corpus, rule)
+    if corpus.judgments.official:
+        plan = _official_split(corpus)
+    else:
+        applied, reason = choose_rule(corpus, rule)
+        check_groups(corpus, applied)
+        held = (hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified)(corpus, eval_share)
+        divide = _divide_labelled if corpus.layout is Layout.LABELLED else _divide_pairs
+        plan = divide(corpus, held, applied, reason)
     check_train(corpus, plan.train, eval_share)
-    check_evaluation(corpus, query, index, eval_share)
-    verify_no_leak(corpus, plan.train, query, index)
+    check_evaluation(corpus, plan.query, plan.index, eval_share)
+    verify_no_leak(corpus, plan.train, plan.query, plan.index)
     return plan
 
 
-def _divide_pairs(corpus: Corpus, held: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    query, index = np.zeros_like(held), np.zeros_like(held)
-    query[corpus.pairs[:, 0]] = True
-    index[corpus.pairs[:, 1]] = True
-    return query & held, index & held
+def _no_split(corpus: Corpus, rule: SplitRule) -> SplitPlan:
+    if rule is not SplitRule.AUTO:
+        raise ConfigError(f"split='{rule}' cannot be applied to plain texts: nothing of them is held out. Use 'auto'.")
+    return all_in_training(
+        corpus, "Plain texts have nothing to measure: all of them are in the training folder, none is held out."
+    )
 
 
-def _divide_labelled(
-    corpus: Corpus, held: npt.NDArray[np.bool_]
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Make about half of each label's held-out texts queries.
+def all_in_training(corpus: Corpus, reason: str) -> SplitPlan:
+    """Hold nothing out.
+
+    Args:
+        corpus: The documents.
+        reason: Why, in one sentence.
+    """
+    nothing, no_pair = np.zeros(len(corpus), np.bool_), np.zeros(len(corpus.pairs), np.bool_)
+    return SplitPlan(NO_RULE, reason, ~nothing, nothing, nothing, ~no_pair, no_pair)
+
+
+def _official_split(corpus: Corpus) -> SplitPlan:
+    """Follow the source: the evaluation searches the whole corpus, as whoever made the benchmark does."""
+    judgments = corpus.judgments
+    train_pairs, evaluation_pairs = judgments.uses == Use.TRAIN, judgments.uses == Use.EVALUATION
+    train = _ends(corpus, train_pairs, (0, 1))
+    query = _ends(corpus, evaluation_pairs, (0,))
+    reason = "The source divides its judgments itself; the evaluation's queries search the whole corpus."
+    return SplitPlan(OFFICIAL_RULE, reason, train, query, corpus.searched, train_pairs, evaluation_pairs)
+
+
+def _divide_pairs(corpus: Corpus, held: Flags, rule: SplitRule, reason: str) -> SplitPlan:
+    """Make queries and index of held-out pairs; documents that nobody judged are in the index.
+
+    A wrong answer on the other side than its query is judged on neither.
+    """
+    pairs, gains = corpus.judgments.pairs, corpus.judgments.gains
+    first, second = held[pairs[:, 0]], held[pairs[:, 1]]
+    # A text with itself can be trained on as scored, but no search finds its own query.
+    others = first & second & (pairs[:, 0] != pairs[:, 1])
+    query = _ends(corpus, others & (gains > 0), (0,))
+    index = (corpus.searched & held) | ~corpus.judged
+    return SplitPlan(rule, reason, corpus.judged & ~held, query, index, ~first & ~second, others & query[pairs[:, 0]])
+
+
+def _ends(corpus: Corpus, pairs: Flags, sides: tuple[int, ...]) -> Flags:
+    """Tell which documents are at one of the sides of some judged pairs (D,).
+
+    Args:
+        corpus: The documents.
+        pairs: Which pairs (P,).
+        sides: 0 for their queries, 1 for their documents.
+    """
+    members = np.zeros(len(corpus), np.bool_)
+    members[corpus.pairs[pairs][:, sides]] = True
+    return members
+
+
+def _divide_labelled(corpus: Corpus, held: Flags, rule: SplitRule, reason: str) -> SplitPlan:
+    """Make about half of each label's held-out contents queries.
 
     All variants of one content key are on the same side, so that no query finds itself in another spelling. A content
-    key with several labels is in the index, so that each query has a relevant text there.
+    key with several labels is in the index, so that each query has a relevant one there.
     """
     units = corpus.units
     per_label = units.per_label(held, len(corpus.label_names))
     eligible = ~units.mixed
     eligible[units.of_document[~held]] = False
     query = units.first_of_each_label(eligible, per_label // 2)[units.of_document]
-    return query, held & ~query
+    no_pair = np.zeros(0, np.bool_)
+    return SplitPlan(rule, reason, ~held, query, held & ~query, no_pair, no_pair)

@@ -4,63 +4,77 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.corpus import Corpus
+from embedtune.documents.grouping import distinct
 from embedtune.documents.holdout import STRATIFIED_MIN_TEXTS
+from embedtune.documents.judgments import connecting
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
-from embedtune.records.layouts import Layout
+from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt
 
 
-def most_connected(corpus: Corpus) -> str:
-    """Name what joins most of the largest group of connected rows: its most frequent label or most judged text."""
-    sizes = np.bincount(corpus.groups)
-    members = corpus.groups == int(sizes.argmax())
+def most_connected(corpus: Corpus, group: int) -> str:
+    """Name what joins most of a group of connected rows: its most frequent label, or its most related content."""
+    members = corpus.groups == group
     if corpus.layout is Layout.LABELLED:
         counts = np.bincount(corpus.labels[members])
         label = int(counts.argmax())
         return f"label {excerpt(corpus.label_names[label].as_py())} with {counts[label]} documents"
-    degrees = np.bincount(corpus.pairs.ravel(), minlength=len(corpus)) * members
-    text = int(degrees.argmax())
-    return f"text {excerpt(corpus.texts[text].as_py())} in {degrees[text]} pairs"
+    joining = corpus.pairs[connecting(corpus.judgments, corpus.layout)]
+    degrees = np.bincount(joining.ravel(), minlength=len(corpus)) * members
+    document = int(degrees.argmax())
+    return f"{modality_of(corpus, document)} {excerpt(corpus.name(document))} in {degrees[document]} pairs"
+
+
+def modality_of(corpus: Corpus, document: int) -> Modality:
+    """Return what the content of a document is."""
+    return corpus.contents.rows_format.modalities[int(corpus.homes[document]) % 2]
 
 
 def check_groups(corpus: Corpus, rule: SplitRule) -> None:
     """Refuse documents that no split can divide.
 
     Raises:
-        InputError: There is one label only, or one group only while whole groups are to be held out.
+        InputError: There is one label only, or one group only while whole groups are to be held out, or nothing is
+            judged relevant.
     """
+    if corpus.contents.has_pairs and not corpus.pairs.size:
+        raise InputError(
+            f"None of the {len(corpus)} documents is relevant to a query, so there is nothing to learn and nothing to "
+            "measure. Give judgments with a relevance above 0."
+        )
     if corpus.layout is Layout.LABELLED and len(corpus.label_names) == 1:
         raise InputError(
             f"All {len(corpus)} documents have the label {excerpt(corpus.label_names[0].as_py())}; at least two labels "
             "are needed to learn what is not relevant. Add rows with other labels."
         )
-    if rule is SplitRule.GROUP and int(corpus.groups.max()) == 0:
-        advice = {
-            Layout.LABELLED: "Use split='stratified', or remove the texts that occur under several labels.",
-            Layout.PAIRS: "Remove the texts that pair with unrelated ones, or add unconnected pairs.",
-        }
+    judged_groups = corpus.groups[corpus.judged]
+    if rule is SplitRule.GROUP and np.all(judged_groups == judged_groups[:1]):
+        advice = "Remove the contents that pair with unrelated ones, or add unconnected pairs."
+        if corpus.layout is Layout.LABELLED:
+            advice = "Use split='stratified', or remove the contents that occur under several labels."
         raise InputError(
-            f"All {len(corpus)} documents hang together in one group of connected rows (most connected: "
-            f"{most_connected(corpus)}), so none can be held out without training on its relatives. "
-            f"{advice[corpus.layout]}"
+            f"All {len(judged_groups)} documents hang together in one group of connected rows (most connected: "
+            f"{most_connected(corpus, int(judged_groups[0]))}), so none can be held out without training on its "
+            f"relatives. {advice}"
         )
 
 
 def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float) -> None:
-    """Refuse a training split without both relevant and irrelevant pairs of texts.
+    """Refuse a training split without both relevant and irrelevant pairs of contents.
 
     Raises:
-        InputError: Fewer than two labels (groups for pairs) have two different texts in training.
+        InputError: Fewer than two labels (groups for pairs) have two different contents in training.
     """
-    texts = corpus.units.per_label(train, len(corpus.label_names))
-    usable = int(np.count_nonzero(texts >= 2))
+    contents = corpus.units.per_label(train, len(corpus.label_names))
+    usable = int(np.count_nonzero(contents >= 2))
     if usable >= 2:
         return
     kind = "labels have" if corpus.layout is Layout.LABELLED else "groups of connected pairs have"
     raise InputError(
-        f"{usable} {kind} at least two different texts among the {np.count_nonzero(train)} of {len(corpus)} documents "
-        f"left for training with eval_share={eval_share}; at least 2 are needed. Add rows, or lower eval_share."
+        f"{usable} {kind} at least two different contents among the {np.count_nonzero(train)} of {len(corpus)} "
+        f"documents left for training with eval_share={eval_share}; at least 2 are needed. Add rows, or lower "
+        "eval_share."
     )
 
 
@@ -72,7 +86,7 @@ def check_evaluation(
     Raises:
         InputError: There is no query, or all of the index is relevant to every query.
     """
-    labels = len(np.unique(corpus.labels[index]))
+    labels = len(distinct(corpus.labels[index])[0])
     queries = int(np.count_nonzero(query))
     if queries >= 1 and labels >= 2:
         return
@@ -98,21 +112,28 @@ def verify_no_leak(
     Raises:
         RuntimeError: A promise is broken, which is a bug here and not in the data.
     """
-    held = query | index
-    if not np.array_equal(held, ~train):
-        raise RuntimeError("A document is in no split or both in training and evaluation; please report this bug.")
-    if _share_keys(corpus, train, held):
+    if count_shared(corpus, train, query):
         raise RuntimeError("A content is both in training and evaluation; please report this bug.")
-    if corpus.layout is Layout.LABELLED and _share_keys(corpus, query, index):
+    if corpus.judgments.official:
+        return
+    held = query | index
+    # The first contents of scored pairs may be left out: where no score is above 0, there is nothing to find.
+    if np.any(held & train) or (corpus.layout is not Layout.SCORED and not np.all(held | train)):
+        raise RuntimeError("A document is in no split or both in training and evaluation; please report this bug.")
+    if count_shared(corpus, train, held):
+        raise RuntimeError("A content is both in training and evaluation; please report this bug.")
+    if corpus.layout is Layout.LABELLED and count_shared(corpus, query, index):
         raise RuntimeError("A query has its own content in the index; please report this bug.")
-    if corpus.layout is Layout.PAIRS and len(np.unique(corpus.keys)) < len(corpus):
+    if corpus.contents.has_pairs and len(distinct(corpus.keys)[0]) < len(corpus):
         raise RuntimeError("A content of pairs is in two documents; please report this bug.")
-    sides = held[corpus.pairs]
-    if not np.array_equal(sides[:, 0], sides[:, 1]):
+    trained = train[corpus.pairs[connecting(corpus.judgments, corpus.layout)]]
+    if not np.array_equal(trained[:, 0], trained[:, 1]):
         raise RuntimeError("A judged pair is torn between training and evaluation; please report this bug.")
 
 
-def _share_keys(corpus: Corpus, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> bool:
-    in_first = np.zeros(len(corpus.draws), np.bool_)
-    in_first[corpus.keys[first]] = True
-    return bool(in_first[corpus.keys[second]].any())
+def count_shared(corpus: Corpus, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> int:
+    """Return how many content keys two sets of documents (D,) have in common."""
+    present = np.zeros((2, len(corpus.draws)), np.bool_)
+    present[0, corpus.keys[first]] = True
+    present[1, corpus.keys[second]] = True
+    return int(np.count_nonzero(present.all(axis=0)))

@@ -1,27 +1,23 @@
-"""The numbers and warnings of a finished split."""
+"""The numbers of a finished split."""
 
+import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from embedtune.documents.corpus import Corpus
-from embedtune.documents.split import SplitPlan
-from embedtune.documents.split_checks import most_connected
-from embedtune.documents.summary import DataSummary, SplitSummary
-from embedtune.records.layouts import Layout
+from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
+from embedtune.documents.grouping import distinct
+from embedtune.documents.judgments import PARENT_LAYOUTS
+from embedtune.documents.row_uses import LeftOut
+from embedtune.documents.split import NO_RULE, Flags, SplitPlan
+from embedtune.documents.split_checks import count_shared, most_connected
+from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
+from embedtune.records.layouts import Layout, Modality
 
-LARGE_GROUP_SHARE = 0.5
-"""Share of the documents in one group above which a person is warned."""
-
-FEW_QUERIES = 50
-"""Fewer queries than this give a wide confidence interval."""
-
-LONE_LABEL_SHARE = 0.1
-"""Share of the training documents that are alone with their label above which a person is warned."""
-
-_HELD_SHARE_TOLERANCE = 0.5
-_HISTOGRAM_LABELS = 20
+_HISTOGRAM_BARS = 20
+_LARGEST_GROUPS = 5
 
 
 @dataclass(frozen=True)
@@ -34,91 +30,135 @@ class RowCounts:
     """Rows set aside."""
     duplicates: int
     """Rows merged into an earlier one."""
+    left_out: LeftOut
+    """Judgments that are not used although nothing is wrong with them."""
     examples: tuple[tuple[str, str], ...]
     """The first few usable rows."""
+    set_aside: tuple[tuple[str, int, str], ...]
+    """Why rows were set aside, as `set_aside.count_reasons` tells it."""
+    media: tuple[MediaSummary, ...]
+    """How large the images and meshes are."""
 
 
 def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float, seed: int) -> DataSummary:
     """Describe documents and their split for a person."""
-    largest_share = float(np.bincount(corpus.groups).max() / len(corpus))
+    plain = corpus.layout is Layout.PLAIN
+    held = plan.query | plan.index
     return DataSummary(
         layout=corpus.layout.value,
         rows=counts.rows,
         quarantined=counts.quarantined,
         duplicates=counts.duplicates,
-        split_rule=plan.rule.value,
+        split_rule=str(plan.rule),
         split_reason=plan.reason,
         eval_share=eval_share,
         seed=seed,
-        train=_summarise_split(corpus, plan.train),
+        train=_summarise_training(corpus, plan),
         query=_summarise_split(corpus, plan.query),
         index=_summarise_split(corpus, plan.index),
         relevant_per_query=_relevant_per_query(corpus, plan),
-        largest_group_share=largest_share,
-        label_histogram=_histogram(corpus) if corpus.layout is Layout.LABELLED else (),
+        largest_group_share=0.0 if plain else float(np.bincount(corpus.groups).max() / len(corpus)),
+        label_histogram=_labels(corpus) if corpus.layout is Layout.LABELLED else (),
         examples=counts.examples,
-        warnings=(
-            *_data_warnings(corpus, plan, counts, largest_share),
-            *_evaluation_warnings(plan, eval_share),
-        ),
+        warnings=tuple(_warnings(corpus, plan, counts, eval_share)),
+        modalities=tuple(modality.value for modality in corpus.contents.rows_format.modalities),
+        length_histogram=_lengths(corpus),
+        largest_groups=() if plain else _groups(corpus),
+        compared_contents=len(distinct(corpus.keys[held])[0]),
+        shared_contents=count_shared(corpus, plan.train, held),
+        gain_histogram=_gains(corpus, plan),
+        torn_judgments=_torn(corpus, plan),
+        unanswered_queries=_unanswered(corpus, plan, counts.left_out),
+        overlapping_judgments=counts.left_out.overlapping_judgments,
+        other_judgments=counts.left_out.other_judgments,
+        set_aside=counts.set_aside,
+        media=counts.media,
     )
 
 
-def _summarise_split(corpus: Corpus, members: npt.NDArray[np.bool_]) -> SplitSummary:
-    median, p95 = np.quantile(corpus.words[members], (0.5, 0.95), method="inverted_cdf")
+def _summarise_training(corpus: Corpus, plan: SplitPlan) -> SplitSummary:
+    found = _summarise_split(corpus, plan.train)
+    if corpus.layout is Layout.PLAIN:
+        return dataclasses.replace(found, labels=0)
+    if corpus.layout in PARENT_LAYOUTS:
+        return dataclasses.replace(found, documents=int(np.count_nonzero(plan.train_pairs)))
+    return found
+
+
+def _summarise_split(corpus: Corpus, members: Flags) -> SplitSummary:
+    words = corpus.words[members & _texts(corpus)]
+    median, p95 = np.quantile(words, (0.5, 0.95), method="inverted_cdf") if words.size else (0, 0)
     return SplitSummary(
         documents=int(np.count_nonzero(members)),
-        labels=len(np.unique(corpus.labels[members])),
+        labels=len(distinct(corpus.labels[members])[0]),
         words_median=int(median),
         words_p95=int(p95),
     )
 
 
+def _texts(corpus: Corpus) -> Flags:
+    """Tell which documents are texts (D,)."""
+    are_texts = np.array([modality is Modality.TEXT for modality in corpus.contents.rows_format.modalities])
+    texts: Flags = are_texts[corpus.homes % 2]
+    return texts
+
+
 def _relevant_per_query(corpus: Corpus, plan: SplitPlan) -> float:
-    if corpus.layout is Layout.PAIRS:
-        return float(np.count_nonzero(plan.query[corpus.pairs[:, 0]]) / np.count_nonzero(plan.query))
+    queries = int(np.count_nonzero(plan.query))
+    if queries == 0:
+        return 0.0
+    if corpus.contents.has_pairs:
+        return float(np.count_nonzero(plan.evaluation_pairs & (corpus.judgments.gains > 0)) / queries)
     per_label = np.bincount(corpus.labels[plan.index], minlength=len(corpus.label_names))
     return float(per_label[corpus.labels[plan.query]].mean())
 
 
-def _histogram(corpus: Corpus) -> tuple[tuple[str, int], ...]:
+def _labels(corpus: Corpus) -> tuple[tuple[str, int], ...]:
     counts = np.bincount(corpus.labels)
     # One at a time: some have as many labels as rows. Ties are ordered by first sight.
-    top = np.argsort(-counts, kind="stable")[:_HISTOGRAM_LABELS]
+    top = np.argsort(-counts, kind="stable")[:_HISTOGRAM_BARS]
     return tuple((corpus.label_names[label].as_py(), int(counts[label])) for label in top.tolist())
 
 
-def _data_warnings(corpus: Corpus, plan: SplitPlan, counts: RowCounts, largest_share: float) -> list[str]:
-    warnings = []
+def _lengths(corpus: Corpus) -> tuple[tuple[int, int], ...]:
+    words = corpus.words[_texts(corpus)]
+    exponents = np.ceil(np.log2(np.maximum(words, 1))).astype(np.int64)
+    return tuple((2**exponent, count) for exponent, count in enumerate(np.bincount(exponents).tolist()))
+
+
+def _groups(corpus: Corpus) -> tuple[tuple[str, int], ...]:
+    sizes = np.bincount(corpus.groups)
+    top = np.argsort(-sizes, kind="stable")[:_LARGEST_GROUPS].tolist()
+    return tuple((most_connected(corpus, group), int(sizes[group])) for group in top if sizes[group] > 1)
+
+
+def _gains(corpus: Corpus, plan: SplitPlan) -> tuple[tuple[float, int], ...]:
+    gains = corpus.judgments.gains[plan.train_pairs | plan.evaluation_pairs].astype(np.float64)
+    if corpus.layout is Layout.SCORED:
+        gains = gains.round(1)
+    values, counts = np.unique(gains, return_counts=True)
+    most = np.sort(np.argsort(-counts, kind="stable")[:_HISTOGRAM_BARS])
+    return tuple(zip(values[most].tolist(), counts[most].tolist(), strict=True))
+
+
+def _torn(corpus: Corpus, plan: SplitPlan) -> int:
+    """Count the judged pairs between training and what is held out."""
+    trained = plan.train[corpus.pairs]
+    return 0 if corpus.judgments.official else int(np.count_nonzero(trained[:, 0] != trained[:, 1]))
+
+
+def _unanswered(corpus: Corpus, plan: SplitPlan, left_out: LeftOut) -> int:
+    """Count the queries without a relevant document, with those of held-out scored pairs."""
+    asking = np.zeros(len(corpus), np.bool_)
+    asking[corpus.pairs[:, 0]] = True
+    return left_out.unanswered_queries + int(np.count_nonzero(asking & ~plan.train & ~plan.query))
+
+
+def _warnings(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float) -> Iterator[str]:
     if counts.quarantined > 0:
-        warnings.append(f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file.")
-    if largest_share > LARGE_GROUP_SHARE:
-        warnings.append(
-            f"One group of connected rows holds {largest_share:.0%} of the documents (most connected: "
-            f"{most_connected(corpus)}). If its rows are unrelated, remove what joins them."
-        )
-    texts = corpus.units.per_label(plan.train, len(corpus.label_names))
-    lone = float(np.mean(texts[corpus.labels[plan.train]] == 1))
-    if lone > LONE_LABEL_SHARE:
-        warnings.append(
-            f"{lone:.0%} of the training documents are alone with their label: they serve as negatives only. Add texts "
-            "with the same labels."
-        )
-    return warnings
-
-
-def _evaluation_warnings(plan: SplitPlan, eval_share: float) -> list[str]:
-    warnings = []
-    queries = int(np.count_nonzero(plan.query))
-    if queries < FEW_QUERIES:
-        warnings.append(
-            f"Only {queries} queries for the evaluation: confidence intervals will be wide. Add rows or raise "
-            f"eval_share to get {FEW_QUERIES} or more."
-        )
-    held_share = float(np.mean(~plan.train))
-    if abs(held_share - eval_share) > _HELD_SHARE_TOLERANCE * eval_share:
-        warnings.append(
-            f"{held_share:.1%} of the documents are held out instead of {eval_share:.1%}: groups are held out whole, "
-            "and labels with few texts stay in training."
-        )
-    return warnings
+        yield f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file."
+    if corpus.layout is not Layout.PLAIN:
+        yield from data_warnings(corpus, plan, _torn(corpus, plan))
+        yield from left_out_warnings(counts.left_out, _unanswered(corpus, plan, counts.left_out))
+    if plan.rule != NO_RULE:
+        yield from evaluation_warnings(corpus, plan, eval_share)

@@ -4,11 +4,14 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from embedtune.errors import InputError
 
 SUMMARY_FILE = "summary.json"
 """The data summary inside the evaluation folder, for the evaluation report."""
+
+_TABLES = ("label_histogram", "examples", "length_histogram", "largest_groups", "gain_histogram", "set_aside")
 
 
 @dataclass(frozen=True)
@@ -17,11 +20,38 @@ class SplitSummary:
 
     documents: int
     labels: int
-    """Distinct labels (labelled) or connected components (pairs)."""
+    """Distinct labels (labelled) or connected components (layouts with two contents); 0 for plain."""
     words_median: int
-    """Median length in white-space separated words."""
+    """Median length of the texts in white-space separated words; 0 where there are none."""
     words_p95: int
-    """95th percentile of the length in words."""
+    """95th percentile of the length in words; 0 where there are none."""
+
+
+@dataclass(frozen=True)
+class MediaSummary:
+    """The different images or meshes of the rows in numbers."""
+
+    modality: str
+    contents: int
+    unreadable: int
+    """How many of them are no image that can be opened."""
+    bytes_histogram: tuple[tuple[int, int], ...]
+    """Greatest number of bytes (a power of two), and how many are at most that, but more than half of it."""
+    size_histogram: tuple[tuple[int, int], ...]
+    """The same for the longer side of images in pixels, or for the number of points."""
+    shapes: tuple[tuple[str, int], ...]
+    """The most frequent '224 × 224' in pixels, or '2,048' points, and how many have it; at most 5."""
+
+    @classmethod
+    def of_json(cls, data: dict[str, Any]) -> "MediaSummary":
+        """Return what was written as JSON.
+
+        Raises:
+            KeyError, TypeError: it is not a summary of this version.
+        """
+        for name in ("bytes_histogram", "size_histogram", "shapes"):
+            data[name] = tuple(tuple(entry) for entry in data[name])
+        return cls(**data)
 
 
 @dataclass(frozen=True)
@@ -32,28 +62,53 @@ class DataSummary:
     rows: int
     """Validated rows read."""
     quarantined: int
-    """Rows set aside here: a text with several labels, a query that is its own document, a blank cell."""
+    """Rows set aside here: a content with several labels, a query that is its own document, contradictory judgments."""
     duplicates: int
-    """Rows merged into an earlier one with the same text (labelled) or the same pair up to spelling (pairs)."""
+    """Rows merged into an earlier one with the same content (labelled, plain) or the same pair up to spelling."""
     split_rule: str
-    """The rule that was applied: 'stratified' or 'group'."""
+    """The rule that was applied: 'stratified', 'group', 'official' or, where nothing is held out, 'none'."""
     split_reason: str
     """Why this rule, in one sentence."""
     eval_share: float
     seed: int
     train: SplitSummary
+    """The training folder; for scored and text-image, a document is a pair of contents."""
     query: SplitSummary
     index: SplitSummary
     relevant_per_query: float
-    """Mean number of relevant index documents per query."""
+    """Mean number of relevant index documents per query; 0 where there are no queries."""
     largest_group_share: float
     """Share of all documents in the largest group of connected rows, 0..1."""
     label_histogram: tuple[tuple[str, int], ...]
-    """The most frequent labels with their number of documents (labelled), at most 20; empty for pairs."""
+    """The most frequent labels with their number of documents (labelled), at most 20; empty for other layouts."""
     examples: tuple[tuple[str, str], ...]
-    """The first few (text, label) or (query, document) rows."""
+    """The first few rows: two contents, content and label, or text and '' (plain)."""
     warnings: tuple[str, ...]
     """What a person should look at, one sentence each."""
+    modalities: tuple[str, ...] = ("text",)
+    """Of the contents of a row, in their order."""
+    length_histogram: tuple[tuple[int, int], ...] = ()
+    """Greatest number of words (1, 2, 4, 8, ...) and how many texts have at most that many, but more than the last."""
+    largest_groups: tuple[tuple[str, int], ...] = ()
+    """The largest groups of connected rows: what joins them, and their number of documents; at most 5."""
+    compared_contents: int = 0
+    """Different contents of the evaluation that were looked for in the training folder."""
+    shared_contents: int = 0
+    """How many of them are there: 0, but for the corpus of an official split."""
+    gain_histogram: tuple[tuple[float, int], ...] = ()
+    """Gain (scored: score rounded to tenths) of the judged pairs that are used, and how many; the 20 most frequent."""
+    torn_judgments: int = 0
+    """Judged pairs that were left out because one end is in training and the other is held out."""
+    unanswered_queries: int = 0
+    """Queries that were left out because no document is relevant to them."""
+    overlapping_judgments: int = 0
+    """Official training judgments that were left out because one end is a query of the evaluation."""
+    other_judgments: int = 0
+    """Official judgments of splits that are used for neither training nor evaluation."""
+    set_aside: tuple[tuple[str, int, str], ...] = ()
+    """Why rows were set aside: the reason, how many rows, and the cells of the first; the most frequent first."""
+    media: tuple[MediaSummary, ...] = ()
+    """The images and meshes; empty where there are none or they are not loaded."""
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -70,9 +125,11 @@ class DataSummary:
             data = json.loads(path.read_text(encoding="utf-8"))
             for split in ("train", "query", "index"):
                 data[split] = SplitSummary(**data[split])
-            for name in ("label_histogram", "examples"):
+            for name in _TABLES:
                 data[name] = tuple(tuple(entry) for entry in data[name])
-            data["warnings"] = tuple(data["warnings"])
+            data["media"] = tuple(map(MediaSummary.of_json, data["media"]))
+            for name in ("warnings", "modalities"):
+                data[name] = tuple(data[name])
             return cls(**data)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(

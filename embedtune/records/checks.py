@@ -1,77 +1,89 @@
 """Whether rows hold anything that a model could learn from."""
 
+from collections.abc import Sequence
+
 from embedtune.errors import InputError
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
 from embedtune.text import excerpt
+
+_REQUIREMENTS: dict[Layout, tuple[str, ...]] = {
+    Layout.LABELLED: ("values differ", "a label repeats"),
+    Layout.PAIRS: ("queries differ", "documents differ", "sides differ"),
+    Layout.TEXT_IMAGE: ("queries differ", "documents differ"),
+    Layout.SCORED: ("values differ", "sides differ"),
+    Layout.MATCHES: ("values differ",),
+    Layout.BEIR: (),
+    Layout.PLAIN: (),
+}
 
 
 class LearnableCheck:
-    """Watches the rows of one file go by and refuses those that nothing can be learned from.
+    """Watches the rows go by and refuses those that nothing can be learned from.
 
     Labelled rows need two labels, one of them on two rows. Pairs need two queries, two documents, and a pair of
-    different ones. Only what is still missing is looked for, so the memory needed does not grow with the rows.
+    different ones; text-image rows two texts and two images; scored rows two scores and a pair of different contents;
+    matches a relevant document and another one that is not. Plain texts and BEIR need nothing. Only what is still
+    missing is looked for, so the memory needed does not grow with the rows.
     """
 
     def __init__(self, layout: Layout) -> None:
         """Begin with no rows seen."""
-        self._layout = layout
-        self._first: tuple[str, str] | None = None
-        self._labels: set[str] = set()
-        self._missing = (
-            {"labels differ", "a label repeats"}
-            if layout is Layout.LABELLED
-            else {"queries differ", "documents differ", "sides differ"}
-        )
+        self._names = CONTENT_COLUMNS[layout] + VALUE_COLUMNS[layout]
+        self._first: list[object] = []
+        self._labels: set[object] = set()
+        self._missing = list(_REQUIREMENTS[layout])
 
-    def watch(self, first: list[str], second: list[str]) -> None:
-        """Look at the two columns of a batch, in the order of CONTENT_COLUMNS; it is not empty."""
+    def watch(self, columns: Sequence[Sequence[object]]) -> None:
+        """Look at a batch: the contents and values of the layout, in order; it is not empty."""
         if not self._missing:
             return
-        if self._first is None:
-            self._first = (first[0], second[0])
-        if self._layout is Layout.LABELLED:
-            self._watch_labels(second)
-        else:
-            self._watch_pairs(first, second, self._first)
+        if not self._first:
+            self._first = [column[0] for column in columns]
+        self._missing = [requirement for requirement in self._missing if not self._is_met(requirement, columns)]
 
     def finish(self, source: str) -> None:
         """Judge what was seen.
 
         Args:
-            source: The file's name, for the message.
+            source: The name of what was read, for the message.
 
         Raises:
             InputError: the rows hold nothing to learn from.
         """
+        if not self._missing or not self._first:
+            return
+        first, second, last = self._names[0], self._names[1], self._names[-1]
         problems = {
-            "labels differ": "all rows have the same label {1}, so no texts are told apart. Give two labels or more.",
-            "a label repeats": "every label occurs once, so no two texts belong together. Give labels that several "
-            "texts share, or set the layout to 'pairs' if the second column is a document.",
-            "queries differ": "all rows have the same query {0}. Give two queries or more.",
-            "documents differ": "all rows have the same document {1}. Give two documents or more.",
-            "sides differ": "in every row the query is the document itself. Give documents that answer the queries.",
+            "values differ": f"all rows have the same {last} {_shown(self._first[-1])}, so nothing is told apart. Give "
+            f"two values of {last} or more.",
+            "a label repeats": "every label occurs once, so no two contents belong together. Give labels that several "
+            "contents share, or set the layout to 'pairs' if the second column is a document.",
+            "queries differ": f"all rows have the same {first} {_shown(self._first[0])}. Give two or more.",
+            "documents differ": f"all rows have the same {second} {_shown(self._first[1])}. Give two or more.",
+            "sides differ": f"in every row the {first} is the {second} itself. Give some that differ.",
         }
-        for requirement, problem in problems.items():
-            if requirement in self._missing and self._first is not None:
-                column = CONTENT_COLUMNS[self._layout]
-                raise InputError(
-                    f"{source}, read as {column[0]},{column[1]}: {problem.format(*map(excerpt, self._first))}"
-                )
+        raise InputError(f"{source}, read as {','.join(self._names)}: {problems[self._missing[0]]}")
 
-    def _watch_labels(self, labels: list[str]) -> None:
+    def _is_met(self, requirement: str, columns: Sequence[Sequence[object]]) -> bool:
+        if requirement == "a label repeats":
+            return self._label_repeats(columns[-1])
+        if requirement == "sides differ":
+            return any(first != second for first, second in zip(columns[0], columns[1], strict=True))
+        place = _PLACES[requirement]
+        first = self._first[place]
+        return any(value != first for value in columns[place])
+
+    def _label_repeats(self, labels: Sequence[object]) -> bool:
         before = len(self._labels)
         self._labels.update(labels)
-        if len(self._labels) > 1:
-            self._missing.discard("labels differ")
-        if len(self._labels) < before + len(labels):
-            self._missing.discard("a label repeats")
-        if not self._missing:
+        repeats = len(self._labels) < before + len(labels)
+        if repeats:
             self._labels.clear()
+        return repeats
 
-    def _watch_pairs(self, queries: list[str], documents: list[str], seen: tuple[str, str]) -> None:
-        if any(query != seen[0] for query in queries):
-            self._missing.discard("queries differ")
-        if any(document != seen[1] for document in documents):
-            self._missing.discard("documents differ")
-        if any(query != document for query, document in zip(queries, documents, strict=True)):
-            self._missing.discard("sides differ")
+
+_PLACES = {"values differ": -1, "queries differ": 0, "documents differ": 1}
+
+
+def _shown(value: object) -> str:
+    return excerpt(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)

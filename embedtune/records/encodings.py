@@ -3,9 +3,9 @@
 import codecs
 import io
 from dataclasses import dataclass
-from pathlib import Path
 
 from embedtune.errors import InputError, StorageError
+from embedtune.records.request import CSVSource
 
 SAMPLE_BYTES = 1 << 20
 """How much of a file detection looks at."""
@@ -35,23 +35,26 @@ class Sample:
     """Python's name of the encoding."""
 
 
-def read_sample(source: Path, encoding: str) -> Sample:
-    """Read and decode the first MiB of a file.
+def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> Sample:
+    """Read and decode the beginning of a file.
 
     Args:
-        source: A local file.
+        source: The file.
         encoding: The encoding, or 'auto': that of the byte order mark, else UTF-8. Nothing else is ever guessed.
+        limit: How many bytes to read at most.
 
     Raises:
         StorageError: the file is missing or unreadable.
         InputError: a folder, an empty file, another file format, or bytes that the encoding does not allow.
     """
-    data, complete = _read_beginning(source)
+    data, complete = _read_beginning(source, limit)
     if not data:
-        raise InputError(f"{source} is empty (0 bytes). Give a CSV with rows of text,label or query,document.")
+        raise InputError(
+            f"{source.origin} is empty (0 bytes). Give a CSV with rows such as text,label or query,document."
+        )
     for magic, name in _OTHER_FORMATS:
         if data.startswith(magic):
-            raise InputError(f"{source} is not a CSV but {name}.")
+            raise InputError(f"{source.origin} is not a CSV but {name}.")
     if encoding == "auto":
         encoding = _detect(source, data)
     try:
@@ -65,7 +68,7 @@ def read_sample(source: Path, encoding: str) -> Sample:
     return Sample(text.removeprefix("\ufeff"), encoding)
 
 
-def undecodable(source: Path, encoding: str) -> InputError:
+def undecodable(source: CSVSource, encoding: str) -> InputError:
     """Return the error for a file with bytes that its encoding does not allow, with their place.
 
     Args:
@@ -75,7 +78,7 @@ def undecodable(source: Path, encoding: str) -> InputError:
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     offset, line = 0, 1
-    with source.open("rb") as file:
+    with source.path.open("rb") as file:
         while True:
             chunk = file.read(SAMPLE_BYTES)
             state = decoder.getstate()
@@ -90,35 +93,35 @@ def undecodable(source: Path, encoding: str) -> InputError:
                 found = error.object[error.start : error.end].hex(" ")
                 break
             if not chunk:
-                raise StorageError(f"{source} changed while it was read. Start again when it is complete.")
+                raise StorageError(f"{source.origin} changed while it was read. Start again when it is complete.")
             line += newlines.decode(text).count("\n")
             offset += len(chunk)
     return InputError(
-        f"{source} is not valid {encoding}: byte {offset} (hex {found}) on line {line}. Save the file as UTF-8, or set "
-        "the CSV option `encoding` to the one it is in, for example cp1252 for older Windows exports."
+        f"{source.origin} is not valid {encoding}: byte {offset} (hex {found}) on line {line}. Save the file "
+        "as UTF-8, or set the CSV option `encoding` to the one it is in, for example cp1252 for older Windows exports."
     )
 
 
-def _read_beginning(source: Path) -> tuple[bytes, bool]:
-    if source.is_dir():
-        raise InputError(f"{source} is a folder. Give the path of one CSV file.")
+def _read_beginning(source: CSVSource, limit: int) -> tuple[bytes, bool]:
+    if source.path.is_dir():
+        raise InputError(f"{source.origin} is a folder. Give the path of one CSV file.")
     try:
-        with source.open("rb") as file:
-            data = file.read(SAMPLE_BYTES)
+        with source.path.open("rb") as file:
+            data = file.read(limit)
             return data, not file.peek(1)
     except FileNotFoundError as error:
-        raise StorageError(f"{source} does not exist. Check the path.") from error
+        raise StorageError(f"{source.origin} does not exist. Check the path.") from error
     except OSError as error:
-        raise StorageError(f"{source} cannot be read: {error}. Check its permissions.") from error
+        raise StorageError(f"{source.origin} cannot be read: {error}. Check its permissions.") from error
 
 
-def _detect(source: Path, data: bytes) -> str:
+def _detect(source: CSVSource, data: bytes) -> str:
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return name
     if data.count(0) > _NUL_SHARE * len(data):
         raise InputError(
-            f"{source} holds {data.count(0)} NUL bytes in its first {len(data)}: UTF-16 without a byte order "
+            f"{source.origin} holds {data.count(0)} NUL bytes in its first {len(data)}: UTF-16 without a byte order "
             "mark, or no text at all. Save it as UTF-8, or set the CSV option `encoding`, for example to utf-16-le."
         )
     return "utf-8"

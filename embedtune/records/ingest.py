@@ -1,203 +1,188 @@
-"""Turn a CSV into validated rows and a quarantine file."""
+"""Turn CSV files into validated rows and a quarantine file."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from embedtune.errors import ConfigError, InputError
-from embedtune.progress import progress
+from embedtune.errors import InputError, StorageError
+from embedtune.progress import Advance, progress
 from embedtune.records.checks import LearnableCheck
-from embedtune.records.columns import Columns, find_columns
 from embedtune.records.csv_options import AUTO, CSVOptions
-from embedtune.records.dialects import Dialect, choose_dialect, parse_sample
-from embedtune.records.encodings import read_sample
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.records.layouts import Modality
+from embedtune.records.plans import FilePlan, IngestPlan, file_stamp, plan_files
 from embedtune.records.quarantine import QuarantineWriter
 from embedtune.records.reader import RecordReader
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsWriter, open_rows
+from embedtune.records.report import CSVFacts, IngestReport
+from embedtune.records.request import CSVSource, IngestRequest
+from embedtune.records.row_parsers import Row, row_parser
+from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
+from embedtune.records.sampling import RowSampler
 from embedtune.storage.atomic import atomic_path
 
 _BATCH_ROWS = 10_000
+_BATCH_BYTES = 1 << 26
+_ROWS_BETWEEN_LOOKS = 100
 
 
-def ingest_csv(
-    source: Path, rows: Path, quarantine: Path, layout: str, options: CSVOptions, max_bad_share: float
-) -> IngestReport:
-    """Read a CSV of `text,label` or `query,document` rows.
+def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, request: IngestRequest) -> IngestReport:
+    """Read CSV files of one layout, in order, into one file of validated rows.
 
-    What is not set is detected on the first MiB of the file and reported: see `encodings.read_sample`,
-    `dialects.choose_dialect`, `columns.detect_header` and `columns.detect_layout` for the rules. Values are stripped
-    of white space around them; blank lines are skipped; bad rows go to the quarantine file. Memory does not grow
-    with the file.
+    What is not set is detected on the beginnings of the files and reported: see `encodings.read_sample`,
+    `dialect_detection.choose_dialect`, `header.detect_header` and `columns.find_columns` for the rules. Values are
+    stripped of white space around them; blank lines are skipped; records that `row_parsers` cannot use go to the
+    quarantine file. Contents that are not text stay addresses. Memory does not grow with the files.
 
     Args:
-        source: The CSV, a local file.
-        rows: Parquet file to write, see `rows.read_rows`. It appears only if nothing is raised.
-        quarantine: CSV to write with the columns `line,reason,row`, also where no row is bad. It appears as soon as
-            the whole file was read, even if it is then refused.
-        layout: 'auto', 'labelled' or 'pairs'.
-        options: How to read the CSV.
-        max_bad_share: Largest accepted share of bad rows among all rows, 0..1.
+        sources: The files, at least one.
+        rows: Parquet file to write, see `rows`. It appears only if nothing is raised.
+        quarantine: CSV to write with the columns `line,reason,row`, and `source` of several files, also where no row is
+            bad. It appears as soon as everything was read, even if it is then refused.
+        request: What to read the files as.
 
     Raises:
-        ConfigError: `layout` or `max_bad_share` is not accepted.
-        StorageError: the source is missing or unreadable, or an output cannot be written.
-        InputError: the source cannot be used: no rows, undecodable, one column, columns or layout that cannot be told,
-            too many bad rows, or nothing to learn from.
+        StorageError: a source is missing, unreadable or changes meanwhile, or an output cannot be written.
+        InputError: the sources cannot be used: no rows, undecodable, columns or layout that cannot be told or differ
+            between the files, too many bad rows, or nothing to learn from.
     """
-    check_arguments(layout, max_bad_share)
-    plan = _plan(source, layout, options)
+    plan = plan_files(sources, request)
     with atomic_path(rows) as rows_part:
         with atomic_path(quarantine) as quarantine_part:
-            counts = _copy_rows(source, plan, rows_part, quarantine_part)
-        _check_counts(source, plan, counts, quarantine, max_bad_share)
-        counts.check.finish(str(source))
-    return _report(plan, counts, layout, options)
+            copy = _copy_files(plan, request.options, rows_part, quarantine_part)
+        _check_counts(plan, copy, quarantine, request.max_bad_share)
+        if request.whole:
+            copy.check.finish(plan.label)
+    return _report(plan, copy, request)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    encoding: str
-    dialect: Dialect
-    columns: Columns
-
-
-@dataclass(frozen=True)
-class _Counts:
-    good: int
-    rejected: QuarantineWriter
-    check: LearnableCheck
-
-
-def check_arguments(layout: str, max_bad_share: float) -> None:
-    """Check what `ingest_csv` is told besides the CSV options.
-
-    Raises:
-        ConfigError: a value is not accepted.
-    """
-    if layout not in (AUTO, *Layout):
-        raise ConfigError(f"layout={layout!r} is not accepted. Choose one of auto, {', '.join(Layout)}.")
-    if not 0 <= max_bad_share <= 1:
-        raise ConfigError(f"max_bad_share={max_bad_share!r} is not a share. Give a number from 0 to 1.")
-
-
-def _plan(source: Path, layout: str, options: CSVOptions) -> _Plan:
-    sample = read_sample(source, options.encoding)
-    if not sample.text.strip():
-        raise InputError(f"{source} holds nothing but white space. Give rows of text,label or query,document.")
-    try:
-        dialect = choose_dialect(sample.text, options.dialect)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from error
-    try:
-        columns = find_columns(parse_sample(sample.text, dialect), layout, options.header)
-    except InputError as error:
-        raise InputError(f"{source}, read as {dialect.describe()}: {error}") from error
-    return _Plan(sample.encoding, dialect, columns)
-
-
-def _copy_rows(source: Path, plan: _Plan, rows: Path, quarantine: Path) -> _Counts:
-    reader = RecordReader(source, plan.encoding, plan.dialect)
-    check = LearnableCheck(plan.columns.layout)
+def _copy_files(plan: IngestPlan, options: CSVOptions, rows: Path, quarantine: Path) -> "_Copy":
+    columns = plan.columns
+    texts_only = all(modality is Modality.TEXT for modality in columns.modalities)
+    several = len(plan.files) > 1
+    rows_format = RowsFormat(columns.layout, columns.modalities, loaded=texts_only, several_sources=several)
+    size = sum(file.stamp[0] for file in plan.files)
+    what = plan.files[0].name if not several else f"{len(plan.files)} files"
     with (
         quarantine.open("w", encoding="utf-8", newline="") as file,
-        open_rows(rows, plan.columns.layout) as writer,
-        progress(f"Reading {source.name}", source.stat().st_size, "bytes") as advance,
+        open_rows(rows, rows_format) as writer,
+        progress(f"Reading {what}", size, "bytes") as advance,
     ):
-        rejected = QuarantineWriter(file)
-        batch = _Batch(writer, check)
-        first, second = plan.columns.used
-        width = len(plan.columns.names)
-        told = 0
-        header_ahead = plan.columns.header
+        copy = _Copy(plan, options, writer, QuarantineWriter(file, several))
+        for each in plan.files:
+            copy.file(each, advance)
+    return copy
+
+
+class _Copy:
+    """Copies the records of files to a rows file.
+
+    Attributes:
+        kept: Records that became rows.
+        rejected: Records that did not.
+        check: Saw all rows.
+    """
+
+    def __init__(self, plan: IngestPlan, options: CSVOptions, writer: RowsWriter, rejected: QuarantineWriter) -> None:
+        """Begin with nothing copied."""
+        self.kept = 0
+        self.rejected = rejected
+        self.check = LearnableCheck(plan.columns.layout)
+        self._columns = plan.columns
+        self._several = len(plan.files) > 1
+        self._writer = writer
+        rate = options.sampling_rate
+        self._sampler = None if rate is None else RowSampler(rate, options.seed)
+        self._size = options.size
+
+    @property
+    def rows(self) -> int:
+        """Rows written; a record may be several."""
+        return self._writer.count
+
+    def file(self, plan: FilePlan, advance: Advance) -> None:
+        """Copy one file, unless there are rows enough already."""
+        reader = RecordReader(plan.source, plan.encoding, plan.dialect)
+        parse = row_parser(self._columns)
+        header_ahead = self._columns.header
+        told, pending = 0, list[Row]()
         for line, cells, problem in reader.records():
             if header_ahead and not problem:
                 header_ahead = False
                 continue
-            if not problem and len(cells) == width:
-                one, two = cells[first].strip(), cells[second].strip()
-                if one and two and "\0" not in one and "\0" not in two:
-                    if batch.add(line, one, two):
-                        advance(reader.position - told)
-                        told = reader.position
-                    continue
-            rejected.add(line, problem or _problem(cells, plan.columns), reader.raw)
-        batch.flush()
-        advance(reader.position - told)
-    return _Counts(writer.count, rejected, check)
+            if self._size is not None and self.kept >= self._size:
+                break
+            if self._sampler is not None and not self._sampler.keeps(reader.raw):
+                continue
+            found = problem or parse(line, cells)
+            if isinstance(found, str):
+                self.rejected.add(line, found, reader.raw, plan.name)
+                continue
+            self.kept += 1
+            pending += found
+            long = self.kept % _ROWS_BETWEEN_LOOKS == 0 and reader.position - told >= _BATCH_BYTES
+            if long or len(pending) >= _BATCH_ROWS:
+                self._write(pending, plan.name)
+                pending = []
+                position = reader.position
+                advance(position - told)
+                told = position
+        if pending:
+            self._write(pending, plan.name)
+        advance(plan.stamp[0] - told)
+        if file_stamp(plan.source) != plan.stamp:
+            raise StorageError(f"{plan.source.origin} changed while it was read. Start again when it is complete.")
+
+    def _write(self, rows: list[Row], name: str) -> None:
+        columns: list[Sequence[object]] = list(zip(*rows, strict=True))
+        self.check.watch(columns[1:])
+        if self._several:
+            columns.insert(1, [name] * len(rows))
+        self._writer.write(columns)
 
 
-class _Batch:
-    """Collects rows until they are worth writing."""
-
-    def __init__(self, writer: RowsWriter, check: LearnableCheck) -> None:
-        self._writer = writer
-        self._check = check
-        self._columns: tuple[list[int], list[str], list[str]] = ([], [], [])
-
-    def add(self, line: int, first: str, second: str) -> bool:
-        """Add one row; say whether the batch was written."""
-        lines, firsts, seconds = self._columns
-        lines.append(line)
-        firsts.append(first)
-        seconds.append(second)
-        if len(lines) < _BATCH_ROWS:
-            return False
-        self.flush()
-        return True
-
-    def flush(self) -> None:
-        """Write what was collected."""
-        lines, firsts, seconds = self._columns
-        if lines:
-            self._check.watch(firsts, seconds)
-            self._writer.write(lines, firsts, seconds)
-            self._columns = ([], [], [])
-
-
-def _problem(cells: list[str], columns: Columns) -> str:
-    """Say why a well-formed record is not a row."""
-    width = len(columns.names)
-    if len(cells) > width:
-        return f"{len(cells)} columns instead of {width}; a value that contains the delimiter must stand in quotes"
-    if len(cells) < width:
-        return f"{len(cells)} columns instead of {width}"
-    for what, position in zip(CONTENT_COLUMNS[columns.layout], columns.used, strict=True):
-        if not cells[position].strip():
-            return f"the {what} is empty"
-    return "a value contains a NUL character"
-
-
-def _check_counts(source: Path, plan: _Plan, counts: _Counts, quarantine: Path, max_bad_share: float) -> None:
-    bad = counts.rejected.count
-    total = counts.good + bad
-    if counts.good > 0 and bad <= max_bad_share * total:
+def _check_counts(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share: float) -> None:
+    rejected = copy.rejected
+    bad, total = rejected.count, copy.kept + rejected.count
+    if copy.kept and bad <= max_bad_share * total:
         return
-    counts.rejected.show_first()
-    limit = f"max_bad_share allows {max_bad_share:g}" if counts.good > 0 else "no row is left"
+    if not total:
+        raise InputError(
+            f"{plan.label}: no row is left, because the sampling_rate kept none. Raise it, or change the seed."
+        )
+    rejected.show_first()
+    limit = f"max_bad_share allows {max_bad_share:g}" if copy.kept else "no row is left"
+    columns = plan.columns
     raise InputError(
-        f"{source}, read as {plan.dialect.describe()}, layout {plan.columns.layout}: {bad} of {total} rows "
-        f"({bad / total:.2%}) cannot be used, {limit}. First ones: {'; '.join(counts.rejected.first[:3])}. "
+        f"{plan.label}, read as {plan.files[0].dialect.describe()}, layout {columns.layout}: {bad} of {total} rows "
+        f"({bad / total:.2%}) cannot be used, {limit}. First ones: {'; '.join(rejected.first[:3])}. "
         f"All of them are in {quarantine}. Mend the rows, set the CSV options if the file was read wrongly, or raise "
         "max_bad_share."
     )
 
 
-def _report(plan: _Plan, counts: _Counts, layout: str, options: CSVOptions) -> IngestReport:
-    asked = {"layout": layout, "dialect": options.dialect, "encoding": options.encoding, "header": options.header}
-    names = plan.columns.names
-    first, second = plan.columns.used
+def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:
+    options, columns, first = request.options, plan.columns, plan.files[0]
+    settled = {
+        "layout": request.wanted is not None,
+        "modalities": options.task != AUTO,
+        "dialect": options.dialect != AUTO,
+        "encoding": options.encoding != AUTO,
+        "header": options.header != AUTO,
+    }
     return IngestReport(
-        rows=counts.good,
-        bad_rows=counts.rejected.count,
-        layout=plan.columns.layout.value,
-        dialect=plan.dialect.name,
-        delimiter=plan.dialect.delimiter,
-        quoting=plan.dialect.quoting,
-        skip_blanks=plan.dialect.skip_blanks,
-        encoding=plan.encoding,
-        header=plan.columns.header,
-        columns=names,
-        columns_used=(names[first], names[second]),
-        detected=tuple(name for name, value in asked.items() if value == AUTO),
+        rows=copy.rows,
+        bad_rows=copy.rejected.count,
+        layout=columns.layout.value,
+        modalities=tuple(modality.value for modality in columns.modalities),
+        sources=len(plan.files),
+        csv=CSVFacts(
+            dialect=first.dialect.name,
+            delimiter=first.dialect.delimiter,
+            quoting=first.dialect.quoting,
+            skip_blanks=first.dialect.skip_blanks,
+            typographic=first.dialect.typographic,
+            encoding=first.encoding,
+            header=columns.header,
+            columns=columns.names,
+            columns_used=tuple(columns.names[i] for i in columns.used),
+            detected=tuple(name for name, is_set in settled.items() if not is_set),
+        ),
     )

@@ -9,6 +9,9 @@ from embedtune.text import excerpt
 QUARANTINE_COLUMNS = ("line", "reason", "row")
 """Header of a quarantine file; `row` is the text of the row as it stands in the source."""
 
+QUARANTINE_SOURCE = "source"
+"""Fourth column of a quarantine file where the rows come from several files: the name of the row's file."""
+
 _FIRST_ROWS = 20
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -23,28 +26,32 @@ class QuarantineWriter:
 
     Attributes:
         count: Rows written so far.
-        first: The first few, as 'line N: reason: row', the row cut.
+        first: The first few, as 'line N: reason: row', the row cut; of several files 'file line N: reason: row'.
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: TextIO, several_sources: bool = False) -> None:
         """Write the header.
 
         Args:
             file: Opened for writing as UTF-8 with newline=''.
+            several_sources: Whether to write the column QUARANTINE_SOURCE.
         """
         self.count = 0
         self.first: list[str] = []
+        self._several = several_sources
         self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow(QUARANTINE_COLUMNS)
+        self._writer.writerow((*QUARANTINE_COLUMNS, QUARANTINE_SOURCE) if several_sources else QUARANTINE_COLUMNS)
 
     def show_first(self) -> None:
         """Print the first rows to stderr: in a pod, the file itself is out of reach once the task has failed."""
         sys.stderr.write(f"The first {len(self.first)} of {self.count} rows that cannot be used:\n")
         sys.stderr.writelines(f"  {row}\n" for row in self.first)
 
-    def add(self, line: int, reason: str, row: str) -> None:
-        """Set one row aside."""
+    def add(self, line: int, reason: str, row: str, source: str = "") -> None:
+        """Set one row aside; `source` is the name of its file, used where there are several."""
         self.count += 1
         if len(self.first) < _FIRST_ROWS:
-            self.first.append(f"line {line}: {reason}: {excerpt(row)}")
-        self._writer.writerow((line, escape_cell(reason), escape_cell(row)))
+            place = f"{source} line {line}" if self._several else f"line {line}"
+            self.first.append(f"{place}: {reason}: {excerpt(row)}")
+        cells: tuple[object, ...] = (line, escape_cell(reason), escape_cell(row))
+        self._writer.writerow((*cells, escape_cell(source)) if self._several else cells)

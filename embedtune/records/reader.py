@@ -2,12 +2,14 @@
 
 import csv
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
+from itertools import chain
 from typing import TextIO
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank
 from embedtune.records.encodings import undecodable
+from embedtune.records.request import CSVSource
 
 LINE_LIMIT = 4 * FIELD_LIMIT
 """Most characters of one physical line, so that a file without line ends cannot fill the memory."""
@@ -20,18 +22,22 @@ class RecordReader:
     FIELD_LIMIT characters) is given line by line, because nobody knows where it was meant to end.
 
     Attributes:
-        position: How many bytes of the file were read, with what is read ahead.
         blank_line: The last line so far on which a blank record starts, 0 if there was none.
     """
 
-    def __init__(self, source: Path, encoding: str, dialect: Dialect) -> None:
+    def __init__(self, source: CSVSource, encoding: str, dialect: Dialect) -> None:
         """Remember what to read; nothing is opened yet."""
-        self.position = 0
         self.blank_line = 0
         self._source = source
         self._encoding = encoding
         self._dialect = dialect
         self._lines: list[str] = []
+        self._file: TextIO | None = None
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read so far, with what is read ahead; 0 unless records are being read."""
+        return 0 if self._file is None or self._file.closed else self._file.buffer.tell()
 
     @property
     def raw(self) -> str:
@@ -46,10 +52,15 @@ class RecordReader:
             InputError: undecodable bytes, or an endless line.
         """
         try:
-            with self._source.open(encoding=self._encoding, newline="") as file, field_limit():
+            with self._source.path.open(encoding=self._encoding, newline="") as file, field_limit():
+                self._file = file
                 yield from self._parse(file)
         except UnicodeDecodeError as error:
             raise undecodable(self._source, self._encoding) from error
+        except OSError as error:
+            raise StorageError(
+                f"{self._source.origin} cannot be read on: {error}. Check the disk or share it is on."
+            ) from error
 
     def _parse(self, file: TextIO) -> Iterator[tuple[int, list[str], str]]:
         lines = self._read_lines(file)
@@ -72,18 +83,17 @@ class RecordReader:
                 yield line, cells, ""
 
     def _read_lines(self, file: TextIO) -> Iterator[str]:
-        number = 0
-        while line := _read_line(self._source, file):
-            number += 1
-            if number == 1:
-                line = line.removeprefix("\ufeff")
-            if len(line) == LINE_LIMIT:
+        straighten = self._dialect.straightener()
+        held = self._lines
+        readline = partial(file.readline, LINE_LIMIT)
+        for number, line in enumerate(chain([readline().removeprefix("\ufeff")], iter(readline, "")), 1):
+            if len(line) >= LINE_LIMIT:
                 raise InputError(
-                    f"{self._source}: line {number} has {LINE_LIMIT} characters or more. Give one row per line."
+                    f"{self._source.origin}: line {number} has {LINE_LIMIT} characters or more. Give one row per line."
                 )
-            self._lines.append(line)
-            self.position = file.buffer.tell()
-            yield line
+            starts_record = not held
+            held.append(line)
+            yield straighten(line) if starts_record and straighten is not None else line
 
     def _malformed(self, first: int, error: csv.Error) -> Iterator[tuple[int, list[str], str]]:
         lines = self._lines.copy()
@@ -93,13 +103,6 @@ class RecordReader:
         for number, line in enumerate(lines, first):
             self._lines[:] = [line]
             yield number, [], problem
-
-
-def _read_line(source: Path, file: TextIO) -> str:
-    try:
-        return file.readline(LINE_LIMIT)
-    except OSError as error:
-        raise StorageError(f"{source} cannot be read on: {error}. Check the disk or share it is on.") from error
 
 
 def _explain(message: str) -> str:

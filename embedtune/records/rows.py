@@ -1,23 +1,76 @@
-"""The file of validated rows: parquet with the columns `line` and the layout's two."""
+"""The file of validated rows: parquet, written by the ingest step and read by the build step.
 
-from collections.abc import Iterator
+Its columns are `line`, `source` where the rows come from several files, the layout's contents and its values
+(`records.layouts`). A content of modality text is a string. A content of another modality is first the address as it
+stands in the source (string, `RowsFormat.loaded` False); once loaded (`documents.loading`), its column holds bytes
+(large_binary) and is followed by `<column>_digest` and `<column>_uri` (string).
+Every string is stripped of white space around it and not empty, without NUL; only the query of a BEIR document that
+nobody judged is null.
+"""
+
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records.layouts import CONTENT_COLUMNS, LINE_COLUMN, Layout
+from embedtune.records.layouts import (
+    CONTENT_COLUMNS,
+    LINE_COLUMN,
+    NUMBER_COLUMNS,
+    SOURCE_COLUMN,
+    VALUE_COLUMNS,
+    Layout,
+    Modality,
+)
 
+DIGEST_SUFFIX = "_digest"
+"""Ending of the column with the SHA-256 of a loaded content (hexadecimal, 64 characters)."""
+
+URI_SUFFIX = "_uri"
+"""Ending of the column with the address that a loaded content came from, as the source names it."""
+
+_READ_BYTES = 1 << 20
 _LAYOUT_KEY = b"embedtune.layout"
+_MODALITIES_KEY = b"embedtune.modalities"
 
 
-def rows_schema(layout: Layout) -> pa.Schema:
-    """Return the arrow schema of a rows file."""
-    fields = [pa.field(LINE_COLUMN, pa.int64(), nullable=False)]
-    fields += [pa.field(name, pa.string(), nullable=False) for name in CONTENT_COLUMNS[layout]]
-    return pa.schema(fields, metadata={_LAYOUT_KEY: layout.value.encode()})
+@dataclass(frozen=True)
+class RowsFormat:
+    """What the columns of a rows file hold."""
+
+    layout: Layout
+    modalities: tuple[Modality, ...]
+    """Of each content column, in the order of CONTENT_COLUMNS."""
+    loaded: bool = True
+    """False: contents that are not text are still addresses."""
+    several_sources: bool = False
+    """Whether there is a column `source`."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The arrow schema of such a file."""
+        fields = [pa.field(LINE_COLUMN, pa.int64(), nullable=False)]
+        if self.several_sources:
+            fields.append(pa.field(SOURCE_COLUMN, pa.string(), nullable=False))
+        for name, modality in zip(CONTENT_COLUMNS[self.layout], self.modalities, strict=True):
+            fields += self._content_fields(name, modality)
+        for name in VALUE_COLUMNS[self.layout]:
+            kind = pa.float32() if name in NUMBER_COLUMNS else pa.string()
+            fields.append(pa.field(name, kind, nullable=False))
+        modalities = ",".join(self.modalities).encode()
+        return pa.schema(fields, metadata={_LAYOUT_KEY: self.layout.value.encode(), _MODALITIES_KEY: modalities})
+
+    def _content_fields(self, name: str, modality: Modality) -> list[pa.Field]:
+        unjudged = self.layout is Layout.BEIR and name == CONTENT_COLUMNS[Layout.BEIR][0]
+        if modality is Modality.TEXT or not self.loaded:
+            return [pa.field(name, pa.string(), nullable=unjudged)]
+        names = (name, name + DIGEST_SUFFIX, name + URI_SUFFIX)
+        kinds = (pa.large_binary(), pa.string(), pa.string())
+        return [pa.field(*field, nullable=False) for field in zip(names, kinds, strict=True)]
 
 
 class RowsWriter:
@@ -33,38 +86,69 @@ class RowsWriter:
         self._writer = writer
         self._schema = schema
 
-    def write(self, lines: list[int], first: list[str], second: list[str]) -> None:
+    def write(self, columns: Sequence[Sequence[object]]) -> None:
         """Append one batch of equally long columns, given in the order of the schema."""
-        self._writer.write_batch(pa.record_batch([lines, first, second], schema=self._schema))
-        self.count += len(lines)
+        self._writer.write_batch(pa.record_batch(list(columns), schema=self._schema))
+        self.count += len(columns[0])
 
 
 @contextmanager
-def open_rows(path: Path, layout: Layout) -> Iterator[RowsWriter]:
-    """Open a new rows file for writing, compressed with zstd."""
-    schema = rows_schema(layout)
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+def open_rows(path: Path, rows_format: RowsFormat) -> Iterator[RowsWriter]:
+    """Open a new rows file for writing; all but loaded contents, which are compressed already, goes through zstd."""
+    schema = rows_format.schema
+    contents = [field.name for field in schema if pa.types.is_large_binary(field.type)]
+    others = [name for name in schema.names if name not in contents]
+    compression = dict.fromkeys(contents, "none") | dict.fromkeys(others, "zstd")
+    with pq.ParquetWriter(path, schema, compression=compression, use_dictionary=others) as writer:
         yield RowsWriter(writer, schema)
 
 
-def read_rows(path: Path) -> tuple[Layout, pa.Table]:
-    """Read a whole rows file.
-
-    Returns:
-        The layout and a table with the columns `line` (int64) and CONTENT_COLUMNS of the layout (string).
+def read_format(path: Path) -> RowsFormat:
+    """Return what the columns of a rows file hold.
 
     Raises:
         StorageError: the file is missing or damaged.
         InputError: it is not a rows file.
     """
     with _open_parquet(path) as file:
-        return _layout_of(path, file), file.read()
+        return _format_of(path, file)
+
+
+def read_rows(path: Path, columns: Sequence[str] | None = None) -> tuple[RowsFormat, pa.Table]:
+    """Read a whole rows file.
+
+    Args:
+        path: The file.
+        columns: Names of the columns to read, None for all of them.
+
+    Returns:
+        What the columns hold, and the columns.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+        InputError: it is not a rows file.
+    """
+    with _open_parquet(path) as file:
+        return _format_of(path, file), file.read(columns)
+
+
+def iter_rows(path: Path, columns: Sequence[str] | None = None, batch_rows: int = 10_000) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a file in order, `batch_rows` at most at a time.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+        InputError: it is not a rows file.
+    """
+    with _open_parquet(path) as file:
+        _format_of(path, file)
+        yield from file.iter_batches(batch_rows, columns=columns)
 
 
 @contextmanager
 def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        with pq.ParquetFile(path) as file:
+        # Arrow's own read-ahead would keep the whole file in memory (pyarrow 25: pre_buffer).
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BYTES) as file:
             yield file
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist. Give the rows file that the ingest step wrote.") from error
@@ -72,8 +156,17 @@ def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
         raise StorageError(f"{path} is damaged or no parquet file: {error}. Run the ingest step again.") from error
 
 
-def _layout_of(path: Path, file: pq.ParquetFile) -> Layout:
-    metadata = file.schema_arrow.metadata
-    if metadata is None or _LAYOUT_KEY not in metadata:
+def _format_of(path: Path, file: pq.ParquetFile) -> RowsFormat:
+    schema = file.schema_arrow
+    metadata = schema.metadata
+    if metadata is None or _LAYOUT_KEY not in metadata or _MODALITIES_KEY not in metadata:
         raise InputError(f"{path} is a parquet file, but not one of validated rows. Give what the ingest step wrote.")
-    return Layout(metadata[_LAYOUT_KEY].decode())
+    layout = Layout(metadata[_LAYOUT_KEY].decode())
+    modalities = tuple(Modality(name) for name in metadata[_MODALITIES_KEY].decode().split(","))
+    media = [
+        name
+        for name, modality in zip(CONTENT_COLUMNS[layout], modalities, strict=True)
+        if modality is not Modality.TEXT
+    ]
+    loaded = all(name + DIGEST_SUFFIX in schema.names for name in media)
+    return RowsFormat(layout, modalities, loaded, SOURCE_COLUMN in schema.names)

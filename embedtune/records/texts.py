@@ -1,15 +1,17 @@
 """Read one column of a CSV, every row of it or none."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.errors import InputError
-from embedtune.records.column_names import role_of
-from embedtune.records.columns import detect_header
+from embedtune.errors import ConfigError, InputError
 from embedtune.records.csv_options import AUTO, CSVOptions
-from embedtune.records.dialects import Dialect, choose_dialect, parse_sample
+from embedtune.records.dialect_detection import choose_dialect
+from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import read_sample
+from embedtune.records.header import detect_header
 from embedtune.records.reader import RecordReader
+from embedtune.records.request import CSVSource
 from embedtune.text import excerpt
 
 
@@ -35,11 +37,13 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
         options: How to read the CSV.
 
     Raises:
+        ConfigError: `options` sets something besides dialect, encoding and header.
         StorageError: the file is missing or unreadable.
         InputError: no texts, a row that is blank or malformed or has another number of columns, no such column, or it
             cannot be told which column to read.
     """
-    sample = read_sample(source, options.encoding)
+    _check_options(options)
+    sample = read_sample(CSVSource(source, str(source)), options.encoding)
     dialect = choose_dialect(sample.text, options.dialect, least_columns=1)
     records = parse_sample(sample.text, dialect)
     if not records:
@@ -47,7 +51,9 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     header = _has_header(records, column, options.header)
     names = tuple(records[0]) if header else tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
     position = _position(source, names, header, column)
-    rows = _rows(RecordReader(source, sample.encoding, dialect), source, dialect, len(names), position)
+    rows = _rows(
+        RecordReader(CSVSource(source, str(source)), sample.encoding, dialect), source, dialect, len(names), position
+    )
     values = rows[1:] if header else rows
     if not values:
         raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
@@ -58,16 +64,21 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     )
 
 
+def _check_options(options: CSVOptions) -> None:
+    usual = dataclasses.replace(CSVOptions(), dialect=options.dialect, encoding=options.encoding, header=options.header)
+    for field in dataclasses.fields(CSVOptions):
+        value = getattr(options, field.name)
+        if value != getattr(usual, field.name):
+            raise ConfigError(
+                f"CSV option {field.name}={value!r} means nothing here, where every row of one column of texts is "
+                "read. Accepted: dialect, encoding, header."
+            )
+
+
 def _has_header(records: list[list[str]], column: str, header: str) -> bool:
-    """Tell whether the first row holds names; in a single column, if it is a usual one that no other row repeats."""
-    first = records[0]
     if header != AUTO:
         return header == "yes"
-    if column in first and column and not column.isdecimal():
-        return True
-    if len(first) > 1:
-        return detect_header(records)
-    return role_of(first[0]) is not None and first not in records[1:]
+    return (bool(column) and not column.isdecimal() and column in records[0]) or detect_header(records)
 
 
 def _position(source: Path, names: tuple[str, ...], header: bool, column: str) -> int:

@@ -21,6 +21,13 @@ def count(value: int) -> str:
     return f"{value:,}".replace("-", MINUS)
 
 
+def amount_of_bytes(value: int) -> str:
+    """Write a number of bytes in the largest unit that leaves 1 or more, such as 64 KiB."""
+    units = ("B", "KiB", "MiB", "GiB")
+    exponent = min(max(value.bit_length() - 1, 0) // 10, len(units) - 1)
+    return f"{round(value / 1024**exponent, 1):g}{SPACE}{units[exponent]}"
+
+
 def percent(share: float) -> str:
     """Write a share of 0..1 in per cent with up to one decimal, such as 2.5 %; what is above 0 never reads as 0."""
     if 0 < share < 0.001:

@@ -21,7 +21,7 @@ class EvaluationSet:
     query_texts: Sequence[str]
     """N texts."""
     query_labels: Sequence[str]
-    """N labels; each '' for the pairs layout."""
+    """N labels; each '' where judged pairs say what is relevant."""
     index_ids: Sequence[str]
     """M different ids; a document with a query's id is never a result of it."""
     index_texts: Sequence[str]

@@ -70,17 +70,19 @@ class Judgments:
         pair_document_ids: Sequence[str],
         pair_gains: ArrayLike,
     ) -> "Judgments":
-        """The judged pairs are relevant, with their gains; a pair of a query with itself is left out.
+        """The judged pairs with a gain above 0 are relevant; a pair of a query with itself is left out.
+
+        A pair with gain 0 was judged not relevant; none of our metrics tells it from one that was not judged.
 
         Args:
             query_ids: N ids.
             index_ids: M ids.
             pair_query_ids: The query of each of P pairs.
             pair_document_ids: The document of each of P pairs.
-            pair_gains: Shape (P,): gain of each pair, above 0.
+            pair_gains: Shape (P,): gain of each pair, 0 or more.
 
         Raises:
-            InputError: a pair names an unknown id or occurs twice, or a gain is not a finite number above 0.
+            InputError: a pair names an unknown id or occurs twice, or a gain is not a finite number of 0 or more.
         """
         gains = np.asarray(pair_gains, dtype=np.float64)
         _check_lengths("pair", gains, pair_query_ids)
@@ -92,7 +94,7 @@ class Judgments:
         keys = queries * len(index_ids) + documents
         _check_unique(keys)
         order = np.argsort(keys)
-        order = order[self_rows[queries[order]] != documents[order]]
+        order = order[(self_rows[queries[order]] != documents[order]) & (gains[order] > 0)]
         return cls(
             query_groups=np.arange(len(query_ids), dtype=np.int64),
             self_rows=self_rows,
@@ -170,11 +172,11 @@ def _check_lengths(what: str, values: Sequence[str] | NDArray[np.float64], ids: 
 
 
 def _check_gains(gains: NDArray[np.float64]) -> None:
-    wrong = np.flatnonzero(~(np.isfinite(gains) & (gains > 0)))
+    wrong = np.flatnonzero(~(np.isfinite(gains) & (gains >= 0)))
     if wrong.size:
         raise InputError(
-            f"{wrong.size} of {gains.size} judged pairs have a gain that is not a finite number above 0 "
-            f"(first: {gains[wrong[0]]}). Leave out pairs that are not relevant."
+            f"{wrong.size} of {gains.size} judged pairs have a gain that is not a finite number of 0 or more "
+            f"(first: {gains[wrong[0]]}). Give 0 for what is not relevant."
         )
 
 

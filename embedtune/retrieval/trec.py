@@ -69,6 +69,11 @@ def write_qrels(path: Path, query_ids: Sequence[str], index_ids: Sequence[str], 
             )
 
 
+def has_whole_gains(judgments: Judgments) -> bool:
+    """Return whether all gains are whole numbers, as a qrels file needs them."""
+    return not np.any(judgments.key_gains % 1)
+
+
 def _check_ids(ids: Sequence[str]) -> None:
     for one in ids:
         if len(one.split()) != 1 or one != one.strip():

@@ -6,14 +6,21 @@ from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
 from embedtune.documents.summary import DataSummary
 from embedtune.progress import note
-from embedtune.reports.data import data_html, data_markdown
+from embedtune.steps.data_page import write_data_page
 from embedtune.steps.running import step
-from embedtune.storage.atomic import check_writable, write_text_whole
+from embedtune.storage.atomic import check_writable
 
 
 @step
 def build_documents(
-    config: BuildOptions, rows: Path, train: Path, evaluation: Path, quarantine: Path, html: Path, markdown: Path
+    config: BuildOptions,
+    rows: Path,
+    train: Path,
+    evaluation: Path,
+    quarantine: Path,
+    html: Path,
+    markdown: Path,
+    rejected: tuple[Path, ...] = (),
 ) -> DataSummary:
     """Group, split and store the documents, and describe them.
 
@@ -25,6 +32,7 @@ def build_documents(
         quarantine: CSV file to write with the rows whose label is contradicted by another row.
         html: Data summary page to write.
         markdown: The same as Markdown.
+        rejected: Quarantine files of the ingest step; the page tells their reasons.
 
     Raises:
         InputError: no leak-free split is possible, or too many rows contradict each other.
@@ -32,8 +40,7 @@ def build_documents(
     """
     check_writable(train, evaluation, quarantine, html, markdown)
     summary = build(rows, train, evaluation, quarantine, config)
-    write_text_whole(html, data_html(summary))
-    write_text_whole(markdown, data_markdown(summary))
+    write_data_page(summary, train, rejected, html, markdown)
     for warning in summary.warnings:
         note(warning)
     return summary

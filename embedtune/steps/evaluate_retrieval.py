@@ -9,16 +9,18 @@ from embedtune.documents.shards import read_manifest, read_relevance, read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.card import ModelCard
+from embedtune.progress import note
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.trec import write_qrels, write_run
+from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
+from embedtune.training.examples import check_trainable
 
 COMPARISON_FILE = "comparison.json"
 TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
@@ -61,19 +63,20 @@ def evaluate_retrieval(
         model: Model folder of the fine-tuning step.
         evaluation: Evaluation documents folder.
         scores: Folder to write, whole or not at all: the comparison, TREC run and qrels files (qrels up to five
-            million judgments), the scores of each query.
+            million judgments with whole gains), the scores of each query.
         html: Report page to write.
         markdown: The same as Markdown.
 
     Raises:
-        InputError: the evaluation documents were not held out from the model's training documents, no query has a
-            relevant document, or a model gives vectors that are no numbers.
+        InputError: this version cannot evaluate such documents, they were not held out from the model's training
+            documents, no query has a relevant document, or a model gives vectors that are no numbers.
         ModelError: a model cannot be loaded, or the backbone is not the one the model was trained from.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
     check_writable(scores, html, markdown)
     card = ModelCard.load(model)
     training, provenance = training_facts_of(card), provenance_of(card)
+    check_trainable(evaluation)
     _check_held_out(evaluation, card)
     data = DataSummary.load(evaluation / SUMMARY_FILE)
     documents = _evaluation_set(evaluation)
@@ -94,7 +97,7 @@ def evaluate_retrieval(
         provenance=provenance,
     )
     with atomic_folder(scores) as folder:
-        _write_scores(folder, outcome)
+        write_scores(folder, outcome)
         write_text_whole(html, evaluation_html(report))
         write_text_whole(markdown, evaluation_markdown(report))
     return outcome.comparison
@@ -130,11 +133,19 @@ def _evaluation_set(folder: Path) -> EvaluationSet:
     )
 
 
-def _write_scores(folder: Path, outcome: Evaluation) -> None:
+def write_scores(folder: Path, outcome: Evaluation) -> None:
+    """Write the comparison, the files of TREC and the scores of each query.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
     judged = outcome.judged
     outcome.comparison.save(folder / COMPARISON_FILE)
     qrels, base_run, tuned_run = (folder / name for name in TREC_FILES)
-    if judged.judgments.relevant_counts().sum() <= _MOST_JUDGMENTS:
+    reason = _why_no_qrels(judged.judgments)
+    if reason:
+        note(f"{qrels.name} is left out: {reason}.")
+    else:
         write_qrels(qrels, judged.query_ids, judged.index_ids, judged.judgments)
     write_run(base_run, outcome.base.ranking, judged.query_ids, judged.index_ids, "base")
     write_run(tuned_run, outcome.tuned.ranking, judged.query_ids, judged.index_ids, "tuned")
@@ -144,3 +155,13 @@ def _write_scores(folder: Path, outcome: Evaluation) -> None:
         writer.writerow(["query_id", *(f"{side}_{name}" for side in ("base", "tuned") for name in names)])
         columns = [result.scores[name] for result in (outcome.base, outcome.tuned) for name in names]
         writer.writerows(zip(judged.query_ids, *columns, strict=True))
+
+
+def _why_no_qrels(judgments: Judgments) -> str:
+    """Return why no qrels file is written, '' if there is no reason."""
+    count = int(judgments.relevant_counts().sum())
+    if count > _MOST_JUDGMENTS:
+        return f"it would have {count} lines, more than {_MOST_JUDGMENTS}"
+    if not has_whole_gains(judgments):
+        return "its format holds whole gains only, and some of these are fractions, which our nDCG takes as they are"
+    return ""

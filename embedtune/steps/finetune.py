@@ -9,6 +9,7 @@ from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import step
 from embedtune.storage.atomic import check_writable, write_text_whole
 from embedtune.training.config import FinetuneConfig
+from embedtune.training.examples import check_trainable
 
 CHECKPOINTS_VARIABLE = "EMBEDTUNE_CHECKPOINTS"
 """Environment variable: where to keep checkpoints instead of beside the run's outputs; 'off' keeps none."""
@@ -26,13 +27,15 @@ def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, m
         model_uri: Address at which the pipeline keeps the model, '' for where it is written; checkpoints go near it.
 
     Raises:
+        InputError: this version cannot train on such documents.
         ModelError: the backbone cannot be loaded safely.
         TrainingError: the documents make no batches, the loss is no number, or the run was told to stop.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
-    from embedtune.training.finetune import finetune_model
-
     check_writable(model, html)
+    check_trainable(documents)
+    from embedtune.training.finetune import finetune_model  # torch takes seconds, which wrong documents need not cost
+
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
     report = TrainingReport(
         title="Fine-tuning",

@@ -1,16 +1,28 @@
-"""Step 2: a CSV becomes validated rows."""
+"""Step 2: a CSV, or another source of data, becomes validated rows with the contents that they name."""
 
+import dataclasses
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedtune.documents.array_contents import MeshOptions
+from embedtune.documents.arrays import DocumentsRequest, ingest_documents
+from embedtune.documents.content_loader import LoadOptions
+from embedtune.documents.loading import load_contents
 from embedtune.progress import note
+from embedtune.records.beir import ingest_beir
+from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.csv_options import CSVOptions
-from embedtune.records.ingest import check_arguments
-from embedtune.records.ingest import ingest_csv as ingest
+from embedtune.records.ingest import ingest_csv as ingest_files
+from embedtune.records.kinds import SourceKind, csv_names, source_kind
+from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
+from embedtune.records.request import CSVSource, IngestRequest, source_names
+from embedtune.records.rows import RowsFormat, read_format
 from embedtune.steps.running import step
-from embedtune.storage.locations import parse_location
-from embedtune.storage.sources import local_copy
+from embedtune.steps.sources import check_address, open_source
+from embedtune.storage.atomic import atomic_path, check_writable
+from embedtune.storage.sources import LocalSource
 
 
 @dataclass(frozen=True)
@@ -18,25 +30,46 @@ class IngestCSVConfig:
     """Configuration of the step."""
 
     uri: str
-    """Where the CSV is: a path, file://, s3://, minio:// or http(s)://."""
+    """Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version."""
     version: str = ""
     """Version of the source as the resolve_data step found it; '' takes what is there."""
     layout: str = "auto"
-    """'labelled' (text,label), 'pairs' (query,document) or 'auto' to detect it."""
+    """A row of a CSV: 'labelled', 'pairs', 'text-image', 'scored', 'matches', 'plain', or 'auto' to detect it."""
     csv_options: str = "{}"
-    """JSON object with any of dialect, encoding and header; what is left out is detected."""
+    """JSON object with any of the fields of CSVOptions, such as dialect, header or task; the rest is detected."""
     max_bad_share: float = 0.01
     """Largest accepted share of rows that cannot be used, 0 to 1."""
+    whole: bool = True
+    """Whether this source is all of the data, so that it must hold something to learn from."""
 
     def __post_init__(self) -> None:
-        parse_location(self.uri)
-        CSVOptions.from_json(self.csv_options)
-        check_arguments(self.layout, self.max_bad_share)
+        check_address(self.uri)
+        self.request()
+        self.documents_request()
+
+    def request(self) -> IngestRequest:
+        """Return what the rows of CSV files are to be read as.
+
+        Raises:
+            ConfigError: a value is not accepted.
+        """
+        options = CSVOptions.from_json(self.csv_options)
+        return IngestRequest(self.layout, options, self.max_bad_share, self.whole)
+
+    def documents_request(self) -> DocumentsRequest:
+        """Return how saved DocumentArrays are to be read.
+
+        Raises:
+            ConfigError: a value is not accepted.
+        """
+        options = CSVOptions.from_json(self.csv_options)
+        meshes = MeshOptions(options.point_cloud_size, options.seed)
+        return DocumentsRequest(self.max_bad_share, options.pos_value, options.neg_value, meshes)
 
 
 @step
 def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestReport:
-    """Read, check and store the rows of a CSV.
+    """Read, check and store the rows of a source and the images or meshes that they name.
 
     Args:
         config: The configuration.
@@ -47,8 +80,52 @@ def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestR
         StorageError: the source is missing, cannot be reached, or is not the given version any more.
         InputError: the source cannot be used; the message says where and what to do.
     """
-    options = CSVOptions.from_json(config.csv_options)
-    with local_copy(config.uri, config.version) as source:
-        report = ingest(source, rows, quarantine, config.layout, options, config.max_bad_share)
-    note(report.describe())
-    return report
+    check_writable(rows, quarantine)
+    options = config.request().options
+    with (
+        open_source(config.uri, config.version) as source,
+        atomic_path(rows) as whole,
+        tempfile.TemporaryDirectory(dir=rows.parent, prefix=".rows-") as scratch,
+    ):
+        read = Path(scratch) / "rows.parquet"
+        report, origins = _read(source, config, read, quarantine)
+        note(report.describe())
+        if _keeps_addresses(read_format(read), options):
+            read.replace(whole)
+            return report
+        loading = LoadOptions(options.point_cloud_size, options.seed, config.max_bad_share)
+        loaded = load_contents(read, whole, quarantine, origins, loading)
+    note(f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be")
+    return dataclasses.replace(report, rows=loaded.rows, bad_rows=report.bad_rows + loaded.bad_rows)
+
+
+def _read(
+    source: LocalSource, config: IngestCSVConfig, rows: Path, quarantine: Path
+) -> tuple[IngestReport, dict[str, str] | str]:
+    """Read the rows, and return what relative addresses in them start from, for each source if there are several."""
+    names = [path.relative_to(source.root).as_posix() for path in source.files]
+    request, folder = config.request(), f"{source.root}/"
+    match source_kind(names, source.root):
+        case SourceKind.BEIR:
+            return ingest_beir(source.root, config.uri, rows, quarantine, config.max_bad_share), folder
+        case SourceKind.CLASS_FOLDERS:
+            return ingest_class_folders(names, config.uri, rows, quarantine, config.max_bad_share), folder
+        case SourceKind.DOCUMENTS:
+            asked = config.documents_request()
+            return ingest_documents(source.files, config.uri, rows, quarantine, asked), source.origins[0]
+    wanted = set(csv_names(names)) if len(names) > 1 else set(names)
+    found = [
+        CSVSource(path, origin)
+        for name, path, origin in zip(names, source.files, source.origins, strict=True)
+        if name in wanted
+    ]
+    report = ingest_files(found, rows, quarantine, request)
+    if len(found) == 1:
+        return report, found[0].origin
+    return report, dict(zip(source_names(found), (one.origin for one in found), strict=True))
+
+
+def _keeps_addresses(rows_format: RowsFormat, options: CSVOptions) -> bool:
+    """Tell whether the rows are as they shall be: contents loaded, or addresses where these were asked for."""
+    keep = (not options.convert_to_blob, Modality.IMAGE), (not options.create_point_clouds, Modality.MESH)
+    return rows_format.loaded or any(wanted and modality in rows_format.modalities for wanted, modality in keep)

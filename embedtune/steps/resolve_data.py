@@ -1,10 +1,9 @@
-"""Step 1: which version of the source is there now? Never cached; every later step is cached on its answer."""
+"""Step 1: which version of the data is there now? Never cached; every later step is cached on its answer."""
 
 from dataclasses import dataclass
 
 from embedtune.steps.running import step
-from embedtune.storage.locations import parse_location
-from embedtune.storage.versions import data_version
+from embedtune.steps.sources import check_address, data_version
 
 
 @dataclass(frozen=True)
@@ -12,20 +11,20 @@ class ResolveDataConfig:
     """Configuration of the step."""
 
     uri: str
-    """Where the CSV is: a path, file://, s3://, minio:// or http(s)://."""
+    """Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version."""
 
     def __post_init__(self) -> None:
-        parse_location(self.uri)  # before an address with a password in it gets into any file of a run
+        check_address(self.uri)
 
 
 @step
 def resolve_data(config: ResolveDataConfig) -> str:
-    """Find out the source's version.
+    """Find out the data's version.
 
     Returns:
-        `sha256:<hex>` for a file, `etag:<etag>-<bytes>` for an object.
+        `sha256:<hex>` for a local file or for several files, `etag:<etag>-<bytes>` for an object, `dataset:<version>`.
 
     Raises:
-        StorageError: the source is missing or cannot be reached.
+        StorageError: the data are missing or cannot be reached.
     """
     return data_version(config.uri)

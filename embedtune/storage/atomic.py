@@ -1,6 +1,7 @@
 """Files and folders that appear whole or not at all."""
 
 import errno
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from pathlib import Path
 from embedtune.errors import StorageError
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+PART_SUFFIX = ".part"
+"""What ends the names of files and folders that are being written."""
 
 
 @contextmanager
@@ -40,6 +45,53 @@ def atomic_path(target: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
+def create_file(target: Path, content: bytes) -> bool:
+    """Write a file that must not be there yet; of many writers at once exactly one succeeds.
+
+    Args:
+        target: Where the file shall be; missing parent folders are made.
+        content: Its content.
+
+    Returns:
+        False if something is there already, which is untouched then.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    part = _beside(target)
+    try:
+        with _explained(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(content)
+            try:
+                os.link(part, target)
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                return _create_in_place(target, content)
+        return True
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def _create_in_place(target: Path, content: bytes) -> bool:
+    """Write a new file where the file system has no links, so that a reader may see its beginning."""
+    try:
+        with target.open("xb") as file:
+            file.write(content)
+    except FileExistsError:
+        return False
+    return True
+
+
+def is_part(name: str) -> bool:
+    """Tell whether a file or folder is one that is being written, by its name."""
+    return name.startswith(".") and name.endswith(PART_SUFFIX)
+
+
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Write a folder beside its target and rename it when the block ends without an error.
@@ -61,7 +113,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         with _full_disk_explained(target):
             yield part
         with _explained(target):
-            _swap(part, target)
+            swap_folder(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
@@ -95,10 +147,10 @@ def check_writable(*targets: Path) -> None:
 
 
 def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.part")
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
 
 
-def _swap(part: Path, target: Path) -> None:
+def swap_folder(part: Path, target: Path) -> None:
     """Put a folder in the place of whatever is there, which one call cannot do; on failure the older one goes back."""
     earlier = _beside(target)
     replaced = target.exists()

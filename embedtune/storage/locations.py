@@ -10,7 +10,11 @@ from embedtune.errors import StorageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_ACCEPTED = "Accepted: a path, file:///path, s3://bucket/key, minio://bucket/key, http(s)://host/path"
+_DATASET = re.compile(r"(?:[\w.-]+/)?[\w.-]+(?:@[\w.-]+)?")
+_PATTERN = re.compile(r"[*?\[]")
+_ACCEPTED = (
+    "Accepted: a path, file:///path, s3://bucket/key, minio://bucket/key, http(s)://host/path, dataset://user/name"
+)
 
 
 class Scheme(StrEnum):
@@ -19,6 +23,7 @@ class Scheme(StrEnum):
     FILE = "file"
     S3 = "s3"
     HTTP = "http"
+    DATASET = "dataset"
 
 
 @dataclass(frozen=True)
@@ -33,31 +38,52 @@ class Location:
     bucket: str = ""
     """S3: the bucket."""
     key: str = ""
-    """S3: the object's key or a prefix, without slashes around it; may be ''."""
+    """S3: the object's key, a prefix or a pattern, without slashes around it; may be ''."""
+    dataset: str = ""
+    """DATASET: `name`, `user/name` or either with `@version`."""
 
     @property
     def name(self) -> str:
         """The last part of the address, made safe for a file name; 'source' where there is none."""
-        address = {Scheme.FILE: str(self.path), Scheme.S3: self.key, Scheme.HTTP: urlsplit(self.uri).path}[self.scheme]
+        address = {
+            Scheme.FILE: str(self.path),
+            Scheme.S3: self.key,
+            Scheme.HTTP: urlsplit(self.uri).path,
+            Scheme.DATASET: self.dataset,
+        }[self.scheme]
         return re.sub(r"[^\w.-]", "_", unquote(address.rsplit("/", 1)[-1]))[-80:].lstrip(".") or "source"
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it was written with a slash at its end, so that no file or object is meant."""
+        return self.scheme in (Scheme.FILE, Scheme.S3) and self.uri.endswith("/")
+
+    @property
+    def pattern_start(self) -> int | None:
+        """Which part of the path or key, from 0, is the first with `*`, `?` or `[`; None if no part has."""
+        parts = {Scheme.FILE: self.path.parts, Scheme.S3: self.key.split("/")}.get(self.scheme, ())
+        return next((index for index, part in enumerate(parts) if _PATTERN.search(part)), None)
 
 
 def parse_location(uri: str) -> Location:
     """Find out what a URI points at.
 
     Args:
-        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key` (the same) or `http(s)://`
-            without a query string.
+        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key` (the same), `http(s)://` without a query
+            string, or `dataset://name`, `dataset://user/name`, each with `@version` or without. A path or key may be a
+            folder, or a pattern with `*`, `?` and `[...]`, which match within one part of it.
 
     Raises:
         StorageError: not one of these, or a URI that carries credentials or could; the message never repeats them.
     """
-    if not uri.strip() or "\0" in uri:
+    if not uri.strip() or "\0" in uri or (uri[:5].lower() == "file:" and "%00" in uri):
         raise StorageError(f"The address {uri!r} is empty or holds a NUL character. {_ACCEPTED}.")
     match = _SCHEME.fullmatch(uri)
     if match is None:
         return Location(Scheme.FILE, uri, path=Path(uri))
     scheme, rest = match[1].lower(), match[2]
+    if scheme == "dataset":
+        return _dataset(uri, rest)
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" in authority:
         raise StorageError(
@@ -106,3 +132,12 @@ def _web(uri: str) -> Location:
             "and would be stored with every run. Copy the file to the object store and give its s3:// address."
         )
     return Location(Scheme.HTTP, uri)
+
+
+def _dataset(uri: str, rest: str) -> Location:
+    if not _DATASET.fullmatch(rest) or any(part in (".", "..") for part in re.split("[/@]", rest)):
+        raise StorageError(
+            f"{uri!r} is not the name of a data set. Write dataset://user/name or dataset://user/name@version, with "
+            "letters, digits, '.', '_' and '-'."
+        )
+    return Location(Scheme.DATASET, uri, dataset=rest)

@@ -4,14 +4,20 @@ import contextlib
 import io
 from pathlib import Path
 
+from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
-from embedtune.storage.client import MissingObjectError, store_client, store_errors
+from embedtune.storage.client import store_client, store_errors
+from embedtune.storage.digests import Digest, feed_file, sha256_beside
+from embedtune.storage.failures import DamagedError, MissingObjectError
 from embedtune.storage.locations import Location
-from embedtune.storage.transfer import receive
+from embedtune.storage.stores import StoredFile, silent
+from embedtune.storage.transfer import read_whole, receive
+from embedtune.storage.uploads import Destination, Headers, send_file
 
 
 def stat_object(location: Location) -> tuple[str, int]:
@@ -59,48 +65,132 @@ class ObjectPrefix:
         self._bucket = location.bucket
         self._prefix = f"{location.key}/" if location.key else ""
 
-    def put_file(self, name: str, source: Path) -> None:
-        """Store a file."""
-        with store_errors(self._uri(name)):
-            self._client.fput_object(self._bucket, self._prefix + name, str(source))
+    def put_file(self, name: str, source: Path, sha256: str = "", advance: Advance = silent) -> str:
+        """Store a file; its SHA-256 comes back."""
+        try:
+            with store_errors(self._uri(name)):
+                return send_file(self._destination(name), source, sha256, advance)
+        except OSError as error:
+            raise StorageError(f"{source} cannot be read: {error}. Check its permissions.") from error
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content."""
         with store_errors(self._uri(name)):
             self._client.put_object(self._bucket, self._prefix + name, io.BytesIO(content), len(content))
 
-    def get_file(self, name: str, target: Path, advance: Advance) -> bool:
-        """Fetch a file; False if there is none of that name."""
-
-        def request(offset: int) -> BaseHTTPResponse:
-            return self._client.get_object(self._bucket, self._prefix + name, offset=offset)
-
+    def put_if_absent(self, name: str, content: bytes) -> bool:
+        """Store a small content unless there is one of that name."""
+        # A second request after a lost answer would find what the first one wrote.
+        client = store_client(repeat_sent=False)
         try:
             with store_errors(self._uri(name)):
-                receive(request, target, self._uri(name), advance)
+                # put_object has no argument for headers.
+                client._execute("PUT", self._bucket, self._prefix + name, body=content, headers={"If-None-Match": "*"})
+        except StorageError as error:
+            if _code(error) == "PreconditionFailed":
+                return False
+            raise
+        return True
+
+    def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
+        """Fetch a file; False if there is none of that name."""
+        if sha256 and target.is_file() and target.stat().st_size:
+            # What came earlier may turn out not to be its beginning.
+            with contextlib.suppress(DamagedError):
+                return self._get(name, target, sha256, advance, resume=True)
+        return self._get(name, target, sha256, advance, resume=False)
+
+    def _get(self, name: str, target: Path, sha256: str, advance: Advance, resume: bool) -> bool:
+        try:
+            with sha256_beside() as digest:
+                if resume:
+                    _feed(digest, target, advance)
+                self._receive(name, target, digest, resume, advance)
+                found = digest.hexdigest()
         except MissingObjectError:
             return False
+        if sha256 not in ("", found):
+            target.unlink()
+            raise DamagedError(
+                f"{self._uri(name)} is damaged: its content has not the SHA-256 {sha256}. Store it again."
+            )
         return True
+
+    def _receive(self, name: str, target: Path, digest: Digest, resume: bool, advance: Advance) -> None:
+        uri, etag = self._uri(name), ""
+
+        def request(offset: int) -> BaseHTTPResponse:
+            nonlocal etag
+            # The rest must be of the same object as what came before.
+            headers: Headers = {"If-Match": etag} if etag else {}
+            response = self._client.get_object(self._bucket, self._prefix + name, offset, request_headers=headers)
+            etag = response.headers.get("ETag", "")
+            return response
+
+        try:
+            with store_errors(uri):
+                receive(request, target, uri, advance, digest, resume)
+        except StorageError as error:
+            if resume and _code(error) == "InvalidRange":
+                raise DamagedError(f"{target} is no beginning of {uri}: it is as long or longer.") from error
+            raise
 
     def get_bytes(self, name: str) -> bytes | None:
         """Fetch a small content; None if there is none of that name."""
         try:
-            with (
-                store_errors(self._uri(name)),
-                contextlib.closing(self._client.get_object(self._bucket, self._prefix + name)) as response,
-            ):
-                return response.read()
+            with store_errors(self._uri(name)):
+                return read_whole(lambda: self._client.get_object(self._bucket, self._prefix + name))
         except MissingObjectError:
             return None
 
-    def names(self) -> list[str]:
-        """Return the names of all files, sorted; none where the bucket does not exist."""
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Tell whether a file with that content was stored under that name."""
         try:
-            with store_errors(self._uri("")):
-                found = self._client.list_objects(self._bucket, prefix=self._prefix, recursive=True)
-                return sorted(str(entry.object_name).removeprefix(self._prefix) for entry in found)
+            with store_errors(self._uri(name)):
+                return self._destination(name).recorded_digest() == (size, sha256)
+        except MissingObjectError:
+            return False
+
+    def entries(self, prefix: str = "") -> list[StoredFile]:
+        """Return all files whose names begin so, sorted by name; none where the bucket does not exist."""
+        try:
+            with store_errors(self._uri(prefix)):
+                found = self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True)
+                return sorted(
+                    StoredFile(
+                        str(entry.object_name).removeprefix(self._prefix),
+                        entry.size or 0,
+                        entry.last_modified.timestamp() if entry.last_modified else 0.0,
+                    )
+                    for entry in found
+                )
         except MissingObjectError:
             return []
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of all files that begin so, sorted; none where the bucket does not exist."""
+        return [entry.name for entry in self.entries(prefix)]
+
+    def children(self, prefix: str = "") -> list[str]:
+        """Return the names of the folders directly below a folder."""
+        below = self._prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
+        try:
+            with store_errors(self._uri(prefix)):
+                found = self._client.list_objects(self._bucket, prefix=below)
+                names = (str(entry.object_name).removeprefix(below) for entry in found if entry.is_dir)
+                return sorted(name.rstrip("/") for name in names)
+        except MissingObjectError:
+            return []
+
+    def copy(self, source: str, target: str) -> bool:
+        """Copy a file within the store, which does it itself; False if there is none of that name."""
+        origin = CopySource(self._bucket, self._prefix + source)
+        try:
+            with store_errors(self._uri(source)):
+                self._client.copy_object(self._bucket, self._prefix + target, origin)
+        except MissingObjectError:
+            return False
+        return True
 
     def remove(self, names: list[str]) -> None:
         """Remove files, those that are gone already included."""
@@ -112,5 +202,20 @@ class ObjectPrefix:
                     "credentials in the environment may delete there."
                 )
 
+    def _destination(self, name: str) -> Destination:
+        return Destination(self._client, self._bucket, self._prefix + name)
+
     def _uri(self, name: str) -> str:
         return f"s3://{self._bucket}/{self._prefix}{name}"
+
+
+def _feed(digest: Digest, target: Path, advance: Advance) -> None:
+    try:
+        feed_file(digest, target, advance)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be read: {error}. Remove it and start again.") from error
+
+
+def _code(error: StorageError) -> str:
+    """Return the store's own code of an error; '' if it did not come from there."""
+    return str(error.__cause__.code) if isinstance(error.__cause__, S3Error) else ""

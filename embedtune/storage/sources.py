@@ -1,61 +1,112 @@
-"""A source's content as a local file."""
+"""A source's content as local files."""
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.errors import StorageError
-from embedtune.progress import progress
-from embedtune.storage.locations import Location, Scheme, parse_location
-from embedtune.storage.versions import local_version, remote_version, stat_remote
+from embedtune.progress import Advance, progress
+from embedtune.storage.archives import is_archive, unpack_archive
+from embedtune.storage.listing import Entry, Listing, list_files
+from embedtune.storage.locations import Scheme, parse_location
+from embedtune.storage.parallel import transfer_all
+from embedtune.storage.resolving import resolve_listing
+
+
+@dataclass(frozen=True)
+class LocalSource:
+    """The files of a source on the local disk."""
+
+    root: Path
+    """Folder that all files lie below."""
+    files: tuple[Path, ...]
+    """At least one, sorted by their paths relative to `root`."""
+    origins: tuple[str, ...]
+    """The address that each file came from, for messages and for the addresses relative to it. A file of an archive has
+    none but its unpacked path."""
 
 
 @contextmanager
-def local_copy(uri: str, version: str) -> Iterator[Path]:
-    """Give a local file with exactly this version of a source.
+def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
+    """Give local files with exactly this version of a source.
 
-    A local file is given itself; anything else is downloaded to a temporary folder that is removed afterwards.
+    Local files are given themselves; anything else is downloaded to a temporary folder that is removed afterwards. One
+    archive (`archives.is_archive`) is unpacked to such a folder; if all of it lies in one folder, that is the root.
 
     Args:
         uri: See `locations.parse_location`.
-        version: What `versions.data_version` returned for it, or '' for whatever is there now.
-
-    Yields:
-        The path of the file.
+        version: What `resolving.resolve_source` named for it, or '' for whatever is there now.
 
     Raises:
         StorageError: it is missing or refused, it changed since, the server is gone, or the disk is full.
     """
     location = parse_location(uri)
-    if location.scheme is Scheme.FILE:
-        if version or not location.path.is_file():
-            _check_version(uri, version, local_version(location.path))
-        yield location.path
-        return
+    listing = list_files(location)
+    if version:
+        _check_version(uri, version, resolve_listing(listing).version)
+    with ExitStack() as stack:
+        if location.scheme is Scheme.FILE:
+            root, files = listing.root, tuple(entry.path for entry in listing.entries)
+        else:
+            root = stack.enter_context(_temporary_folder())
+            files = _download(listing, location.name, root)
+        if not listing.is_folder and is_archive(files[0].name):
+            yield _unpack(files[0], stack.enter_context(_temporary_folder()))
+        else:
+            yield LocalSource(root, files, tuple(entry.uri for entry in listing.entries))
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="embedtune-")
     except OSError as error:
         raise StorageError(f"There is no folder for temporary files: {error}. Set TMPDIR to a writable one.") from error
-    with folder:
-        path = Path(folder.name) / location.name
-        _download(location, version, path)
-        yield path
+    with folder as path:
+        yield Path(path)
 
 
-def _download(location: Location, version: str, path: Path) -> None:
-    etag, size = stat_remote(location)
-    _check_version(location.uri, version, remote_version(etag, size))
-    with progress(f"Downloading {location.name}", size, "bytes") as advance:
-        # minio takes a quarter of a second to import, which local runs need not pay.
-        if location.scheme is Scheme.HTTP:
-            from embedtune.storage.web import fetch_page
+def _download(listing: Listing, name: str, root: Path) -> tuple[Path, ...]:
+    names = [entry.name for entry in listing.entries] if listing.is_folder else [name]
+    paths = tuple(root / name for name in names)
+    total = sum(entry.size for entry in listing.entries)
+    with progress(f"Downloading {name}", total, "bytes") as advance:
+        transfer_all(_fetch, list(zip(listing.entries, paths, strict=True)), advance)
+    return paths
 
-            fetch_page(location, etag, size, path, advance)
-        else:
-            from embedtune.storage.objects import fetch_object
 
-            fetch_object(location, etag, size, path, advance)
+def _fetch(item: tuple[Entry, Path], advance: Advance) -> None:
+    entry, path = item
+    location = parse_location(entry.uri)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{path.parent} cannot be made: {error}. Free some space there.") from error
+    # minio takes a quarter of a second to import, which local runs need not pay.
+    if location.scheme is Scheme.HTTP:
+        from embedtune.storage.web import fetch_page
+
+        fetch_page(location, entry.etag, entry.size, path, advance)
+    else:
+        from embedtune.storage.objects import fetch_object
+
+        fetch_object(location, entry.etag, entry.size, path, advance)
+
+
+def _unpack(archive: Path, folder: Path) -> LocalSource:
+    root = folder / "unpacked"
+    unpack_archive(archive, root)
+    listing = list_files(parse_location(str(root)))
+    tops = {entry.name.partition("/")[0] for entry in listing.entries if "/" in entry.name}
+    if len(tops) == 1 and all("/" in entry.name for entry in listing.entries):
+        root /= tops.pop()
+    return LocalSource(
+        root,
+        tuple(entry.path for entry in listing.entries),
+        tuple(entry.uri for entry in listing.entries),
+    )
 
 
 def _check_version(uri: str, expected: str, found: str) -> None:

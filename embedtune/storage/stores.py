@@ -1,32 +1,87 @@
 """A place for named files: a prefix of the object store, or a local folder."""
 
-from pathlib import Path
-from typing import Protocol
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Protocol
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
-from embedtune.storage.atomic import atomic_path
-from embedtune.storage.digests import CHUNK_BYTES
+from embedtune.storage.atomic import atomic_path, create_file, is_part
+from embedtune.storage.digests import CHUNK_BYTES, Digest, check_digest, file_sha256
+from embedtune.storage.failures import DamagedError
 from embedtune.storage.locations import Location, Scheme, parse_location
+
+
+def silent(_: int) -> None:
+    """Take a report of progress and tell nobody."""
+
+
+@dataclass(frozen=True, order=True)
+class StoredFile:
+    """One file of a store."""
+
+    name: str
+    size: int
+    """Bytes."""
+    modified: float
+    """When it was stored, in seconds since 1970 by the store's clock."""
 
 
 class Store(Protocol):
     """Named files; a name has parts separated by '/'. Every method raises StorageError where the place fails."""
 
-    def put_file(self, name: str, source: Path) -> None:
-        """Store a file, whole or not at all, in place of an older one."""
+    def put_file(self, name: str, source: Path, sha256: str = "", advance: Advance = silent) -> str:
+        """Store a file, whole or not at all, in place of an older one.
+
+        Args:
+            name: Where.
+            source: A local file.
+            sha256: What its content must have, remembered for `holds`; '' if that is not known.
+            advance: Told the bytes that were stored.
+
+        Returns:
+            The SHA-256 of what was stored, in hexadecimal.
+        """
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content, whole or not at all, in place of an older one."""
 
-    def get_file(self, name: str, target: Path, advance: Advance) -> bool:
-        """Fetch a file, telling the bytes that came; False if there is none of that name."""
+    def put_if_absent(self, name: str, content: bytes) -> bool:
+        """Store a small content unless there is one of that name, which gives False; of many callers one succeeds."""
+
+    def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
+        """Fetch a file.
+
+        Args:
+            name: Which.
+            target: File to write. With a SHA-256 given, what it holds already is taken for the beginning, which need
+                not come again. After an error it may hold a part.
+            sha256: What the content must have; DamagedError is raised and `target` removed where it has another. ''
+                takes what comes.
+            advance: Told the bytes that came or were there.
+
+        Returns:
+            False if there is none of that name.
+        """
 
     def get_bytes(self, name: str) -> bytes | None:
         """Fetch a small content; None if there is none of that name."""
 
-    def names(self) -> list[str]:
-        """Return the names of all files, sorted."""
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Tell whether a file of that name has that size in bytes and was stored with that SHA-256 given."""
+
+    def entries(self, prefix: str = "") -> list[StoredFile]:
+        """Return all files whose names begin so, sorted by name; those that are being written may be among them."""
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of all whole files that begin so, sorted."""
+
+    def children(self, prefix: str = "") -> list[str]:
+        """Return the names of the folders directly below a folder ('' is the store itself), sorted, not their files."""
+
+    def copy(self, source: str, target: str) -> bool:
+        """Copy a file of up to 5 GiB to another name; False if there is none."""
 
     def remove(self, names: list[str]) -> None:
         """Remove files, those that are gone already included."""
@@ -39,10 +94,10 @@ def open_store(uri: str) -> Store:
         StorageError: another kind of address, or the environment does not describe an object store.
     """
     location = parse_location(uri)
-    if location.scheme is Scheme.HTTP:
-        raise StorageError(f"{uri}: folders are kept on an object store or a disk. Give s3://bucket/prefix or a path.")
     if location.scheme is Scheme.FILE:
         return FolderStore(location)
+    if location.scheme is not Scheme.S3:
+        raise StorageError(f"{uri}: folders are kept on an object store or a disk. Give s3://bucket/prefix or a path.")
     # minio takes a quarter of a second to import, which local runs need not pay.
     from embedtune.storage.objects import ObjectPrefix
 
@@ -56,58 +111,134 @@ class FolderStore:
         """Remember the folder; it is made when something is stored."""
         self._root = location.path
 
-    def put_file(self, name: str, source: Path) -> None:
-        """Store a file."""
-        with atomic_path(self._root / name) as part:
-            _copy(source, part, lambda _: None)
+    def put_file(self, name: str, source: Path, sha256: str = "", advance: Advance = silent) -> str:
+        """Store a file; its SHA-256 comes back."""
+        digest = hashlib.sha256()
+        with atomic_path(self._path(name)) as part:
+            with _open(source) as reader:
+                _copy(reader, part, advance, digest)
+            check_digest(source, sha256, digest.hexdigest())
+        return digest.hexdigest()
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content."""
-        with atomic_path(self._root / name) as part:
+        with atomic_path(self._path(name)) as part:
             part.write_bytes(content)
 
-    def get_file(self, name: str, target: Path, advance: Advance) -> bool:
+    def put_if_absent(self, name: str, content: bytes) -> bool:
+        """Store a small content unless there is one of that name."""
+        return create_file(self._path(name), content)
+
+    def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file; False if there is none of that name."""
-        source = self._root / name
+        source, digest = self._path(name), hashlib.sha256()
         if not source.is_file():
             return False
         try:
-            _copy(source, target, advance)
+            with _open(source) as reader:
+                _copy(reader, target, advance, digest)
         except OSError as error:
             raise StorageError(
                 f"{source} cannot be copied to {target}: {error}. Check space and permissions."
             ) from error
+        if sha256 not in ("", digest.hexdigest()):
+            target.unlink()
+            raise DamagedError(f"{source} is damaged: its content has not the SHA-256 {sha256}. Store it again.")
         return True
 
     def get_bytes(self, name: str) -> bytes | None:
         """Fetch a small content; None if there is none of that name."""
+        path = self._path(name)
         try:
-            return (self._root / name).read_bytes()
+            return path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StorageError(f"{self._root / name} cannot be read: {error}. Check its permissions.") from error
+            raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
 
-    def names(self) -> list[str]:
-        """Return the names of all files, sorted."""
-        return sorted(path.relative_to(self._root).as_posix() for path in self._root.rglob("*") if path.is_file())
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Tell whether a file of that name has that content, which is read for it."""
+        path = self._path(name)
+        try:
+            return path.is_file() and path.stat().st_size == size and file_sha256(path, silent) == sha256
+        except OSError as error:
+            raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
+
+    def entries(self, prefix: str = "") -> list[StoredFile]:
+        """Return all files whose names begin so, sorted by name."""
+        found = []
+        for path in self._root.rglob("*"):
+            name = path.relative_to(self._root).as_posix()
+            # One that goes away meanwhile is not there.
+            if name.startswith(prefix) and path.is_file() and (facts := _facts(path)):
+                found.append(StoredFile(name, *facts))
+        return sorted(found)
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of all whole files that begin so, sorted."""
+        return [entry.name for entry in self.entries(prefix) if not is_part(PurePosixPath(entry.name).name)]
+
+    def children(self, prefix: str = "") -> list[str]:
+        """Return the names of the folders directly below a folder."""
+        try:
+            return sorted(path.name for path in self._path(prefix).iterdir() if path.is_dir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise StorageError(f"{self._path(prefix)} cannot be read: {error}. Check its permissions.") from error
+
+    def copy(self, source: str, target: str) -> bool:
+        """Copy a file; False if there is none of that name."""
+        if not self._path(source).is_file():
+            return False
+        self.put_file(target, self._path(source))
+        return True
 
     def remove(self, names: list[str]) -> None:
         """Remove files, and folders that this leaves empty."""
         try:
             for name in names:
-                path = self._root / name
+                path = self._path(name)
                 path.unlink(missing_ok=True)
                 for folder in path.parents:
-                    if folder == self._root.parent or not folder.is_dir() or any(folder.iterdir()):
+                    if folder == self._root.parent or not _removed_empty(folder):
                         break
-                    folder.rmdir()
         except OSError as error:
             raise StorageError(f"{self._root} cannot be cleared: {error}. Check its permissions.") from error
 
+    def _path(self, name: str) -> Path:
+        if name.startswith("/") or ".." in PurePosixPath(name).parts:
+            raise StorageError(f"{name!r} would lie outside the folder {self._root}. Give a name without '..'.")
+        return self._root / name
 
-def _copy(source: Path, target: Path, advance: Advance) -> None:
-    with source.open("rb") as reader, target.open("wb") as writer:
+
+def _removed_empty(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        # It is not empty, or becomes so just now.
+        return False
+    return True
+
+
+def _facts(path: Path) -> tuple[int, float] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime
+
+
+def _open(source: Path) -> BinaryIO:
+    try:
+        return source.open("rb")
+    except OSError as error:
+        raise StorageError(f"{source} cannot be read: {error}. Check the path and its permissions.") from error
+
+
+def _copy(reader: BinaryIO, target: Path, advance: Advance, digest: Digest) -> None:
+    with target.open("wb") as writer:
         while chunk := reader.read(CHUNK_BYTES):
             writer.write(chunk)
+            digest.update(chunk)
             advance(len(chunk))

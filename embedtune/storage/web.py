@@ -1,19 +1,17 @@
 """Files of allowed web servers. Imports urllib3, so import this module where it is used."""
 
-import os
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, MaxRetryError
+from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
+from embedtune.storage.access import allowed_hosts
+from embedtune.storage.hosts import HostMemory
 from embedtune.storage.locations import Location
 from embedtune.storage.transfer import http_pool, receive
-
-HOSTS_VARIABLE = "EMBEDTUNE_ALLOWED_HOSTS"
-"""Environment variable with the hosts that may be read from, separated by commas, as `host` or `host:port`."""
+from embedtune.storage.web_client import WebClient, reason_of
 
 SIZE_LIMIT = 10 << 30
 """Largest file taken from a web server, in bytes."""
@@ -23,7 +21,7 @@ def stat_page(location: Location) -> tuple[str, int]:
     """Return the etag and the size in bytes that a web server names for a file.
 
     Raises:
-        StorageError: the host is not allowed, the server refuses, redirects or does not answer, it names no etag or
+        StorageError: the host is not allowed, the server refuses or does not answer, it names no etag or
             size, or the file is larger than SIZE_LIMIT.
     """
     response = _request("HEAD", location, {})
@@ -46,7 +44,8 @@ def fetch_page(location: Location, etag: str, size: int, target: Path, advance: 
     """Download a file of a web server if it still has this etag.
 
     Raises:
-        StorageError: it changed or was cut short, the server refuses or does not answer, or the disk is full.
+        StorageError: it changed, was cut short or does not end, the server refuses or does not answer, or the disk is
+            full.
     """
 
     def request(offset: int) -> BaseHTTPResponse:
@@ -61,48 +60,30 @@ def fetch_page(location: Location, etag: str, size: int, target: Path, advance: 
         response.close()
         raise StorageError(f"{location.uri} changed since its version was taken. Start a new run on the new version.")
 
+    come = 0
+
+    def advance_within(count: int) -> None:
+        nonlocal come
+        come += count
+        if come > size:
+            raise StorageError(
+                f"{location.uri}: the server sends more than the {size} bytes that it named. Start again."
+            )
+        advance(count)
+
     try:
-        received = receive(request, target, location.uri, advance)
+        received = receive(request, target, location.uri, advance_within)
     except HTTPError as error:
-        raise StorageError(f"{location.uri} could not be read to its end: {_reason(error)}. Start again.") from error
+        raise StorageError(f"{location.uri} could not be read to its end: {reason_of(error)}. Start again.") from error
     if received != size:
         raise StorageError(f"{location.uri} was cut short: {received} of {size} bytes came. Start again.")
 
 
 def _request(method: str, location: Location, headers: dict[str, str]) -> BaseHTTPResponse:
-    _check_allowed(location)
-    try:
-        response = http_pool().request(
-            method,
-            location.uri,
-            headers={"Accept-Encoding": "identity"} | headers,
-            redirect=False,
-            preload_content=False,
-        )
-    except HTTPError as error:
-        raise StorageError(
-            f"{location.uri}: the server does not answer: {_reason(error)}. Check the address."
-        ) from error
+    response, _ = WebClient(allowed_hosts(), http_pool(), HostMemory()).request(method, location.uri, headers)
     if response.status in (200, 206):
         return response
     response.close()
     if response.status == 412:
         raise StorageError(f"{location.uri} changed since its version was taken. Start a new run on the new version.")
-    if 300 <= response.status < 400:
-        raise StorageError(f"{location.uri}: the server redirects, which is not followed. Give the final address.")
     raise StorageError(f"{location.uri}: the server answers {response.status} {response.reason}. Check the address.")
-
-
-def _check_allowed(location: Location) -> None:
-    host = urlsplit(location.uri).netloc.lower()
-    allowed = [entry.strip().lower() for entry in os.environ.get(HOSTS_VARIABLE, "").split(",")]
-    if host not in allowed:
-        raise StorageError(
-            f"Reading from the web server {host} is not allowed. Add {host} to the variable {HOSTS_VARIABLE} (with "
-            "commas between) in the environment, or copy the file to the object store and give its s3:// address."
-        )
-
-
-def _reason(error: HTTPError) -> str:
-    """Say what went wrong without the address and the retries that urllib3 puts around it."""
-    return str(error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error)

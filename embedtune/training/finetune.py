@@ -7,8 +7,7 @@ from pathlib import Path
 
 from transformers import set_seed
 
-from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_manifest, read_relevance, read_table
+from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.models.card import ModelCard
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
 from embedtune.models.parity import check_parity
@@ -38,11 +37,12 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         checkpoint_root: URI below which checkpoints are kept, '' for none.
 
     Raises:
+        InputError: this version cannot train on such documents.
         ModelError: the backbone cannot be loaded, no server could run it, or the saved model gives other vectors.
         StorageError: the documents cannot be read, or the model cannot be written.
         TrainingError: see `trainer.train`.
     """
-    examples = TrainingExamples.from_tables(read_table(documents, Split.TRAIN), read_relevance(documents))
+    examples = TrainingExamples.read(documents)
     data_digest = documents_digest(documents)
     set_seed(config.seed)
     model = load_model(config.backbone, config.max_length)

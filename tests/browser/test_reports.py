@@ -1,12 +1,19 @@
 """The pages in a real browser: the first view, no sideways scrolling, nothing on the console."""
 
+import dataclasses
+import io
 import shutil
 from collections.abc import Iterator
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from embedtune.reports.data import data_html
+from embedtune.documents.gallery import Gallery, Picture, PictureGroup
+from embedtune.documents.tiles import tile_shape
+from embedtune.records.layouts import Modality
+from embedtune.reports.data import DataReport, data_html
 from embedtune.reports.evaluation import evaluation_html
 from embedtune.reports.training import training_html
 
@@ -23,13 +30,35 @@ FLAGS = [
 PANEL = {"width": 400, "height": 550}
 """The frame in which Kubeflow Pipelines 2.17 shows an HTML artifact, in CSS pixels."""
 
-NAMES = ["good", "rejected", "equal", "hostile", "training", "hostile training", "data", "hostile data"]
+NAMES = [
+    "good",
+    "rejected",
+    "equal",
+    "hostile",
+    "training",
+    "hostile training",
+    "data",
+    "hostile data",
+    "images",
+    "captions",
+    "meshes",
+]
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the PATH"),
 ]
 sync_api = pytest.importorskip("playwright.sync_api")
+
+
+def with_pictures(samples: SimpleNamespace, modality: Modality, caption: str) -> DataReport:
+    """The data page with ten labels of ten pictures, the first red, the last blue."""
+    tiles = [np.full((*tile_shape(modality), 3), (250 - 2 * number, 0, 2 * number), np.uint8) for number in range(100)]
+    pictures = [Picture(tile, caption) for tile in tiles]
+    title = samples.HOSTILE if caption else "a label"
+    groups = tuple(PictureGroup(title, tuple(pictures[start : start + 10])) for start in range(0, 100, 10))
+    summary = dataclasses.replace(samples.hostile_data(samples.HOSTILE), modalities=(modality.value,))
+    return DataReport(summary, Gallery(modality, groups))
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +79,11 @@ def pages(samples: SimpleNamespace) -> dict[str, str]:
         "hostile": evaluation_html(hostile),
         "training": training_html(samples.training_report(good)),
         "hostile training": training_html(samples.training_report(hostile)),
-        "data": data_html(samples.DATA),
-        "hostile data": data_html(samples.hostile_data(samples.HOSTILE)),
+        "data": data_html(DataReport(samples.DATA)),
+        "hostile data": data_html(DataReport(samples.hostile_data(samples.HOSTILE))),
+        "images": data_html(with_pictures(samples, Modality.IMAGE, "")),
+        "captions": data_html(with_pictures(samples, Modality.IMAGE, samples.HOSTILE)),
+        "meshes": data_html(with_pictures(samples, Modality.MESH, "")),
     }
 
 
@@ -100,4 +132,33 @@ def test_it_works_in_the_frame_that_kubeflow_uses(browser: "sync_api.Browser", p
     frame.locator("summary").click()
     assert frame.locator("h1").inner_text().strip() == "Promoted"
     assert frame.get_by_text("Paired bootstrap").is_visible()
+    page.close()
+
+
+@pytest.mark.parametrize("name", ["images", "captions", "meshes"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_each_tile_shows_its_own_picture(
+    browser: "sync_api.Browser", pages: dict[str, str], name: str, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, device_scale_factor=2)
+    page.set_content(pages[name])
+    tiles = page.locator(".tile")
+    assert tiles.count() == 100
+    for number in (0, 9, 10, 57, 99):
+        shot = Image.open(io.BytesIO(tiles.nth(number).screenshot())).convert("RGB")
+        assert shot.width >= 90
+        for place in ((0.1, 0.1), (0.5, 0.5), (0.9, 0.9)):
+            color = shot.getpixel((int(place[0] * shot.width), int(place[1] * shot.height)))
+            assert np.allclose(color, (250 - 2 * number, 0, 2 * number), atol=8), (number, color)
+    page.close()
+
+
+def test_pictures_work_in_the_frame_that_kubeflow_uses(browser: "sync_api.Browser", pages: dict[str, str]) -> None:
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.set_content("<iframe sandbox='allow-scripts' width=400 height=550></iframe>")
+    page.locator("iframe").evaluate("(frame, html) => { frame.srcdoc = html }", pages["images"])
+    tile = page.frame_locator("iframe").locator(".tile").first
+    tile.scroll_into_view_if_needed()
+    shot = Image.open(io.BytesIO(tile.screenshot())).convert("RGB")
+    assert np.allclose(shot.getpixel((shot.width // 2, shot.height // 2)), (250, 0, 0), atol=8)
     page.close()

@@ -104,7 +104,8 @@ def test_resolve_data_prints_the_version(finished, tickets) -> None:
 
 def test_ingest_csv_prints_what_it_found(finished) -> None:
     lines = finished["ingest-csv"].out.splitlines()
-    assert {"rows: 120", "bad_rows: 0", "layout: labelled", "delimiter: ,", "header: True"} <= set(lines)
+    assert {"rows: 120", "bad_rows: 0", "layout: labelled", "modalities: text"} <= set(lines)
+    assert "delimiter ,, quoting True" in next(line for line in lines if line.startswith("csv: "))
 
 
 def test_build_documents_prints_numbers_and_no_long_lists(finished, folder) -> None:

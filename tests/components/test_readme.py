@@ -42,7 +42,8 @@ def test_readme_of_a_step_in_full() -> None:
     assert lines[2] == "# resolve_data"
     assert "- Alone: `embedtune resolve-data`" in lines
     assert "- Image: `embedtune-data`" in lines
-    assert "| `uri` | String | required | Where the CSV is: a path, file://, s3://, minio:// or http(s)://. |" in lines
+    (uri,) = (line for line in lines if line.startswith("| `uri` | String | required | "))
+    assert uri.endswith("a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version. |")
     assert lines[lines.index("## Inputs") + 2] == "None."
     assert lines[-1].startswith("| `Output` | String | The version")
 

@@ -1,33 +1,28 @@
-"""Folders of Documents: what is written is what plain docarray and we read, and nothing else is accepted."""
+"""Folders of Documents: what the manifest vouches for is read, wherever it is, and nothing else is accepted."""
 
 import dataclasses
 import gzip
 import hashlib
 import json
-import pickle
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from docarray import DocumentArray
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from embedtune.documents.codec import decode_documents, encode_documents
+from embedtune.documents.codec import encode_documents
+from embedtune.documents.forms import RELEVANCE_SCHEMA, SplitForm
 from embedtune.documents.manifest import FORMAT, Manifest, Shard
-from embedtune.documents.schema import LABEL_TAG, ROLE_TAG, Split
-from embedtune.documents.shards import (
-    RELEVANCE_SCHEMA,
-    documents_digest,
-    read_manifest,
-    read_relevance,
-    read_table,
-    write_documents,
-)
+from embedtune.documents.schema import Split
+from embedtune.documents.shard_writer import open_shards
+from embedtune.documents.shards import documents_digest, iter_tables, read_manifest, read_relevance, read_table
+from embedtune.documents.writing import write_manifest
 from embedtune.errors import StorageError
-from embedtune.records.layouts import Layout
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.rows import RowsFormat
 
-unicode_text = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+LABELLED = RowsFormat(Layout.LABELLED, (Modality.TEXT,))
+PAIRS = RowsFormat(Layout.PAIRS, (Modality.TEXT, Modality.TEXT))
 
 
 def documents(start: int, count: int, role: str | None = None) -> pa.Table:
@@ -41,17 +36,28 @@ def documents(start: int, count: int, role: str | None = None) -> pa.Table:
     return pa.table({name: pa.array(values, pa.large_string()) for name, values in columns.items()})
 
 
-def labelled(folder: Path) -> Path:
-    splits = {Split.QUERY: [documents(0, 3)], Split.INDEX: [documents(3, 4), documents(7, 2)]}
-    write_documents(folder, Layout.LABELLED, splits, None, lambda done: None)
+def write_documents(folder: Path, rows_format: RowsFormat, splits: dict, relevance: pa.Table | None = None) -> Path:
+    """Write each table to a shard of its own."""
+    folder.mkdir()
+    shards: list[Shard] = []
+    for split, tables in splits.items():
+        for number, table in enumerate(tables):
+            with open_shards(folder, SplitForm(rows_format, split), f"{number}-") as writer:
+                writer.write(table)
+                shards += writer.finish()
+    write_manifest(folder, rows_format, shards, relevance, "")
     return folder
+
+
+def labelled(folder: Path) -> Path:
+    return write_documents(
+        folder, LABELLED, {Split.QUERY: [documents(0, 3)], Split.INDEX: [documents(3, 4), documents(7, 2)]}
+    )
 
 
 def paired(folder: Path) -> Path:
-    relevance = pa.table({"query_id": ["a", "b"], "document_id": ["c", "c"], "relevance": [1.0, 0.5]})
-    splits = {Split.TRAIN: [documents(0, 3, "query"), documents(3, 3, "both")]}
-    write_documents(folder, Layout.PAIRS, splits, relevance, lambda done: None)
-    return folder
+    relevance = pa.table({"query_id": ["a", "b"], "document_id": ["c", "c"], "relevance": [1.0, 0.0]})
+    return write_documents(folder, PAIRS, {Split.TRAIN: [documents(0, 3, "query"), documents(3, 3, "both")]}, relevance)
 
 
 def edit_manifest(folder: Path, change) -> None:
@@ -70,28 +76,19 @@ def replace_shard(folder: Path, content: bytes) -> Path:
     return path
 
 
+def move_shards(folder: Path, target: Path) -> None:
+    """Leave the manifest where it is and name the shards by their new addresses."""
+    target.mkdir()
+
+    def place(data: dict) -> None:
+        for shard in data["shards"]:
+            (folder / shard["name"]).rename(target / shard["name"])
+            shard["uri"] = f"{target}/{shard['name']}"
+
+    edit_manifest(folder, place)
+
+
 class TestRoundTrip:
-    @settings(max_examples=50, deadline=None)
-    @given(st.lists(st.tuples(unicode_text, unicode_text, unicode_text, unicode_text), min_size=1, max_size=8))
-    def test_arbitrary_unicode(self, rows):
-        names = ("id", "text", "label", "role")
-        table = pa.table(
-            {
-                name: pa.array(column, pa.large_string())
-                for name, column in zip(names, zip(*rows, strict=True), strict=True)
-            }
-        )
-        data = encode_documents(table)
-        assert decode_documents(data, True, "shard").equals(table)
-        loaded = DocumentArray.load_binary(data, protocol="protobuf-array", compress="gzip")
-        expected = [(identifier, text, {LABEL_TAG: label, ROLE_TAG: role}) for identifier, text, label, role in rows]
-        assert [(document.id, document.text, document.tags) for document in loaded] == expected
-
-    def test_bytes_are_those_of_docarray(self):
-        data = encode_documents(documents(0, 20))
-        loaded = DocumentArray.load_binary(data, protocol="protobuf-array", compress="gzip")
-        assert gzip.decompress(data) == loaded.to_bytes(protocol="protobuf-array")
-
     def test_splits(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         assert read_table(folder, Split.QUERY).equals(documents(0, 3))
@@ -105,21 +102,22 @@ class TestRoundTrip:
         assert read_table(folder, Split.TRAIN)["role"].to_pylist() == ["query"] * 3 + ["both"] * 3
         relevance = read_relevance(folder)
         assert relevance.schema.equals(RELEVANCE_SCHEMA)
-        assert relevance["relevance"].to_pylist() == [1.0, 0.5]
+        assert relevance["relevance"].to_pylist() == [1.0, 0.0]
 
     def test_a_path_with_our_ending_is_protobuf_for_docarray_too(self, tmp_path):
         folder = labelled(tmp_path / "documents")
-        loaded = DocumentArray.load_binary(str(folder / "query-00000.protobuf-array.gzip"))
+        loaded = DocumentArray.load_binary(str(folder / "query-0-00000.protobuf-array.gzip"))
         assert loaded[:, "text"] == documents(0, 3)["text"].to_pylist()
 
 
 class TestManifest:
     def test_content(self, tmp_path):
         manifest = read_manifest(paired(tmp_path / "documents"))
-        assert (manifest.layout, manifest.modality) == (Layout.PAIRS, "text")
+        assert (manifest.layout, manifest.modalities, manifest.loaded) == (Layout.PAIRS, ("text", "text"), True)
+        assert manifest.rows_format == PAIRS
         assert [(shard.name, shard.split, shard.rows) for shard in manifest.shards] == [
-            ("train-00000.protobuf-array.gzip", Split.TRAIN, 3),
-            ("train-00001.protobuf-array.gzip", Split.TRAIN, 3),
+            ("train-0-00000.protobuf-array.gzip", Split.TRAIN, 3),
+            ("train-1-00000.protobuf-array.gzip", Split.TRAIN, 3),
         ]
         assert (manifest.relevance.name, manifest.relevance.rows) == ("relevance.parquet", 2)
 
@@ -136,7 +134,7 @@ class TestManifest:
         with pytest.raises(StorageError, match=r"Cannot read .*manifest\.json: No such file.*not finished"):
             read_manifest(tmp_path)
 
-    @pytest.mark.parametrize("text", ["", "{", "\x00", '{"format": "embedtune.documents", "version": 1}'])
+    @pytest.mark.parametrize("text", ["", "{", "\x00", '{"format": "embedtune.documents", "version": 2}'])
     def test_damaged(self, tmp_path, text):
         (tmp_path / "manifest.json").write_text(text, encoding="utf-8")
         with pytest.raises(StorageError, match=r"manifest\.json is damaged"):
@@ -147,11 +145,11 @@ class TestManifest:
         with pytest.raises(StorageError, match=r"manifest\.json is damaged"):
             read_manifest(tmp_path)
 
-    @pytest.mark.parametrize("change", [{"version": 2}, {"format": "other"}])
+    @pytest.mark.parametrize("change", [{"version": 1}, {"format": "other"}])
     def test_other_formats_are_refused(self, tmp_path, change):
         folder = labelled(tmp_path / "documents")
         edit_manifest(folder, lambda data: data.update(change))
-        with pytest.raises(StorageError, match=f"reads '{FORMAT}' version 1"):
+        with pytest.raises(StorageError, match=f"reads '{FORMAT}' version 2"):
             read_manifest(folder)
 
     @pytest.mark.parametrize(
@@ -161,6 +159,9 @@ class TestManifest:
             {"name": "/etc/passwd"},
             {"name": ".."},
             {"name": ""},
+            {"name": ".hidden"},
+            {"name": "*"},
+            {"name": "index-0-00000.protobuf-array.gzip"},
             {"rows": "3"},
             {"sha256": None},
             {"split": "test"},
@@ -173,7 +174,18 @@ class TestManifest:
             read_manifest(folder)
 
     @pytest.mark.parametrize(
-        "change", [{"layout": "scores"}, {"modality": "image"}, {"shards": {}}, {"relevance": 1}, {"train_digest": 1}]
+        "change",
+        [
+            {"layout": "scores"},
+            {"layout": "pairs"},
+            {"modalities": ["sound"]},
+            {"modalities": "text"},
+            {"loaded": 1},
+            {"shards": {}},
+            {"shards": [1]},
+            {"relevance": 1},
+            {"train_digest": 1},
+        ],
     )
     def test_bad_fields_are_refused(self, tmp_path, change):
         folder = labelled(tmp_path / "documents")
@@ -182,14 +194,16 @@ class TestManifest:
             read_manifest(folder)
 
     def test_json_survives(self, tmp_path):
-        manifest = Manifest(Layout.LABELLED, "text", (Shard("a", Split.TRAIN, 1, "00"),), None, "sha256:11")
+        manifest = Manifest(
+            Layout.LABELLED, (Modality.TEXT,), True, (Shard("a", Split.TRAIN, 1, "00"),), None, "sha256:11"
+        )
         manifest.save(tmp_path)
         assert read_manifest(tmp_path) == manifest
         assert set(dataclasses.asdict(manifest)) < set(json.loads(manifest.to_json()))
 
 
 class TestDamage:
-    @pytest.mark.parametrize("name", ["index-00000.protobuf-array.gzip", "index-00001.protobuf-array.gzip"])
+    @pytest.mark.parametrize("name", ["index-0-00000.protobuf-array.gzip", "index-1-00000.protobuf-array.gzip"])
     def test_every_shard_is_checked(self, tmp_path, name):
         folder = labelled(tmp_path / "documents")
         whole = (folder / name).read_bytes()
@@ -214,40 +228,75 @@ class TestDamage:
     def test_row_count_must_match(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         edit_manifest(folder, lambda data: data["shards"][0].update(rows=4))
-        with pytest.raises(StorageError, match=r"query-00000.* holds 3 rows, its manifest says 4"):
+        with pytest.raises(StorageError, match=r"query-0-00000.* holds 3 rows, its manifest says 4"):
             read_table(folder, Split.QUERY)
 
-    def test_pickles_are_never_loaded(self, tmp_path):
+    def test_wrong_content_with_the_right_checksum(self, tmp_path):
         folder = labelled(tmp_path / "documents")
-        marker = tmp_path / "executed"
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-            replace_shard(folder, gzip.compress(pickle.dumps(_TouchesWhenLoaded(marker), protocol)))
-            with pytest.raises(StorageError, match="pickled DocumentArrays are refused"):
-                read_table(folder, Split.QUERY)
-            replace_shard(folder, pickle.dumps(_TouchesWhenLoaded(marker), protocol))
-            with pytest.raises(StorageError, match="is not a complete gzip file"):
-                read_table(folder, Split.QUERY)
-        assert not marker.exists()
-
-    def test_other_protobuf_is_refused(self, tmp_path):
-        folder = labelled(tmp_path / "documents")
-        replace_shard(folder, gzip.compress(b"\x0a\xff\xff\xff\xff\x0f"))
-        with pytest.raises(StorageError, match="is no DocumentArray in protobuf"):
+        replace_shard(folder, gzip.compress(b"\x80\x04."))
+        with pytest.raises(StorageError, match=r"query-0-00000.*pickled DocumentArrays are refused"):
             read_table(folder, Split.QUERY)
 
     def test_documents_without_a_label_are_refused(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         table = documents(0, 3).set_column(2, "label", pa.array(["a", "", "c"]))
-        replace_shard(folder, encode_documents(table))
-        with pytest.raises(StorageError, match=r"Document 1 of .*query-00000.* has no label"):
+        replace_shard(folder, gzip.compress(encode_documents(table, SplitForm(LABELLED, Split.QUERY))))
+        with pytest.raises(StorageError, match=r"Document 1 of .*query-0-00000.* has no label"):
             read_table(folder, Split.QUERY)
 
+    def test_shards_are_checked_as_they_are_read(self, tmp_path):
+        folder = labelled(tmp_path / "documents")
+        (folder / "index-1-00000.protobuf-array.gzip").unlink()
+        tables = iter_tables(folder, Split.INDEX)
+        assert next(tables).equals(documents(3, 4))
+        with pytest.raises(StorageError, match="index-1-00000"):
+            next(tables)
 
-class _TouchesWhenLoaded:
-    """A pickle that creates a file when it is loaded."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class TestShardsElsewhere:
+    def test_are_read_and_change_no_digest(self, tmp_path):
+        folder = labelled(tmp_path / "documents")
+        digest = documents_digest(folder)
+        move_shards(folder, tmp_path / "a place [1]")
+        assert [path.name for path in folder.iterdir()] == ["manifest.json"]
+        assert read_table(folder, Split.INDEX).equals(documents(3, 6))
+        assert documents_digest(folder) == digest
+        edit_manifest(folder, lambda data: [shard.update(uri=f"file://{shard['uri']}") for shard in data["shards"]])
+        assert read_table(folder, Split.QUERY).equals(documents(0, 3))
 
-    def __reduce__(self):
-        return Path.touch, (self._path,)
+    def test_missing_or_changed(self, tmp_path):
+        folder = labelled(tmp_path / "documents")
+        move_shards(folder, tmp_path / "part")
+        path = tmp_path / "part" / "query-0-00000.protobuf-array.gzip"
+        path.write_bytes(path.read_bytes() + b"\0")
+        with pytest.raises(StorageError, match=f"{path} was changed or cut off"):
+            read_table(folder, Split.QUERY)
+        path.unlink()
+        with pytest.raises(StorageError, match=f"Cannot read {path}: No such file"):
+            read_table(folder, Split.QUERY)
+
+    @pytest.mark.parametrize(
+        "uri",
+        [
+            "/etc/passwd",
+            "https://host/query-0-00000.protobuf-array.gzip",
+            "dataset://user/query-0-00000.protobuf-array.gzip",
+            "s3://bucket/*",
+            "query-0-00000.protobuf-array.gzip",
+            1,
+            None,
+        ],
+    )
+    def test_addresses_that_no_shard_can_have(self, tmp_path, uri):
+        folder = labelled(tmp_path / "documents")
+        edit_manifest(folder, lambda data: data["shards"][0].update(uri=uri))
+        with pytest.raises(StorageError, match=r"manifest\.json is damaged"):
+            read_manifest(folder)
+
+    def test_credentials_in_an_address_are_refused(self, tmp_path):
+        folder = labelled(tmp_path / "documents")
+        uri = "s3://key:secret@bucket/query-0-00000.protobuf-array.gzip"
+        edit_manifest(folder, lambda data: data["shards"][0].update(uri=uri))
+        with pytest.raises(StorageError) as raised:
+            read_manifest(folder)
+        assert "secret" not in str(raised.value)

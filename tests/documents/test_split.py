@@ -5,22 +5,22 @@ import random
 from collections import Counter, defaultdict
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.contents import Contents
+from embedtune.documents.contents import read_contents
 from embedtune.documents.corpus import build_corpus
 from embedtune.documents.grouping import content_key, fingerprint
+from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import Split
 from embedtune.documents.split_checks import verify_no_leak
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout
 
 WORDS = ("red", "green", "blue", "tea", "cup")
-SPELLINGS = (str, str.upper, str.title, lambda text: text.replace(" ", "\u00a0"), lambda text: f"  {text} ")
+SPELLINGS = (str, str.upper, str.title, lambda text: text.replace(" ", "\u00a0"))
 
 texts = st.builds(
     lambda words, spell: spell(" ".join(words)),
@@ -60,9 +60,8 @@ class TestPromises:
     def test_labelled(self, build, rows, split, seed):
         rows += [(f"{text} base", label) for text, label in labelled(5, 8)]
         built = build(Layout.LABELLED, rows, BuildOptions(split=split, seed=seed, max_bad_share=1))
-        stripped = [(text.strip(), label) for text, label in rows]
         labels_of = defaultdict(set)
-        for text, label in stripped:
+        for text, label in rows:
             labels_of[text].add(label)
         expected = {text: labels.pop() for text, labels in labels_of.items() if len(labels) == 1}
         documents = [row for part in Split for row in built.rows(part)]
@@ -76,7 +75,7 @@ class TestPromises:
         if built.summary.split_rule == "group":
             known = {row["label"] for row in built.rows(Split.TRAIN)}
             assert known.isdisjoint(in_index)
-        bad = sum(text not in expected for text, _ in stripped)
+        bad = sum(text not in expected for text, _ in rows)
         assert (built.summary.quarantined, built.summary.duplicates) == (bad, len(rows) - bad - len(expected))
 
     @random_rows
@@ -84,8 +83,7 @@ class TestPromises:
     def test_pairs(self, build, rows, seed):
         rows += pairs(20)
         built = build(Layout.PAIRS, rows, BuildOptions(seed=seed, max_bad_share=1))
-        stripped = [(query.strip(), document.strip()) for query, document in rows]
-        usable = [pair for pair in stripped if content_key(pair[0]) != content_key(pair[1])]
+        usable = [pair for pair in rows if content_key(pair[0]) != content_key(pair[1])]
         distinct = {(content_key(query), content_key(document)) for query, document in usable}
         train, evaluation = built.pairs(built.train), built.pairs(built.evaluation)
         judged = [(content_key(query), content_key(document)) for query, document in (*train, *evaluation)]
@@ -128,12 +126,10 @@ class TestPromises:
         moved = after.held_out() & before.texts(Split.TRAIN)
         assert len(moved) < 0.05 * len(before.texts(Split.TRAIN))
 
-    def test_two_spellings_in_two_documents_of_pairs_would_be_noticed(self):
-        texts = pa.array(["query", "document", "QUERY"])
-        prints = fingerprint(texts, 1, lambda done: None)
-        numbers = np.array([0]), np.array([1])
-        contents = Contents(Layout.PAIRS, np.array([2]), texts, *numbers, pa.array([], pa.string()))
-        corpus = build_corpus(contents, prints, np.array([True]))
+    def test_two_spellings_in_two_documents_of_pairs_would_be_noticed(self, write_rows, tmp_path):
+        contents = read_contents([write_rows(tmp_path / "rows", Layout.PAIRS, [("query", "document")])])
+        prints = fingerprint(contents.values, 1, lambda done: None)
+        corpus = build_corpus(contents, prints, np.array([Use.OPEN], np.int8))
         held, none = np.array([True, True]), np.array([False, False])
         verify_no_leak(corpus, none, held, held)
         with pytest.raises(RuntimeError, match="A content of pairs is in two documents"):
@@ -260,9 +256,9 @@ class TestRefusals:
             build(Layout.PAIRS, rows, BuildOptions())
 
     def test_nothing_left_to_train_on(self, build):
-        with pytest.raises(InputError, match="1 groups of connected pairs have at least two different texts"):
+        with pytest.raises(InputError, match="1 groups of connected pairs have at least two different contents"):
             build(Layout.PAIRS, pairs(3), BuildOptions())
 
     def test_only_single_texts(self, build):
-        with pytest.raises(InputError, match="0 labels have at least two different texts"):
+        with pytest.raises(InputError, match="0 labels have at least two different contents"):
             build(Layout.LABELLED, labelled(40, 1), BuildOptions())

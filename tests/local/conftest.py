@@ -46,11 +46,11 @@ class Finished:
 class Running:
     """A pipeline run in a process of its own."""
 
-    def __init__(self, output: Path, scratch: Path, options: tuple[object, ...]) -> None:
+    def __init__(self, output: Path, scratch: Path, pipeline: str, options: tuple[object, ...]) -> None:
         self.output, self._scratch = output, scratch
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "run", "finetune", "--output", output, *map(str, options)],
+            [sys.executable, "-m", "pipelines", "run", pipeline, "--output", output, *map(str, options)],
             cwd=ROOT,
             env={**environment, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TMPDIR": str(scratch)},
             stdout=subprocess.PIPE,
@@ -109,8 +109,8 @@ def processes_of() -> Callable[[Path], list[int]]:
 def start(tmp_path_factory: pytest.TempPathFactory):
     runs: list[Running] = []
 
-    def begin(output: Path, *options: object) -> Running:
-        runs.append(Running(output, tmp_path_factory.mktemp("scratch"), options))
+    def begin(output: Path, *options: object, pipeline: str = "finetune") -> Running:
+        runs.append(Running(output, tmp_path_factory.mktemp("scratch"), pipeline, options))
         return runs[-1]
 
     yield begin
@@ -170,6 +170,18 @@ def pairs(first: Finished, pairs_running: Running) -> Finished:
 @pytest.fixture(scope="session")
 def again(first: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
     return start(folder / "out", "--data-uri", source, "--train-epochs", 2, *options).finish()
+
+
+@pytest.fixture(scope="session")
+def sharded(first: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    """The rows of `first` in four files, each with its header, read and built by file."""
+    (folder / "shards").mkdir()
+    (names, *rows) = tickets(range(15))
+    for number in range(4):
+        write_csv(folder / "shards" / f"part {number}.csv", [names, *rows[number * 30 : number * 30 + 30]])
+    pattern = folder / "shards" / "part ?.csv"
+    words = ("--data-uri", pattern, "--data-layout", "labelled", "--train-epochs", 2, *options)
+    return start(folder / "sharded", *words, pipeline="finetune-sharded").finish()
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedtune.cli.steps import STEPS
+STEPS = ("resolve_data", "ingest_csv", "build_documents", "finetune", "evaluate_retrieval", "register_model")
 
 
 def test_interruption_stops_the_training_with_a_checkpoint(stopped) -> None:
@@ -88,9 +88,10 @@ def test_unknown_backbone_without_network_and_without_the_cache(resumed, start, 
 
 @pytest.fixture
 def hanging(start, tmp_path: Path):
-    """A run whose first step waits for ever: its data is a pipe that nobody writes to."""
-    os.mkfifo(tmp_path / "pipe.csv")
-    running = start(tmp_path / "out", "--data-uri", tmp_path / "pipe.csv")
+    """A run whose first step takes for ever: its data are a terabyte of nothing, which takes no space on the disk."""
+    with (tmp_path / "endless.csv").open("wb") as file:
+        file.truncate(1 << 40)
+    running = start(tmp_path / "out", "--data-uri", tmp_path / "endless.csv")
     running.wait_until(lambda: any(event["event"] == "start" for event in running.events()))
     return running
 

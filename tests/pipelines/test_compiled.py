@@ -22,7 +22,12 @@ PREFIXES = ("data_", "model_", "train_", "eval_", "register_", "gpu_")
 MOST_PARAMETERS = 25
 UNCACHED = {"resolve-data", "register-model"}
 TRAIN = {"finetune", "evaluate-retrieval"}
-TASKS = {name.replace("_", "-") for name in STEPS}
+BY_FILE = ("list_sources", "ingest_csv", "plan_documents", "build_shard", "merge_documents")
+STEPS_OF = {
+    "finetune": tuple(name for name in STEPS if name == "ingest_csv" or name not in BY_FILE),
+    "finetune-sharded": tuple(name for name in STEPS if name != "build_documents"),
+}
+IN_A_LOOP = {"finetune": set(), "finetune-sharded": {"ingest-csv", "build-shard"}}
 USER = 1000
 
 every_pipeline = pytest.mark.parametrize("name", sorted(PIPELINES))
@@ -38,6 +43,16 @@ def dags_of(spec: Spec) -> Iterator[Spec]:
     """Give every component that is a DAG, the root first."""
     yield spec["root"]
     yield from (component for component in spec["components"].values() if "dag" in component)
+
+
+def tasks_in(spec: Spec) -> dict[str, Spec]:
+    """Give every task of every DAG that is a step."""
+    tasks = (entry for dag in dags_of(spec) for entry in dag["dag"]["tasks"].items())
+    return {name: task for name, task in tasks if "dag" not in spec["components"][task["componentRef"]["name"]]}
+
+
+def tasks_of(name: str) -> set[str]:
+    return {step.replace("_", "-") for step in STEPS_OF[name]}
 
 
 def parameters_in(spec: Spec) -> dict[str, Spec]:
@@ -125,22 +140,39 @@ def test_only_what_has_no_sensible_default_is_required(name: str, compiled: dict
 def test_defaults_are_the_components_defaults(name: str, compiled: dict[str, list[Spec]]) -> None:
     spec = compiled[name][0]
     compared = set()
-    for task_name, task in spec["root"]["dag"]["tasks"].items():
+    for task_name, task in tasks_in(spec).items():
         inputs = spec["components"][task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
-        for key, source in task["inputs"]["parameters"].items():
-            outer = parameters_in(spec).get(source.get("componentInputParameter", ""), {})
+        for key, source in task.get("inputs", {}).get("parameters", {}).items():
+            outer_name = source.get("componentInputParameter", "").removeprefix("pipelinechannel--")
+            outer = parameters_in(spec).get(outer_name, {})
             if "defaultValue" in outer and "defaultValue" in inputs.get(key, {}):
                 assert outer["defaultValue"] == inputs[key]["defaultValue"], (task_name, key)
                 assert outer["parameterType"] == inputs[key]["parameterType"], (task_name, key)
                 compared.add((task_name, key))
-    assert {("finetune", "learning_rate"), ("build-documents", "eval_share"), ("ingest-csv", "layout")} <= compared
+    planning = "build-documents" if name == "finetune" else "plan-documents"
+    assert {("finetune", "learning_rate"), (planning, "eval_share"), ("ingest-csv", "layout")} <= compared
 
 
-def test_every_option_of_the_steps_is_set_by_the_pipeline(compiled: dict[str, list[Spec]]) -> None:
-    spec = compiled["finetune"][0]
-    for task_name, task in spec["root"]["dag"]["tasks"].items():
-        inputs = spec["components"][task["componentRef"]["name"]]["inputDefinitions"]["parameters"]
-        assert set(inputs) <= set(task["inputs"]["parameters"]), task_name
+@every_pipeline
+def test_every_option_of_the_steps_is_set_by_the_pipeline(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec = compiled[name][0]
+    for task_name, task in tasks_in(spec).items():
+        inputs = spec["components"][task["componentRef"]["name"]]["inputDefinitions"].get("parameters", {})
+        assert set(inputs) <= set(task["inputs"].get("parameters", {})), task_name
+
+
+def test_files_are_read_in_tasks_of_their_own_that_get_nothing_from_tasks_before_but_their_item(
+    compiled: dict[str, list[Spec]],
+) -> None:
+    """Inside a loop kfp.local 2.17 takes the loop's item for every value that an earlier task returned."""
+    spec = compiled["finetune-sharded"][0]
+    loops = {name: task for name, task in spec["root"]["dag"]["tasks"].items() if "parameterIterator" in task}
+    assert len(loops) == 2
+    for task in loops.values():
+        item = task["parameterIterator"]["items"]["inputParameter"]
+        given = task["inputs"]["parameters"]
+        assert [name for name, source in given.items() if "taskOutputParameter" in source] == [item]
+        assert task["iteratorPolicy"] == {"parallelismLimit": 8}
 
 
 def test_gpu_count_is_a_text(compiled: dict[str, list[Spec]]) -> None:
@@ -161,20 +193,28 @@ def test_gpu_tasks_have_shared_memory_and_the_choice_of_nodes(compiled: dict[str
             assert (mount["mountPath"], mount["medium"], mount["sizeLimit"]) == ("/dev/shm", "Memory", "8Gi")
 
 
-def test_six_tasks_in_the_order_of_the_steps(compiled: dict[str, list[Spec]]) -> None:
-    tasks = compiled["finetune"][0]["root"]["dag"]["tasks"]
-    assert set(tasks) == TASKS == set(executors_in(compiled["finetune"]))
-    assert tuple(steps_of(PIPELINES["finetune"])) == STEPS
+@every_pipeline
+def test_tasks_in_the_order_of_the_steps(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec = compiled[name][0]
+    assert set(tasks_in(spec)) == tasks_of(name) == set(executors_in(compiled[name]))
+    assert set(tasks_in(spec)) - set(spec["root"]["dag"]["tasks"]) == IN_A_LOOP[name]
+    assert tuple(steps_of(PIPELINES[name])) == STEPS_OF[name]
 
 
-def test_only_the_first_and_the_last_task_run_every_time(compiled: dict[str, list[Spec]]) -> None:
-    tasks = compiled["finetune"][0]["root"]["dag"]["tasks"]
-    cached = {name for name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
-    assert cached == TASKS - UNCACHED
+def test_the_straight_pipeline_has_six_tasks() -> None:
+    assert len(STEPS_OF["finetune"]) == 6
 
 
-def test_every_task_outlives_lost_nodes(compiled: dict[str, list[Spec]]) -> None:
-    for task in compiled["finetune"][0]["root"]["dag"]["tasks"].values():
+@every_pipeline
+def test_only_the_first_and_the_last_task_run_every_time(name: str, compiled: dict[str, list[Spec]]) -> None:
+    tasks = tasks_in(compiled[name][0])
+    cached = {task_name for task_name, task in tasks.items() if task["cachingOptions"].get("enableCache")}
+    assert cached == tasks_of(name) - UNCACHED
+
+
+@every_pipeline
+def test_every_task_outlives_lost_nodes(name: str, compiled: dict[str, list[Spec]]) -> None:
+    for task in tasks_in(compiled[name][0]).values():
         assert task["retryPolicy"] == {
             "maxRetryCount": 3,
             "backoffDuration": "30s",
@@ -183,25 +223,27 @@ def test_every_task_outlives_lost_nodes(compiled: dict[str, list[Spec]]) -> None
         }
 
 
-def test_no_task_runs_as_root(compiled: dict[str, list[Spec]]) -> None:
-    for name, executor in executors_in(compiled["finetune"]).items():
+@every_pipeline
+def test_no_task_runs_as_root(name: str, compiled: dict[str, list[Spec]]) -> None:
+    for task, executor in executors_in(compiled[name]).items():
         context = executor["securityContext"]
-        assert context == {"runAsUser": str(USER), "runAsGroup": "0", "runAsNonRoot": True}, name
+        assert context == {"runAsUser": str(USER), "runAsGroup": "0", "runAsNonRoot": True}, task
 
 
-def test_secrets_are_optional_and_only_their_names_are_known(compiled: dict[str, list[Spec]]) -> None:
+@every_pipeline
+def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled: dict[str, list[Spec]]) -> None:
     found = set()
-    for name, executor in executors_in(compiled["finetune"]).items():
+    for task, executor in executors_in(compiled[name]).items():
         for secret in executor["secretAsEnv"]:
             assert secret["optional"] is True
             variables = {entry["secretKey"]: entry["envVar"] for entry in secret["keyToEnv"]}
             assert variables == {STORE_SECRET: STORE_KEYS, MLFLOW_SECRET: MLFLOW_KEYS}[secret["secretName"]]
-            found.add((name, secret["secretName"]))
+            found.add((task, secret["secretName"]))
         (settings,) = executor["configMapAsEnv"]
         assert settings["optional"] is True
         assert settings["configMapName"] == SETTINGS_CONFIG_MAP
         assert {entry["configMapKey"]: entry["envVar"] for entry in settings["keyToEnv"]} == SETTINGS
-    assert found == {*((name, STORE_SECRET) for name in TASKS), ("register-model", MLFLOW_SECRET)}
+    assert found == {*((task, STORE_SECRET) for task in tasks_of(name)), ("register-model", MLFLOW_SECRET)}
 
 
 @every_pipeline
@@ -241,7 +283,9 @@ def test_parameters_come_in_the_order_of_the_form() -> None:
     )
     assert by_name["data_uri"].default is None
     assert by_name["gpu_tolerations"].type == "LIST"
-    assert by_name["data_layout"].choices == ("auto", "labelled", "pairs")
+    assert by_name["data_layout"].choices == (
+        "auto", "labelled", "pairs", "text-image", "scored", "matches", "plain"
+    )  # fmt: skip
 
 
 def test_written_file_has_the_choices_and_kfp_takes_it(tmp_path: Path, compiled: dict[str, list[Spec]]) -> None:

@@ -12,7 +12,7 @@ STEPS = ["resolve_data", "ingest_csv", "finetune"]
 def shown(events: list[tuple[str, str, float]], succeeded: bool, capsys: pytest.CaptureFixture[str]) -> list[str]:
     with Display(STEPS, verbose=False) as display:
         for event, step, when in events:
-            display.show({"event": event, "step": step, "time": when})
+            display.show({"event": event, "step": step, "process": 7, "time": when})
         display.finish(succeeded)
     return capsys.readouterr().err.splitlines()
 
@@ -49,21 +49,19 @@ def test_a_step_that_ends_without_a_word_has_failed(capsys: pytest.CaptureFixtur
     assert shown([("start", STEPS[0], 1.0)], False, capsys) == ["✗ resolve_data"]
 
 
-def test_a_second_attempt_is_told_as_one(capsys: pytest.CaptureFixture[str]) -> None:
-    step = STEPS[0]
-    events = [("start", step, 1.0), ("error", step, 2.0), ("start", step, 4.0), ("end", step, 7.0)]
-    assert shown(events, False, capsys) == [
-        "✗ resolve_data            1.0 s",
-        "✓ resolve_data            3.0 s, attempt 2",
-    ]
-
-
-def test_attempts_add_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_that_runs_for_several_files_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    step = STEPS[1]
     with Display(STEPS, verbose=False) as display:
-        for event, when in (("start", 1.0), ("error", 2.0), ("start", 4.0), ("end", 7.0)):
-            display.show({"event": event, "step": STEPS[0], "time": when})
-    assert display.seconds == {STEPS[0]: 4.0}
-    assert display.running == ""
+        for event, process, when in (("start", 7, 1.0), ("start", 8, 2.0), ("end", 7, 4.0)):
+            display.show({"event": event, "step": step, "process": process, "time": when})
+        assert display.running == step
+        display.show({"event": "end", "step": step, "process": 8, "time": 7.0})
+        assert display.running == ""
+    assert display.seconds == {step: 8.0}
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "✓ ingest_csv              3.0 s",
+        "✓ ingest_csv (2)          5.0 s",
+    ]
 
 
 def test_progress_is_a_plain_line_where_there_is_no_terminal(
@@ -73,7 +71,7 @@ def test_progress_is_a_plain_line_where_there_is_no_terminal(
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     event = {"event": "progress", "description": "Fine-tuning", "unit": "steps"}
     with Display(STEPS, verbose=False) as display:
-        display.show({"event": "start", "step": "finetune", "time": 1.0})
+        display.show({"event": "start", "step": "finetune", "process": 7, "time": 1.0})
         display.show({**event, "done": 1, "total": 40})
         now[0] += 11.0
         display.show({**event, "done": 20, "total": 40})
@@ -96,6 +94,6 @@ def test_notes_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None
         + "columns used: text and label " * 3
     )
     with Display(STEPS, verbose=False) as display:
-        display.show({"event": "start", "step": STEPS[1], "time": 1.0})
+        display.show({"event": "start", "step": STEPS[1], "process": 7, "time": 1.0})
         display.show({"event": "note", "text": text, "time": 1.5})
     assert capsys.readouterr().err.endswith(f"\n    {text}\n")

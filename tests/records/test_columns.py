@@ -1,58 +1,32 @@
 import pytest
 
 from embedtune.errors import InputError
-from embedtune.records.columns import Columns, detect_header, detect_layout, find_columns
-from embedtune.records.layouts import Layout
+from embedtune.records.columns import Columns
+from embedtune.records.columns import find_columns as find_columns_for
+from embedtune.records.csv_options import CSVOptions
+from embedtune.records.header import detect_header
+from embedtune.records.layout_by_content import detect_layout
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.request import IngestRequest
 
 TICKETS = [[f"my parcel {i} is late", ["late", "broken", "refund"][i % 3]] for i in range(12)]
+TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
 FAQ = [[f"question {i}", f"This is the long answer number {i % 4}."] for i in range(12)]
 
 
-@pytest.mark.parametrize(
-    ("first", "expected"),
-    [
-        (["text", "label"], True),
-        (["Label", "TEXT"], True),
-        (["utterance", "Intent"], True),
-        (["search term", "anything"], True),
-        (["my parcel is late", "late"], False),
-        (["Hello", "greeting"], False),
-        (["label", "label"], False),
-        (["Where is it?", "label"], False),
-        (["text", ""], False),
-        (["text", "late"], False),  # the label `late` occurs again below
-    ],
-)
-def test_header_over_texts(first, expected):
-    assert detect_header([first, *TICKETS]) is expected
-
-
-def test_unknown_names_over_numbers_are_a_header():
-    rows = [["Wo ist es?", "17"], ["Wann kommt es?", "17"], ["Warum?", "18"]]
-    assert detect_header([["frage", "nummer"], *rows])
-    assert not detect_header([["frage", "nummer"], *rows[:2]])
-    assert not detect_header(rows)
-
-
-def test_a_known_name_that_is_also_a_text_further_down():
-    rows = [["what is a text", "noun"], ["text", "noun"], ["run", "verb"]]
-    assert detect_header([["text", "label"], *rows])
-    assert find_columns([["query", "answer"], ["query", "a question"], ["x", "y"]], "auto", "auto").header
+def find_columns(records, layout="auto", header="auto", **options):
+    return find_columns_for(records, IngestRequest(layout, CSVOptions(header=header, **options)))
 
 
 def test_the_unnamed_index_of_pandas():
     rows = [[str(number), *row] for number, row in enumerate(TICKETS)]
     assert find_columns([["", "text", "label"], *rows], "auto", "auto") == Columns(
-        Layout.LABELLED, True, ("", "text", "label"), (1, 2)
+        Layout.LABELLED, (TEXT,), True, ("", "text", "label"), (1, 2)
     )
     unknown = find_columns([["", "meldung", "art"], *rows], "auto", "auto")
     assert (unknown.layout, unknown.used) == (Layout.LABELLED, (1, 2))
     assert not detect_header([["", "text", "label"], ["a", *TICKETS[0]]])
     assert not detect_header([["", "text"], ["1", "late"]])
-
-
-def test_a_known_word_that_recurs_in_its_column_is_data():
-    assert not detect_header([["Hello", "question"], ["Why", "question"], ["Go", "statement"]])
 
 
 @pytest.mark.parametrize(
@@ -70,12 +44,13 @@ def test_a_known_word_that_recurs_in_its_column_is_data():
 )
 def test_layout_and_order_by_name(names, layout, used):
     found = find_columns([names, ["a", "b"], ["c", "d"]], "auto", "auto")
-    assert found == Columns(layout, True, tuple(names), used)
+    modalities = (TEXT,) * (1 if layout is Layout.LABELLED else 2)
+    assert found == Columns(layout, modalities, True, tuple(names), used)
 
 
 def test_known_names_pick_among_many_columns():
     found = find_columns([["id", "question", "answer", "wrong_answer"], ["1", "q", "a", "w"]], "auto", "auto")
-    assert (found.layout, found.used) == (Layout.PAIRS, (1, 2))
+    assert (found.layout, found.used) == (Layout.MATCHES, (1, 2, 3))
 
 
 def test_names_that_fit_both_layouts_ask():
@@ -92,7 +67,9 @@ def test_two_columns_for_one_role_are_refused():
 
 
 def test_three_columns_without_known_names_are_refused():
-    with pytest.raises(InputError, match=r"3 columns without a known header.*Accepted: two columns, or a header"):
+    with pytest.raises(InputError, match=r"3 columns without a known header.*first,second,score; or a header"):
+        find_columns([["a b?", "c", "x"], ["d", "e", "y"]])
+    with pytest.raises(InputError, match=r"3 columns, but the layout pairs needs 2.*CSV option `columns`"):
         find_columns([["a b?", "c", "0.5"], ["d", "e", "0.1"]], "pairs", "auto")
 
 
@@ -102,8 +79,8 @@ def test_a_header_alone_is_refused():
 
 
 def test_one_column_under_a_set_dialect_is_refused():
-    with pytest.raises(InputError, match=r"one column.*set the CSV option `dialect`"):
-        find_columns([["a;b"], ["c;d"]], "auto", "auto")
+    with pytest.raises(InputError, match=r"1 column .*needs 2.*set the CSV option `dialect`"):
+        find_columns([["a;b"], ["c;d"]], "pairs", "auto")
 
 
 def test_header_can_be_set():
@@ -136,3 +113,127 @@ def test_a_layout_that_cannot_be_told_is_asked_for(rows):
     with pytest.raises(InputError, match="Set the layout"):
         detect_layout(rows)
     assert find_columns(rows, "labelled", "no").layout is Layout.LABELLED
+
+
+WEATHER = [["nice day", "good day", "0.9"], ["nice day", "bad day", "0"]]
+TRIPLETS = [["q1", "a1", "w1", "x1"], ["q2", "a2", "w2", ""]]
+CAPTIONS = [["a photo of an apple", "apple.jpg"], ["a photo of an orange", "s3://fruit/orange.PNG"]]
+
+
+def test_scores_by_content():
+    found = find_columns(WEATHER)
+    assert found == Columns(Layout.SCORED, (TEXT, TEXT), False, ("column 1", "column 2", "column 3"), (0, 1, 2))
+    assert find_columns(WEATHER[:1]).layout is Layout.SCORED
+    with pytest.raises(InputError, match=r"The third holds numbers, but scores are from 0 to 1"):
+        find_columns([["a", "b", "4.5"], ["c", "d", "2"]])
+    with pytest.raises(InputError, match="3 columns without"):
+        find_columns([["1", "some text", "0"], ["2", "other text", "1"]])
+
+
+@pytest.mark.parametrize(
+    ("names", "layout", "used"),
+    [
+        (["sentence1", "sentence2", "score"], Layout.SCORED, (0, 1, 2)),
+        (["score", "query", "document"], Layout.SCORED, (1, 2, 0)),
+        (["Text A", "text-b", "similarity"], Layout.SCORED, (0, 1, 2)),
+        (["this", "that", "score"], Layout.SCORED, (0, 1, 2)),
+        (["question", "answer", "wrong_answer"], Layout.MATCHES, (0, 1, 2)),
+        (["negative 2", "anchor", "negative1", "positive"], Layout.MATCHES, (1, 3, 0, 2)),
+        (["sentence1", "sentence2"], Layout.PAIRS, (0, 1)),
+    ],
+)
+def test_more_layouts_by_name(names, layout, used):
+    found = find_columns([names, ["a", "b", "0.5", "d"][: len(names)], ["e", "f", "0.2", "g"][: len(names)]])
+    assert (found.layout, found.used) == (layout, used)
+
+
+def test_matches_without_telling_names_need_the_layout():
+    with pytest.raises(InputError, match="4 columns without"):
+        find_columns(TRIPLETS)
+    assert find_columns(TRIPLETS, "matches").used == (0, 1, 2, 3)
+
+
+def test_text_and_image_in_either_order():
+    assert find_columns(CAPTIONS) == Columns(Layout.TEXT_IMAGE, (TEXT, IMAGE), False, ("column 1", "column 2"), (0, 1))
+    swapped = [row[::-1] for row in CAPTIONS]
+    assert find_columns(swapped).used == (1, 0)
+    assert find_columns([["image", "caption"], *swapped]).used == (1, 0)
+    assert find_columns([["caption", "url"], ["a", "https://x.org/1"], ["b", "https://x.org/2"]]).modalities[1] is IMAGE
+
+
+def test_labelled_images_or_captions_are_asked_for():
+    rows = [["a.jpg", "apple"], ["b.jpg", "apple"], ["c.jpg", "pear"], ["d.jpg", "pear"]]
+    with pytest.raises(
+        InputError, match=r"labelled images or pairs of image and text: 100% of 4 different.*is_labeled"
+    ):
+        find_columns(rows)
+    labelled = find_columns(rows, is_labeled=True)
+    assert (labelled.layout, labelled.modalities, labelled.used) == (Layout.LABELLED, (IMAGE,), (0, 1))
+    assert find_columns(rows, task="image-to-image") == labelled
+    assert find_columns([["image", "label"], *rows]).layout is Layout.LABELLED
+    captions = find_columns(rows, is_labeled=False)
+    assert (captions.layout, captions.used) == (Layout.TEXT_IMAGE, (1, 0))
+    assert find_columns(rows, task="text-to-image") == captions
+    assert find_columns([[f"{i}.jpg", str(i % 2)] for i in range(4)]).layout is Layout.LABELLED
+    assert find_columns([[f"{i}.off", f"chair {i % 2}"] for i in range(4)]).modalities == (MESH,)
+
+
+def test_pairs_of_images_and_the_task():
+    rows = [[f"{i}.jpg", f"{i % 3}.png"] for i in range(6)]
+    assert find_columns(rows).modalities == (IMAGE, IMAGE)
+    assert find_columns(rows, "pairs", task="text-to-text").modalities == (TEXT, TEXT)
+    assert find_columns([["id/1", "id/2"], ["id/3", "id/4"]], "pairs", task="image-to-image").modalities == (IMAGE,) * 2
+    with pytest.raises(InputError, match=r"layout pairs needs contents of one modality.*column 2: image"):
+        find_columns(CAPTIONS, "pairs")
+    with pytest.raises(InputError, match="Both of the columns column 1 and column 2 hold addresses"):
+        find_columns(rows, "text-image")
+    assert find_columns(rows, columns=[2, 1], task="text-to-image").used == (1, 0)
+
+
+def test_a_column_that_may_be_addresses_is_asked_for():
+    rows = [["https://a.org/x", "news"], ["https://a.org/y", "news"], ["https://a.org/z", "sport"]]
+    with pytest.raises(InputError, match=r"cannot be told what the column 1 is: 100%.*https://a.org/x.*`task`"):
+        find_columns(rows)
+    assert find_columns(rows, is_labeled=True, task="text-to-text").modalities == (TEXT,)
+    half = [["a.jpg", "x"], ["some words", "x"], ["b.jpg", "y"]]
+    with pytest.raises(InputError, match="67% of its values"):
+        find_columns(half, is_labeled=True)
+
+
+def test_is_labelled():
+    assert find_columns(FAQ, is_labeled=True).layout is Layout.LABELLED
+    assert find_columns(TICKETS, is_labeled=False).layout is Layout.PAIRS
+    assert find_columns(WEATHER, is_labeled=False).layout is Layout.SCORED
+    records = [["query", "document", "label"], ["q", "d", "1"], ["r", "e", "2"]]
+    assert find_columns(records, is_labeled=False).layout is Layout.PAIRS
+    assert find_columns(records, is_labeled=True).used == (0, 2)
+
+
+def test_columns_are_chosen_by_name_or_number():
+    records = [["id", "wie", "text", "art"], *([str(i), "w", *TICKETS[i]] for i in range(12))]
+    chosen = find_columns(records, columns=["text", "art"])
+    assert (chosen.layout, chosen.header, chosen.used) == (Layout.LABELLED, True, (2, 3))
+    assert find_columns(records, "pairs", columns=[4, 3]).used == (3, 2)
+    assert find_columns(records[1:], "labelled", columns=[3, 4]).header is False
+    assert find_columns(records, columns=["wie"]).layout is Layout.PLAIN
+    unknown = [["meine frage", "x"], ["Wo?", "y"]]
+    assert find_columns(unknown, "pairs", columns=["meine frage", "x"]).header is True
+    with pytest.raises(InputError, match=r"names 'kind', but the file has the columns id, wie, text, art"):
+        find_columns(records, header="yes", columns=["text", "kind"])
+    with pytest.raises(InputError, match=r"names 5, but the file has"):
+        find_columns(records, columns=[1, 5])
+
+
+def test_plain_texts():
+    assert find_columns([["one"], ["two"]]).layout is Layout.PLAIN
+    assert find_columns([["text"], ["two"]]).header is True
+    assert find_columns([["one", "two", "three", "four"]]).used == (0, 1, 2, 3)
+    assert find_columns([["one", "two"]], "plain").used == (0, 1)
+    assert find_columns([["id", "text"], ["1", "a"], ["2", "b"]], "plain").used == (1,)
+    assert find_columns([["a", "b"], ["c", "d"]], "plain", dialect="excel").used == (0, 1)
+    with pytest.raises(InputError, match=r"each row or each value is a text.*'lines'"):
+        find_columns([["a", "b"], ["c", "d"]], "plain")
+    with pytest.raises(InputError, match="not clear which one holds the texts"):
+        find_columns([["title", "text"], ["a", "b"]], "plain")
+    with pytest.raises(InputError, match="layout plain needs texts"):
+        find_columns([["a.jpg"], ["b.jpg"]])

@@ -4,7 +4,9 @@ import io
 import pytest
 
 from embedtune.errors import InputError
-from embedtune.records.dialects import FIELD_LIMIT, Dialect, detect_dialect, field_limit, parse_sample
+from embedtune.records.dialect_detection import choose_dialect, detect_dialect
+from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, parse_sample
+from embedtune.records.typographic import Straightener
 
 
 def table(rows: list[tuple[str, str]], delimiter: str) -> str:
@@ -75,3 +77,60 @@ def test_field_limit_is_restored():
     with field_limit():
         assert csv.field_size_limit() == FIELD_LIMIT
     assert csv.field_size_limit() == before
+
+
+CURLY = '“If we’re early, wait”, “I’d wait”, 0.8\n“Go, “now” or never”,“He said "go"”,1\nplain, “the “end””  ,0\n'
+
+
+def test_typographic_quotes_around_values():
+    dialect = detect_dialect(CURLY)
+    assert dialect == Dialect("excel", typographic=True)
+    assert parse_sample(CURLY, dialect) == [
+        ["If we’re early, wait", "I’d wait", "0.8"],
+        ["Go, “now” or never", 'He said "go"', "1"],
+        ["plain", "the “end”", "0"],
+    ]
+
+
+def test_typographic_quotes_that_are_characters():
+    for text in ("“To be” he said,x\n“Or not” is it,y\n", "a,x\nb,x\n“c”,y\n", '"“a”",x\n"“b”",y\n'):
+        assert not detect_dialect(text).typographic
+    mixed = '"a, “b”, c",“d, e”\n"two\n“x”, lines",“f”\n'
+    assert parse_sample(mixed, Dialect("excel", typographic=True)) == [
+        ["a, “b”, c", "d, e"],
+        ["two\n“x”, lines", "“f”"],  # on a line within a record nothing is rewritten
+    ]
+
+
+def test_straightening_takes_linear_time():
+    line = ",“" * 200_000 + "”x"
+    assert Straightener(",")(line) == line
+    line = '"' * 400_001 + ",“a”"
+    assert len(Straightener(",")(line)) >= len(line)
+
+
+def test_blanks_before_quotes_under_a_named_dialect():
+    text = '"a, b", "c, d"\n"e", "f"\n'
+    assert choose_dialect(text, "excel") == Dialect("excel", skip_blanks=True)
+    assert choose_dialect('"a","b"\n', "unix") == Dialect("unix")
+
+
+class Bars(csv.Dialect):
+    delimiter = "^"
+    quotechar = "'"
+    escapechar = "\\"
+    doublequote = False
+    lineterminator = "\n"
+    quoting = csv.QUOTE_NONNUMERIC
+
+
+@pytest.mark.parametrize("given", [Bars, Bars()])
+def test_a_dialect_of_python(given):
+    dialect = choose_dialect("'a^ b'^'c\\'s'\n1^2\n", given)
+    assert (dialect.delimiter, dialect.quoting) == ("^", True)
+    assert dialect.describe() == "csv dialect Bars with delimiter '^'"
+    assert parse_sample("'a^ b'^'c\\'s'\n1^2\n", dialect) == [["a^ b", "c's"], ["1", "2"]]
+
+
+def test_quotes_that_fit_beat_a_rarer_delimiter_inside_them():
+    assert detect_dialect('"a;b","c;d"\n"e;f","g;h"\n') == Dialect("excel")

@@ -11,7 +11,8 @@ from embedtune.records.csv_options import CSVOptions
 from embedtune.records.dialects import FIELD_LIMIT
 from embedtune.records.encodings import SAMPLE_BYTES
 from embedtune.records.ingest import ingest_csv
-from embedtune.records.report import IngestReport
+from embedtune.records.report import CSVFacts, IngestReport
+from embedtune.records.request import CSVSource, IngestRequest
 from embedtune.records.rows import read_rows
 
 LABELLED = "Hello!,greeting\nHi there.,greeting\nSee you,farewell\nBye,farewell\n"
@@ -20,7 +21,7 @@ LABELLED = "Hello!,greeting\nHi there.,greeting\nSee you,farewell\nBye,farewell\
 @dataclass
 class Outcome:
     report: IngestReport
-    rows: list[tuple[int, str, str]]
+    rows: list[tuple]
     quarantine: list[list[str]]
 
 
@@ -32,9 +33,10 @@ class Ingest:
         source = self.folder / "source.csv"
         source.write_bytes(content.encode() if isinstance(content, str) else content)
         options = CSVOptions() if options is None else options
-        report = ingest_csv(source, self.rows, self.bad, layout, options, share)
+        request = IngestRequest(layout, options, share)
+        report = ingest_csv([CSVSource(source, str(source))], self.rows, self.bad, request)
         found, table = read_rows(self.rows)
-        assert found == report.layout
+        assert (found.layout, found.modalities) == (report.layout, report.modalities)
         return Outcome(report, list(zip(*table.to_pydict().values(), strict=True)), self.quarantine())
 
     def quarantine(self) -> list[list[str]]:
@@ -68,15 +70,19 @@ def test_plain_labelled_rows(ingest):
         rows=4,
         bad_rows=0,
         layout="labelled",
-        dialect="excel",
-        delimiter=",",
-        quoting=True,
-        skip_blanks=False,
-        encoding="utf-8",
-        header=False,
-        columns=("column 1", "column 2"),
-        columns_used=("column 1", "column 2"),
-        detected=("layout", "dialect", "encoding", "header"),
+        modalities=("text",),
+        csv=CSVFacts(
+            dialect="excel",
+            delimiter=",",
+            quoting=True,
+            skip_blanks=False,
+            typographic=False,
+            encoding="utf-8",
+            header=False,
+            columns=("column 1", "column 2"),
+            columns_used=("column 1", "column 2"),
+            detected=("layout", "modalities", "dialect", "encoding", "header"),
+        ),
     )
 
 
@@ -84,8 +90,9 @@ def test_description_tells_what_was_detected(ingest):
     done = ingest('label,text\nx,"a, b"\nx,c\ny,d\n', "labelled", options=CSVOptions(header="yes"))
     assert done.rows == [(2, "a, b", "x"), (3, "c", "x"), (4, "d", "y")]
     assert done.report.describe() == (
-        "3 rows, 0 set aside; layout labelled, as set; dialect excel (delimiter ','), detected; encoding utf-8, "
-        "detected; header yes, as set; columns used: text and label of 2"
+        "3 rows, 0 set aside; layout labelled, as set; contents text, detected; "
+        "dialect excel (delimiter ','), detected; encoding utf-8, detected; "
+        "header yes, as set; columns used: text and label of 2"
     )
 
 
@@ -128,7 +135,7 @@ def test_bad_rows_are_set_aside_with_line_and_reason(ingest):
     assert done.quarantine[1:] == [
         ["3", wide, "one, two,a"],
         ["4", "1 columns instead of 2", "alone"],
-        ["5", "the text is empty", ",a"],
+        ["5", "the content is empty", ",a"],
         ["6", "the label is empty", "no label, "],
         ["7", "text follows a closing quote; a quote inside a quoted value is written twice", '"open" quote,a'],
         ["8", wide, "'=cmd(),a,b"],
@@ -178,7 +185,7 @@ def test_an_error_leaves_an_older_output_alone(ingest):
 def test_byte_order_marks(ingest, encoding, found):
     done = ingest("text,label\nGrüße,a\nHallo,a\nTschüß,b\n".encode(encoding))
     assert done.rows[0] == (2, "Grüße", "a")
-    assert (done.report.encoding, done.report.header) == (found, True)
+    assert (done.report.csv.encoding, done.report.csv.header) == (found, True)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +223,6 @@ def test_a_character_cut_by_the_sample_is_not_an_error(ingest):
         (b"PK\x03\x04abc", "Excel workbook"),
         (b"\x1f\x8babc", "gzip"),
         (b"PAR1abc", "Parquet"),
-        (b"one sentence\nanother sentence\n", "one column"),
         (b"a,x\nb,x\nc,x\n", "all rows have the same label 'x'"),
         (b"text,label\na,x\nb,y\n", "every label occurs once"),
         (b"question,answer\na,x\na,y\n", "all rows have the same query 'a'"),
@@ -231,6 +237,11 @@ def test_unusable_files(ingest, content, message):
     assert not ingest.rows.exists()
 
 
+def test_one_column_where_two_are_needed(ingest):
+    with pytest.raises(InputError, match=r"one column: neither comma.*'plain' if each row is one text"):
+        ingest("a^x\nb^y\n", "pairs")
+
+
 def test_a_first_quote_that_swallows_the_file(ingest):
     with pytest.raises(InputError, match="without one well-formed row; perhaps a quote is never closed"):
         ingest('"a,x\nb,x\nc,y\n', options=CSVOptions(dialect="excel"))
@@ -238,9 +249,9 @@ def test_a_first_quote_that_swallows_the_file(ingest):
 
 def test_a_folder_and_a_missing_file(ingest, tmp_path):
     with pytest.raises(InputError, match="is a folder"):
-        ingest_csv(tmp_path, ingest.rows, ingest.bad, "auto", CSVOptions(), 0.0)
-    with pytest.raises(StorageError, match="does not exist"):
-        ingest_csv(tmp_path / "none.csv", ingest.rows, ingest.bad, "auto", CSVOptions(), 0.0)
+        ingest_csv([CSVSource(tmp_path, "here")], ingest.rows, ingest.bad, IngestRequest())
+    with pytest.raises(StorageError, match=r"s3://data/none\.csv does not exist"):
+        ingest_csv([CSVSource(tmp_path / "none.csv", "s3://data/none.csv")], ingest.rows, ingest.bad, IngestRequest())
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
@@ -282,11 +293,12 @@ def test_a_full_disk_is_a_storage_error(tmp_path):
     source = tmp_path / "source.csv"
     source.write_text(LABELLED * 100 + f"{'bad ' * 500}\n" * 100)
     outputs = (tmp_path / "rows.parquet", tmp_path / "quarantine.csv")
+    request = IngestRequest("labelled", CSVOptions(dialect="excel", header="no"), 1.0)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
         with pytest.raises(StorageError, match=r"cannot be written: .*File too large"):
-            ingest_csv(source, *outputs, "labelled", CSVOptions(dialect="excel", header="no"), 1.0)
+            ingest_csv([CSVSource(source, str(source))], *outputs, request)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["source.csv"]
@@ -295,7 +307,7 @@ def test_a_full_disk_is_a_storage_error(tmp_path):
 def test_the_line_in_which_excel_names_the_delimiter(ingest):
     rows = "Hello, you;greeting\nHi, you;greeting\nBye;farewell\n"
     done = ingest(f"sep=;\ntext;label\n{rows}no label;\n", share=0.5)
-    assert (done.report.delimiter, done.report.header) == (";", True)
+    assert (done.report.csv.delimiter, done.report.csv.header) == (";", True)
     assert done.rows[0] == (3, "Hello, you", "greeting")
     assert done.quarantine[1] == ["6", "the label is empty", "no label;"]
     assert ingest(f"sep=;\r\ntext;label\r\n{rows}", options=CSVOptions(dialect="semicolon")).rows == done.rows

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.texts import read_texts
 
@@ -102,3 +102,8 @@ def test_nothing_is_skipped(read, content, column, message):
 def test_missing_file(tmp_path):
     with pytest.raises(StorageError, match="does not exist"):
         read_texts(tmp_path / "none.csv", "", CSVOptions())
+
+
+def test_options_that_would_drop_rows_are_refused(read):
+    with pytest.raises(ConfigError, match=r"CSV option size=1 means nothing here.*Accepted: dialect, encoding, header"):
+        read("a\nb\n", size=1)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from markdown_it import MarkdownIt
 
-from embedtune.reports.data import data_html, data_markdown
+from embedtune.reports.data import DataReport, data_html, data_markdown
 from embedtune.reports.evaluation import evaluation_html, evaluation_markdown
 from embedtune.reports.training import training_html
 
@@ -68,7 +68,7 @@ def pages(samples: SimpleNamespace, case: str) -> list[tuple[str, str]]:
     return [
         (evaluation_html(report), evaluation_markdown(report)),
         (training_html(training), ""),
-        (data_html(data), data_markdown(data)),
+        (data_html(DataReport(data)), data_markdown(DataReport(data))),
     ]
 
 

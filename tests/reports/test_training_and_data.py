@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 
 from embedtune.models.card import LossPoint
-from embedtune.reports.data import data_html, data_markdown
+from embedtune.reports.data import DataReport, data_html, data_markdown
 from embedtune.reports.training import loss_curve, training_html
 
 
@@ -47,7 +47,7 @@ def test_training_page_without_history(samples: SimpleNamespace) -> None:
 
 
 def test_data_page_has_warnings_before_numbers(samples: SimpleNamespace) -> None:
-    text = words(data_html(samples.DATA))
+    text = words(data_html(DataReport(samples.DATA)))
     places = [
         text.index(part)
         for part in (
@@ -68,28 +68,28 @@ def test_data_page_has_warnings_before_numbers(samples: SimpleNamespace) -> None
 
 
 def test_bars_are_to_scale(samples: SimpleNamespace) -> None:
-    widths = re.findall(r'<rect width="([\d.]+)"', data_html(samples.DATA))
+    widths = re.findall(r'<rect width="([\d.]+)"', data_html(DataReport(samples.DATA)))
     assert widths == ["100.0", "90.9", "70.2", "35.7", "2.0"]
 
 
 def test_pairs_have_groups_and_no_histogram(samples: SimpleNamespace) -> None:
-    html = data_html(samples.PAIRS_DATA)
+    html = data_html(DataReport(samples.PAIRS_DATA))
     text = words(html)
     assert "Nothing stands out." in text
     assert "By group. Pairs are split by connected groups" in text
     assert "Groups" in text
     assert "Query Document capital of france Paris is the capital" in text
     assert 'class="bars"' not in html
-    assert "Most frequent labels" not in data_markdown(samples.PAIRS_DATA)
+    assert "Most frequent labels" not in data_markdown(DataReport(samples.PAIRS_DATA))
 
 
 def test_more_warnings_than_fit_are_counted(samples: SimpleNamespace) -> None:
-    assert "100 things to look at" in words(data_html(samples.hostile_data("text")))
-    assert "80 more are not listed." in words(data_html(samples.hostile_data("text")))
+    assert "100 things to look at" in words(data_html(DataReport(samples.hostile_data("text"))))
+    assert "80 more are not listed." in words(data_html(DataReport(samples.hostile_data("text"))))
 
 
 def test_data_markdown(samples: SimpleNamespace) -> None:
-    markdown = data_markdown(samples.DATA)
+    markdown = data_markdown(DataReport(samples.DATA))
     assert "- 14 rows were set aside because the same text carries several labels\\." in markdown
     assert "| Training | 8,448 | 207 | 11 | 24 |" in markdown
     assert "| surface survival | 240 |" in markdown

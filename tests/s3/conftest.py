@@ -4,17 +4,21 @@ EMBEDTUNE_TEST_S3_ENDPOINT with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY name
 to make buckets.
 """
 
+import http.client
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -43,6 +47,131 @@ class ObjectStore:
 
     def names(self) -> list[str]:
         return [entry.object_name for entry in self.client.list_objects(self.bucket, recursive=True)]
+
+    def unfinished_uploads(self) -> list[str]:
+        return [upload.object_name for upload in self.client._list_multipart_uploads(self.bucket).uploads]
+
+
+@dataclass
+class FaultyProxy:
+    """Stands before a store and lets requests through, except where it is told otherwise."""
+
+    target: str
+    """Address of the store."""
+    url: str = ""
+    failures: list[tuple[str, int, str]] = field(default_factory=list)
+    """Method, status and error code of the answers instead, each given once, to the first request with that method."""
+    break_answers_after: list[int] = field(default_factory=list)
+    """Bytes after which each of the next answers to GET that are longer breaks off."""
+    lose_answers: list[tuple[str, str]] = field(default_factory=list)
+    """Method and a part of the path of requests that are carried out but never answered, each once."""
+    dies_after_puts: int | None = None
+    """Number of PUT requests after which every connection is cut."""
+    delay_s: float = 0.0
+    """Seconds before each answer."""
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    """Method, path and Range header of the requests so far."""
+
+    def puts(self) -> list[str]:
+        return [path for method, path, _ in self.requests if method == "PUT"]
+
+    def is_dead(self) -> bool:
+        return self.dies_after_puts is not None and len(self.puts()) > self.dies_after_puts
+
+    def take_failure(self, method: str) -> tuple[int, str] | None:
+        for failure in self.failures:
+            if failure[0] == method:
+                self.failures.remove(failure)
+                return failure[1:]
+        return None
+
+
+class ProxyHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    @property
+    def state(self) -> FaultyProxy:
+        return self.server.state
+
+    def log_message(self, *_):
+        pass
+
+    def do_HEAD(self):
+        self.forward()
+
+    def do_GET(self):
+        self.forward()
+
+    def do_PUT(self):
+        self.forward()
+
+    def do_POST(self):
+        self.forward()
+
+    def do_DELETE(self):
+        self.forward()
+
+    def forward(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.state.requests.append((self.command, self.path, self.headers.get("Range")))
+        time.sleep(self.state.delay_s)
+        if self.state.is_dead():
+            self.close_connection = True
+        elif failure := self.state.take_failure(self.command):
+            status, code = failure
+            text = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+            self.answer(status, [("Content-Type", "application/xml")], text)
+        else:
+            self.pass_on(body)
+
+    def pass_on(self, body):
+        target = urlsplit(self.state.target)
+        kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
+        connection = kind(target.netloc, timeout=30)
+        try:
+            # The Host header stays, for the signature is over it.
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
+        finally:
+            connection.close()
+        for lost in self.state.lose_answers:
+            if self.command == lost[0] and lost[1] in self.path:
+                self.state.lose_answers.remove(lost)
+                self.close_connection = True
+                return
+        self.answer(answer.status, answer.getheaders(), content)
+
+    def answer(self, status, headers, content):
+        length = next((value for name, value in headers if name.lower() == "content-length"), str(len(content)))
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in ("connection", "transfer-encoding", "content-length"):
+                self.send_header(name, value)
+        if status != 204:
+            self.send_header("Content-Length", length)
+        with suppress(ConnectionError):
+            self.end_headers()
+            cuts = self.state.break_answers_after
+            if self.command == "GET" and cuts and cuts[0] < len(content):
+                content = content[: cuts.pop(0)]
+                self.close_connection = True
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+
+@contextmanager
+def faulty_proxy(target: str) -> Iterator[FaultyProxy]:
+    state = FaultyProxy(target)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ProxyHandler)
+    server.state = state
+    state.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield state
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 @contextmanager
@@ -93,15 +222,27 @@ def strict_endpoint(request):
         yield Endpoint(url, keys["AccessKeyId"], keys["SecretAccessKey"])
 
 
+UNSET = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "EMBEDTUNE_STORE_SECRET_DIR",
+    "MINIO_ACCESS_KEY",
+    "MINIO_SECRET_KEY",
+)
+
+
 @pytest.fixture
-def use_endpoint(monkeypatch):
+def use_endpoint(monkeypatch, tmp_path_factory):
     """Point the environment to an endpoint."""
 
     def use(endpoint: Endpoint) -> None:
-        for name in ("AWS_ENDPOINT_URL_S3", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        for name in UNSET:
             monkeypatch.delenv(name, raising=False)
-        for name in ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"):
-            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", endpoint.key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", endpoint.secret)
@@ -117,6 +258,36 @@ def store(endpoint, use_endpoint):
 @pytest.fixture
 def strict_store(strict_endpoint, use_endpoint):
     yield from fresh_bucket(strict_endpoint, use_endpoint)
+
+
+@pytest.fixture
+def proxy(store, endpoint, monkeypatch):
+    """A proxy before the store, to which the environment points; the store's own client goes past it."""
+    with faulty_proxy(endpoint.url) as state:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", state.url)
+        yield state
+
+
+@pytest.fixture
+def faulty_page():
+    """Address of a web server that is no store, and repeats what it is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+        def do_GET(self):
+            self.send_response(418)
+            self.end_headers()
+            self.wfile.write(str(self.headers).encode())
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def fresh_bucket(endpoint: Endpoint, use_endpoint: Callable[[Endpoint], None]) -> Iterator[ObjectStore]:

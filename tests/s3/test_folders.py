@@ -7,6 +7,7 @@ import time
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage import folders
 from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, upload_folder
 
 
@@ -66,7 +67,7 @@ def test_incomplete_folders_are_not_there(store, checkpoint, tmp_path):
     assert download_folder(f"{store.uri}/run", tmp_path / "copy") is True
 
 
-def test_a_killed_upload_leaves_the_older_folder(store, checkpoint, tmp_path):
+def test_a_killed_upload_leaves_the_older_folder(store, checkpoint, tmp_path, monkeypatch):
     uri = f"{store.uri}/run"
     upload_folder(checkpoint, uri)
     old = store.names()
@@ -87,6 +88,10 @@ def test_a_killed_upload_leaves_the_older_folder(store, checkpoint, tmp_path):
     assert len(store.names()) >= len(old) + 3
     assert download_folder(uri, tmp_path / "copy") is True
     assert contents(tmp_path / "copy") == contents(checkpoint)
+    # Somebody could still be writing what lies there, for a day.
+    upload_folder(checkpoint, uri)
+    assert len(store.names()) > len(old)
+    monkeypatch.setattr(folders, "_ABANDONED_S", -1.0)
     upload_folder(checkpoint, uri)
     assert store.names() == old
 

@@ -25,7 +25,9 @@ def test_version_and_copy(store, key, content):
         version = data_version(uri)
         assert version.startswith("etag:")
         assert version.endswith(f"-{len(content)}")
-        with local_copy(uri, version) as path:
+        with local_copy(uri, version) as source:
+            [path] = source.files
+            assert source.origins == (uri,)
             assert path.read_bytes() == content
             assert path.suffix == ".csv"
         assert not path.parent.exists()
@@ -33,8 +35,8 @@ def test_version_and_copy(store, key, content):
 
 def test_no_version_means_what_is_there(store):
     put(store, "rows.csv", b"one")
-    with local_copy(f"{store.uri}/rows.csv", "") as path:
-        assert path.read_bytes() == b"one"
+    with local_copy(f"{store.uri}/rows.csv", "") as source:
+        assert source.files[0].read_bytes() == b"one"
 
 
 def test_the_version_changes_with_the_content(store):

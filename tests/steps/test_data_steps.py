@@ -68,7 +68,7 @@ def test_rows_of_the_version_that_was_asked_for(source: Path, tmp_path: Path) ->
     report = ingest_csv(IngestCSVConfig(str(source), version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.rows, report.bad_rows, report.layout) == (60, 0, "labelled")
     _, table = read_rows(tmp_path / "rows")
-    assert list(zip(table["text"].to_pylist(), table["label"].to_pylist(), strict=True)) == ROWS
+    assert list(zip(table["content"].to_pylist(), table["label"].to_pylist(), strict=True)) == ROWS
 
 
 def test_another_version_is_refused(source: Path, tmp_path: Path) -> None:

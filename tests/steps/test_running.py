@@ -30,7 +30,7 @@ def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def read(path: Path) -> list[dict[str, object]]:
     found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for event in found:
-        del event["time"]
+        del event["time"], event["process"]
     return found
 
 

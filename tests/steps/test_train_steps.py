@@ -4,17 +4,27 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
 from embedtune.documents.shards import documents_digest
+from embedtune.documents.writing import write_manifest
 from embedtune.errors import ConfigError, InputError, ModelError, StorageError
 from embedtune.models.card import LossPoint, ModelCard
-from embedtune.records.layouts import Layout
-from embedtune.records.rows import open_rows
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.rows import RowsFormat, open_rows
+from embedtune.retrieval.compare import compare
 from embedtune.retrieval.comparison import Comparison
-from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, EvaluateRetrievalConfig, evaluate_retrieval
+from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
+from embedtune.retrieval.judgments import Judgments
+from embedtune.steps.evaluate_retrieval import (
+    COMPARISON_FILE,
+    EvaluateRetrievalConfig,
+    evaluate_retrieval,
+    write_scores,
+)
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE, checkpoint_root, finetune
 from embedtune.steps.register_model import RegisterModelConfig, register_model
@@ -108,9 +118,9 @@ def test_a_card_of_another_version(options: dict[str, object]) -> None:
 
 
 def documents(folder: Path, seed: int) -> tuple[Path, Path]:
-    with open_rows(folder / "rows", Layout.PAIRS) as file:
+    with open_rows(folder / "rows", RowsFormat(Layout.PAIRS, (Modality.TEXT, Modality.TEXT))) as file:
         numbers = list(range(60))
-        file.write(numbers, [f"query {one}" for one in numbers], [f"document {one}" for one in numbers])
+        file.write([numbers, [f"query {one}" for one in numbers], [f"document {one}" for one in numbers]])
     train, evaluation = folder / f"train {seed}", folder / f"evaluation {seed}"
     build(folder / "rows", train, evaluation, folder / "set_aside.csv", BuildOptions(seed=seed))
     return train, evaluation
@@ -123,6 +133,79 @@ def test_a_model_is_never_judged_on_another_split(tmp_path: Path) -> None:
     dataclasses.replace(CARD, data_digest=documents_digest(train)).save(tmp_path / "model")
     with pytest.raises(InputError, match=r"may have seen its texts\. Give the 'evaluation' folder"):
         evaluate(tmp_path / "model", other)
+
+
+@pytest.mark.parametrize(
+    "rows_format",
+    [
+        RowsFormat(Layout.TEXT_IMAGE, (Modality.TEXT, Modality.IMAGE)),
+        RowsFormat(Layout.LABELLED, (Modality.MESH,)),
+        RowsFormat(Layout.SCORED, (Modality.TEXT, Modality.TEXT)),
+        RowsFormat(Layout.PLAIN, (Modality.TEXT,)),
+    ],
+    ids=lambda rows_format: rows_format.layout,
+)
+def test_what_this_version_cannot_take_is_refused_at_once(tmp_path: Path, rows_format: RowsFormat) -> None:
+    write_manifest(tmp_path, rows_format, (), None, "sha256:11")
+    CARD.save(tmp_path)
+    message = (
+        f"{tmp_path} holds documents of layout '{rows_format.layout}'.*neither train on nor evaluate.*embedtune push"
+    )
+    with pytest.raises(InputError, match=message):
+        evaluate(tmp_path, tmp_path)
+    with pytest.raises(InputError, match=message):
+        finetune(FinetuneConfig(), tmp_path, tmp_path / "new", tmp_path / "page.html")
+    assert not (tmp_path / "new").exists()
+
+
+def test_training_and_evaluation_of_graded_judgments(tiny_model_folder: Path, tmp_path: Path) -> None:
+    """Rows of beir with an official test split: positives train, gains above 0 count, the whole corpus is searched."""
+    topics = [f"{first}{second}" for first in "abcdefgh" for second in "klmnp"]
+    judged = [(f"{one} query", f"{one} answer", 2.0, "train" if row < 30 else "test") for row, one in enumerate(topics)]
+    judged += [(f"{one} query", f"{one} half", 1.0, "train" if row < 30 else "test") for row, one in enumerate(topics)]
+    judged += [(f"{one} query", f"{one} noise", 0.0, "test") for one in topics[30:]]
+    rows_format = RowsFormat(Layout.BEIR, (Modality.TEXT, Modality.TEXT))
+    with open_rows(tmp_path / "rows", rows_format) as file:
+        file.write([list(range(len(judged))), *zip(*judged, strict=True)])
+    train, evaluation = tmp_path / "train", tmp_path / "evaluation"
+    build(tmp_path / "rows", train, evaluation, tmp_path / "set_aside.csv", BuildOptions())
+    config = FinetuneConfig(backbone=str(tiny_model_folder), epochs=1, batch_size=8, max_length=32)
+    card = finetune(config, train, tmp_path / "model", tmp_path / "page.html", "")
+    assert card.layout == "beir"
+    outputs = (tmp_path / "scores", tmp_path / "report.html", tmp_path / "report.md")
+    comparison = evaluate_retrieval(EvaluateRetrievalConfig(), tmp_path / "model", evaluation, *outputs)
+    assert (comparison.queries, comparison.queries_without_relevant) == (10, 0)
+    assert comparison.index_documents == 90
+    gains = [line.split()[3] for line in (tmp_path / "scores" / "qrels.txt").read_text(encoding="utf-8").splitlines()]
+    assert sorted(gains) == ["1"] * 10 + ["2"] * 10
+
+
+class TestTrecFiles:
+    """Which judgments become a qrels file."""
+
+    def write(self, folder: Path, gains: list[float]) -> set[str]:
+        judgments = Judgments.from_pairs(["q"], ["a", "b"], ["q", "q"], ["a", "b"], gains)
+        data = EvaluationSet(["q"], ["Q"], [""], ["a", "b"], ["A", "B"], judgments)
+        vectors = Vectors(np.array([[1.0, 0.0]]), np.eye(2))
+        outcome = compare(data, vectors, vectors, metric="ndcg_at_10", min_gain=0.0, seed=0, resamples=10)
+        write_scores(folder, outcome)
+        return {path.name for path in folder.iterdir()}
+
+    def test_graded(self, tmp_path: Path) -> None:
+        assert "qrels.txt" in self.write(tmp_path, [2.0, 0.0])
+        assert (tmp_path / "qrels.txt").read_text(encoding="utf-8") == "q 0 a 2\n"
+
+    def test_fractions(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        names = self.write(tmp_path, [0.5, 1.0])
+        assert names == {"comparison.json", "base.run", "tuned.run", "queries.csv"}
+        assert "qrels.txt is left out: its format holds whole gains only" in capsys.readouterr().err
+
+    def test_too_many(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("embedtune.steps.evaluate_retrieval._MOST_JUDGMENTS", 1)
+        assert "qrels.txt" not in self.write(tmp_path, [1.0, 1.0])
+        assert "it would have 2 lines, more than 1" in capsys.readouterr().err
 
 
 def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, write_text_whole
+from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, create_file, is_part, write_text_whole
 
 
 def fill(target: Path, content: str) -> None:
@@ -58,6 +58,45 @@ class TestFile:
         assert (tmp_path / "deep" / "page.html").read_bytes() == b"\xc3\xa4\n"
         with pytest.raises(StorageError, match=r"page\.html/x cannot be written"):
             write_text_whole(tmp_path / "deep" / "page.html" / "x", "")
+
+
+class TestOnce:
+    @pytest.fixture(params=[None, errno.EPERM, errno.ENOTSUP], ids=["links", "no links", "links unknown"])
+    def link(self, request, monkeypatch):
+        def refuse(*_):
+            raise OSError(request.param, os.strerror(request.param))
+
+        if request.param is not None:
+            monkeypatch.setattr(os, "link", refuse)
+
+    def test_the_first_stays(self, tmp_path, link):
+        target = tmp_path / "deep" / "name"
+        assert create_file(target, b"first") is True
+        assert create_file(target, b"second") is False
+        assert target.read_bytes() == b"first"
+        assert list(target.parent.iterdir()) == [target]
+
+    def test_what_cannot_be_written(self, tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(StorageError, match="cannot be written"):
+            create_file(tmp_path / "file" / "name", b"x")
+
+    def test_a_full_disk(self, tmp_path, monkeypatch):
+        def refuse(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+        with pytest.raises(StorageError, match="No space left"):
+            create_file(tmp_path / "name", b"x")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_parts_are_known_by_their_names(tmp_path):
+    with atomic_path(tmp_path / "file") as part, atomic_folder(tmp_path / "folder") as folder:
+        assert is_part(part.name)
+        assert is_part(folder.name)
+    for name in ("file.part", ".hidden", "part"):
+        assert not is_part(name)
 
 
 class TestFolder:

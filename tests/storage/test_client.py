@@ -1,5 +1,6 @@
 import socket
 import time
+import traceback
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,17 @@ VARIABLES = (
     "AWS_SESSION_TOKEN",
     "MINIO_ACCESS_KEY",
     "MINIO_SECRET_KEY",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "EMBEDTUNE_STORE_SECRET_DIR",
 )
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch):
+def environment(monkeypatch, tmp_path):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     return monkeypatch
 
 
@@ -42,6 +47,8 @@ def signed_by(client) -> str | None:
     ("variables", "begin", "key"),
     [
         ({"AWS_ENDPOINT_URL": "http://a:9000"}, "http://a:9000/data/key", "AKIA"),
+        ({"AWS_ENDPOINT_URL": "minio.example:9000"}, "https://minio.example:9000/data/key", "AKIA"),
+        ({"AWS_ENDPOINT_URL": "10.1.2.3"}, "https://10.1.2.3/data/key", "AKIA"),
         ({"AWS_ENDPOINT_URL": "http://a:9000", "AWS_ENDPOINT_URL_S3": "https://b/"}, "https://b/data/key", "AKIA"),
         ({"AWS_REGION": "eu-west-1"}, "https://data.s3.eu-west-1.amazonaws.com/key", "AKIA"),
         ({"AWS_ENDPOINT_URL": "http://a", "AWS_REGION": "", "AWS_DEFAULT_REGION": "x-1"}, "http://a/data/key", "AKIA"),
@@ -62,6 +69,84 @@ def test_keys_of_minio_serve_too(environment):
     assert signed_by(store_client()) == "mine"
 
 
+def test_keys_of_a_mounted_secret(environment, tmp_path):
+    environment.setenv("AWS_ENDPOINT_URL", "http://a")
+    environment.setenv("EMBEDTUNE_STORE_SECRET_DIR", str(tmp_path / "secret"))
+    with pytest.raises(StorageError, match="holds no files 'accesskey' and 'secretkey'"):
+        store_client()
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "accesskey").write_text("mounted\n")
+    with pytest.raises(StorageError, match="Only one of accesskey and secretkey is set in"):
+        store_client()
+    (tmp_path / "secret" / "secretkey").write_text("topsecret\n")
+    assert signed_by(store_client()) == "mounted"
+    (tmp_path / "secret" / "sessiontoken").write_text("token")
+    assert "X-Amz-Security-Token=token" in store_client().presigned_get_object("data", "key")
+    environment.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    assert signed_by(store_client()) == "AKIA"
+
+
+CREDENTIALS = """[default]
+aws_access_key_id = first
+aws_secret_access_key = top%secret
+[other]
+aws_access_key_id = second
+aws_secret_access_key = topsecret
+aws_session_token = token
+[half]
+aws_access_key_id = third
+[none]
+"""
+
+
+class TestFileOfCredentials:
+    @pytest.fixture
+    def file(self, environment, tmp_path):
+        environment.setenv("AWS_ENDPOINT_URL", "http://a")
+        path = tmp_path / ".aws" / "credentials"
+        path.parent.mkdir()
+        path.write_text(CREDENTIALS)
+        return path
+
+    def test_where_it_is_looked_for(self, environment, file, tmp_path):
+        assert signed_by(store_client()) == "first"
+        file.rename(tmp_path / "elsewhere")
+        assert store_client()._provider is None
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "elsewhere"))
+        assert signed_by(store_client()) == "first"
+
+    def test_profiles(self, environment, file):
+        environment.setenv("AWS_PROFILE", "other")
+        assert signed_by(store_client()) == "second"
+        assert "X-Amz-Security-Token=token" in store_client().presigned_get_object("data", "key")
+
+    @pytest.mark.parametrize(
+        ("profile", "message"),
+        [
+            ("half", r"Only one of aws_access_key_id and aws_secret_access_key is set in \[half\] of"),
+            ("none", "AWS_PROFILE=none has no keys in"),
+            ("absent", "AWS_PROFILE=absent has no keys in"),
+        ],
+    )
+    def test_profiles_that_are_none(self, environment, file, profile, message):
+        environment.setenv("AWS_PROFILE", profile)
+        with pytest.raises(StorageError, match=message):
+            store_client()
+
+    @pytest.mark.parametrize("content", ["topsecret", "[default]\ntopsecret", "[default]\n[default]\n", b"\xff\xfe"])
+    def test_no_line_of_a_damaged_file_is_shown(self, environment, file, content):
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        with pytest.raises(StorageError, match="is not of the form") as caught:
+            store_client()
+        assert "topsecret" not in "".join(traceback.format_exception(caught.value))
+
+    def test_a_file_that_is_named_and_absent(self, environment, tmp_path):
+        environment.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        with pytest.raises(StorageError, match=r"cannot be read \(No such file"):
+            store_client()
+
+
 @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
 def test_half_a_pair_of_keys(environment, name):
     environment.setenv(name, "topsecret")
@@ -70,7 +155,19 @@ def test_half_a_pair_of_keys(environment, name):
     assert "topsecret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["minio:9000", "ftp://a", "http://", "http://u:topsecret@a", "http://a/path"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://a",
+        "http://",
+        "http://u:topsecret@a",
+        "u:topsecret@a",
+        "http://a/path",
+        "http://a?topsecret",
+        "http://a:port",
+        "http://[::1",
+    ],
+)
 def test_endpoints_that_are_none(environment, url):
     environment.setenv("AWS_ENDPOINT_URL_S3", url)
     with pytest.raises(StorageError, match="is not an address") as caught:
@@ -92,8 +189,8 @@ def test_downloads_go_on_where_they_broke(environment, faulty_server):
     environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
     faulty_server.content *= 16
     faulty_server.break_after = [CHUNK_BYTES + 1000, CHUNK_BYTES]
-    with local_copy("s3://data/key", "etag:v1-4096000") as path:
-        assert path.read_bytes() == faulty_server.content
+    with local_copy("s3://data/key", "etag:v1-4096000") as source:
+        assert source.files[0].read_bytes() == faulty_server.content
     assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES}-", f"bytes={2 * CHUNK_BYTES}-"]
 
 
@@ -108,11 +205,6 @@ def test_passing_errors_of_the_store(environment, faulty_server):
     environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
     faulty_server.failures = [503, 502]
     assert data_version("s3://data/key") == "etag:v1-256000"
-
-
-def test_a_bucket_is_not_an_object(environment):
-    with pytest.raises(StorageError, match="is a bucket, not an object"):
-        data_version("s3://data")
 
 
 def test_a_web_server_that_is_no_store(environment, faulty_server, tmp_path):

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.sources import local_copy
+from embedtune.storage.sources import LocalSource, local_copy
 from embedtune.storage.versions import data_version
 
 
@@ -23,10 +23,9 @@ def test_version_is_the_sha256(source):
 
 
 def test_local_copy_is_the_file_itself(source):
-    with local_copy(source.as_uri(), data_version(str(source))) as path:
-        assert path == source
-    with local_copy(str(source), "") as path:
-        assert path == source
+    for uri, version in [(source.as_uri(), data_version(str(source))), (str(source), "")]:
+        with local_copy(uri, version) as found:
+            assert found == LocalSource(source.parent, (source,), (uri,))
     assert source.exists()
 
 
@@ -39,12 +38,12 @@ def test_a_changed_file_is_refused(source):
 
 
 @pytest.mark.parametrize("version", ["", "sha256:0"])
-def test_missing_files_and_folders(tmp_path, version):
-    for path, message in [(tmp_path / "none", "does not exist"), (tmp_path, "is a folder")]:
-        with pytest.raises(StorageError, match=message):
-            data_version(str(path))
-        with pytest.raises(StorageError, match=message), local_copy(str(path), version):
-            pass
+def test_a_missing_file(tmp_path, version):
+    path = tmp_path / "none"
+    with pytest.raises(StorageError, match="does not exist"):
+        data_version(str(path))
+    with pytest.raises(StorageError, match="does not exist"), local_copy(str(path), version):
+        pass
 
 
 def test_errors_of_the_reader_pass_unchanged(source):
@@ -54,7 +53,8 @@ def test_errors_of_the_reader_pass_unchanged(source):
 
 def test_local_work_imports_no_client():
     code = (
-        "import sys; from embedtune.storage import folders, sources, versions; versions.data_version(sys.argv[1]);"
+        "import sys; from embedtune.storage import contents, folders, sources, versions;"
+        "versions.data_version(sys.argv[1]);"
         "assert not {'minio', 'urllib3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, __file__], check=True)

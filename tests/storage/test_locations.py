@@ -38,6 +38,34 @@ def test_web_addresses():
     assert parse_location(uri) == Location(Scheme.HTTP, uri)
 
 
+@pytest.mark.parametrize("name", ["train", "user/train", "user/train@20260102T030405Z-1a2b", "my_train.v2-x"])
+def test_data_sets(name):
+    uri = f"dataset://{name}"
+    assert parse_location(uri) == Location(Scheme.DATASET, uri, dataset=name)
+
+
+@pytest.mark.parametrize(
+    ("uri", "start"),
+    [
+        ("data/part-*.csv", 1),
+        ("/data/*/rows.csv", 2),
+        ("s3://data/a/b/part-[0-9].csv", 2),
+        ("s3://data/part-?.csv", 0),
+        ("data/rows.csv", None),
+        ("s3://data", None),
+        ("https://example.com/*.csv", None),
+        ("dataset://user/name", None),
+    ],
+)
+def test_patterns(uri, start):
+    assert parse_location(uri).pattern_start == start
+
+
+def test_a_slash_at_the_end_means_a_folder():
+    folders = ["data/", "s3://b00/x/", "s3://b00/", "s3://b00", "s3://b00/x", "https://example.com/x/"]
+    assert [parse_location(uri).is_folder for uri in folders] == [True, True, True, False, False, False]
+
+
 @pytest.mark.parametrize(
     ("uri", "name"),
     [
@@ -56,6 +84,7 @@ def test_names_are_safe(uri, name):
     [
         ("", "is empty"),
         ("a\0b", "NUL"),
+        ("file:///a%00b", "NUL"),
         ("ftp://host/file", "unknown scheme 'ftp'. Accepted: a path, file:///path"),
         ("file://host/path", "three slashes"),
         ("file://", "three slashes"),
@@ -66,6 +95,11 @@ def test_names_are_safe(uri, name):
         ("s3://data/../b", "'..'"),
         ("http:///path", "no valid host"),
         ("http://host:99999/", "no valid host and port"),
+        ("dataset://", "is not the name of a data set"),
+        ("dataset://a/b/c", "Write dataset://user/name or dataset://user/name@version"),
+        ("dataset://../name", "is not the name of a data set"),
+        ("dataset://user/name@", "is not the name of a data set"),
+        ("dataset://user/na me", "is not the name of a data set"),
     ],
 )
 def test_what_is_not_accepted(uri, message):

@@ -5,7 +5,9 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.storage import web
+from embedtune.storage.access import ForbiddenError
 from embedtune.storage.digests import CHUNK_BYTES
+from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import local_copy
 from embedtune.storage.versions import data_version
 
@@ -19,8 +21,10 @@ def uri(faulty_server, monkeypatch):
 def test_version_and_copy(uri, faulty_server):
     version = data_version(uri)
     assert version == 'etag:"v1"-256000'
-    with local_copy(uri, version) as path:
-        assert path.name == "rows.csv"
+    with local_copy(uri, version) as source:
+        [path] = source.files
+        assert source.origins == (uri,)
+        assert path == source.root / "rows.csv"
         assert path.read_bytes() == faulty_server.content
     assert not path.parent.exists()
 
@@ -35,10 +39,19 @@ def test_other_hosts_are_refused(uri, faulty_server, monkeypatch, allowed):
     assert faulty_server.ranges == []
 
 
-def test_redirects_are_not_followed(uri, faulty_server):
+def test_a_redirect_to_a_host_that_is_not_allowed(uri, faulty_server):
     faulty_server.failures, faulty_server.location = [302], "http://169.254.169.254/latest"
-    with pytest.raises(StorageError, match="redirects, which is not followed"):
+    with pytest.raises(ForbiddenError, match=r"169\.254\.169\.254 is not allowed"):
         data_version(uri)
+
+
+def test_a_redirect_on_the_way_to_the_file(uri, faulty_server):
+    faulty_server.failures, faulty_server.location = [307, 308, 303], "/elsewhere?signature=topsecret"
+    assert data_version(uri) == 'etag:"v1"-256000'
+    faulty_server.failures = [302]
+    with local_copy(uri, "") as source:
+        assert source.files[0].name == "rows.csv"
+        assert source.files[0].read_bytes() == faulty_server.content
 
 
 def test_a_refusal_names_address_and_status(uri, faulty_server):
@@ -65,8 +78,8 @@ def test_a_weak_etag_is_compared_here_and_not_by_the_server(uri, faulty_server):
     assert version == 'etag:W/"v1"-256000'
     faulty_server.content *= 8
     faulty_server.break_after = [CHUNK_BYTES + 1000]
-    with local_copy(uri, 'etag:W/"v1"-2048000') as path:
-        assert path.read_bytes() == faulty_server.content
+    with local_copy(uri, 'etag:W/"v1"-2048000') as source:
+        assert source.files[0].read_bytes() == faulty_server.content
     assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES}-"]
     faulty_server.etag = 'W/"v2"'
     with pytest.raises(StorageError, match="changed"), local_copy(uri, version):
@@ -99,8 +112,8 @@ def test_a_changed_file(uri, faulty_server):
 def test_broken_connections_are_taken_up_where_they_stopped(uri, faulty_server):
     faulty_server.content *= 16
     faulty_server.break_after = [CHUNK_BYTES + 1000, 0, CHUNK_BYTES]
-    with local_copy(uri, 'etag:"v1"-4096000') as path:
-        assert path.read_bytes() == faulty_server.content
+    with local_copy(uri, 'etag:"v1"-4096000') as source:
+        assert source.files[0].read_bytes() == faulty_server.content
     once, twice = f"bytes={CHUNK_BYTES}-", f"bytes={2 * CHUNK_BYTES}-"
     assert faulty_server.ranges == [None, once, once, twice]
 
@@ -110,6 +123,12 @@ def test_a_server_that_ignores_ranges_cannot_spoil_the_file(uri, faulty_server):
     faulty_server.break_after, faulty_server.honours_ranges = [CHUNK_BYTES], False
     with pytest.raises(StorageError, match="changed"), local_copy(uri, ""):
         pass
+
+
+def test_a_server_that_sends_more_than_it_named(uri, faulty_server, tmp_path):
+    with pytest.raises(StorageError, match="sends more than the 5000 bytes that it named"):
+        web.fetch_page(parse_location(uri), '"v1"', 5000, tmp_path / "copy", lambda _: None)
+    assert (tmp_path / "copy").stat().st_size <= CHUNK_BYTES
 
 
 def test_a_connection_that_keeps_breaking(uri, faulty_server):

@@ -17,17 +17,22 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm
 
+from embedtune.documents.forms import RELEVANCE_SCHEMA, SplitForm
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import RELEVANCE_SCHEMA, documents_digest, write_documents
-from embedtune.errors import ModelError, StorageError, TrainingError
+from embedtune.documents.shard_writer import open_shards
+from embedtune.documents.shards import documents_digest
+from embedtune.documents.writing import write_manifest
+from embedtune.errors import InputError, ModelError, StorageError, TrainingError
 from embedtune.models import parity
 from embedtune.models.card import ModelCard
 from embedtune.models.loading import load_model, weights_digest
-from embedtune.records.layouts import Layout
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.rows import RowsFormat
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingExamples
 from embedtune.training.finetune import finetune_model
 
+LABELLED = RowsFormat(Layout.LABELLED, (Modality.TEXT,))
 TEXTS = [f"{first}{second} {second}{first}" for first in "abcde" for second in "uvwxyz"]
 SUBPROCESS = """
 import json, sys, torch
@@ -46,12 +51,19 @@ def table(labels: list[str], **columns: list[str]) -> pa.Table:
     return pa.table({name: pa.array(values, pa.large_string()) for name, values in columns.items()})
 
 
+def write_documents(folder: Path, rows_format: RowsFormat, documents: pa.Table, relevance: pa.Table | None) -> Path:
+    folder.mkdir()
+    with open_shards(folder, SplitForm(rows_format, Split.TRAIN)) as writer:
+        writer.write(documents)
+        write_manifest(folder, rows_format, writer.finish(), relevance, "")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("labelled") / "train"
     documents = table([text[0] for text in TEXTS])
-    write_documents(folder, Layout.LABELLED, {Split.TRAIN: [documents[:20], documents[20:]]}, None, lambda done: None)
-    return folder
+    return write_documents(folder, LABELLED, documents, None)
 
 
 @pytest.fixture(scope="module")
@@ -61,8 +73,7 @@ def paired(tmp_path_factory) -> Path:
     ids = documents["id"].to_pylist()
     judged = {"query_id": ids[0::2], "document_id": ids[1::2], "relevance": [1.0] * 15}
     relevance = pa.table(judged).cast(RELEVANCE_SCHEMA)
-    write_documents(folder, Layout.PAIRS, {Split.TRAIN: [documents]}, relevance, lambda done: None)
-    return folder
+    return write_documents(folder, RowsFormat(Layout.PAIRS, (Modality.TEXT, Modality.TEXT)), documents, relevance)
 
 
 def files(folder: Path) -> list[Path]:
@@ -139,10 +150,18 @@ def test_a_backbone_that_no_server_could_run_is_refused_before_training(labelled
 
 
 def test_documents_that_cannot_be_trained_on(config, tmp_path):
-    write_documents(tmp_path / "train", Layout.LABELLED, {Split.TRAIN: [table(["one"] * 30)]}, None, lambda done: None)
+    write_documents(tmp_path / "train", LABELLED, table(["one"] * 30), None)
     with pytest.raises(TrainingError, match="The 30 training texts give no two pairs"):
         finetune_model(tmp_path / "train", tmp_path / "model", config, "")
     assert not (tmp_path / "model").exists()
+
+
+def test_documents_of_another_layout(config, tmp_path):
+    parents = RowsFormat(Layout.SCORED, (Modality.TEXT, Modality.TEXT))
+    (tmp_path / "train").mkdir()
+    write_manifest(tmp_path / "train", parents, (), None, "")
+    with pytest.raises(InputError, match="documents of layout 'scored', which this version can neither train on"):
+        finetune_model(tmp_path / "train", tmp_path / "model", config, "")
 
 
 def test_no_documents(config, tmp_path):
@@ -186,8 +205,7 @@ def test_a_checkpoint_of_other_settings_is_not_used(
         config = dataclasses.replace(config, learning_rate=1e-4)
     elif changed == "documents":
         documents = tmp_path / "train"
-        tables = {Split.TRAIN: [table([text[1] for text in TEXTS])]}
-        write_documents(documents, Layout.LABELLED, tables, None, lambda done: None)
+        write_documents(documents, LABELLED, table([text[1] for text in TEXTS]), None)
     else:
         shutil.copytree(finetuned(labelled, config, tmp_path / "other"), config.backbone, dirs_exist_ok=True)
     afresh = finetune_model(documents, tmp_path / "model", config, str(root))

@@ -1,0 +1,125 @@
+"""`embedtune push`, `pull`, `datasets` and `delete`: Documents by name."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from embedtune.errors import ConfigError, StorageError
+
+if TYPE_CHECKING:
+    from embedtune.datasets.listing import Dataset
+
+_MOST_SHOWN = 10
+
+Name = Annotated[str, typer.Argument(help="Name, user/name, or user/name@version.")]
+User = Annotated[str, typer.Option(help="Whose dataset it is; EMBEDTUNE_USER or the login name without it.")]
+
+
+def push(
+    documents: Annotated[
+        str,
+        typer.Argument(
+            help="A saved DocumentArray in a protobuf form, a folder of these, or a folder that build-documents wrote: "
+            "a path or an s3:// address."
+        ),
+    ],
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    public: Annotated[
+        bool, typer.Option("--public", help="Let everyone read exactly this version, without credentials.")
+    ] = False,
+    user: User = "",
+) -> None:
+    """Store Documents under a name: in EMBEDTUNE_DATASETS, or in a folder of yours without it."""
+    # docarray and minio take half a second to import; `embedtune --help` must not.
+    from embedtune.datasets.push import push as push_documents
+
+    pushed = push_documents(documents, name, public, user)
+    was_there = pushed.created != pushed.pushed
+    typer.echo(
+        f"{pushed.reference}: {pushed.rows} Documents, {decimal(pushed.size)}"
+        + (", was there already and is the latest version now; nothing was copied" if was_there else "")
+        + (", readable for everyone" if pushed.public else "")
+    )
+
+
+def pull(
+    name: Name,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write; <name>.protobuf-array.gzip in this folder without it.")
+    ] = None,
+) -> None:
+    """Write the Documents of a dataset to one file, as docarray's load_binary and every step here read it."""
+    from embedtune.datasets.naming import parse_reference
+    from embedtune.datasets.packing import SHARD_SUFFIX
+    from embedtune.datasets.pull import pull_file
+
+    target = Path(f"{parse_reference(name).name}{SHARD_SUFFIX}") if output is None else output
+    if output is None and target.exists():
+        raise StorageError(f"{target} exists. Give --output, with this path to replace it.")
+    pulled = pull_file(name, target)
+    typer.echo(f"{pulled.reference}: {pulled.rows} Documents in {target}")
+
+
+def datasets(
+    user: Annotated[str, typer.Option(help="Whose datasets; everyone's without it.")] = "",
+) -> None:
+    """List the datasets, the latest version of each name first."""
+    from embedtune.datasets.listing import list_datasets
+    from embedtune.datasets.naming import Reference, dataset_uri
+
+    found = list_datasets(user)
+    place = dataset_uri(Reference(user, "")).rstrip("/")
+    if not found:
+        typer.echo(f"No datasets in {place}. `embedtune push` stores one.")
+        return
+    Console(highlight=False).print(dataset_table(found))
+
+
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove one version of a dataset, or all versions of a name."""
+    from embedtune.datasets.delete import delete as delete_dataset
+    from embedtune.datasets.delete import versions_to_delete
+
+    doomed = [str(version) for version in versions_to_delete(name)]
+    more = f" and {len(doomed) - _MOST_SHOWN} more" if len(doomed) > _MOST_SHOWN else ""
+    question = f"Delete {', '.join(doomed[:_MOST_SHOWN])}{more}? Nothing can bring them back"
+    if not yes and not _agrees(question):
+        typer.echo("Nothing was deleted.")
+        raise typer.Exit(1)
+    for version in doomed:
+        delete_dataset(version)
+        typer.echo(f"Deleted {version}")
+
+
+def dataset_table(found: "list[Dataset]") -> Table:
+    """Return versions of datasets, one a line."""
+    table = Table(title=f"{len(found)} version{'' if len(found) == 1 else 's'} of datasets")
+    table.add_column("dataset", overflow="fold")
+    table.add_column("version", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("layout")
+    table.add_column("pushed")
+    table.add_column("public")
+    for entry in found:
+        moment = datetime.fromisoformat(entry.pushed).astimezone().strftime("%Y-%m-%d %H:%M")
+        cells = (f"{entry.rows:,}", decimal(entry.size), entry.layout or "-", moment, "yes" if entry.public else "no")
+        table.add_row(f"{entry.user}/{entry.name}", entry.version, *cells)
+    return table
+
+
+def _agrees(question: str) -> bool:
+    try:
+        return typer.confirm(question)
+    except typer.Abort as error:
+        raise ConfigError(
+            "There was no answer, so nothing was deleted. Give --yes to delete without asking."
+        ) from error

@@ -1,0 +1,1 @@
+"""Datasets by name and version on the object store, and public samples."""

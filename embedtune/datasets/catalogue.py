@@ -1,0 +1,156 @@
+"""Where a dataset lies that is given by name."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from embedtune.datasets.manifest import MANIFEST_NAME, DatasetManifest, parse_manifest, pushed_at
+from embedtune.datasets.naming import (
+    ROOT_VARIABLE,
+    Reference,
+    dataset_uri,
+    is_version,
+    parse_reference,
+)
+from embedtune.errors import StorageError
+from embedtune.progress import note
+from embedtune.storage.failures import DeniedError
+from embedtune.storage.stores import open_store
+
+_AT_A_TIME = 8
+
+
+@dataclass(frozen=True)
+class DatasetLocation:
+    """Where exactly one version of a dataset lies."""
+
+    uri: str
+    """Folder or prefix with its files, and nothing else."""
+    user: str
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """A complete version of a dataset."""
+
+    reference: Reference
+    """With its version."""
+    manifest: DatasetManifest
+
+
+def locate(reference: str) -> DatasetLocation:
+    """Find the files of a dataset.
+
+    Args:
+        reference: `name`, `user/name`, either with `@version`, with `dataset://` before it or not.
+
+    Returns:
+        Where they are. Without a version, this is the one that was pushed last.
+
+    Raises:
+        ConfigError: it is no such name, or the environment names no place for datasets.
+        StorageError: there is no such dataset, it is private, or the store fails.
+    """
+    found = find(parse_reference(reference))
+    return DatasetLocation(
+        dataset_uri(found.reference, found.manifest.folder),
+        found.reference.user,
+        found.reference.name,
+        found.reference.version,
+    )
+
+
+def find(reference: Reference) -> Found:
+    """Find one version of a dataset, or its latest.
+
+    Raises:
+        ConfigError: the environment names no place for datasets.
+        StorageError: there is none, it is private, its manifest cannot be read, or the store fails.
+    """
+    if reference.version:
+        with _privacy_explained(reference):
+            manifest = read_version(reference)
+        if manifest is None:
+            raise _missing(reference)
+        return Found(reference, manifest)
+    with _privacy_explained(reference):
+        versions = list_versions(reference)
+    complete = read_complete([reference.at(version) for version in versions])
+    if not complete:
+        raise _missing(reference)
+    return max(complete, key=lambda found: (pushed_at(found.manifest), found.reference.version))
+
+
+def list_versions(reference: Reference) -> list[str]:
+    """Return all versions of a name, those that are not complete included.
+
+    Raises:
+        StorageError: access is denied, or the store fails.
+    """
+    return [name for name in open_store(dataset_uri(reference.at(""))).children() if is_version(name)]
+
+
+def read_version(reference: Reference) -> DatasetManifest | None:
+    """Return the manifest of a version; None if there is none.
+
+    Raises:
+        StorageError: it cannot be read, access is denied, or the store fails.
+    """
+    uri = dataset_uri(reference)
+    content = open_store(uri).get_bytes(MANIFEST_NAME)
+    return None if content is None else parse_manifest(content, reference.version, uri)
+
+
+def read_complete(references: Sequence[Reference]) -> list[Found]:
+    """Return those of several versions that are complete; one that cannot be read is told of and left out.
+
+    Raises:
+        StorageError: access is denied, or the store fails.
+    """
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        return [found for found in pool.map(_read_complete, references) if found is not None]
+
+
+def _read_complete(reference: Reference) -> Found | None:
+    uri = dataset_uri(reference)
+    content = open_store(uri).get_bytes(MANIFEST_NAME)
+    if content is None:
+        return None
+    try:
+        return Found(reference, parse_manifest(content, reference.version, uri))
+    except StorageError as error:
+        note(f"Left out: {error}")
+        return None
+
+
+def _missing(reference: Reference) -> StorageError:
+    return StorageError(
+        f"There is no dataset {reference} in {dataset_uri(Reference('', '')).rstrip('/')}. "
+        f"`embedtune datasets --user {reference.user}` lists those that are there; {ROOT_VARIABLE} names the place."
+    )
+
+
+def _privacy_explained(reference: Reference) -> AbstractContextManager[None]:
+    hint = (
+        f"Ask {reference.user} to push it with --public, or set the credentials of a user who may read it."
+        if reference.version
+        else f"Without the right to list, a public one is found by its version only: {reference}@version."
+    )
+    return denial_explained(f"the dataset {reference}", hint)
+
+
+@contextmanager
+def denial_explained(what: str, hint: str) -> Iterator[None]:
+    """Say that something is private or missing, where the store only says that access is denied.
+
+    Args:
+        what: What was asked for.
+        hint: What to do.
+    """
+    try:
+        yield
+    except DeniedError as error:
+        raise StorageError(f"{what[0].upper()}{what[1:]} is private or missing. {hint} ({error})") from error

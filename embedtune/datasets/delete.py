@@ -1,0 +1,87 @@
+"""Remove datasets."""
+
+from embedtune.datasets.catalogue import list_versions
+from embedtune.datasets.manifest import MANIFEST_NAME
+from embedtune.datasets.naming import Reference, dataset_uri, object_prefix, parse_reference
+from embedtune.errors import StorageError
+from embedtune.storage.failures import DeniedError
+from embedtune.storage.stores import open_store
+
+
+def versions_to_delete(reference: str) -> list[Reference]:
+    """Return which versions `delete` would remove, what interrupted pushes and deletions left included.
+
+    Args:
+        reference: See `delete`.
+
+    Raises:
+        ConfigError: it is no such name, or the environment names no place for datasets.
+        StorageError: there is nothing, access is denied, or the store fails.
+    """
+    asked = parse_reference(reference)
+    versions = [version for version in list_versions(asked) if asked.version in ("", version)]
+    if not versions:
+        raise StorageError(
+            f"There is no dataset {asked} to delete. `embedtune datasets --user {asked.user}` lists what is there."
+        )
+    return [asked.at(version) for version in versions]
+
+
+def delete(reference: str) -> list[str]:
+    """Remove one version of a dataset, or all versions of a name.
+
+    The manifest goes first, so that no half of a version is ever there, and what made it public before its files.
+    After an interruption the same call goes on.
+
+    Args:
+        reference: `name`, `user/name`, either with `@version`, with `dataset://` before it or not. Without a version,
+            all of them.
+
+    Returns:
+        What was removed, as `user/name@version`.
+
+    Raises:
+        ConfigError: it is no such name, or the environment names no place for datasets.
+        StorageError: there is nothing, the store refuses, or it fails.
+    """
+    doomed = versions_to_delete(reference)
+    for version in doomed:
+        _delete(version)
+    return [str(version) for version in doomed]
+
+
+def _delete(version: Reference) -> None:
+    # The whole store, so that in a folder nothing empty is left above the version.
+    store, above = open_store(dataset_uri(Reference("", "")).rstrip("/")), f"{version.folder}/"
+    try:
+        store.remove([f"{above}{MANIFEST_NAME}"])
+        _make_private(version)
+        store.remove([f"{above}{entry.name}" for entry in open_store(dataset_uri(version)).entries()])
+    except StorageError as error:
+        raise StorageError(
+            f"{version} is not deleted: {error} A dataset can be deleted by who may write in the folder of its user."
+        ) from error
+
+
+def _make_private(version: Reference) -> None:
+    place = object_prefix(version)
+    if place is None:
+        return
+    # minio takes a quarter of a second to import, which a folder of datasets need not pay.
+    from embedtune.storage.policies import is_public, make_private
+
+    try:
+        is_open = is_public(*place)
+    except DeniedError:
+        # Who may not read the policy has not written a statement either.
+        return
+    if not is_open:
+        return
+    try:
+        make_private(*place)
+    except DeniedError:
+        raise
+    except StorageError:
+        # Where everything in the bucket is public, ours is gone now, and the files go next.
+        if not is_public(*place):
+            raise

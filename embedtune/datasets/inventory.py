@@ -1,0 +1,126 @@
+"""What the Documents of a dataset are, seen one by one while they are stored."""
+
+import hashlib
+from dataclasses import dataclass
+
+from docarray.proto.docarray_pb2 import DocumentProto
+
+from embedtune.datasets.manifest import DatasetSchema
+from embedtune.documents.array_limits import check_parts
+from embedtune.documents.array_survey import Survey
+from embedtune.documents.array_wire import MAX_DOCUMENT_BYTES
+from embedtune.documents.schema import LABEL_TAG
+from embedtune.errors import InputError
+from embedtune.records.rows import RowsFormat
+
+_MOST_TAGS = 100
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What Documents hold."""
+
+    content: str
+    """SHA-256 over them in hexadecimal."""
+    layout: str
+    """Layout of the rows that they were made from, or that most of them become; '' if none."""
+    schema: DatasetSchema
+    counts: dict[str, int]
+    """Numbers of chunks, matches and different labels."""
+
+
+class Inventory:
+    """Counts and digests Documents."""
+
+    def __init__(self, start: str = "") -> None:
+        """Begin with nothing seen.
+
+        Args:
+            start: What the digest is over besides the Documents.
+        """
+        self._digest = hashlib.sha256(start.encode())
+        self._survey = Survey()
+        self._fields: set[str] = set()
+        self._tags: set[str] = set()
+        self._labels: set[str] = set()
+        self._counts = {"chunks": 0, "matches": 0}
+
+    @property
+    def rows(self) -> int:
+        """Documents seen."""
+        return self._survey.total
+
+    def section(self, name: str) -> None:
+        """Say that the Documents that follow are of another part, which makes another content."""
+        self._digest.update(b"\xff" * 8 + name.encode())
+
+    def add_document(self, document: DocumentProto | str, origin: str) -> bytes:
+        """Count a Document.
+
+        Args:
+            document: The Document, or why it cannot be read.
+            origin: What to call the Documents in messages.
+
+        Returns:
+            Its bytes, equal for equal Documents.
+
+        Raises:
+            InputError: it cannot be read, or could not be read again.
+        """
+        what = f"{origin}, Document {self.rows}"
+        if isinstance(document, str):
+            raise InputError(f"{what}: {document}. Mend or remove it, then push again.")
+        data = _encoded(document, what)
+        self._digest.update(len(data).to_bytes(8, "big"))
+        self._digest.update(data)
+        self._survey.watch(document)
+        self._look_at(document, "")
+        for name, parts in (("chunks", document.chunks), ("matches", document.matches)):
+            self._counts[name] += len(parts)
+            for part in parts:
+                self._look_at(part, f"{name}.")
+        return data
+
+    def contents(self, given: RowsFormat | None = None) -> Contents:
+        """Return what was seen.
+
+        Args:
+            given: What the rows hold that the Documents were made from; None for what most Documents become.
+        """
+        found = self._survey.formats.most_common(1)
+        best = found[0][0] if found and given is None else given
+        return Contents(
+            content=self._digest.hexdigest(),
+            layout=best.layout.value if best else "",
+            schema=DatasetSchema(
+                tuple(sorted(self._fields)),
+                tuple(sorted(self._tags)),
+                tuple(modality.value for modality in best.modalities) if best else (),
+            ),
+            counts={**self._counts, "labels": len(self._labels)},
+        )
+
+    def _look_at(self, document: DocumentProto, above: str) -> None:
+        for field, value in document.ListFields():
+            self._fields.add(above + field.name)
+            if field.name == "tags" and not above:
+                self._look_at_tags(value)
+
+    def _look_at_tags(self, tags: object) -> None:
+        fields = tags.fields  # type: ignore[attr-defined]
+        if len(self._tags) < _MOST_TAGS:
+            self._tags.update(fields)
+        if LABEL_TAG in fields:
+            label = fields[LABEL_TAG]
+            self._labels.add(label.string_value or str(label))
+
+
+def _encoded(document: DocumentProto, what: str) -> bytes:
+    data: bytes = document.SerializeToString(deterministic=True)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise InputError(f"{what} has {len(data)} bytes; at most {MAX_DOCUMENT_BYTES} can be read back. Cut it up.")
+    try:
+        check_parts(data)
+    except InputError as error:
+        raise InputError(f"{what} could not be read back: {error}. Mend or remove it, then push again.") from error
+    return data

@@ -1,0 +1,51 @@
+"""Documents with matches, the form in which Jina Finetuner's first releases took their training data."""
+
+from collections.abc import Callable, Iterator
+from typing import ParamSpec
+
+from docarray import DocumentArray
+
+from embedtune.errors import ConfigError
+
+MATCH_TAG = "finetuner"
+MATCH_LABEL = "label"
+"""`match.tags[MATCH_TAG][MATCH_LABEL]` says whether a match is a positive or a negative of its Document."""
+
+_Parameters = ParamSpec("_Parameters")
+
+
+def match_tags(value: int) -> dict[str, dict[str, int]]:
+    """Return the tags of a match with this label."""
+    return {MATCH_TAG: {MATCH_LABEL: value}}
+
+
+def check_values(pos_value: int, neg_value: int) -> None:
+    """Refuse labels that do not tell positives from negatives.
+
+    Raises:
+        ConfigError: they are equal.
+    """
+    if pos_value == neg_value:
+        raise ConfigError(
+            f"pos_value and neg_value are both {pos_value}, so positives could not be told from negatives. Give two "
+            "numbers, such as 1 and -1."
+        )
+
+
+def check_range(name: str, value: int, lowest: int, highest: int, why: str) -> None:
+    """Refuse a number that is out of range.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if not lowest <= value <= highest:
+        raise ConfigError(f"{name} is {value}; {lowest} to {highest} are accepted, because {why}.")
+
+
+def collected(generate: Callable[_Parameters, Iterator[object]]) -> Callable[_Parameters, DocumentArray]:
+    """Return a generator of Documents as a function that gives all of them in one DocumentArray."""
+
+    def documents(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> DocumentArray:
+        return DocumentArray(generate(*args, **kwargs))
+
+    return documents

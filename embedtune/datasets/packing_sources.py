@@ -1,0 +1,156 @@
+"""What can be pushed, made ready: an array in memory, saved arrays, or a folder of documents as a step wrote it."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from docarray import DocumentArray
+from docarray.proto.docarray_pb2 import DocumentProto
+
+from embedtune.datasets.inventory import Inventory
+from embedtune.datasets.manifest import DatasetFile
+from embedtune.datasets.packing import ARRAY_START, Packed, disk_explained, pack, take
+from embedtune.documents.array_wire import iter_array
+from embedtune.documents.manifest import MANIFEST_NAME, Manifest, Shard
+from embedtune.documents.reading import place_of
+from embedtune.documents.shards import read_manifest
+from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.progress import Advance, progress
+from embedtune.records.kinds import SourceKind, file_kind, is_documents_name
+from embedtune.storage.digests import file_sha256
+from embedtune.storage.sources import LocalSource, local_copy
+from embedtune.storage.stores import silent
+
+_LARGEST_SHARD = 2 << 30
+_ACCEPTED = (
+    "Accepted are a DocumentArray, the path of a saved one (protobuf forms), a folder of such files, and a folder of "
+    "documents as the build-documents step writes it"
+)
+
+
+@contextmanager
+def packed(documents: "DocumentArray | Path | str") -> Iterator[Packed]:
+    """Give the files that a dataset of these Documents consists of; temporary ones are removed afterwards.
+
+    Args:
+        documents: A DocumentArray in memory, or the path or address of what is saved.
+
+    Raises:
+        ConfigError: it is something else.
+        InputError: a file is no DocumentArray, or a Document cannot be stored.
+        StorageError: a file cannot be read, or there is no space for the shards.
+    """
+    with ExitStack() as stack:
+        try:
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="embedtune-")))
+        except OSError as error:
+            raise StorageError(f"There is no folder for temporary files: {error}. Set TMPDIR to one.") from error
+        if isinstance(documents, DocumentArray):
+            with progress("Reading the DocumentArray", len(documents), "Documents") as advance:
+                array = pack(_iter_live(documents, advance), scratch, "the DocumentArray")
+            yield array
+            return
+        if not isinstance(documents, Path | str):
+            raise ConfigError(f"A {type(documents).__name__} cannot be pushed. {_ACCEPTED}.")
+        source = stack.enter_context(local_copy(str(documents), ""))
+        if (source.root / MANIFEST_NAME) in source.files:
+            yield _pack_folder(source.root, scratch, stack)
+        else:
+            yield _pack_files(str(documents), source, scratch)
+
+
+def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto]:
+    for number, document in enumerate(array):
+        try:
+            yield document.to_protobuf()
+        except (TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"The Document {number} ({document.id}) cannot be written as protobuf: {error}. Its tags may hold "
+                "texts, numbers, true, false, None, lists and dicts of these; its tensor must be an array."
+            ) from error
+        advance(1)
+
+
+def _pack_files(origin: str, source: LocalSource, scratch: Path) -> Packed:
+    is_one = len(source.files) == 1
+    files = list(zip(source.files, source.origins, strict=True))
+    shards = files if is_one else [(path, name) for path, name in files if is_documents_name(path.name)]
+    if not shards or (is_one and file_kind(source.files[0]) is not SourceKind.DOCUMENTS):
+        raise InputError(
+            f"{origin} holds no DocumentArray. {_ACCEPTED}. Of a CSV, push what build-documents makes of it, or give "
+            "the CSV's own address as data-uri."
+        )
+    with progress(f"Reading {origin}", sum(_size(path) for path, _ in shards), "bytes") as advance:
+        if is_one and _is_shard(source.files[0]):
+            return take(source.files[0], origin, advance)
+        documents = (document for path, name in shards for document in iter_array(path, name, advance))
+        return pack(documents, scratch, origin)
+
+
+def _is_shard(path: Path) -> bool:
+    """Tell whether a file can be stored as it is, which spares writing it anew."""
+    if _size(path) > _LARGEST_SHARD:
+        return False
+    try:
+        with gzip.open(path, "rb") as file:
+            return file.read(1) == ARRAY_START
+    except (OSError, EOFError, zlib.error):
+        # Compressed otherwise, or damaged, which reading all of it tells.
+        return False
+
+
+def _pack_folder(folder: Path, scratch: Path, stack: ExitStack) -> Packed:
+    """Take the files of a folder of documents as they are, with the shards that its manifest names elsewhere."""
+    manifest = read_manifest(folder)
+    relevance = manifest.relevance
+    paths = [_shard_path(folder, shard, stack) for shard in manifest.shards]
+    facts = [manifest.layout, *manifest.modalities, manifest.loaded, relevance.sha256 if relevance else ""]
+    inventory = Inventory(json.dumps(facts))
+    with progress(f"Reading {folder}", sum(map(_size, paths)), "bytes") as advance:
+        for shard, path in zip(manifest.shards, paths, strict=True):
+            _read_shard(shard, path, inventory, advance)
+    if not manifest.shards:
+        raise InputError(f"{folder} holds no Documents, so there is nothing to push.")
+    files = [
+        DatasetFile(shard.name, _size(path), shard.rows, shard.sha256)
+        for shard, path in zip(manifest.shards, paths, strict=True)
+    ]
+    if relevance is not None:
+        path = folder / relevance.name
+        files.append(DatasetFile(relevance.name, _size(path), 0, relevance.sha256))
+        paths.append(path)
+    files.append(_write_manifest(manifest, scratch))
+    return Packed(inventory.contents(manifest.rows_format), tuple(files), (*paths, scratch / MANIFEST_NAME))
+
+
+def _shard_path(folder: Path, shard: Shard, stack: ExitStack) -> Path:
+    return stack.enter_context(local_copy(place_of(folder, shard), "")).files[0]
+
+
+def _read_shard(shard: Shard, path: Path, inventory: Inventory, advance: Advance) -> None:
+    if file_sha256(path, silent) != shard.sha256:
+        raise StorageError(f"{path} was changed or cut off: its SHA-256 is not the manifest's. Build it again.")
+    before = inventory.rows
+    inventory.section(shard.split)
+    for document in iter_array(path, str(path), advance):
+        inventory.add_document(document, str(path))
+    if inventory.rows - before != shard.rows:
+        raise StorageError(f"{path} holds other numbers of Documents than its manifest says. Build it again.")
+
+
+def _write_manifest(manifest: Manifest, scratch: Path) -> DatasetFile:
+    path = scratch / MANIFEST_NAME
+    with disk_explained(scratch):
+        manifest.without_places().save(scratch)
+    return DatasetFile(MANIFEST_NAME, _size(path), 0, file_sha256(path, silent))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {error}. Check that it is there.") from error

@@ -1,0 +1,190 @@
+"""Foreign DocumentArrays, saved or in memory, become validated rows. Nothing is ever unpickled."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from docarray import DocumentArray
+from docarray.proto.docarray_pb2 import DocumentProto
+
+from embedtune.documents.array_contents import MeshOptions
+from embedtune.documents.array_copying import DocumentCopier
+from embedtune.documents.array_folders import ingest_judged_folder, is_judged_folder
+from embedtune.documents.array_rows import number_text
+from embedtune.documents.array_survey import DEFAULT_VALUES, Survey, chosen_format, match_values
+from embedtune.documents.array_wire import iter_array
+from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.progress import Advance, progress
+from embedtune.records.kinds import is_documents_name
+from embedtune.records.layouts import Layout
+from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.report import IngestReport
+from embedtune.records.rows import open_rows
+from embedtune.storage.atomic import atomic_path
+from embedtune.text import excerpt
+
+_MOST_TOLD = 3
+
+
+@dataclass(frozen=True)
+class DocumentsRequest:
+    """How Documents are to be read."""
+
+    max_bad_share: float = 0.01
+    """Largest accepted share of Documents that are set aside, 0..1."""
+    pos_value: str | float = ""
+    """Label of a match that is relevant; '' for 1, or for the other one of two labels where neg_value is given."""
+    neg_value: str | float = ""
+    """Label of a match that is not relevant; '' for -1, or for the other one where pos_value is given."""
+    meshes: MeshOptions = field(default_factory=MeshOptions)
+    """How point clouds are drawn from mesh files in blobs."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is not accepted.
+        """
+        if not 0 <= self.max_bad_share <= 1:
+            raise ConfigError(f"max_bad_share={self.max_bad_share!r} is not a share. Give a number from 0 to 1.")
+        if self.positive and self.positive == self.negative:
+            raise ConfigError(f"pos_value and neg_value are both {self.positive!r}. Give two different values.")
+
+    @property
+    def positive(self) -> str:
+        """`pos_value` as text, 1.0 as '1'."""
+        return _value_text(self.pos_value)
+
+    @property
+    def negative(self) -> str:
+        """`neg_value` as text."""
+        return _value_text(self.neg_value)
+
+
+def ingest_documents(
+    files: Sequence[Path], origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
+) -> IngestReport:
+    """Turn saved DocumentArrays into rows.
+
+    The files are read twice: to see what most Documents are, and to write those. A Document of another kind or without
+    a usable content is set aside; of a Document with one bad match nothing is kept. The line of a row is the number of
+    its Document in its file, from 1; several files are several sources. Memory holds one Document and one batch of
+    rows. See `array_wire.iter_array` for what files are read, `array_rows` for what a Document becomes, and
+    `array_folders` for folders of documents that hold judged pairs.
+
+    Args:
+        files: One file of any name, or the files of a folder, of which those named like shards are read.
+        origin: URI of the source, for messages.
+        rows: Rows file to write. It appears only if nothing is raised. Contents are loaded, or all of them addresses.
+        quarantine: Quarantine file to write. It appears as soon as everything was read, even if it is then refused.
+        request: How to read them.
+
+    Raises:
+        InputError: a file is no DocumentArray in protobuf, there are no Documents, or too many that cannot be used.
+        StorageError: a file cannot be read, or an output cannot be written.
+    """
+    if is_judged_folder(files):
+        return ingest_judged_folder(files, origin, rows, quarantine)
+    shards = sorted(path for path in files if is_documents_name(path.name)) if len(files) > 1 else list(files)
+    if not shards:
+        raise InputError(f"{origin} holds no DocumentArray. Give files named such as train.protobuf-array.gzip.")
+    common = os.path.commonpath([path.parent for path in shards])
+    try:
+        parts = [_file_part(path, path.relative_to(common).as_posix(), origin, len(shards) > 1) for path in shards]
+    except OSError as error:
+        raise StorageError(f"{origin} cannot be read: {error}.") from error
+    return _ingest(parts, "bytes", origin, rows, quarantine, request)
+
+
+def ingest_array(
+    array: DocumentArray, origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
+) -> IngestReport:
+    """Turn a DocumentArray in memory into rows, as `ingest_documents` does with a saved one.
+
+    Args:
+        array: The Documents.
+        origin: What to call them in messages.
+        rows: Rows file to write.
+        quarantine: Quarantine file to write.
+        request: How to read them.
+
+    Raises:
+        InputError: there are no Documents, or too many that cannot be used.
+        StorageError: an output cannot be written.
+    """
+    return _ingest(
+        [_Part(origin, len(array), partial(_iter_live, array))], "Documents", origin, rows, quarantine, request
+    )
+
+
+@dataclass(frozen=True)
+class _Part:
+    name: str
+    size: int
+    documents: Callable[[Advance], Iterator[DocumentProto | str]]
+
+
+def _file_part(path: Path, name: str, origin: str, several: bool) -> _Part:
+    told = f"{origin.rstrip('/')}/{name}" if several else origin
+    return _Part(name, path.stat().st_size, partial(iter_array, path, told))
+
+
+def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto | str]:
+    for document in array:
+        advance(1)
+        yield document.to_protobuf()
+
+
+def _ingest(
+    parts: Sequence[_Part], unit: str, origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
+) -> IngestReport:
+    size = sum(part.size for part in parts)
+    survey = Survey()
+    with progress(f"Looking at {origin}", size, unit) as advance:
+        for part in parts:
+            for document in part.documents(advance):
+                survey.watch(document)
+    found = chosen_format(survey, origin)
+    values = (
+        match_values(survey, request.positive, request.negative, origin)
+        if found.layout is Layout.MATCHES
+        else DEFAULT_VALUES
+    )
+    with atomic_path(rows) as rows_part:
+        with atomic_path(quarantine) as quarantine_part, ExitStack() as stack:
+            several = len(parts) > 1
+            file = stack.enter_context(quarantine_part.open("w", encoding="utf-8", newline=""))
+            rejected = QuarantineWriter(file, several)
+            writer = stack.enter_context(open_rows(rows_part, replace(found, several_sources=several)))
+            advance = stack.enter_context(progress(f"Reading {origin}", size, unit))
+            copier = DocumentCopier(found, values, request.meshes, writer, rejected, several)
+            for part in parts:
+                copier.copy(part.name, part.documents(advance))
+            copier.flush()
+        _check_share(rejected, survey.total, writer.count, origin, quarantine, request.max_bad_share)
+    names = f"DocumentArray, {survey.total} Documents" + ("" if found.loaded else " by address")
+    if found.layout is Layout.MATCHES:
+        names += f", matches {excerpt(values.positive)} relevant, {excerpt(values.negative)} not"
+    return IngestReport(writer.count, rejected.count, found.layout, found.modalities, len(parts), names)
+
+
+def _check_share(
+    rejected: QuarantineWriter, total: int, rows: int, origin: str, quarantine: Path, max_bad_share: float
+) -> None:
+    bad = rejected.count
+    if rows and bad <= max_bad_share * total:
+        return
+    rejected.show_first()
+    limit = f"max_bad_share allows {max_bad_share:g}" if rows else "nothing is left"
+    raise InputError(
+        f"{origin}: {bad} of {total} Documents ({bad / total:.2%}) cannot be used, {limit}. First ones: "
+        f"{'; '.join(rejected.first[:_MOST_TOLD])}. All of them are in {quarantine}. Mend the Documents, or raise "
+        "max_bad_share."
+    )
+
+
+def _value_text(value: str | float) -> str:
+    return value.strip() if isinstance(value, str) else number_text(value)

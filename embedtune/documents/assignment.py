@@ -1,0 +1,135 @@
+"""Which row of which rows file becomes which Document: all that the writing of documents needs to know."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from embedtune.documents.corpus import Corpus
+from embedtune.documents.forms import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
+from embedtune.documents.judgments import PARENT_LAYOUTS
+from embedtune.documents.schema import Role, Side, Split
+from embedtune.documents.split import SplitPlan
+from embedtune.records.layouts import Layout
+
+ROLE_LAYOUTS = (Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
+"""Layouts whose training Documents have a Role, and whose training folder has judged pairs."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Members:
+    """The N Documents of one split, in the order of their rows."""
+
+    split: Split
+    homes: npt.NDArray[np.int64]
+    """As Corpus.homes (N,)."""
+    side: Side | None
+    """Where all contents of a row become one Document; None where `homes` tells the side."""
+    ids: pa.Array
+    """(N,)."""
+    labels: npt.NDArray[np.int64]
+    """Numbers of the labels (N,)."""
+    roles: npt.NDArray[np.int8] | None
+    """0, 1, 2 for the roles in their order (N,), or None."""
+
+
+def assign(corpus: Corpus, plan: SplitPlan) -> tuple[pa.Table, ...]:
+    """Return ASSIGNMENT_SCHEMA for each rows file of the corpus; each Document of a split is in exactly one of them."""
+    splits = list(_splits(corpus, plan))
+    starts = corpus.contents.starts
+    return tuple(
+        pa.concat_tables(
+            [_table(corpus, members, int(start), int(stop)) for members in splits], promote_options="none"
+        ).combine_chunks()
+        for start, stop in pairwise(starts)
+    )
+
+
+def _splits(corpus: Corpus, plan: SplitPlan) -> Iterator[_Members]:
+    """Yield the splits in the order of their names."""
+    if corpus.layout is Layout.PLAIN:
+        yield _contents(corpus, Split.CORPUS, plan.train)
+        return
+    yield _contents(corpus, Split.INDEX, plan.index)
+    yield _contents(corpus, Split.QUERY, plan.query)
+    if corpus.layout in PARENT_LAYOUTS:
+        yield _parents(corpus, plan.train_pairs)
+    else:
+        roles = _roles(corpus, plan.train_pairs) if corpus.layout in ROLE_LAYOUTS else None
+        yield _contents(corpus, Split.TRAIN, plan.train, roles)
+
+
+def _contents(
+    corpus: Corpus, split: Split, members: npt.NDArray[np.bool_], roles: npt.NDArray[np.int8] | None = None
+) -> _Members:
+    numbers = np.flatnonzero(members)
+    numbers = numbers[np.argsort(corpus.homes[numbers], kind="stable")]
+    return _Members(
+        split=split,
+        homes=corpus.homes[numbers],
+        side=None,
+        ids=corpus.ids.take(pa.array(numbers)),
+        labels=corpus.labels[numbers],
+        roles=None if roles is None else roles[numbers],
+    )
+
+
+def _parents(corpus: Corpus, members: npt.NDArray[np.bool_]) -> _Members:
+    judgments = corpus.judgments
+    numbers = np.flatnonzero(members)
+    numbers = numbers[np.argsort(judgments.rows[numbers], kind="stable")]
+    return _Members(
+        split=Split.TRAIN,
+        homes=2 * judgments.rows[numbers],
+        side=Side.PARENT,
+        ids=judgments.ids.take(pa.array(numbers)),
+        labels=corpus.labels[judgments.pairs[numbers, 0]],
+        roles=None,
+    )
+
+
+def _roles(corpus: Corpus, train_pairs: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+    """Return the number of each training document's Role (D,)."""
+    pairs = corpus.pairs[train_pairs]
+    numbers = np.zeros(len(corpus), np.int8)
+    numbers[pairs[:, 0]] |= 1
+    numbers[pairs[:, 1]] |= 2
+    return numbers - np.int8(1)
+
+
+def _table(corpus: Corpus, members: _Members, start: int, stop: int) -> pa.Table:
+    """Return the Documents of one split that are written from the rows `start`..`stop`-1."""
+    part = slice(*np.searchsorted(members.homes, [2 * start, 2 * stop]))
+    homes = members.homes[part]
+    count = len(homes)
+    sides = homes % 2 if members.side is None else np.full(count, members.side)
+    roles = pa.nulls(count, pa.string())
+    if members.roles is not None:
+        names = pa.array([Role.QUERY, Role.DOCUMENT, Role.BOTH], pa.string())
+        roles = names.take(pa.array(members.roles[part]))
+    columns = [
+        pa.repeat(pa.scalar(members.split.value), count),
+        homes // 2 - start,
+        sides.astype(np.int8),
+        members.ids[part],
+        corpus.label_names.take(pa.array(members.labels[part])).cast(pa.string()),
+        roles,
+    ]
+    return pa.table(columns, schema=ASSIGNMENT_SCHEMA)
+
+
+def relevance_table(corpus: Corpus, members: npt.NDArray[np.bool_]) -> pa.Table | None:
+    """Return some judged pairs with RELEVANCE_SCHEMA, or None where rows have one content.
+
+    Args:
+        corpus: The documents.
+        members: Which pairs (P,).
+    """
+    if not corpus.contents.has_pairs:
+        return None
+    pairs = corpus.pairs[members]
+    ends = [corpus.ids.take(pa.array(pairs[:, side])) for side in (0, 1)]
+    return pa.table([*ends, corpus.judgments.gains[members]], schema=RELEVANCE_SCHEMA)

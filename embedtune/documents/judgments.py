@@ -1,0 +1,151 @@
+"""The distinct judged pairs of all rows, and which documents they connect."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from embedtune.documents.contents import Contents
+from embedtune.documents.grouping import Fingerprints, connected_components
+from embedtune.documents.row_uses import RANKED, Use
+from embedtune.documents.schema import content_id
+from embedtune.records.layouts import Layout
+
+PARENT_LAYOUTS = (Layout.SCORED, Layout.TEXT_IMAGE)
+"""Layouts whose training Documents are pairs of contents."""
+
+
+@dataclass(frozen=True, eq=False)
+class Judgments:
+    """P distinct judged pairs of the D documents of a corpus."""
+
+    pairs: npt.NDArray[np.int64]
+    """Number of the query and of the document, 0..D-1 (P, 2)."""
+    gains: npt.NDArray[np.float32]
+    """How relevant the document is, 0 or more; similarity for scored (P,)."""
+    uses: npt.NDArray[np.int8]
+    """Use.OPEN for all, or Use.TRAIN and Use.EVALUATION where the source divides them (P,)."""
+    rows: npt.NDArray[np.int64]
+    """Row that a pair is written from, in PARENT_LAYOUTS (P,); none otherwise."""
+    ids: pa.Array
+    """Id of the Document that holds both contents, in PARENT_LAYOUTS (P,); none otherwise."""
+
+    @property
+    def official(self) -> bool:
+        """Whether the source divides training from evaluation."""
+        return bool(np.any(self.uses != Use.OPEN))
+
+    @classmethod
+    def none(cls) -> "Judgments":
+        """Return those of rows with one content."""
+        nothing = np.empty(0, np.int64)
+        uses, gains = nothing.astype(np.int8), nothing.astype(np.float32)
+        return cls(np.empty((0, 2), np.int64), gains, uses, nothing, pa.array([], pa.string()))
+
+
+def collect_judgments(
+    contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8], documents: npt.NDArray[np.int64]
+) -> Judgments:
+    """Merge rows that judge the same pair, up to spelling.
+
+    Args:
+        contents: The rows (R).
+        prints: The fingerprints of `contents.values`.
+        uses: What each row is used for (R,).
+        documents: Number of each content's document, 0..D-1 (T,).
+    """
+    rows = np.flatnonzero(uses >= Use.OPEN)
+    queries, answers = documents[contents.first[rows]], documents[contents.second[rows]]
+    codes = (queries * (int(answers.max(initial=0)) + 1) + answers) * len(Use) + uses[rows]
+    firsts, numbers = np.unique(codes, return_index=True, return_inverse=True)[1:]
+    ids = pa.array([], pa.string())
+    chosen = np.empty(0, np.int64)
+    if contents.layout in PARENT_LAYOUTS:
+        chosen, ids = _smallest_parents(contents, prints, rows, numbers)
+    in_order = np.argsort(firsts, kind="stable")
+    firsts = firsts[in_order]
+    return Judgments(
+        pairs=np.stack([queries[firsts], answers[firsts]], axis=1),
+        gains=contents.gains()[rows[firsts]],
+        uses=uses[rows[firsts]],
+        rows=chosen[in_order] if chosen.size else chosen,
+        ids=ids.take(pa.array(in_order)) if chosen.size else ids,
+    )
+
+
+def _smallest_parents(
+    contents: Contents, prints: Fingerprints, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    """Return of each pair the row whose Document has the smallest id, which no row order changes, and that id.
+
+    Args:
+        contents: The rows.
+        prints: The fingerprints of their contents.
+        rows: Rows to choose from (J,).
+        numbers: Number of each one's pair, 0..P-1 (J,).
+    """
+    first, second = (prints.ids.take(pa.array(side[rows])).to_pylist() for side in (contents.first, contents.second))
+    ids = pa.array([content_id((one + other).encode()) for one, other in zip(first, second, strict=True)], pa.string())
+    smallest = smallest_members(ids, numbers)
+    return rows[smallest], ids.take(pa.array(smallest))
+
+
+def smallest_members(ids: pa.Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the position of the smallest id among those with equal number, for each number 0..N-1 (N,).
+
+    Args:
+        ids: Document ids (D,); of equal ones the first is taken.
+        numbers: A number from 0..N-1 for each id, each of them at least once (D,).
+    """
+    counts = np.bincount(numbers)
+    smallest = np.empty(len(counts), np.int64)
+    smallest[numbers] = np.arange(len(numbers))
+    several = np.flatnonzero(counts[numbers] > 1)
+    table = pa.table({"number": numbers[several], "id": ids.take(pa.array(several))})
+    order = pc.sort_indices(table, sort_keys=[("number", "ascending"), ("id", "ascending")]).to_numpy()
+    ordered = several[order]
+    starts = np.flatnonzero(np.diff(numbers[ordered], prepend=-1))
+    smallest[numbers[ordered[starts]]] = ordered[starts]
+    return smallest
+
+
+def connecting(judgments: Judgments, layout: Layout) -> npt.NDArray[np.bool_]:
+    """Tell which judged pairs are of related documents (P,); see `connect`."""
+    binding: npt.NDArray[np.bool_] = judgments.uses != Use.EVALUATION
+    return binding & (judgments.gains > 0) if layout in RANKED else binding
+
+
+def connect(
+    judgments: Judgments, layout: Layout, draws: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Find which documents are related and which are to be held out together.
+
+    Related are the connected components over the judgments. In matches and beir only documents that are relevant
+    connect: a wrong answer is often the right one of another query, and would join everything. Official evaluation
+    judgments connect nothing, so that no training label tells of them.
+
+    Held out together are related documents, and with them those that are relevant to no query: each goes with the one
+    of its queries that has the smallest draw, so that most queries keep their wrong answers.
+
+    Args:
+        judgments: The judged pairs.
+        layout: What a row means.
+        draws: Seeded random number of each document (D,).
+
+    Returns:
+        The smallest number of each document's related ones (D,), and of those held out with it (D,).
+    """
+    bound = judgments.pairs[connecting(judgments, layout)]
+    related = connected_components(bound[:, 0], bound[:, 1], len(draws))
+    alone = np.ones(len(draws), np.bool_)
+    alone[bound] = False
+    loose = judgments.pairs[alone[judgments.pairs[:, 1]] & (judgments.uses != Use.EVALUATION)]
+    if not loose.size:
+        return related, related
+    loose = loose[np.lexsort((draws[loose[:, 0]], loose[:, 1]))]
+    leaves, places = np.unique(loose[:, 1], return_index=True)
+    together = related.copy()
+    together[leaves] = related[loose[places, 0]]
+    return related, together

@@ -1,0 +1,55 @@
+"""Contents that are both in a training and in an evaluation folder."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+
+from embedtune.documents.forms import SplitForm
+from embedtune.documents.grouping import content_key
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import iter_tables, read_manifest
+from embedtune.records.layouts import Modality
+
+_KEY_BYTES = 16
+
+
+def count_leaks(train: Path, evaluation: Path) -> tuple[int, int]:
+    """Look for the contents of an evaluation folder in a training folder.
+
+    Texts are the same up to case, Unicode form and white space, other contents if all of their bytes are.
+
+    Args:
+        train: Folder of training documents.
+        evaluation: Folder with queries and index.
+
+    Returns:
+        How many different contents the evaluation has, and how many of them the training folder has too.
+
+    Raises:
+        StorageError: a folder is not complete, or a shard is damaged or out of reach.
+    """
+    held_out = _keys(evaluation, (Split.QUERY, Split.INDEX))
+    return len(held_out), len(held_out & _keys(train, (Split.TRAIN, Split.CORPUS)))
+
+
+def _keys(folder: Path, splits: tuple[Split, ...]) -> set[bytes]:
+    rows_format = read_manifest(folder).rows_format
+    return {
+        key
+        for split in splits
+        for table in iter_tables(folder, split)
+        for key in _keys_of(table, SplitForm(rows_format, split))
+    }
+
+
+def _keys_of(table: pa.Table, form: SplitForm) -> Iterator[bytes]:
+    for content in form.contents:
+        if content.modality is Modality.TEXT:
+            for text in table[content.column].to_pylist():
+                yield hashlib.blake2b(content_key(text).encode(), digest_size=_KEY_BYTES).digest()
+        else:
+            # The id of a content that is no text is the first half of its SHA-256.
+            for identifier in table[content.id_column].to_pylist():
+                yield bytes.fromhex(identifier)

@@ -1,0 +1,182 @@
+"""A plan of documents: which rows become which, in memory and as a folder that several writers can share."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from embedtune.documents.schema import Split
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
+from embedtune.errors import StorageError
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.rows import RowsFormat
+from embedtune.storage.atomic import atomic_folder
+
+PLAN_FILE = "plan.json"
+
+_FORMAT = "embedtune.plan"
+_VERSION = 1
+_TRAIN_RELEVANCE = "train-relevance.parquet"
+_EVALUATION_RELEVANCE = "evaluation-relevance.parquet"
+_FOOTER_END = 8
+"""Bytes at the end of a parquet file: the length of its footer and 'PAR1'."""
+
+
+@dataclass(frozen=True, eq=False)
+class DocumentsPlan:
+    """What becomes of the rows of F rows files."""
+
+    rows_format: RowsFormat
+    assignments: tuple[pa.Table, ...]
+    """Which rows become Documents, for each rows file (F,): ASSIGNMENT_SCHEMA."""
+    train_relevance: pa.Table | None
+    """Judged pairs of the training folder with RELEVANCE_SCHEMA, or None."""
+    evaluation_relevance: pa.Table | None
+    """Judged pairs of the evaluation folder, or None."""
+    summary: DataSummary
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One rows file of a plan."""
+
+    fingerprint: str
+    """What `rows_fingerprint` returned for it."""
+    documents: dict[str, int]
+    """Number of Documents that are made of its rows, by the name of their Split."""
+
+
+@dataclass(frozen=True)
+class PlanHeader:
+    """What a plan folder says about itself."""
+
+    rows_format: RowsFormat
+    files: tuple[PlannedFile, ...]
+    """The rows files, in order."""
+
+
+def training_splits(rows_format: RowsFormat) -> tuple[Split, ...]:
+    """Return the splits of the training folder."""
+    return (Split.CORPUS,) if rows_format.layout is Layout.PLAIN else (Split.TRAIN,)
+
+
+def evaluation_splits(rows_format: RowsFormat) -> tuple[Split, ...]:
+    """Return the splits of the evaluation folder."""
+    return () if rows_format.layout is Layout.PLAIN else (Split.QUERY, Split.INDEX)
+
+
+def rows_fingerprint(path: Path) -> str:
+    """Return what tells one rows file from another without reading it all: the SHA-256 of its parquet footer.
+
+    The footer holds the number of rows, and of each column the place, the size, the least and the greatest value.
+
+    Raises:
+        StorageError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, 2)
+            file.seek(max(end - _FOOTER_END, 0))
+            length = int.from_bytes(file.read(4), "little")
+            file.seek(max(end - _FOOTER_END - length, 0))
+            return hashlib.sha256(file.read()).hexdigest()
+    except OSError as error:
+        raise StorageError(f"Cannot read {path}: {error.strerror}. Give a rows file of the ingest step.") from error
+
+
+def save_plan(folder: Path, plan: DocumentsPlan, rows: Sequence[Path]) -> None:
+    """Write a plan folder, whole or not at all.
+
+    Args:
+        folder: Where to write.
+        plan: The plan.
+        rows: The rows files that it was made from (F,).
+
+    Raises:
+        StorageError: It cannot be written, or a rows file is gone.
+    """
+    files = [
+        PlannedFile(rows_fingerprint(path), _count_splits(assignment))
+        for path, assignment in zip(rows, plan.assignments, strict=True)
+    ]
+    header = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        "layout": plan.rows_format.layout,
+        "modalities": plan.rows_format.modalities,
+        "loaded": plan.rows_format.loaded,
+        "files": [dataclasses.asdict(file) for file in files],
+    }
+    with atomic_folder(folder) as part:
+        for number, assignment in enumerate(plan.assignments):
+            pq.write_table(assignment, part / _assignment_name(number), compression="zstd")
+        for name, table in (
+            (_TRAIN_RELEVANCE, plan.train_relevance),
+            (_EVALUATION_RELEVANCE, plan.evaluation_relevance),
+        ):
+            if table is not None:
+                pq.write_table(table, part / name, compression="zstd")
+        plan.summary.save(part / SUMMARY_FILE)
+        (part / PLAN_FILE).write_text(json.dumps(header, indent=2), encoding="utf-8")
+
+
+def _assignment_name(number: int) -> str:
+    return f"assignment-{number:05}.parquet"
+
+
+def _count_splits(assignment: pa.Table) -> dict[str, int]:
+    counts = pc.value_counts(assignment["split"].combine_chunks())
+    return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
+
+
+def read_header(folder: Path) -> PlanHeader:
+    """Read what a plan folder says about itself.
+
+    Raises:
+        StorageError: There is no plan that this version can read.
+    """
+    path = folder / PLAN_FILE
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if (data["format"], data["version"]) != (_FORMAT, _VERSION):
+            raise ValueError(f"format {data['format']!r} version {data['version']!r}")
+        modalities = tuple(Modality(name) for name in data["modalities"])
+        files = tuple(PlannedFile(file["fingerprint"], dict(file["documents"])) for file in data["files"])
+        return PlanHeader(RowsFormat(Layout(data["layout"]), modalities, bool(data["loaded"])), files)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise StorageError(
+            f"{path} cannot be read as a plan of documents of this version ({error!r}). Plan the documents again."
+        ) from error
+
+
+def read_assignment(folder: Path, number: int) -> pa.Table:
+    """Read the assignment of one rows file of a plan folder, by its number from 0.
+
+    Raises:
+        StorageError: It is missing or damaged.
+    """
+    return _read(folder / _assignment_name(number))
+
+
+def read_plan_relevance(folder: Path) -> tuple[pa.Table | None, pa.Table | None]:
+    """Read the judged pairs of training and of evaluation, None where the layout has none.
+
+    Raises:
+        StorageError: They are damaged.
+    """
+    paths = folder / _TRAIN_RELEVANCE, folder / _EVALUATION_RELEVANCE
+    train, evaluation = (_read(path) if path.exists() else None for path in paths)
+    return train, evaluation
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise StorageError(f"{path} is missing or damaged ({error}). Plan the documents again.") from error

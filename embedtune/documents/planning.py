@@ -1,0 +1,117 @@
+"""Rows files become a plan of their documents: everything is decided here, nothing is written but the quarantine."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from embedtune.documents.assignment import ROLE_LAYOUTS, assign, relevance_table
+from embedtune.documents.contents import Contents, read_contents
+from embedtune.documents.corpus import Corpus, build_corpus
+from embedtune.documents.faults import USABLE, find_faults
+from embedtune.documents.grouping import Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.media_sizes import measure_media
+from embedtune.documents.options import BuildOptions
+from embedtune.documents.plan_folder import DocumentsPlan
+from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
+from embedtune.documents.schema import SplitRule
+from embedtune.documents.set_aside import check_bad_share, count_reasons, write_quarantine
+from embedtune.documents.split import SplitPlan, all_in_training, split_corpus
+from embedtune.documents.summarise import RowCounts, summarise
+from embedtune.documents.summary import MediaSummary
+from embedtune.errors import InputError
+from embedtune.progress import progress
+from embedtune.records.layouts import Layout
+
+_EXAMPLES = 5
+
+
+def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Group and split the documents of validated rows; how the rows are divided into files makes no difference.
+
+    Args:
+        files: Rows files as `records` writes them, in order.
+        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
+        options: How to split.
+
+    Raises:
+        InputError: The rows cannot be used or split.
+        ConfigError: The split is not one for this layout.
+        StorageError: A file cannot be read or written.
+    """
+    corpus, counts = _load_corpus(files, quarantine, options)
+    return _plan(corpus, split_corpus(corpus, SplitRule(options.split), options.eval_share), counts, options)
+
+
+def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Do the same to look at the documents of one rows file, also of one that allows no split.
+
+    Where it allows none, all documents are in the training folder, and the first warning says why.
+
+    Raises:
+        InputError: None of the rows can be used.
+        ConfigError: The split is not one for this layout.
+        StorageError: A file cannot be read or written.
+    """
+    corpus, counts = _load_corpus([rows], quarantine, options)
+    try:
+        return _plan(corpus, split_corpus(corpus, SplitRule(options.split), options.eval_share), counts, options)
+    except InputError as error:
+        plan = _plan(corpus, all_in_training(corpus, "Nothing is held out; see above why."), counts, options)
+        warnings = (f"These data cannot be split, so the pipeline refuses them: {error}", *plan.summary.warnings)
+        return replace(plan, summary=replace(plan.summary, warnings=warnings))
+
+
+def _plan(corpus: Corpus, split: SplitPlan, counts: RowCounts, options: BuildOptions) -> DocumentsPlan:
+    has_training_pairs = corpus.layout in ROLE_LAYOUTS
+    return DocumentsPlan(
+        rows_format=corpus.contents.rows_format,
+        assignments=assign(corpus, split),
+        train_relevance=relevance_table(corpus, split.train_pairs) if has_training_pairs else None,
+        evaluation_relevance=relevance_table(corpus, split.evaluation_pairs),
+        summary=summarise(corpus, split, counts, options.eval_share, options.seed),
+    )
+
+
+def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[Corpus, RowCounts]:
+    contents = read_contents(files)
+    prints = _fingerprints(contents, options.seed)
+    declared = declared_uses(contents, options.split == SplitRule.AUTO)
+    faults = find_faults(contents, prints, declared)
+    rejected = write_quarantine(quarantine, contents, faults)
+    check_bad_share(contents, faults, options.max_bad_share, quarantine, rejected)
+    uses, left_out = decide_uses(contents, prints.keys, declared, faults == USABLE)
+    corpus = build_corpus(contents, prints, uses)
+    return corpus, _count_rows(corpus, faults, uses, left_out, measure_media(files, len(faults)))
+
+
+def _fingerprints(contents: Contents, seed: int) -> Fingerprints:
+    with progress("Reading contents", len(contents.values), "contents") as advance:
+        texts = fingerprint(contents.values[: contents.texts], seed, advance)
+        others = contents.values[contents.texts :]
+        return joined(texts, fingerprint_media(others, contents.rows_format.loaded, seed, advance))
+
+
+def _count_rows(
+    corpus: Corpus,
+    faults: npt.NDArray[np.int8],
+    uses: npt.NDArray[np.int8],
+    left_out: LeftOut,
+    media: tuple[MediaSummary, ...],
+) -> RowCounts:
+    contents = corpus.contents
+    usable = np.flatnonzero(faults == USABLE)
+    distinct = len(corpus.pairs) if contents.has_pairs else len(corpus)
+    examples = (contents.row(number) for number in usable[:_EXAMPLES].tolist())
+    plain = contents.layout is Layout.PLAIN
+    return RowCounts(
+        rows=len(faults),
+        quarantined=len(faults) - len(usable),
+        duplicates=int(np.count_nonzero(uses >= Use.OPEN)) - distinct,
+        left_out=left_out,
+        examples=tuple((cells[0], "" if plain else cells[1]) for cells in examples),
+        set_aside=count_reasons(contents, faults),
+        media=media,
+    )

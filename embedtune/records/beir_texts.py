@@ -1,0 +1,162 @@
+"""The texts of a BEIR folder: lines of JSON, kept in a temporary file with their ids in memory."""
+
+import gzip
+import io
+import json
+import os
+import zlib
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from embedtune.errors import InputError, StorageError
+from embedtune.progress import Advance
+
+LINE_LIMIT = 16 << 20
+"""Bytes of the longest line that is read; bounds the memory."""
+
+_TOLD_EVERY = 1 << 20
+
+
+class TextStore:
+    """Texts by id.
+
+    The texts are in a file that is read at random; memory holds each id once, and for each text 16 bytes.
+
+    Attributes:
+        numbers: Of each id, the number of its text, from 0 in the order of adding.
+        lines: Of each text, the line that it came from.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Begin without texts.
+
+        Args:
+            file: An empty file, opened for writing and reading.
+        """
+        self.numbers: dict[str, int] = {}
+        self.lines = array("q")
+        self._file = file
+        self._ends = array("q", [0])
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def add(self, line: int, identifier: str, text: bytes) -> None:
+        """Add a text in UTF-8; the same text of the same id once more is passed over.
+
+        Raises:
+            ValueError: the id has another text already, or the text is not one that a row may hold.
+        """
+        number = self.numbers.get(identifier)
+        if number is not None:
+            if self._bytes(number) != text:
+                raise ValueError(f"line {self.lines[number]} has the same _id and another text")
+            return
+        self.numbers[identifier] = len(self.lines)
+        self.lines.append(line)
+        self._ends.append(self._ends[-1] + len(text))
+        self._file.write(text)
+
+    def text(self, number: int) -> str:
+        """Return a text by its number."""
+        return self._bytes(number).decode()
+
+    def _bytes(self, number: int) -> bytes:
+        start, end = self._ends[number], self._ends[number + 1]
+        self._file.flush()
+        return os.pread(self._file.fileno(), end - start, start)
+
+
+def read_lines(path: Path, advance: Advance) -> Iterator[tuple[int, bytes, str]]:
+    """Yield the lines of a file, plain or compressed with gzip, that are not blank.
+
+    Args:
+        path: The file.
+        advance: Called with the number of bytes of the file that were just read.
+
+    Yields:
+        The 1-based number of the line, its bytes without the line end, and what is wrong with it, '' if nothing: it
+        may be longer than LINE_LIMIT, and is then cut.
+
+    Raises:
+        StorageError: the file is missing or cannot be read.
+        InputError: it is not what its name says, or cut off.
+    """
+    try:
+        with path.open("rb") as file:
+            unpacked = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
+            yield from _lines(io.BufferedReader(unpacked, _TOLD_EVERY), file, advance)
+    except FileNotFoundError as error:
+        raise StorageError(
+            f"{path.name} does not exist any more. Keep the files in place while they are read."
+        ) from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise InputError(f"{path.name} is no whole gzip file ({error}). Copy it again, or unpack it.") from error
+    except OSError as error:
+        raise StorageError(f"{path.name} cannot be read: {error}.") from error
+
+
+def parse_text(raw: bytes) -> tuple[str, bytes]:
+    """Return id and text of a line of JSON.
+
+    The text is `title + ' ' + text` without white space around it, or `text` where there is no title, as BEIR's own
+    models are given it (https://github.com/beir-cellar/beir, retrieval/models/sentence_bert.py).
+
+    Returns:
+        The id, and the text in UTF-8.
+
+    Raises:
+        ValueError: the line is not an object with `_id` and `text`, or holds no text that a row may hold.
+    """
+    entry = _parse_object(raw)
+    identifier, text, title = entry.get("_id"), entry.get("text"), entry.get("title")
+    if not isinstance(identifier, str | int) or isinstance(identifier, bool):
+        raise ValueError("_id is no text" if "_id" in entry else "no _id")
+    if not isinstance(text, str):
+        raise ValueError("text is no text" if "text" in entry else "no text")
+    if not isinstance(title, str | None):
+        raise ValueError("title is no text")
+    content = f"{title or ''} {text}".strip()
+    identifier = str(identifier).strip()
+    if not content or not identifier:
+        raise ValueError("the text is empty" if identifier else "the _id is empty")
+    if "\0" in content:
+        raise ValueError("the text contains a NUL character")
+    try:
+        return identifier, content.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError("the text contains half a surrogate pair") from error
+
+
+def _parse_object(raw: bytes) -> dict[str, object]:
+    try:
+        entry = json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"no UTF-8: {error}") from error
+    except RecursionError as error:
+        raise ValueError("no JSON of one object: nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(f"no JSON: {error}") from error
+    if not isinstance(entry, dict):
+        raise ValueError("no JSON object")
+    return entry
+
+
+def _lines(reader: io.BufferedReader, file: BinaryIO, advance: Advance) -> Iterator[tuple[int, bytes, str]]:
+    number = told = 0
+    while line := reader.readline(LINE_LIMIT):
+        number += 1
+        problem = ""
+        if len(line) == LINE_LIMIT and not line.endswith(b"\n"):
+            problem = f"longer than {LINE_LIMIT >> 20} MiB"
+            while (rest := reader.readline(LINE_LIMIT)) and not rest.endswith(b"\n"):
+                pass
+        if file.tell() - told >= _TOLD_EVERY:
+            advance(file.tell() - told)
+            told = file.tell()
+        line = line.rstrip(b"\r\n")
+        if line.strip():
+            yield number, line, problem
+    advance(file.tell() - told)

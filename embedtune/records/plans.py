@@ -1,0 +1,164 @@
+"""Decide how to read one or several CSV files as one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embedtune.errors import InputError, StorageError
+from embedtune.records.addresses import modality_of_cells
+from embedtune.records.columns import Columns, find_columns
+from embedtune.records.csv_options import AUTO
+from embedtune.records.dialect_detection import choose_dialect
+from embedtune.records.dialects import Dialect, parse_sample
+from embedtune.records.encodings import SAMPLE_BYTES, read_sample
+from embedtune.records.header import detect_header
+from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.records.request import CSVSource, IngestRequest, source_names
+from embedtune.records.table import Table, shown_names
+from embedtune.text import excerpt
+
+_LEAST_SAMPLE_BYTES = 1 << 16
+_POOLED_RECORDS = 20_000
+_KEPT_RECORDS = 50
+
+
+@dataclass(frozen=True)
+class FilePlan:
+    """How to read one file."""
+
+    source: CSVSource
+    name: str
+    """Tells the file from the others."""
+    encoding: str
+    dialect: Dialect
+    stamp: tuple[int, int]
+    """Size in bytes and time of the last change (ns) when the file was looked at."""
+
+
+@dataclass(frozen=True)
+class IngestPlan:
+    """How to read all files."""
+
+    columns: Columns
+    """Of every file."""
+    files: tuple[FilePlan, ...]
+
+    @property
+    def label(self) -> str:
+        """What is read, for messages."""
+        first = self.files[0].source.origin
+        return first if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """The beginning of one file, parsed."""
+
+    plan: FilePlan
+    records: list[list[str]]
+    """Well-formed records, values stripped; of several files only the first few are kept."""
+
+
+def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPlan:
+    """Decide on encoding and dialect of each file, and on header, layout and columns of all of them together.
+
+    These are told from the beginnings of all files as if they were one, a first row that they share counted once; so a
+    file cut into pieces, each with the header if there is one, is read as the whole.
+
+    Args:
+        sources: The files, at least one.
+        request: What was asked for.
+
+    Raises:
+        StorageError: a file is missing or unreadable.
+        InputError: no files, a file that cannot be used, something that cannot be told, or files that differ in their
+            columns or in what these hold.
+    """
+    if not sources:
+        raise InputError("There is no file to read. Give at least one CSV.")
+    beginnings = []
+    pooled: list[list[str]] = []
+    for source, name in zip(sources, source_names(sources), strict=True):
+        plan, records = _begin(source, name, request, max(SAMPLE_BYTES // len(sources), _LEAST_SAMPLE_BYTES))
+        repeats_header = bool(pooled) and records[:1] == pooled[:1]
+        if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
+            pooled += records[1:] if repeats_header else records
+        beginnings.append(_Beginning(plan, records if len(sources) == 1 else records[:_KEPT_RECORDS]))
+    first = beginnings[0].plan
+    try:
+        columns = find_columns(pooled, request)
+    except InputError as error:
+        raise InputError(f"{first.source.origin}, read as {first.dialect.describe()}: {error}") from error
+    for beginning in beginnings[1:]:
+        _check_columns(columns, request, beginnings[0], beginning)
+        _check_contents(columns, beginnings[0], beginning)
+    return IngestPlan(columns, tuple(beginning.plan for beginning in beginnings))
+
+
+def _begin(source: CSVSource, name: str, request: IngestRequest, limit: int) -> tuple[FilePlan, list[list[str]]]:
+    """Return how to read a file, and the records at its beginning."""
+    options = request.options
+    sample = read_sample(source, options.encoding, limit)
+    if not sample.text.strip():
+        raise InputError(
+            f"{source.origin} holds nothing but white space. Give rows such as text,label or query,document."
+        )
+    one_column_will_do = request.wanted in (None, Layout.PLAIN)
+    try:
+        dialect = choose_dialect(sample.text, options.dialect, least_columns=1 if one_column_will_do else 2)
+    except InputError as error:
+        raise InputError(f"{source.origin}: {error}") from error
+    plan = FilePlan(source, name, sample.encoding, dialect, file_stamp(source))
+    return plan, parse_sample(sample.text, dialect)
+
+
+def file_stamp(source: CSVSource) -> tuple[int, int]:
+    """Return the size in bytes and the time of the last change (ns) of a file.
+
+    Raises:
+        StorageError: it is gone.
+    """
+    try:
+        found = source.path.stat()
+    except OSError as error:
+        raise StorageError(f"{source.origin} cannot be read on: {error}. Start again when it is complete.") from error
+    return found.st_size, found.st_mtime_ns
+
+
+def _check_columns(columns: Columns, request: IngestRequest, first: _Beginning, other: _Beginning) -> None:
+    """Check that a file has the columns that were found.
+
+    Raises:
+        InputError: it has others, or is the only one of the two with a header; the message names both files.
+    """
+    begins = other.records[0] if other.records else []
+    if columns.header:
+        same = tuple(begins) == columns.names
+    else:
+        as_wide = any(len(cells) == len(columns.names) for cells in other.records)
+        same = as_wide and (request.options.header != AUTO or not detect_header(other.records))
+    if same:
+        return
+    names = shown_names(columns.names, ",") if columns.header else f"{len(columns.names)} columns without a header"
+    raise InputError(
+        f"{first.plan.source.origin} has {names}, but {other.plan.source.origin}, read as "
+        f"{other.plan.dialect.describe()}, begins with {excerpt(','.join(begins))}. Several files are read as one: "
+        "give files with the same columns in the same order, each with the same header or none with any, or set the "
+        "CSV option `header`."
+    )
+
+
+def _check_contents(columns: Columns, first: _Beginning, other: _Beginning) -> None:
+    """Check that a file holds the same kind of contents as the first one.
+
+    Raises:
+        InputError: it does not; the message names both files.
+    """
+    rows = [Table.of(columns.names, columns.header, each.records[columns.header :]) for each in (first, other)]
+    for position in columns.used[: len(CONTENT_COLUMNS[columns.layout])]:
+        kinds = [modality_of_cells(table.cells(position)) for table in rows]
+        if None not in kinds and kinds[0] != kinds[1]:
+            raise InputError(
+                f"The values of {columns.names[position]} are those of {kinds[0]} in {first.plan.source.origin}, but "
+                f"of {kinds[1]} in {other.plan.source.origin}. Give files with the same contents, or read "
+                "them one by one."
+            )

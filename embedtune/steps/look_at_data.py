@@ -1,0 +1,157 @@
+"""Look at data without keeping anything: what the steps of a run would find in them."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from embedtune.documents.build import BuildOptions, write_documents
+from embedtune.documents.leaks import count_leaks
+from embedtune.documents.manifest import FORMAT, MANIFEST_NAME
+from embedtune.documents.pictures import draw_gallery
+from embedtune.documents.planning import make_trial_plan
+from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
+from embedtune.errors import ConfigError, StorageError
+from embedtune.records.layouts import Modality
+from embedtune.records.quarantine_reasons import read_reasons
+from embedtune.records.report import IngestReport
+from embedtune.reports.data import DataReport
+from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
+from embedtune.storage.locations import Scheme, parse_location
+
+_ALL = 1.0
+"""Share of rows that may be set aside: someone who looks at data wants to see what is wrong with them."""
+
+_REJECTED = "quarantine.csv"
+
+
+@dataclass(frozen=True)
+class LookConfig:
+    """What to look at, and how a run would read it."""
+
+    data: str
+    """File, folder, pattern, address, `dataset://` or the name of a dataset; a rows file; a folder of documents."""
+    layout: str = "auto"
+    """A row of a CSV: see `IngestCSVConfig.layout`."""
+    csv_options: str = "{}"
+    """JSON object with fields of CSVOptions."""
+    split: str = "auto"
+    """See `BuildOptions.split`."""
+    eval_share: float = 0.2
+    """Share of the documents to hold out in the trial."""
+    seed: int = 42
+    """Seed of the split and of the choice of pictures."""
+
+    def build_options(self) -> BuildOptions:
+        """Return how to put the documents together.
+
+        Raises:
+            ConfigError: a value is not accepted.
+        """
+        return BuildOptions(self.eval_share, self.split, self.seed, _ALL)
+
+
+def look_at_data(config: LookConfig) -> DataReport:
+    """Describe data by the steps of a run: they are read and divided as a run would, in a temporary folder.
+
+    A folder of documents that has been built is described as it is, with the other one of training and evaluation where
+    that lies beside it.
+
+    Raises:
+        InputError: none of the rows can be used, or the source is of no known kind.
+        ConfigError: a value is not accepted.
+        StorageError: there are no such data, they cannot be reached, or they are damaged.
+    """
+    options = config.build_options()
+    built = _built_folders(config.data)
+    if built is not None:
+        return _look_at_built(*built)
+    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
+        rows, report = _read_rows(config, Path(scratch))
+        return _look_at_rows(rows, report, Path(scratch), options)
+
+
+def _built_folders(data: str) -> tuple[Path | None, Path] | None:
+    """Return the training folder, None where it is not at hand, and the evaluation folder of a build.
+
+    Either of them was given, or the folder that holds both.
+    """
+    given = Path(data)
+    if not given.is_dir():
+        return None
+    try:
+        near = sorted((given.parent if _is_built(given) else given).iterdir())
+    except OSError:
+        return None  # reading it as a source says what is wrong
+    built = {folder.resolve(): read_manifest(folder) for folder in near if _is_built(folder)}
+    trained = {documents_digest(folder): folder for folder, manifest in built.items() if not manifest.train_digest}
+    for evaluation, manifest in built.items():
+        train = trained.get(manifest.train_digest)
+        if manifest.train_digest and given.resolve() in (train, evaluation, evaluation.parent):
+            return train, evaluation
+    return None
+
+
+def _is_built(folder: Path) -> bool:
+    try:
+        return bool(json.loads((folder / MANIFEST_NAME).read_bytes())["format"] == FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _look_at_built(train: Path | None, evaluation: Path) -> DataReport:
+    summary = DataSummary.load(evaluation / SUMMARY_FILE)
+    if train is None:
+        return DataReport(summary)
+    compared, shared = count_leaks(train, evaluation)
+    summary = replace(summary, compared_contents=compared, shared_contents=shared)
+    return DataReport(summary, draw_gallery(train, summary))
+
+
+def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, IngestReport | None]:
+    """Return the rows file, and what reading the source found; None where the data are a rows file themselves."""
+    address = _address(config.data)
+    location = parse_location(address)
+    if location.scheme is Scheme.FILE and location.path.suffix == ".parquet" and location.path.is_file():
+        return location.path, None
+    rows = scratch / "rows.parquet"
+    read = IngestCSVConfig(address, "", config.layout, config.csv_options, _ALL, whole=False)
+    return rows, ingest_csv(read, rows, scratch / _REJECTED)
+
+
+def _address(data: str) -> str:
+    """Return where data are that were named by a path, an address, or a dataset's name."""
+    location = parse_location(data)
+    if location.scheme is not Scheme.FILE or location.path.exists() or location.pattern_start is not None:
+        return data
+    # The catalogue imports the client of the object store, which other data need not wait for.
+    from embedtune.datasets.catalogue import locate
+
+    try:
+        found = locate(data)
+        return f"dataset://{found.user}/{found.name}@{found.version}"
+    except (ConfigError, StorageError) as error:
+        raise StorageError(
+            f"{data!r} is neither a file or folder here nor a dataset that can be read: {error}"
+        ) from error
+
+
+def _look_at_rows(rows: Path, report: IngestReport | None, scratch: Path, options: BuildOptions) -> DataReport:
+    plan = make_trial_plan(rows, scratch / "set-aside.csv", options)
+    summary, gallery, rejected = plan.summary, None, () if report is None else read_reasons(scratch / _REJECTED)
+    if plan.rows_format.loaded and any(modality is not Modality.TEXT for modality in plan.rows_format.modalities):
+        write_documents(rows, plan, scratch / "train", scratch / "evaluation")
+        gallery = draw_gallery(scratch / "train", summary)
+    summary = replace(summary, warnings=(*_refusal(summary, report), *summary.warnings))
+    return DataReport(summary, gallery, rejected, is_trial=True)
+
+
+def _refusal(summary: DataSummary, report: IngestReport | None) -> Iterator[str]:
+    """Warn where a run would refuse the data because too many rows are set aside."""
+    accepted = BuildOptions.max_bad_share
+    read = (0, 0) if report is None else (report.bad_rows, report.rows + report.bad_rows)
+    for bad, rows, fault in (*read, "cannot be read"), (summary.quarantined, summary.rows, "contradict each other"):
+        if bad > accepted * rows:
+            yield f"{bad} of {rows} rows ({bad / rows:.1%}) {fault}; a run refuses more than {accepted:.0%}."

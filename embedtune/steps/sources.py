@@ -1,0 +1,110 @@
+"""What the data steps share: the address of the data, and the sources at it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from embedtune.errors import StorageError
+from embedtune.records.kinds import SourceKind, csv_names, names_kind
+from embedtune.storage.locations import Scheme, parse_location
+from embedtune.storage.resolving import resolve_source
+from embedtune.storage.sources import LocalSource, local_copy
+
+_DATASET = "dataset:"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What one task reads: a file, or files that belong together."""
+
+    uri: str
+    version: str
+    """Its present content."""
+
+
+def check_address(uri: str) -> None:
+    """Refuse what is no address, before one with a password in it gets into any file of a run.
+
+    Raises:
+        StorageError: it is no address, or carries credentials.
+    """
+    parse_location(uri)
+
+
+def data_version(uri: str) -> str:
+    """Return the version of the data at an address; it changes whenever their content does.
+
+    Returns:
+        `dataset:<version>` of a dataset, else see `storage.resolving.ResolvedSource.version`.
+
+    Raises:
+        StorageError: the data are missing, refused, or out of reach.
+    """
+    return _dataset_version(uri) if _is_dataset(uri) else resolve_source(uri).version
+
+
+@contextmanager
+def open_source(uri: str, version: str) -> Iterator[LocalSource]:
+    """Give local files with exactly this version of the data.
+
+    Args:
+        uri: Address of the data.
+        version: What `data_version` returned for it, or '' for whatever is there now.
+
+    Raises:
+        StorageError: the data are missing or refused, changed since, the server is gone, or the disk is full.
+    """
+    if not _is_dataset(uri):
+        with local_copy(uri, version) as source:
+            yield source
+        return
+    # The datasets import the client of the object store, which other runs need not wait for.
+    from embedtune.datasets.pull import pull_files
+
+    # Of a name without a version, another one may be the latest by now.
+    pinned = uri if "@" in uri or not version else f"{uri}@{version.removeprefix(_DATASET)}"
+    if version not in ("", _dataset_version(pinned)):
+        raise _changed(uri, version, _dataset_version(pinned))
+    with TemporaryDirectory(prefix="embedtune-") as folder:
+        files = pull_files(pinned, Path(folder))
+        yield LocalSource(Path(folder), files, tuple(map(str, files)))
+
+
+def _is_dataset(uri: str) -> bool:
+    return parse_location(uri).scheme is Scheme.DATASET
+
+
+def _dataset_version(uri: str) -> str:
+    from embedtune.datasets.catalogue import locate
+
+    return f"{_DATASET}{locate(uri).version}"
+
+
+def sources_of(uri: str, version: str) -> tuple[Source, ...]:
+    """Return the sources at an address: each CSV of a folder, prefix or pattern; anything else is one source.
+
+    Args:
+        uri: Address of the data.
+        version: Version that the data must have, '' for any.
+
+    Raises:
+        StorageError: nothing is there, it cannot be reached, or it has another version.
+        InputError: the files are of no known kind, or of several.
+    """
+    if _is_dataset(uri):
+        return (Source(uri, version if version else _dataset_version(uri)),)
+    found = resolve_source(uri)
+    if version not in ("", found.version):
+        raise _changed(uri, version, found.version)
+    files = {file.name: file for file in found.files}
+    if found.is_folder and names_kind(list(files)) is SourceKind.CSV:
+        return tuple(Source(files[name].uri, files[name].version) for name in csv_names(list(files)))
+    return (Source(found.uri, found.version),)
+
+
+def _changed(uri: str, asked: str, found: str) -> StorageError:
+    return StorageError(
+        f"{uri} changed: version {asked} was asked for, {found} is there. Start a new run on the new version."
+    )

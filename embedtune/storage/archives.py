@@ -1,0 +1,190 @@
+"""Archives, unpacked so that nothing in them can do harm."""
+
+import lzma
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Self
+
+from embedtune.errors import StorageError
+from embedtune.progress import progress
+from embedtune.storage.atomic import atomic_folder
+from embedtune.storage.digests import CHUNK_BYTES
+from embedtune.text import excerpt
+
+_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_UNSAFE = frozenset({"", ".", ".."})
+# A few bytes that unpack to a few hundred are no bomb.
+_HARMLESS_BYTES = 1 << 20
+_HEADER_BYTES = 1 << 20
+_HEADER_TYPES = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+# What the libraries raise on damaged archives; OSError is gzip's, RuntimeError that of endless chains of headers.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class _Member:
+    """One entry of an archive."""
+
+    name: str
+    """As the archive has it."""
+    content: IO[bytes] | None
+    """None: a folder."""
+
+
+def is_archive(name: str) -> bool:
+    """Return whether a file's name says that it is an archive that `unpack_archive` reads."""
+    return name.lower().endswith(_SUFFIXES)
+
+
+def unpack_archive(
+    archive: Path, target: Path, max_files: int = 100_000, max_bytes: int = 20 << 30, max_ratio: int = 200
+) -> None:
+    """Unpack a zip or tar file (plain, gzip, bzip2 or xz) to a folder, which appears whole or not at all.
+
+    Args:
+        archive: The file; a zip if its name ends in .zip.
+        target: Folder to make, in place of an older one.
+        max_files: Largest accepted number of entries, folders included.
+        max_bytes: Largest accepted size of all files together.
+        max_ratio: Largest accepted size of all files together, as a multiple of the archive's; 1 MiB always is.
+
+    Raises:
+        StorageError: the archive is missing, damaged, encrypted or beyond a limit; an entry is a link, a device, not
+            below the folder, or there twice; or the disk is full.
+    """
+    with _explained(archive):
+        size = archive.stat().st_size
+    limit = min(max_bytes, max(size * max_ratio, _HARMLESS_BYTES))
+    left = limit
+    with (
+        _explained(archive),
+        atomic_folder(target) as folder,
+        progress(f"Unpacking {archive.name}", None, "files") as advance,
+    ):
+        for count, member in enumerate(_members(archive), start=1):
+            if count > max_files:
+                raise _refused(archive, f"has more than {max_files} entries")
+            left -= _write(member, folder.joinpath(*_safe_parts(archive, member.name)), left)
+            if left < 0:
+                raise _refused(archive, f"of {size} bytes unpacks to more than {limit}")
+            advance(1)
+
+
+@contextmanager
+def _explained(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StorageError(f"{archive} does not exist. Check the path.") from error
+    except FileExistsError as error:
+        raise _refused(archive, f"has two entries for one file: {error}") from error
+    except _DAMAGE as error:
+        raise StorageError(
+            f"{archive} is damaged, or not the kind of archive that its name says: {error}. Fetch or make it again."
+        ) from error
+
+
+def _members(archive: Path) -> Iterator[_Member]:
+    return _zip_members(archive) if archive.name.lower().endswith(".zip") else _tar_members(archive)
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as opened:
+        for entry in opened.infolist():
+            kind = stat.S_IFMT(entry.external_attr >> 16)
+            if entry.flag_bits & 1:
+                raise _refused(archive, f"is encrypted: {excerpt(entry.filename)}")
+            if entry.is_dir():
+                yield _Member(entry.filename, None)
+            elif kind in (0, stat.S_IFREG):
+                with opened.open(entry) as content:
+                    yield _Member(entry.filename, content)
+            else:
+                raise _refused(archive, f"holds a link or device: {excerpt(entry.filename)}")
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive, "r:*", tarinfo=_TarEntry) as opened:
+        for entry in opened:
+            content = opened.extractfile(entry) if entry.isreg() else None
+            if content is None and not entry.isdir():
+                raise _refused(archive, f"holds a link or device: {excerpt(entry.name)}")
+            yield _Member(entry.name, content)
+            # tarfile keeps all entries that it saw.
+            opened.members.clear()  # type: ignore[attr-defined]
+        # Only at its end does a compressed stream tell that it is whole.
+        while opened.fileobj is not None and opened.fileobj.read(CHUNK_BYTES):
+            pass
+
+
+class _TarEntry(tarfile.TarInfo):
+    """An entry that tells of damage, where tarfile would take a cut archive for one that ends there."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        """Read the block of a header; its size is checked, for tarfile reads some contents into memory at once."""
+        entry = super().frombuf(buf, encoding, errors)
+        if entry.size < 0 or (entry.type in _HEADER_TYPES and entry.size > _HEADER_BYTES):
+            raise tarfile.ReadError(f"a header says that {entry.size} bytes follow")
+        return entry
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        """Read the next entry."""
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"it ends early or a header is unreadable: {error}") from error
+
+
+def _write(member: _Member, path: Path, limit: int) -> int:
+    """Write an entry, and return its size in bytes; one beyond the limit is not written to its end."""
+    if member.content is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return 0
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        while file.tell() <= limit and (chunk := member.content.read(CHUNK_BYTES)):
+            file.write(chunk)
+        return file.tell()
+
+
+def _safe_parts(archive: Path, name: str) -> list[str]:
+    """Return the parts of an entry's path below the folder; none for the folder itself."""
+    parts = name.removeprefix("./").removesuffix("/").split("/")
+    if parts in ([""], ["."]) and not name.startswith("/"):
+        return []
+    if not _UNSAFE.isdisjoint(parts) or "\\" in name or "\0" in name:
+        raise _refused(archive, f"holds {excerpt(name)}, which is no plain path below the folder")
+    return parts
+
+
+def _refused(archive: Path, why: str) -> StorageError:
+    return StorageError(
+        f"{archive} {why}, and is not unpacked. Unpack it with a tool that you trust, and give the folder."
+    )

@@ -1,0 +1,119 @@
+"""Where the keys of the object store come from. Imports minio, so import this module where it is used.
+
+minio's own providers of the same places are not used: without a complete pair of keys they fall silent or fail later,
+and a malformed file is quoted, secrets included, in their error.
+"""
+
+import configparser
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from minio.credentials.providers import StaticProvider
+
+from embedtune.errors import StorageError
+
+SECRET_FOLDER_VARIABLE = "EMBEDTUNE_STORE_SECRET_DIR"  # noqa: S105
+"""Environment variable with the folder of a mounted secret: files `accesskey`, `secretkey` and perhaps `sessiontoken`,
+as the secret `mlpipeline-minio-artifact` of Kubeflow has them."""
+
+PLACES = (
+    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN), MINIO_ACCESS_KEY and MINIO_SECRET_KEY, the "
+    f"mounted secret that {SECRET_FOLDER_VARIABLE} names, or the profile AWS_PROFILE of AWS_SHARED_CREDENTIALS_FILE "
+    "(~/.aws/credentials)"
+)
+"""Where credentials are read from, in this order, for messages."""
+
+_SECRET_FILES = ("accesskey", "secretkey", "sessiontoken")
+_PROFILE_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+_SECRET_BYTES = 16 << 10
+
+_Keys = tuple[str, str, str] | None
+
+
+def find_credentials() -> StaticProvider | None:
+    """Return the first complete pair of keys in the order of `PLACES`, or None for anonymous access.
+
+    An empty variable counts as unset. Errors name the place, never what is written there.
+
+    Raises:
+        StorageError: a pair of keys is incomplete, or a place that the environment names cannot be read.
+    """
+    for find in (_aws_variables, _minio_variables, _mounted_secret, _shared_file):
+        keys = find()
+        if keys is not None:
+            key, secret, token = keys
+            return StaticProvider(key, secret, token or None)
+    return None
+
+
+def _aws_variables() -> _Keys:
+    return _pair(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), _variable, "the environment")
+
+
+def _minio_variables() -> _Keys:
+    return _pair(("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", ""), _variable, "the environment")
+
+
+def _mounted_secret() -> _Keys:
+    folder = _variable(SECRET_FOLDER_VARIABLE)
+    if not folder:
+        return None
+    keys = _pair(_SECRET_FILES, lambda name: _secret_file(Path(folder) / name), folder)
+    if keys is None:
+        raise StorageError(
+            f"{SECRET_FOLDER_VARIABLE} names {folder}, which holds no files 'accesskey' and 'secretkey'. Mount the "
+            "secret there, or unset the variable."
+        )
+    return keys
+
+
+def _shared_file() -> _Keys:
+    given, profile = _variable("AWS_SHARED_CREDENTIALS_FILE"), _variable("AWS_PROFILE")
+    path = Path(given) if given else Path("~/.aws/credentials").expanduser()
+    if not given and not profile and not path.is_file():
+        return None
+    # Without interpolation, for a '%' in a secret is one.
+    parser, name = configparser.ConfigParser(interpolation=None), profile or "default"
+    try:
+        with path.open(encoding="utf-8") as file:
+            parser.read_file(file)
+    except OSError as error:
+        raise StorageError(
+            f"The file of credentials {path} cannot be read ({error.strerror}). Check AWS_SHARED_CREDENTIALS_FILE, "
+            "AWS_PROFILE and the permissions of the file."
+        ) from error
+    except (configparser.Error, UnicodeDecodeError):
+        # Not chained: these errors quote the lines of the file.
+        raise StorageError(
+            f"The file of credentials {path} is not of the form '[{name}]' with lines 'name = value' below. Correct it."
+        ) from None
+    keys = _pair(_PROFILE_KEYS, lambda key: parser.get(name, key, fallback="").strip(), f"[{name}] of {path}")
+    if keys is None and profile:
+        raise StorageError(f"The profile AWS_PROFILE={profile} has no keys in {path}. Name another, or add them.")
+    return keys
+
+
+def _pair(names: tuple[str, str, str], read: Callable[[str], str], place: str) -> _Keys:
+    key, secret = read(names[0]), read(names[1])
+    if bool(key) != bool(secret):
+        raise StorageError(
+            f"Only one of {names[0]} and {names[1]} is set in {place}. Set both, or neither for anonymous access."
+        )
+    if not key:
+        return None
+    return key, secret, read(names[2]) if names[2] else ""
+
+
+def _variable(name: str) -> str:
+    return os.environ.get(name, "")
+
+
+def _secret_file(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.read(_SECRET_BYTES).strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError):
+        raise StorageError(f"The secret {path} cannot be read. Check its permissions and that it is a text.") from None

@@ -1,0 +1,19 @@
+"""The failures of a store that callers tell apart."""
+
+from embedtune.errors import StorageError
+
+
+class MissingObjectError(StorageError):
+    """The bucket or object does not exist."""
+
+
+class DeniedError(StorageError):
+    """The store refuses because the credentials, or their absence, give no right to this."""
+
+
+class UnreachableError(StorageError):
+    """The store does not answer, or breaks off: the same call may succeed later."""
+
+
+class DamagedError(StorageError):
+    """What came is not what was stored, by its SHA-256."""

@@ -1,0 +1,51 @@
+"""The objects that a location stands for. Imports minio, so import this module where it is used."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from embedtune.errors import StorageError
+from embedtune.storage.client import store_client, store_errors
+from embedtune.storage.failures import MissingObjectError
+from embedtune.storage.listing import Entry, Listing, is_data, matches, sorted_entries
+from embedtune.storage.locations import Location
+from embedtune.storage.objects import stat_object
+
+
+def list_objects(location: Location) -> Listing:
+    """Find the object, or the objects below the prefix, or those that the pattern matches.
+
+    Raises:
+        StorageError: there is none, access is denied, or the store does not answer.
+    """
+    if not location.key and not location.is_folder:
+        raise StorageError(
+            f"{location.uri} is a bucket, not an object. Write s3://bucket/key, or s3://bucket/ for all of it."
+        )
+    missing = None
+    if not location.is_folder:
+        try:
+            etag, size = stat_object(location)
+        except MissingObjectError as error:
+            missing = error
+        else:
+            entry = Entry(location.key.rpartition("/")[2], location.uri, size, etag)
+            return Listing(location.uri, Path(), (entry,), is_folder=False)
+    found = list(_below(location))
+    if missing is not None and not found and location.pattern_start is None:
+        raise missing
+    return Listing(location.uri, Path(), sorted_entries(location.uri, found), is_folder=True)
+
+
+def _below(location: Location) -> Iterator[Entry]:
+    parts, start = location.key.split("/"), location.pattern_start
+    folder, pattern = (location.key, "") if start is None else ("/".join(parts[:start]), "/".join(parts[start:]))
+    prefix = f"{folder}/" if folder else ""
+    with store_errors(location.uri):
+        for found in store_client().list_objects(location.bucket, prefix=prefix, recursive=True):
+            key = str(found.object_name)
+            name = key.removeprefix(prefix)
+            if key.endswith("/") or not is_data(name) or (pattern and not matches(name, pattern)):
+                continue
+            if not found.etag or found.size is None:
+                raise StorageError(f"s3://{location.bucket}/{key}: the store names no etag and size.")
+            yield Entry(name, f"s3://{location.bucket}/{key}", found.size, found.etag)

@@ -1,0 +1,263 @@
+import csv
+import gzip
+import json
+import resource
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from embedtune.errors import InputError, StorageError
+from embedtune.records import beir_texts
+from embedtune.records.beir import ingest_beir
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.report import IngestReport
+from embedtune.records.rows import RowsFormat, read_rows
+
+CORPUS = [
+    {"_id": "d1", "title": "Rain", "text": "It falls."},
+    {"_id": "d2", "title": "", "text": " Snow lies. "},
+    {"_id": "d3", "text": "Fog hides."},
+    {"_id": "d4", "title": "Wind", "text": "", "metadata": {"url": "x"}},
+]
+QUERIES = [{"_id": "q1", "text": "what falls"}, {"_id": "q2", "text": "what lies"}, {"_id": "q3", "text": "unasked"}]
+HEADER = "query-id\tcorpus-id\tscore\n"
+TRAIN = HEADER + "q1\td1\t2\nq1\td2\t0\n"
+TEST = "q2\td2\t1.0\n"
+
+
+@dataclass
+class Folder:
+    root: Path
+    out: Path
+
+    def lines(self, name: str, entries: list[object]) -> None:
+        text = "".join((e if isinstance(e, str) else json.dumps(e)) + "\n" for e in entries)
+        self.file(name, text)
+
+    def file(self, name: str, text: str | bytes) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+
+    def ingest(self, share: float = 0.0) -> tuple[IngestReport, list[tuple[object, ...]]]:
+        report = ingest_beir(self.root, "s3://bucket/beir", self.out / "rows", self.out / "bad.csv", share)
+        found, table = read_rows(self.out / "rows")
+        assert found == RowsFormat(Layout.BEIR, (Modality.TEXT, Modality.TEXT), several_sources=True)
+        assert report.rows == len(table)
+        return report, list(zip(*table.to_pydict().values(), strict=True))
+
+    def bad(self) -> list[tuple[str, str]]:
+        with (self.out / "bad.csv").open(encoding="utf-8", newline="") as file:
+            return [(row["line"], f"{row['source']}: {row['reason']}") for row in csv.DictReader(file)]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = Folder(tmp_path / "beir", tmp_path / "out")
+    made.out.mkdir()
+    made.lines("corpus.jsonl", CORPUS)
+    made.lines("queries.jsonl", QUERIES)
+    made.file("qrels/train.tsv", TRAIN)
+    made.file("qrels/test.tsv", TEST)
+    return made
+
+
+def test_judgments_then_unjudged_documents(folder):
+    report, rows = folder.ingest()
+    assert rows == [
+        (2, "qrels/train.tsv", "what falls", "Rain It falls.", 2.0, "train"),
+        (3, "qrels/train.tsv", "what falls", "Snow lies.", 0.0, "train"),
+        (1, "qrels/test.tsv", "what lies", "Snow lies.", 1.0, "test"),
+        (3, "corpus.jsonl", None, "Fog hides.", 0.0, ""),
+        (4, "corpus.jsonl", None, "Wind", 0.0, ""),
+    ]
+    assert folder.bad() == []
+    assert report == IngestReport(
+        rows=5,
+        bad_rows=0,
+        layout="beir",
+        modalities=("text", "text"),
+        sources=4,
+        read_as="BEIR folder: 3 queries (1 of them without judgments and not used), 4 documents, judgments: train 2, "
+        "test 1",
+    )
+
+
+def test_gzip_and_a_folder_around_it_give_the_same_rows(folder, tmp_path):
+    expected = folder.ingest()[1]
+    (tmp_path / "packed").mkdir()
+    folder.root.rename(tmp_path / "packed" / "scifact")
+    for name in ("corpus.jsonl", "queries.jsonl"):
+        path = tmp_path / "packed" / "scifact" / name
+        path.with_name(f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    folder.root = tmp_path / "packed"
+    found = folder.ingest()[1]
+    assert [(row[0], *row[2:]) for row in found] == [(row[0], *row[2:]) for row in expected]
+    assert found[-1][1] == "corpus.jsonl.gz"
+
+
+def test_vertex_names_and_no_score(folder):
+    folder.file("qrels/validation.tsv", "query-id\tcorpus-id\nq3\td3\n")
+    rows = folder.ingest()[1]
+    assert rows[2] == (2, "qrels/validation.tsv", "unasked", "Fog hides.", 1.0, "dev")
+
+
+def test_single_file_of_any_name_has_no_split(folder):
+    (folder.root / "qrels" / "train.tsv").unlink()
+    (folder.root / "qrels" / "test.tsv").rename(folder.root / "qrels.tsv")
+    assert folder.ingest()[1][0] == (1, "qrels.tsv", "what lies", "Snow lies.", 1.0, "")
+
+
+def test_byte_order_marks_crlf_blank_lines_and_numbers_as_ids(folder):
+    folder.file("queries.jsonl", b'\xef\xbb\xbf{"_id": 7, "text": "seven"}\r\n\r\n{"_id": "8", "text": "eight"}\r\n')
+    folder.file("qrels/train.tsv", b"\xef\xbb\xbfquery-id\tcorpus-id\tscore\r\n\r\n7\td1\t1\r\n")
+    folder.file("qrels/test.tsv", " 8 \td2 \t1\n")
+    rows = folder.ingest()[1]
+    assert rows[:2] == [
+        (3, "qrels/train.tsv", "seven", "Rain It falls.", 1.0, "train"),
+        (1, "qrels/test.tsv", "eight", "Snow lies.", 1.0, "test"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ('{"_id": "d9", "text": ', "no JSON: "),
+        ('["d9", "text"]', "no JSON object"),
+        ("[" * 100_000, "no JSON of one object: nested too deeply"),
+        ('{"_id": ' + "9" * 10_000 + ', "text": "a"}', "no JSON: "),
+        ({"text": "a"}, "no _id"),
+        ({"_id": True, "text": "a"}, "_id is no text"),
+        ({"_id": None, "text": "a"}, "_id is no text"),
+        ({"_id": " ", "text": "a"}, "the _id is empty"),
+        ({"_id": "d9"}, "no text"),
+        ({"_id": "d9", "text": ["a"]}, "text is no text"),
+        ({"_id": "d9", "text": "a", "title": 3}, "title is no text"),
+        ({"_id": "d9", "text": " ", "title": "\n"}, "the text is empty"),
+        ({"_id": "d9", "text": "a\0b"}, "the text contains a NUL character"),
+        ('{"_id": "d9", "text": "\\ud800"}', "the text contains half a surrogate pair"),
+        ({"_id": "d1", "title": "Rain", "text": "It rises."}, "line 1 has the same _id and another text"),
+    ],
+)
+def test_bad_document_is_set_aside(folder, entry, reason):
+    folder.lines("corpus.jsonl", [*CORPUS, entry])
+    report, rows = folder.ingest(share=0.1)
+    assert (report.bad_rows, len(rows)) == (1, 5)
+    ((line, told),) = folder.bad()
+    assert line == "5"
+    assert told.startswith(f"corpus.jsonl: {reason}")
+
+
+def test_line_that_is_no_utf8_and_line_that_is_too_long(folder, monkeypatch):
+    monkeypatch.setattr(beir_texts, "LINE_LIMIT", 200)
+    good = "".join(json.dumps(entry) + "\n" for entry in CORPUS).encode()
+    folder.file("corpus.jsonl", b'{"_id": "d0", "text": "\xff"}\n{"_id": "x' + b"a" * 1000 + b'"}\n' + good)
+    report, rows = folder.ingest(share=0.2)
+    assert report.bad_rows == 2
+    assert [row[:2] for row in rows[-2:]] == [(5, "corpus.jsonl"), (6, "corpus.jsonl")]
+    assert folder.bad()[0][1].startswith("corpus.jsonl: no UTF-8: ")
+    assert folder.bad()[1] == ("2", "corpus.jsonl: longer than 0 MiB")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("q1\td1", "2 columns instead of 3, divided by tabs"),
+        ("q1 d1 1", "1 columns instead of 3, divided by tabs"),
+        ("q9\td1\t1", "no usable query has the id 'q9'"),
+        ("q1\td9\t1", "no usable document has the id 'd9'"),
+        ("q1\td1\t-1", "the score '-1' is negative"),
+        ("q1\td1\tnan", "the score 'nan' is no finite number"),
+        ("q1\td1\t1e39", "the score '1e39' is no finite number"),
+        ("q1\td1\t1_0", "the score '1_0' is no finite number"),
+        ("q1\td1\tyes", "the score 'yes' is no finite number"),
+        ("q1\td1\t", "the score '' is no finite number"),
+    ],
+)
+def test_bad_judgment_is_set_aside(folder, line, reason):
+    folder.file("qrels/test.tsv", f"{TEST}{line}\n")
+    assert folder.ingest(share=0.1)[0].bad_rows == 1
+    assert folder.bad() == [("2", f"qrels/test.tsv: {reason}")]
+
+
+def test_same_document_twice_is_one(folder):
+    folder.lines("corpus.jsonl", [*CORPUS, CORPUS[2]])
+    report, rows = folder.ingest()
+    assert (len(rows), report.bad_rows) == (5, 0)
+
+
+def test_too_many_bad_lines(folder):
+    folder.file("qrels/test.tsv", f"{TEST}q9\td1\t1\n")
+    with pytest.raises(InputError, match=r"1 of 11 lines \(9.09%\) cannot be used, max_bad_share allows 0.05"):
+        folder.ingest(share=0.05)
+    assert len(folder.bad()) == 1
+    assert not (folder.out / "rows").exists()
+    assert sorted(path.name for path in folder.out.iterdir()) == ["bad.csv"]
+
+
+def test_nothing_relevant(folder):
+    folder.file("qrels/train.tsv", HEADER + "q1\td1\t0\n")
+    folder.file("qrels/test.tsv", "q2\td2\t0\n")
+    with pytest.raises(InputError, match="none of the 2 judgments has a score above 0"):
+        folder.ingest()
+
+
+def test_without_judgments_the_error_tells_of_synthesis(folder):
+    for path in (folder.root / "qrels").iterdir():
+        path.unlink()
+    with pytest.raises(InputError, match=r"no judgments.*synthesised.*layout 'plain'"):
+        folder.ingest()
+
+
+@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
+def test_missing_or_doubled_file(folder, name):
+    path = folder.root / name
+    path.with_name(f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(InputError, match=rf"s3://bucket/beir has both {name} and {name}.gz"):
+        folder.ingest()
+    path.unlink()
+    path.with_name(f"{name}.gz").unlink()
+    with pytest.raises(InputError, match=rf"has no {name} or {name}.gz"):
+        folder.ingest()
+
+
+def test_unknown_split(folder):
+    folder.file("qrels/final.tsv", TEST)
+    with pytest.raises(InputError, match=r"final.tsv are of no known split"):
+        folder.ingest()
+
+
+def test_empty_files(folder):
+    folder.file("corpus.jsonl", "")
+    folder.file("queries.jsonl", "")
+    with pytest.raises(InputError, match="3 of 3 lines"):
+        folder.ingest()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"x" + data[1:]])
+def test_gzip_that_is_cut_off_or_none(folder, damage):
+    path = folder.root / "corpus.jsonl"
+    packed = gzip.compress(b"".join(json.dumps({"_id": str(n), "text": f"t{n}"}).encode() + b"\n" for n in range(999)))
+    path.with_name("corpus.jsonl.gz").write_bytes(damage(packed))
+    path.unlink()
+    with pytest.raises(InputError, match="is no whole gzip file"):
+        folder.ingest()
+
+
+def test_unreadable_output(folder):
+    folder.out = folder.out / "file"
+    folder.out.write_text("in the way")
+    with pytest.raises(StorageError, match="cannot be written"):
+        folder.ingest()
+
+
+def test_memory_holds_ids_and_not_texts(folder):
+    count, text = 20_000, "word " * 1_000
+    with (folder.root / "corpus.jsonl").open("w") as file:
+        file.writelines(json.dumps({"_id": f"d{n}", "text": f"{n} {text}"}) + "\n" for n in range(count))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert ingest_beir(folder.root, "beir", folder.out / "rows", folder.out / "bad.csv", 0.0).rows == count + 1
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10
+    assert grown < 0.75 * count * len(text)

@@ -1,0 +1,55 @@
+"""Quarantine files in a few lines."""
+
+import pytest
+
+from embedtune.errors import StorageError
+from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine_reasons import read_reasons
+
+
+def write(path, *rows, several=False):
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = QuarantineWriter(file, several)
+        for row in rows:
+            writer.add(*row)
+    return path
+
+
+def test_the_most_frequent_comes_first(tmp_path):
+    path = write(
+        tmp_path / "q.csv", (2, "no label", "a,"), (3, "too many values", "b,c,d"), (7, "too many values", "e,f,g")
+    )
+    assert read_reasons(path) == (("too many values", 2, "b,c,d"), ("no label", 1, "a,"))
+
+
+def test_rows_that_differ_only_in_their_own_cells_are_one_reason(tmp_path):
+    rows = [(n, f"content: image-{n}.png does not exist", f"image-{n}.png,cat") for n in range(30)]
+    assert read_reasons(write(tmp_path / "q.csv", *rows)) == (("content: … does not exist", 30, "image-0.png,cat"),)
+
+
+def test_a_short_cell_is_left_in_a_reason(tmp_path):
+    path = write(tmp_path / "q.csv", (1, "score 2 is not in 0..1", "a,b,2"))
+    assert read_reasons(path) == (("score 2 is not in 0..1", 1, "a,b,2"),)
+
+
+def test_several_sources_quotes_and_line_breaks(tmp_path):
+    path = write(tmp_path / "q.csv", (1, "why", '"a\nb",c', "one.csv"), (1, "why", '"open', "two.csv"), several=True)
+    assert read_reasons(path) == (("why", 2, '"a\nb",c'),)
+
+
+def test_a_row_of_megabytes_is_shortened(tmp_path):
+    ((reason, rows, first),) = read_reasons(write(tmp_path / "q.csv", (1, "too long", "x" * 3_000_000)))
+    assert (reason, rows, len(first)) == ("too long", 1, 200)
+
+
+def test_none(tmp_path):
+    assert read_reasons(write(tmp_path / "q.csv")) == ()
+
+
+@pytest.mark.parametrize("content", [None, b"a,b\n1,2\n", b"line,reason,row\n\xff\xfe\n"])
+def test_another_file_is_refused(tmp_path, content):
+    path = tmp_path / "q.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StorageError, match=r"cannot be read as a quarantine file"):
+        read_reasons(path)

@@ -1,0 +1,160 @@
+"""One suite for every kind of store: a folder and a prefix of the object store behave alike."""
+
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from embedtune.errors import StorageError
+from embedtune.storage.failures import DamagedError
+from embedtune.storage.stores import StoredFile, open_store
+from embedtune.storage.uploads import PART_BYTES
+
+NAME = "deep/größe a?#%.bin"
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+@pytest.fixture
+def file(tmp_path):
+    def make(content):
+        path = tmp_path / "source.bin"
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+class Suite:
+    @pytest.mark.parametrize(
+        "size", [0, 1, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 4 * PART_BYTES + 7], ids=lambda size: f"{size} bytes"
+    )
+    def test_files_of_every_size(self, place, file, tmp_path, size):
+        content, told = (bytes(range(256)) * (size // 256 + 1))[:size], []
+        digest = place.put_file(NAME, file(content), sha256(content), told.append)
+        assert digest == sha256(content)
+        assert sum(told) == size
+        told.clear()
+        assert place.get_file(NAME, tmp_path / "copy", digest, told.append)
+        assert (tmp_path / "copy").read_bytes() == content
+        assert sum(told) == size
+        assert place.holds(NAME, size, digest)
+        assert not place.holds(NAME, size + 1, digest)
+        assert not place.holds(NAME, size, sha256(b"other"))
+
+    @pytest.mark.parametrize("size", [3, PART_BYTES + 3])
+    def test_a_file_that_changed_is_not_stored(self, place, file, size):
+        place.put_bytes("file", b"old")
+        with pytest.raises(StorageError, match="changed while it was being stored"):
+            place.put_file("file", file(bytes(size)), sha256(b"what it was"))
+        assert place.get_bytes("file") == b"old"
+        assert place.names() == ["file"]
+
+    def test_a_source_that_is_gone(self, place, tmp_path):
+        with pytest.raises(StorageError, match=r"gone\.bin cannot be read"):
+            place.put_file("file", tmp_path / "gone.bin")
+        with pytest.raises(StorageError, match=r"cannot be read: .*Is a directory"):
+            place.put_file("file", tmp_path)
+        assert place.names() == []
+
+    def test_damaged_content(self, place, tmp_path):
+        place.put_bytes("file", b"other")
+        with pytest.raises(DamagedError, match=f"has not the SHA-256 {sha256(b'right')}"):
+            place.get_file("file", tmp_path / "copy", sha256(b"right"))
+        assert not (tmp_path / "copy").exists()
+
+    @pytest.mark.parametrize(
+        "beginning", [b"", b"the beg", b"another", b"the beginning and the end", b"the beginning and the end, and more"]
+    )
+    def test_a_file_that_was_begun(self, place, tmp_path, beginning):
+        content = b"the beginning and the end"
+        place.put_bytes("file", content)
+        target = tmp_path / "copy"
+        target.write_bytes(beginning)
+        assert place.get_file("file", target, sha256(content))
+        assert target.read_bytes() == content
+
+    def test_nothing_there(self, place, tmp_path):
+        assert place.get_file("none", tmp_path / "copy") is False
+        assert place.get_bytes("none") is None
+        assert place.holds("none", 0, sha256(b"")) is False
+        assert place.copy("none", "other") is False
+        assert place.entries() == place.names() == place.children() == place.children("none") == []
+        place.remove(["none"])
+
+    def test_names(self, place):
+        for name in ("b/2", "b/1", "a", "b/deep/er", "bb/x", "c d/ü"):
+            place.put_bytes(name, name.encode())
+        assert place.names() == ["a", "b/1", "b/2", "b/deep/er", "bb/x", "c d/ü"]
+        assert place.names("b/") == ["b/1", "b/2", "b/deep/er"]
+        assert place.names("b") == ["b/1", "b/2", "b/deep/er", "bb/x"]
+        assert place.names("z") == []
+        assert place.children() == ["b", "bb", "c d"]
+        assert place.children("b") == place.children("b/") == ["deep"]
+        (entry,) = place.entries("bb/")
+        assert entry == StoredFile("bb/x", 4, entry.modified)
+        assert entry.modified > 1e9
+
+    def test_copy_and_remove(self, place, file):
+        content = b"x" * 1000
+        place.put_file("one", file(content), sha256(content))
+        assert place.copy("one", "deep/two") is True
+        assert place.get_bytes("deep/two") == content
+        assert place.holds("deep/two", 1000, sha256(content))
+        place.remove(["one", "never"])
+        assert place.names() == ["deep/two"]
+        place.remove(["deep/two"])
+        assert place.names() == place.children() == []
+
+    def test_only_if_absent(self, place):
+        assert place.put_if_absent(NAME, b"first") is True
+        assert place.put_if_absent(NAME, b"second") is False
+        assert place.put_if_absent(NAME, b"first") is False
+        assert place.get_bytes(NAME) == b"first"
+        place.remove([NAME])
+        assert place.put_if_absent(NAME, b"") is True
+        assert place.names() == [NAME]
+
+    def test_of_many_at_once_one_succeeds(self, place):
+        barrier = threading.Barrier(6)
+
+        def put(number):
+            barrier.wait()
+            return place.put_if_absent("name", str(number).encode())
+
+        with ThreadPoolExecutor(6) as pool:
+            done = list(pool.map(put, range(6)))
+        assert sum(done) == 1
+        assert place.get_bytes("name") == str(done.index(True)).encode()
+
+
+class TestFolder(Suite):
+    @pytest.fixture
+    def place(self, tmp_path):
+        return open_store(str(tmp_path / "place"))
+
+    @pytest.mark.parametrize("name", ["../out", "/etc/out", "deep/../../out"])
+    def test_names_that_lead_out(self, place, tmp_path, name):
+        with pytest.raises(StorageError, match="would lie outside the folder"):
+            place.put_bytes(name, b"x")
+        with pytest.raises(StorageError, match="would lie outside the folder"):
+            place.get_bytes(name)
+
+
+class TestObjects(Suite):
+    @pytest.fixture
+    def place(self, store):
+        yield open_store(f"{store.uri}/my place")
+        assert store.unfinished_uploads() == []
+
+    def test_a_bucket_that_does_not_exist(self, store, tmp_path):
+        place = open_store(f"s3://{store.bucket}-none/place")
+        assert place.get_bytes("file") is None
+        assert place.get_file("file", tmp_path / "copy") is False
+        assert place.entries() == place.names() == place.children() == []
+        for put in (place.put_bytes, place.put_if_absent):
+            with pytest.raises(StorageError, match="does not exist"):
+                put("file", b"x")

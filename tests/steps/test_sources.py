@@ -1,0 +1,177 @@
+"""What the data steps read: files, several of them, datasets by name, and other kinds of sources."""
+
+import json
+from pathlib import Path
+
+import pytest
+from docarray import Document, DocumentArray
+from PIL import Image
+
+from embedtune import push
+from embedtune.documents.build import BuildOptions
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import read_table
+from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.records.rows import read_format, read_rows
+from embedtune.steps.build_documents import build_documents
+from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
+from embedtune.steps.list_sources import ListSourcesConfig, list_sources
+from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+
+VERBS = ("open", "close", "sell", "paint")
+
+
+def texts(per_verb: int) -> list[tuple[str, str]]:
+    return [(f"how to {verb} thing {number}", verb) for verb in VERBS for number in range(per_verb)]
+
+
+def array(per_verb: int) -> DocumentArray:
+    return DocumentArray(
+        Document(id=f"{number:04}", text=text, tags={"finetuner_label": label})
+        for number, (text, label) in enumerate(texts(per_verb))
+    )
+
+
+def csv_file(path: Path, rows: list[tuple[str, str]]) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows), encoding="utf-8")
+    return path
+
+
+def contents_of(rows: Path) -> list[str]:
+    return read_rows(rows)[1]["content"].to_pylist()
+
+
+@pytest.fixture
+def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EMBEDTUNE_DATASETS", str(tmp_path / "datasets"))
+    monkeypatch.setenv("EMBEDTUNE_USER", "ada")
+    return tmp_path / "datasets"
+
+
+def test_a_dataset_by_name_is_read_and_built(datasets: Path, tmp_path: Path) -> None:
+    pushed = push(array(12), "verbs")
+    version = resolve_data(ResolveDataConfig("dataset://ada/verbs"))
+    assert version == f"dataset:{pushed.version}"
+    report = ingest_csv(IngestCSVConfig("dataset://ada/verbs", version), tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.rows, report.bad_rows, report.layout) == (48, 0, "labelled")
+    assert contents_of(tmp_path / "rows") == [text for text, _ in texts(12)]
+    outputs = [tmp_path / name for name in ("train", "evaluation", "set-aside.csv", "data.html", "data.md")]
+    build_documents(BuildOptions(), tmp_path / "rows", *outputs)
+    assert len(read_table(tmp_path / "train", Split.TRAIN)) > 30
+
+
+def test_a_dataset_is_read_in_the_version_that_was_found_though_a_newer_one_was_pushed(
+    datasets: Path, tmp_path: Path
+) -> None:
+    push(array(5), "verbs")
+    version = resolve_data(ResolveDataConfig("dataset://ada/verbs"))
+    newer = push(array(6), "verbs")
+    assert resolve_data(ResolveDataConfig("dataset://ada/verbs")) == f"dataset:{newer.version}" != version
+    ingest_csv(IngestCSVConfig("dataset://ada/verbs", version), tmp_path / "rows", tmp_path / "bad.csv")
+    assert len(contents_of(tmp_path / "rows")) == 20
+    (source,) = list_sources(ListSourcesConfig("dataset://ada/verbs", version))
+    assert (source.uri, source.version) == ("dataset://ada/verbs", version)
+
+
+def test_a_dataset_of_another_version_than_asked_for_is_refused(datasets: Path, tmp_path: Path) -> None:
+    pushed = push(array(5), "verbs")
+    config = IngestCSVConfig(f"dataset://{pushed.reference}", "dataset:000000000000")
+    with pytest.raises(StorageError, match="changed"):
+        ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
+    with pytest.raises(StorageError, match="no dataset ada/nothing"):
+        resolve_data(ResolveDataConfig("dataset://ada/nothing"))
+
+
+def test_a_folder_of_csvs_is_one_source_of_rows_and_several_to_read_one_by_one(tmp_path: Path) -> None:
+    rows = texts(6)
+    for number in range(3):
+        csv_file(tmp_path / "parts" / f"{number}.csv", rows[number::3])
+    (tmp_path / "parts" / "README.md").write_text("not data", encoding="utf-8")
+    uri = f"{tmp_path}/parts/"
+    version = resolve_data(ResolveDataConfig(uri))
+    report = ingest_csv(IngestCSVConfig(uri, version), tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.rows, report.sources) == (24, 3)
+    sources = list_sources(ListSourcesConfig(uri, version))
+    assert [Path(source.uri).name for source in sources] == ["0.csv", "1.csv", "2.csv"]
+    found = []
+    for number, source in enumerate(sources):
+        config = IngestCSVConfig(source.uri, source.version, whole=False)
+        ingest_csv(config, tmp_path / f"rows-{number}", tmp_path / "bad.csv")
+        found += contents_of(tmp_path / f"rows-{number}")
+    assert found == contents_of(tmp_path / "rows")
+    csv_file(tmp_path / "parts" / "3.csv", rows)
+    for step in (
+        lambda: list_sources(ListSourcesConfig(uri, version)),
+        lambda: ingest_csv(IngestCSVConfig(uri, version), tmp_path / "again", tmp_path / "bad.csv"),
+    ):
+        with pytest.raises(StorageError, match="changed"):
+            step()
+
+
+def image_folder(path: Path) -> Path:
+    for red, color in enumerate(("red", "blue", "green")):
+        (path / color).mkdir(parents=True)
+        for number in range(4):
+            Image.new("RGB", (8 + number, 8), (red * 80, number * 20, 7)).save(path / color / f"{number}.png")
+    return path
+
+
+def test_a_folder_per_class_is_loaded(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "colors")
+    report = ingest_csv(IngestCSVConfig(f"{folder}/"), tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.rows, report.modalities) == (12, ("image",))
+    rows_format, table = read_rows(tmp_path / "rows")
+    assert rows_format.loaded
+    assert table["content"][0].as_py() == (folder / "blue" / "0.png").read_bytes()
+    assert list_sources(ListSourcesConfig(f"{folder}/"))[0].uri == f"{folder}/"
+
+
+@pytest.mark.parametrize(("option", "loaded"), [("{}", True), ('{"convert_to_blob": false}', False)])
+def test_images_of_a_csv_are_loaded_unless_only_their_addresses_are_wanted(
+    tmp_path: Path, option: str, loaded: bool
+) -> None:
+    folder = image_folder(tmp_path / "colors")
+    rows = [(f"{color}/{number}.png", color) for color in ("red", "blue", "green") for number in range(4)]
+    source = csv_file(folder / "images.csv", rows)
+    config = IngestCSVConfig(str(source), layout="labelled", csv_options=option)
+    report = ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.rows, report.bad_rows) == (12, 0)
+    assert read_format(tmp_path / "rows").loaded is loaded
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_content_that_cannot_be_loaded_is_set_aside_and_too_much_of_it_refused(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path / "colors")
+    (folder / "red" / "0.png").write_bytes(b"no image")
+    source = csv_file(folder / "images.csv", [(f"{c}/{n}.png", c) for c in ("red", "blue") for n in range(4)])
+    bad = tmp_path / "bad.csv"
+    with pytest.raises(InputError, match="1 of 8 rows"):
+        ingest_csv(IngestCSVConfig(str(source), layout="labelled"), tmp_path / "rows", bad)
+    assert not (tmp_path / "rows").exists()
+    assert bad.read_text(encoding="utf-8").splitlines()[1].startswith('2,"content: the file is not a sound image')
+    lenient = IngestCSVConfig(str(source), layout="labelled", max_bad_share=0.2)
+    report = ingest_csv(lenient, tmp_path / "rows", bad)
+    assert (report.rows, report.bad_rows) == (7, 1)
+
+
+def test_labels_of_matches_can_be_named(tmp_path: Path) -> None:
+    documents = DocumentArray(
+        Document(
+            text=f"question {number}",
+            matches=[
+                Document(text=f"answer {number}", tags={"finetuner_label": "good"}),
+                Document(text=f"answer {number + 1}", tags={"finetuner_label": "bad"}),
+            ],
+        )
+        for number in range(6)
+    )
+    path = tmp_path / "session.da"
+    path.write_bytes(documents.to_bytes(protocol="protobuf-array", compress="gzip"))
+    with pytest.raises(InputError, match="pos_value and neg_value"):
+        ingest_csv(IngestCSVConfig(str(path)), tmp_path / "rows", tmp_path / "bad.csv")
+    config = IngestCSVConfig(str(path), csv_options=json.dumps({"pos_value": "good"}))
+    ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
+    assert read_rows(tmp_path / "rows")[1]["relevance"].to_pylist() == [1.0, 0.0] * 6
+    with pytest.raises(ConfigError, match="pos_value and neg_value are both"):
+        IngestCSVConfig(str(path), csv_options='{"pos_value": "a", "neg_value": "a"}')
