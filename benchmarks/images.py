@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embedtune.documents.content_loader import LoadOptions
-from embedtune.documents.loading import load_contents
+from embedtune.documents.media.loader import LoadOptions
+from embedtune.documents.media.loading import load_contents
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
 

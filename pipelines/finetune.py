@@ -157,15 +157,18 @@ def _build_by_file(version: PipelineTask, reading: Dict[str, Any], building: Dic
     return Documents(merged["train"], merged["evaluation"], merged["data_page"])
 
 
-def _define(name: str, build: Callable[[PipelineTask, Dict[str, Any], Dict[str, Any]], Documents]) -> BaseComponent:
+def _define(
+    name: str, description: str, build: Callable[[PipelineTask, Dict[str, Any], Dict[str, Any]], Documents]
+) -> BaseComponent:
     """Return the pipeline that builds its documents in this way.
 
     Args:
         name: Its name; kfp loads a pipeline that has a component's name as that component.
+        description: What it does, for people who choose one.
         build: Adds the tasks that turn the data into documents.
     """
 
-    @dsl.pipeline(name=name)
+    @dsl.pipeline(name=name, description=description)
     def finetune(
         data_uri: str,
         data_layout: str = "auto",
@@ -295,5 +298,18 @@ def _define(name: str, build: Callable[[PipelineTask, Dict[str, Any], Dict[str, 
     return finetune
 
 
-finetune = _define("embedtune-finetune", _build_at_once)
-finetune_sharded = _define("embedtune-finetune-sharded", _build_by_file)
+_PROMISE = (
+    "The tuned model becomes champion only if it is better than the one it started from on held-out data, with the "
+    "confidence interval above zero."
+)
+finetune = _define(
+    "embedtune-finetune",
+    f"Fine-tune an embedding model on your data, measure it, and register it. {_PROMISE}",
+    _build_at_once,
+)
+finetune_sharded = _define(
+    "embedtune-finetune-sharded",
+    "The same for data in many files: each is read and built in a task of its own, which pays above a minute or so of "
+    f"work per file, such as loading images. {_PROMISE}",
+    _build_by_file,
+)

@@ -67,7 +67,7 @@ def complete_cached_metrics(spec: PipelineSpec, pipeline_root: Path) -> None:
         task = component_name.removeprefix("comp-")
         for name, definition in component.output_definitions.artifacts.items():
             if definition.artifact_type.schema_title in _FILELESS:
-                for folder in pipeline_root.glob(f"{spec.pipeline_info.name}-*/{task}"):
+                for folder in pipeline_root.glob(f"{spec.pipeline_info.name}-*/**/{task}"):
                     (folder / name).touch()
 
 

@@ -1,5 +1,6 @@
 """What the data image lacks is not needed there: fresh processes in which those packages cannot be imported."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +85,14 @@ def test_data_steps_run_without_torch_mlflow_and_kfp(tmp_path: Path) -> None:
     ]
     (tmp_path / "data.csv").write_text("\n".join(["text,label", *rows]), encoding="utf-8")
     assert run((*HEAVY, "mlflow", "kfp"), BUILD_DOCUMENTS, tmp_path) == "60 60\n"
+
+
+def test_nothing_is_made_in_the_home_folder(tmp_path: Path) -> None:
+    """A library that docarray imports would make a folder there, and fail where it cannot."""
+    code = "import embedtune.cli.main, embedtune.datasets.pull, docarray"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop("JINA_HUB_ROOT", None)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """`embedtune push`, `pull`, `datasets` and `delete`: Documents by name."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.filesize import decimal
+from rich.markup import escape
 from rich.table import Table
 
 from embedtune.errors import ConfigError, StorageError
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from embedtune.datasets.listing import Dataset
 
 _MOST_SHOWN = 10
+_PIPE_WIDTH = 200
 
 Name = Annotated[str, typer.Argument(help="Name, user/name, or user/name@version.")]
 User = Annotated[str, typer.Option(help="Whose dataset it is; EMBEDTUNE_USER or the login name without it.")]
@@ -77,7 +80,10 @@ def datasets(
     if not found:
         typer.echo(f"No datasets in {place}. `embedtune push` stores one.")
         return
-    Console(highlight=False).print(dataset_table(found))
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _PIPE_WIDTH
+    console.print(dataset_table(found))
 
 
 def delete(
@@ -101,7 +107,7 @@ def delete(
 
 def dataset_table(found: "list[Dataset]") -> Table:
     """Return versions of datasets, one a line."""
-    table = Table(title=f"{len(found)} version{'' if len(found) == 1 else 's'} of datasets")
+    table = Table(title=f"{len(found)} version{'' if len(found) == 1 else 's'}")
     table.add_column("dataset", overflow="fold")
     table.add_column("version", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
@@ -111,8 +117,9 @@ def dataset_table(found: "list[Dataset]") -> Table:
     table.add_column("public")
     for entry in found:
         moment = datetime.fromisoformat(entry.pushed).astimezone().strftime("%Y-%m-%d %H:%M")
-        cells = (f"{entry.rows:,}", decimal(entry.size), entry.layout or "-", moment, "yes" if entry.public else "no")
-        table.add_row(f"{entry.user}/{entry.name}", entry.version, *cells)
+        public = "yes" if entry.public else "no"
+        cells = (entry.version, f"{entry.rows:,}", decimal(entry.size), escape(entry.layout) or "-", moment, public)
+        table.add_row(escape(f"{entry.user}/{entry.name}"), *cells)
     return table
 
 

@@ -15,7 +15,7 @@ from embedtune.datasets.naming import (
 )
 from embedtune.errors import StorageError
 from embedtune.progress import note
-from embedtune.storage.failures import DeniedError
+from embedtune.storage.failures import DamagedError, DeniedError
 from embedtune.storage.stores import open_store
 
 _AT_A_TIME = 8
@@ -77,8 +77,7 @@ def find(reference: Reference) -> Found:
             raise _missing(reference)
         return Found(reference, manifest)
     with _privacy_explained(reference):
-        versions = list_versions(reference)
-    complete = read_complete([reference.at(version) for version in versions])
+        complete = read_complete([reference.at(version) for version in list_versions(reference)])
     if not complete:
         raise _missing(reference)
     return max(complete, key=lambda found: (pushed_at(found.manifest), found.reference.version))
@@ -105,18 +104,32 @@ def read_version(reference: Reference) -> DatasetManifest | None:
 
 
 def read_complete(references: Sequence[Reference]) -> list[Found]:
-    """Return those of several versions that are complete; one that cannot be read is told of and left out.
+    """Return those of several versions that are complete; what cannot be read is told of and left out.
 
     Raises:
-        StorageError: access is denied, or the store fails.
+        DeniedError: all that are there are private.
+        StorageError: the store fails.
     """
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        return [found for found in pool.map(_read_complete, references) if found is not None]
+        results = list(pool.map(_read_complete, references))
+    found = [result for result in results if isinstance(result, Found)]
+    denied = [result for result in results if isinstance(result, DeniedError)]
+    if denied and not found:
+        raise denied[0]
+    if denied:
+        note(f"Left out: {len(denied)} private version{'' if len(denied) == 1 else 's'}, such as: {denied[0]}")
+    return found
 
 
-def _read_complete(reference: Reference) -> Found | None:
+def _read_complete(reference: Reference) -> Found | DeniedError | None:
     uri = dataset_uri(reference)
-    content = open_store(uri).get_bytes(MANIFEST_NAME)
+    try:
+        content = open_store(uri).get_bytes(MANIFEST_NAME)
+    except DeniedError as error:
+        return error
+    except DamagedError as error:
+        note(f"Left out: {error}")
+        return None
     if content is None:
         return None
     try:

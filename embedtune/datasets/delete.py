@@ -1,11 +1,13 @@
 """Remove datasets."""
 
-from embedtune.datasets.catalogue import list_versions
+from embedtune.datasets.catalogue import list_versions, read_version
 from embedtune.datasets.manifest import MANIFEST_NAME
 from embedtune.datasets.naming import Reference, dataset_uri, object_prefix, parse_reference
 from embedtune.errors import StorageError
 from embedtune.storage.failures import DeniedError
 from embedtune.storage.stores import open_store
+
+_ATTEMPTS = 5
 
 
 def versions_to_delete(reference: str) -> list[Reference]:
@@ -51,16 +53,59 @@ def delete(reference: str) -> list[str]:
 
 
 def _delete(version: Reference) -> None:
-    # The whole store, so that in a folder nothing empty is left above the version.
-    store, above = open_store(dataset_uri(Reference("", "")).rstrip("/")), f"{version.folder}/"
     try:
-        store.remove([f"{above}{MANIFEST_NAME}"])
-        _make_private(version)
-        store.remove([f"{above}{entry.name}" for entry in open_store(dataset_uri(version)).entries()])
+        _check_privacy(version)
+        for _ in range(_ATTEMPTS):
+            _remove_files(version)
+            # A push of the same content may have found its files there just before they went, and be done.
+            if not open_store(dataset_uri(version)).names(MANIFEST_NAME):
+                return
     except StorageError as error:
         raise StorageError(
             f"{version} is not deleted: {error} A dataset can be deleted by who may write in the folder of its user."
         ) from error
+    raise StorageError(f"{version} is not deleted: somebody pushes it again and again. Delete it once they are done.")
+
+
+def _remove_files(version: Reference) -> None:
+    # The whole store, so that in a folder nothing empty is left above the version.
+    # The user's folder, because one that becomes empty goes as well: that of all users shall stay.
+    store = open_store(dataset_uri(Reference(version.user, "")).rstrip("/"))
+    above = f"{version.folder.removeprefix(f'{version.user}/')}/"
+    store.remove([f"{above}{MANIFEST_NAME}"])
+    _make_private(version)
+    store.remove([f"{above}{entry.name}" for entry in open_store(dataset_uri(version)).entries()])
+
+
+def _check_privacy(version: Reference) -> None:
+    """Refuse where a version is public and what makes it so could not be found.
+
+    It would stay, and make public what is pushed there later.
+    """
+    place = object_prefix(version)
+    if place is None or not _says_public(version):
+        return
+    # minio takes a quarter of a second to import, which a folder of datasets need not pay.
+    from embedtune.storage.policies import is_public
+
+    try:
+        is_public(*place)
+    except DeniedError as error:
+        raise StorageError(
+            f"it is readable for everyone by the policy of the bucket {place[0]}, which these credentials may not read "
+            f"and so not change. Give those of a user who may. ({error})"
+        ) from error
+
+
+def _says_public(version: Reference) -> bool:
+    try:
+        manifest = read_version(version)
+    except DeniedError:
+        raise
+    except StorageError:
+        # It can be deleted although, or because, it is damaged.
+        return False
+    return manifest is not None and manifest.public
 
 
 def _make_private(version: Reference) -> None:
@@ -73,7 +118,7 @@ def _make_private(version: Reference) -> None:
     try:
         is_open = is_public(*place)
     except DeniedError:
-        # Who may not read the policy has not written a statement either.
+        # Its manifest says that it is private.
         return
     if not is_open:
         return

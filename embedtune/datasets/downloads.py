@@ -171,16 +171,21 @@ def _removed_if_refused(part: Path) -> Iterator[None]:
 
 def _base_url(source: PublicSource, mirror: Mirror) -> str:
     base = mirror.base_url or os.environ.get(source.variable, "") or source.base_url
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ConfigError(
-            f"The base URL {base!r} is no address of the form http(s)://host/folder/. Check --base-url or the "
-            f"variable {source.variable}."
-        )
+    try:
+        parts, host = urlsplit(base), urlsplit(base).hostname
+    except ValueError:
+        parts, host = urlsplit(""), None
+    # No more of it is shown than the host: a password may stand before it, and a key behind it.
+    named = f"The base URL at {host}" if host else "The base URL"
     if "@" in parts.netloc:
         raise ConfigError(
-            f"The base URL at {parts.hostname} holds a user or password, which is not accepted in an address. Give a "
-            "place that can be read without one."
+            f"{named} holds a user or password, which is not accepted in an address. Give a place that can be read "
+            "without one."
+        )
+    if parts.scheme not in ("http", "https") or not host or parts.query or parts.fragment:
+        raise ConfigError(
+            f"{named} is no address of the form http(s)://host/folder/. Check --base-url or the variable "
+            f"{source.variable}."
         )
     return base if base.endswith("/") else base + "/"
 

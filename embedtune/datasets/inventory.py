@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from docarray.proto.docarray_pb2 import DocumentProto
 
 from embedtune.datasets.manifest import DatasetSchema
-from embedtune.documents.array_limits import check_parts
-from embedtune.documents.array_survey import Survey
-from embedtune.documents.array_wire import MAX_DOCUMENT_BYTES
+from embedtune.documents.arrays.limits import check_parts
+from embedtune.documents.arrays.survey import Survey
+from embedtune.documents.arrays.wire import MAX_DOCUMENT_BYTES
 from embedtune.documents.schema import LABEL_TAG
 from embedtune.errors import InputError
 from embedtune.records.rows import RowsFormat

@@ -1,6 +1,7 @@
 """Which datasets there are."""
 
 import re
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -61,16 +62,21 @@ def list_datasets(user: str = "") -> list[Dataset]:
     hint = "Set the credentials of a user who may list them." if user else "Name a user whose datasets you may list."
     with denial_explained(f"the list of {what}", hint):
         names = open_store(dataset_uri(owner).rstrip("/")).names()
-    references = []
-    for name in names:
-        match = _MANIFEST.fullmatch(above + name)
-        if match is not None and is_name(match[1]) and is_name(match[2]) and is_version(match[3]):
-            references.append(Reference(match[1], match[2], match[3]))
-    complete = read_complete(references)
+        complete = read_complete(_references(above + name for name in names))
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         found = list(pool.map(describe, complete))
     found.sort(key=lambda entry: datetime.fromisoformat(entry.pushed), reverse=True)
     return sorted(found, key=lambda entry: (entry.user, entry.name))
+
+
+def _references(names: Iterable[str]) -> list[Reference]:
+    """Return the versions that have a manifest."""
+    matches = [match for name in names if (match := _MANIFEST.fullmatch(name))]
+    return [
+        Reference(match[1], match[2], match[3])
+        for match in matches
+        if is_name(match[1]) and is_name(match[2]) and is_version(match[3])
+    ]
 
 
 def describe(found: Found) -> Dataset:

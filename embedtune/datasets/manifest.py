@@ -9,6 +9,8 @@ from datetime import datetime
 
 from embedtune.datasets.naming import VERSION_LENGTH
 from embedtune.errors import StorageError
+from embedtune.records.layouts import Layout
+from embedtune.text import shortened
 
 MANIFEST_NAME = "manifest.json"
 
@@ -21,6 +23,10 @@ FOLDER_LENGTH = 12
 _FILE_NAME = re.compile(r"\w[\w.-]*", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_LENGTH}}}")
+# Numbers that can be added up and written, and times that exist in every zone.
+_MOST = 1 << 53
+_YEARS = (1970, 9000)
+_MOST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def parse_manifest(content: bytes, version: str, uri: str) -> DatasetManifest:
         data = json.loads(content)
         _check_format(data, uri)
         manifest = _parse(data)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise StorageError(
             f"{uri}/{MANIFEST_NAME} is damaged ({error!r}). Delete this version and push it again."
         ) from error
@@ -132,7 +138,7 @@ def _check_format(data: object, uri: str) -> None:
     found = (data.get("format"), data.get("version")) if isinstance(data, Mapping) else (None, None)
     if found != (FORMAT, FORMAT_VERSION):
         raise StorageError(
-            f"{uri}/{MANIFEST_NAME} is of format {found[0]!r} version {found[1]!r}; this version of embedtune reads "
+            f"{uri}/{MANIFEST_NAME} is of format {_shown(found[0])} version {_shown(found[1])}; this embedtune reads "
             f"{FORMAT!r} version {FORMAT_VERSION}. Use the version of embedtune that pushed it, or a newer one."
         )
 
@@ -144,7 +150,7 @@ def _parse(data: Mapping[str, object]) -> DatasetManifest:
         created=_time(data["created"]),
         pushed=_time(data["pushed"]),
         public=data["public"] is True,
-        layout=_text(data["layout"]),
+        layout=_layout(data["layout"]),
         schema=DatasetSchema(_texts(schema["fields"]), _texts(schema["tags"]), _texts(schema["modalities"])),
         counts={name: _count(number) for name, number in _object(data["counts"]).items()},
         folder=_matching(_FOLDER, data["folder"]),
@@ -167,27 +173,36 @@ def _parse_file(entry: Mapping[str, object]) -> DatasetFile:
 def _matching(pattern: re.Pattern[str], value: object) -> str:
     text = _text(value)
     if not pattern.fullmatch(text):
-        raise ValueError(f"{text!r} is not of the form {pattern.pattern!r}")
+        raise ValueError(f"{_shown(text)} is not of the form {pattern.pattern!r}")
     return text
 
 
 def _time(value: object) -> str:
     text = _text(value)
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError(f"the time {text!r} has no zone")
-    return text
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"the time {_shown(text)} has no zone")
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ValueError(f"the time {_shown(text)} lies outside the years {_YEARS[0]} to {_YEARS[1]}")
+    # A separator of any kind is accepted above.
+    return moment.isoformat(timespec="microseconds")
 
 
 def _count(value: object) -> int:
-    if not isinstance(value, int) or value < 0:
-        raise TypeError(f"{value!r} is no number of something")
+    if not isinstance(value, int) or not 0 <= value <= _MOST:
+        raise TypeError(f"{_shown(value)} is no number of something")
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"expected a text, got {value!r}")
+        raise TypeError(f"expected a text, got {_shown(value)}")
     return value
+
+
+def _layout(value: object) -> str:
+    text = _text(value)
+    return text if text in set(Layout) else ""
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -196,11 +211,15 @@ def _texts(value: object) -> tuple[str, ...]:
 
 def _list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise TypeError(f"expected a list, got {value!r}")
+        raise TypeError(f"expected a list, got {_shown(value)}")
     return value
 
 
 def _object(value: object) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise TypeError(f"expected an object, got {value!r}")
+        raise TypeError(f"expected an object, got {_shown(value)}")
     return value
+
+
+def _shown(value: object) -> str:
+    return shortened(repr(value), _MOST_SHOWN)

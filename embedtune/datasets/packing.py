@@ -11,7 +11,7 @@ from docarray.proto.docarray_pb2 import DocumentProto
 
 from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
-from embedtune.documents.array_wire import iter_array
+from embedtune.documents.arrays.wire import iter_array
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance
 from embedtune.storage.digests import file_sha256

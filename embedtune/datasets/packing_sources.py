@@ -14,7 +14,7 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from embedtune.datasets.inventory import Inventory
 from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.packing import ARRAY_START, Packed, disk_explained, pack, take
-from embedtune.documents.array_wire import iter_array
+from embedtune.documents.arrays.wire import iter_array
 from embedtune.documents.manifest import MANIFEST_NAME, Manifest, Shard
 from embedtune.documents.reading import place_of
 from embedtune.documents.shards import read_manifest
@@ -60,7 +60,16 @@ def packed(documents: "DocumentArray | Path | str") -> Iterator[Packed]:
         if (source.root / MANIFEST_NAME) in source.files:
             yield _pack_folder(source.root, scratch, stack)
         else:
+            _check_one_folder(str(documents), source)
             yield _pack_files(str(documents), source, scratch)
+
+
+def _check_one_folder(name: str, source: LocalSource) -> None:
+    """Refuse to mix training and evaluation, which somebody may have named by the folder that holds both."""
+    folders = (path.parent for path in source.files if path.name == MANIFEST_NAME)
+    built = sorted(folder.relative_to(source.root).as_posix() for folder in folders)
+    if built:
+        raise InputError(f"{name} holds folders of documents ({', '.join(built)}). Push one of them.")
 
 
 def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto]:

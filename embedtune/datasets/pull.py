@@ -41,7 +41,7 @@ def pull(reference: str) -> "DocumentArray":
     # docarray takes half a second to import; the command line need not wait for it.
     from docarray import Document, DocumentArray
 
-    from embedtune.documents.array_wire import iter_array
+    from embedtune.documents.arrays.wire import iter_array
 
     found = find(parse_reference(reference))
     array = DocumentArray()
@@ -127,6 +127,24 @@ def _shards(found: Found) -> list[DatasetFile]:
     return [file for file in found.manifest.files if file.rows]
 
 
+def _bounded(found: Found, file: DatasetFile, target: Path, advance: Advance) -> Advance:
+    """Return an `advance` that ends a transfer of more than the manifest says; the disk may hold no more."""
+    # What is no beginning of the file comes once more, from the start.
+    left = file.size * (2 if target.is_file() else 1)
+
+    def advance_within(count: int) -> None:
+        nonlocal left
+        left -= count
+        if left < 0:
+            raise StorageError(
+                f"{found.reference} is damaged: {file.name} has more than the {file.size} bytes that its manifest "
+                "says. Push it again."
+            )
+        advance(count)
+
+    return advance_within
+
+
 def _fetch(found: Found, files: Sequence[DatasetFile], folder: Path) -> None:
     """Fetch files into a folder that may hold some of them, or beginnings."""
     store = open_store(dataset_uri(found.reference, found.manifest.folder))
@@ -138,7 +156,7 @@ def _fetch(found: Found, files: Sequence[DatasetFile], folder: Path) -> None:
                 advance(file.size)
                 return
             target.unlink()
-        if not store.get_file(file.name, target, file.sha256, advance):
+        if not store.get_file(file.name, target, file.sha256, _bounded(found, file, target, advance)):
             raise StorageError(
                 f"{found.reference} has lost {file.name}: it was deleted meanwhile, or is damaged. Push it again."
             )

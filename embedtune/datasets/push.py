@@ -59,8 +59,6 @@ def push(documents: "DocumentArray | Path | str", name: str, public: bool = Fals
         )
     with packed(documents) as ready:
         found = _store(reference.at(ready.contents.content[:VERSION_LENGTH]), ready, public)
-    if public:
-        _make_public(found.reference)
     try:
         remove_leftovers(found)
     except StorageError as error:
@@ -74,19 +72,29 @@ def _store(reference: Reference, ready: Packed, public: bool) -> Found:
     before = read_version(reference)
     now = datetime.now(UTC).isoformat(timespec="microseconds")
     if before is not None and _is_whole(store, before):
-        manifest = replace(before, pushed=now, public=before.public or public)
-        store.put_bytes(MANIFEST_NAME, manifest.to_json())
+        manifest = _announce(store, reference, replace(before, pushed=now), public)
         # Somebody may have deleted it meanwhile.
         if _is_complete(store, manifest):
             return Found(reference, manifest)
-    manifest = _manifest(ready, now if before is None else before.created, now, public)
+    manifest = _manifest(ready, now if before is None else before.created, now, before is not None and before.public)
     with progress(f"Pushing {reference}", manifest.size, "bytes") as advance:
         _send(store, ready, advance)
-    store.put_bytes(MANIFEST_NAME, manifest.to_json())
+    manifest = _announce(store, reference, manifest, public)
     if not _is_complete(store, manifest):
         with progress(f"Pushing {reference}", manifest.size, "bytes") as advance:
             _send(store, ready, advance)
     return Found(reference, manifest)
+
+
+def _announce(store: Store, reference: Reference, manifest: DatasetManifest, public: bool) -> DatasetManifest:
+    """Write the manifest, which says that a version is public only once it is; what it says is returned."""
+    store.put_bytes(MANIFEST_NAME, manifest.to_json())
+    if not public:
+        return manifest
+    _make_public(reference)
+    manifest = replace(manifest, public=True)
+    store.put_bytes(MANIFEST_NAME, manifest.to_json())
+    return manifest
 
 
 def _manifest(ready: Packed, created: str, pushed: str, public: bool) -> DatasetManifest:

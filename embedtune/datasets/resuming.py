@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from urllib3 import BaseHTTPResponse
+from urllib3 import BaseHTTPResponse, Timeout
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
@@ -15,6 +15,7 @@ from embedtune.storage.web_client import reason_of
 TIME_LIMIT_S = 1800.0
 """Longest time for one file."""
 
+_CONNECT_S, _READ_S = 3.0, 60.0
 _OK, _PARTIAL, _BAD_RANGE = 200, 206, 416
 
 
@@ -93,7 +94,8 @@ class _Download:
             )
 
     def _open(self, offset: int) -> BaseHTTPResponse:
-        if time.monotonic() > self.deadline:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
             raise StorageError(
                 f"{self._url} did not come within {TIME_LIMIT_S:.0f} s. Start again to go on from there."
             )
@@ -104,6 +106,8 @@ class _Download:
                 headers={"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {}),
                 redirect=False,
                 preload_content=False,
+                # Nothing else ends a head that drips: there is no response yet that `stop` could end.
+                timeout=Timeout(connect=min(_CONNECT_S, left), read=min(_READ_S, left)),
                 # The bytes as stored: a server may call a .gz file an encoding of what is inside.
                 decode_content=False,
             )

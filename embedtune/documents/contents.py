@@ -16,11 +16,14 @@ from embedtune.records.layouts import (
     LINE_COLUMN,
     NUMBER_COLUMNS,
     SOURCE_COLUMN,
+    SPLIT_COLUMN,
     VALUE_COLUMNS,
     Layout,
     Modality,
 )
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, read_format, read_rows
+
+_PLURALS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
 
 NO_CONTENT = -1
 """Number of the query that a document without judgment does not have."""
@@ -69,13 +72,27 @@ class Contents:
             return numbers
         return np.ones(len(self.lines), np.float32)
 
+    @property
+    def split_names(self) -> tuple[str, ...]:
+        """The splits that the source names, sorted; none but for beir."""
+        column = self.row_values.get(SPLIT_COLUMN)
+        return () if column is None else tuple(sorted(filter(None, pc.unique(column).to_pylist())))
+
+    @property
+    def plural(self) -> str:
+        """What the contents of the first column are called: 'texts', 'images' or 'meshes'."""
+        return _PLURALS[self.rows_format.modalities[0]]
+
     def cell(self, row: int, side: int) -> str:
         """Return the content of a row in words: a text, or the address of another content."""
         uris = self.uris[side]
         if uris is not None:
-            return str(uris[row].as_py())
+            return str(uris[row].as_py()) or f"SHA-256 {self._digest(row, side)[:12]}"
         number = int((self.first, self.second)[side][row])
         return "" if number == NO_CONTENT else str(self.values[number].as_py())
+
+    def _digest(self, row: int, side: int) -> str:
+        return str(self.values[int((self.first, self.second)[side][row])].as_py())
 
     def row(self, row: int) -> tuple[str, ...]:
         """Return all cells of a row in words."""

@@ -46,8 +46,20 @@ def data_warnings(corpus: Corpus, plan: SplitPlan, torn: int) -> list[str]:
     # A document that is relevant to no query of matches or beir is meant to serve as a negative.
     if lone > LONE_LABEL_SHARE and corpus.layout is Layout.LABELLED:
         warnings.append(
-            f"{lone:.0%} of the training documents are alone with their label: they serve as negatives only. Add texts "
-            "with the same labels."
+            f"{lone:.0%} of the training documents are alone with their label: they serve as negatives only. Add "
+            f"{corpus.contents.plural} with the same labels."
+        )
+    named = corpus.contents.split_names
+    if len(named) == 1 and not corpus.judgments.official:
+        warnings.append(
+            f"The source has judgments of one split only ({named[0]}), so a part of them is held out, and the numbers "
+            "do not compare with published ones."
+        )
+    mixed = int(np.count_nonzero(corpus.units.mixed[corpus.units.of_document]))
+    if mixed and corpus.layout is Layout.LABELLED:
+        warnings.append(
+            f"{mixed} documents have a label that another spelling of the same content contradicts. They stay in "
+            "training; mend the labels."
         )
     return warnings
 

@@ -43,11 +43,12 @@ def choose_rule(corpus: Corpus, rule: SplitRule) -> tuple[SplitRule, str]:
             f"Pairs are held out by whole groups of connected rows ({groups} groups), so that no held-out query or "
             "document was seen in training."
         )
-    texts = np.bincount(corpus.units.label)
-    share = float(np.mean(texts[corpus.labels] >= AUTO_MIN_TEXTS))
-    numbers = f"{share:.0%} of the documents have labels with at least {AUTO_MIN_TEXTS} different texts"
+    contents = np.bincount(corpus.units.label)
+    share = float(np.mean(contents[corpus.labels] >= AUTO_MIN_TEXTS))
+    what = corpus.contents.plural
+    numbers = f"{share:.0%} of the documents have labels with at least {AUTO_MIN_TEXTS} different {what}"
     if share >= AUTO_MIN_SHARE:
-        reason = f"{numbers} ({AUTO_MIN_SHARE:.0%} or more), so new texts of known labels are held out."
+        reason = f"{numbers} ({AUTO_MIN_SHARE:.0%} or more), so new {what} of known labels are held out."
         return SplitRule.STRATIFIED, reason
     return SplitRule.GROUP, f"{numbers} (fewer than {AUTO_MIN_SHARE:.0%}), so whole labels are held out."
 

@@ -81,14 +81,14 @@ def _no_split(corpus: Corpus, rule: SplitRule) -> SplitPlan:
 
 
 def all_in_training(corpus: Corpus, reason: str) -> SplitPlan:
-    """Hold nothing out.
+    """Hold nothing out; documents that nobody judged are nowhere.
 
     Args:
         corpus: The documents.
         reason: Why, in one sentence.
     """
     nothing, no_pair = np.zeros(len(corpus), np.bool_), np.zeros(len(corpus.pairs), np.bool_)
-    return SplitPlan(NO_RULE, reason, ~nothing, nothing, nothing, ~no_pair, no_pair)
+    return SplitPlan(NO_RULE, reason, corpus.judged, nothing, nothing, ~no_pair, no_pair)
 
 
 def _official_split(corpus: Corpus) -> SplitPlan:

@@ -73,9 +73,18 @@ def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float)
     kind = "labels have" if corpus.layout is Layout.LABELLED else "groups of connected pairs have"
     raise InputError(
         f"{usable} {kind} at least two different contents among the {np.count_nonzero(train)} of {len(corpus)} "
-        f"documents left for training with eval_share={eval_share}; at least 2 are needed. Add rows, or lower "
-        "eval_share."
+        f"documents left for training{_cause(corpus, eval_share)}; at least 2 are needed. {_advice(corpus)}"
     )
+
+
+def _cause(corpus: Corpus, eval_share: float) -> str:
+    return " by the split of the source" if corpus.judgments.official else f" with eval_share={eval_share}"
+
+
+def _advice(corpus: Corpus) -> str:
+    if corpus.judgments.official:
+        return "Add judgments, or use split='group', which holds out some of all of them."
+    return "Add rows, or lower eval_share."
 
 
 def check_evaluation(
@@ -90,15 +99,19 @@ def check_evaluation(
     queries = int(np.count_nonzero(query))
     if queries >= 1 and labels >= 2:
         return
-    if corpus.layout is Layout.LABELLED:
+    if corpus.judgments.official:
+        advice = "Use split='group', which holds out some of all judgments."
+    elif corpus.layout is Layout.LABELLED:
         advice = (
             "A query needs a label with two held-out texts. Raise eval_share, add rows, or use split='group' where "
             f"labels have fewer than {STRATIFIED_MIN_TEXTS} texts."
         )
     else:
         advice = "Raise eval_share or add pairs that are not connected to the others."
+    share = f"eval_share={eval_share} of {len(corpus)} documents"
+    done = "The split of the source" if corpus.judgments.official else f"Holding out {share}"
     raise InputError(
-        f"Holding out eval_share={eval_share} of {len(corpus)} documents gives {queries} queries and an index of "
+        f"{done} gives {queries} queries and an index of "
         f"{np.count_nonzero(index)} documents from {labels} labels or groups; at least 1 query and 2 of these are "
         f"needed. {advice}"
     )

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from embedtune.errors import InputError
+from embedtune.records.column_names import Role, names_any_address, role_of
 from embedtune.records.layouts import Modality
 from embedtune.text import excerpt
 
@@ -20,6 +21,8 @@ _BEGINS_AS_PATH = re.compile(r"~?/|\.\.?/|[A-Za-z]:[\\/]")
 _BLANK = re.compile(r"\s")
 _NEARLY_ALL = 0.9
 _HALF = 0.5
+_WORDS_OF_A_NAME = 5
+_OF_SENTENCES = re.compile(r"[?!;:]|[.,]\s")
 
 
 def media_suffix(value: str) -> Modality | None:
@@ -43,23 +46,45 @@ def is_address(value: str) -> bool:
     return ("/" in value or "\\" in value) and _BLANK.search(value) is None
 
 
+def modality_of_column(name: str, cells: Sequence[str]) -> Modality | None:
+    """Tell what the cells of a column are, see `modality_of_cells`, with the help of its name.
+
+    Under a name that pages have too (`url`, `path`, `file`), addresses that do not end like an image or mesh are texts.
+
+    Args:
+        name: The column's name.
+        cells: Its values at the beginning of the file, stripped.
+    """
+    named = role_of(name) is Role.MEDIA
+    if named and names_any_address(name):
+        endings = sum(media_suffix(cell) is not None for cell in cells)
+        if endings < _HALF * len(cells):
+            return Modality.TEXT
+    return modality_of_cells(cells, named)
+
+
 def modality_of_cells(cells: Sequence[str], named: bool = False) -> Modality | None:
     """Tell what the cells of a column are.
 
     An address is a URL without white space (http, https, s3, minio, file, data), or a path that ends like an image or
-    mesh and has no white space, unless it begins as a path does (`/`, `./`, `../`, `~/`, `C:/`). So the text 'Where is
-    logo.png' is no address, and a few texts 'logo.png' among others do not make the column one of images.
+    mesh and has no white space, unless it begins as a path does (`/`, `./`, `../`, `~/`, `C:/`) or the column's name
+    tells. So the text 'Where is logo.png' is no address, and a few texts 'logo.png' among others do not make the column
+    one of images; where nine of ten are as 'my photo.png', five words at most and no sentence, it cannot be told.
 
     Args:
         cells: The values of the column at the beginning of the file, stripped.
-        named: Whether the column's name is one of an image or mesh; then URLs need no ending to be images.
+        named: Whether the column's name is one of an image or mesh; then URLs need no ending to be images, and
+            paths may have white space.
 
     Returns:
         TEXT where fewer than half of the cells are addresses. IMAGE or MESH where nine of ten are and at least half of
         those end like one, and none like the other. None where it cannot be told.
     """
-    kinds = [_kind(cell) for cell in cells]
+    kinds = [_kind(cell, named) for cell in cells]
     addresses = sum(kind is not None for kind in kinds)
+    spaced = sum(kind is None and _may_be_spaced(cell) for kind, cell in zip(kinds, cells, strict=True))
+    if spaced and addresses + spaced >= _NEARLY_ALL * len(cells):
+        return None
     if not addresses or addresses < _HALF * len(cells):
         return Modality.TEXT
     images, meshes = (kinds.count(modality) for modality in (Modality.IMAGE, Modality.MESH))
@@ -77,23 +102,35 @@ def untold_modality(name: str, cells: Sequence[str]) -> InputError:
         name: The column's name.
         cells: Its values at the beginning of the file.
     """
-    kinds = {cell: _kind(cell) for cell in cells}
+    kinds = {cell: _kind(cell, _may_be_spaced(cell)) for cell in cells}
     address = next((cell for cell in cells if kinds[cell] is Modality.TEXT), None)
     address = next(cell for cell in cells if kinds[cell] is not None) if address is None else address
     share = sum(kinds[cell] is not None for cell in cells) / len(cells)
     return InputError(
         f"It cannot be told what the {name} is: {share:.0%} of its values are addresses such as {excerpt(address)}, "
         "which are taken for images or meshes only where nine of ten values are addresses and most of them end like "
-        "the same of the two (.jpg, .png; .off, .obj). Set the CSV option `task` to 'text-to-text', 'image-to-image', "
+        "the same of the two (.jpg, .png; .off, .obj), and with blanks in them only "
+        "under a name such as image_path. Set the CSV option `task` to 'text-to-text', 'image-to-image', "
         "'text-to-image' or 'mesh-to-mesh'."
     )
 
 
-def _kind(cell: str) -> Modality | None:
-    """Return the modality of an address, TEXT for a URL that ends like neither, None for what is no address."""
+def _may_be_spaced(cell: str) -> bool:
+    """Whether a value with blanks that ends like an image or mesh reads like a file's name, not like a sentence."""
+    spaced = media_suffix(cell) is not None and _BLANK.search(cell) is not None and "\n" not in cell
+    return spaced and len(cell.split()) <= _WORDS_OF_A_NAME and _OF_SENTENCES.search(cell) is None
+
+
+def _kind(cell: str, blanks: bool) -> Modality | None:
+    """Return the modality of an address, TEXT for a URL that ends like neither, None for what is no address.
+
+    Args:
+        cell: The value.
+        blanks: Whether a path may have white space however it begins.
+    """
     if _WITH_SCHEME.fullmatch(cell):
         return media_suffix(cell) or Modality.TEXT
     modality = media_suffix(cell)
-    if modality is None or "\n" in cell or (_BLANK.search(cell) and not _BEGINS_AS_PATH.match(cell)):
+    if modality is None or "\n" in cell or (not blanks and _BLANK.search(cell) and not _BEGINS_AS_PATH.match(cell)):
         return None
     return modality

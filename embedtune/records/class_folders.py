@@ -65,6 +65,9 @@ def ingest_class_folders(
         writer.write((lines, addresses, classes))
     ignored = len(names) - len(media)
     told = f"a folder per class, {len(counts)} classes" + (f", {ignored} other files ignored" if ignored else "")
+    folders = (set(PurePosixPath(name).parts[:-1]) - {label} for name, label in zip(addresses, classes, strict=True))
+    if any(names & _SPLIT_FOLDERS for names in folders):
+        told += ", its folders train and test taken together"
     return IngestReport(len(lines), rejected.count, Layout.LABELLED, (modality,), len(media), told)
 
 

@@ -1,16 +1,17 @@
 """Find out which columns of a CSV hold what: header, layout, the columns to use, and their modalities."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 
 from embedtune.errors import InputError
-from embedtune.records.addresses import is_address, modality_of_cells, untold_modality
+from embedtune.records.addresses import is_address, modality_of_column, untold_modality
 from embedtune.records.column_names import ROLE_NAMES, Role, role_of
 from embedtune.records.csv_options import CSVOptions, Task
-from embedtune.records.header import detect_header, unnamed
+from embedtune.records.header import check_first_row, detect_header, unnamed
 from embedtune.records.layout_by_content import layout_by_content
 from embedtune.records.layout_by_name import columns_by_name
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 from embedtune.records.request import IngestRequest, least_columns
 from embedtune.records.table import Table, shown_names
 
@@ -37,7 +38,7 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
     What the request settles is taken. Else the layout comes from the header's names if they tell (`columns_by_name`),
     else from the values (`layout_by_content`), and then the columns stand in the layout's order, only text and image
     in either. The modality of a column of contents comes from the task, else from its values
-    (`addresses.modality_of_cells`).
+    (`addresses.modality_of_column`).
 
     Args:
         records: The parsed records at the beginning of the file, values stripped.
@@ -59,6 +60,7 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
         return _columns(table, *named, request)
     used = used or tuple(range(unnamed(table.names), len(table.names)))
     if named is not None:
+        _check_order(table, *named, used)
         return _columns(table, named[0], used, request)
     layout = wanted or layout_by_content(table.select(used), request)
     _check_count(table, layout, used)
@@ -71,6 +73,8 @@ def _table(records: list[list[str]], options: CSVOptions) -> Table:
             "The file begins without one well-formed row; perhaps a quote is never closed. Give rows such as "
             "text,label or query,document."
         )
+    if options.header != "no":
+        check_first_row(records)
     if options.header == "auto":
         names = {column for column in options.columns or () if isinstance(column, str)}
         header = names <= set(records[0]) if names else detect_header(records)
@@ -93,6 +97,29 @@ def _position(table: Table, column: str | int) -> int:
     raise InputError(
         f"The CSV option columns names {column!r}, but the file has {has}. Give names that stand in the first row, or "
         f"numbers from 1 to {len(table.names)}."
+    )
+
+
+def _check_order(table: Table, layout: Layout, named: tuple[int, ...], used: tuple[int, ...]) -> None:
+    """Check that chosen columns stand in the order that their names tell, as to what is no content.
+
+    Args:
+        table: The beginning of the file.
+        layout: The layout that the names tell.
+        named: Where in `used` each column of the layout stands by its name.
+        used: The chosen columns.
+
+    Raises:
+        InputError: a label, score or wrong answer stands in the place of a content.
+    """
+    contents = len(CONTENT_COLUMNS[layout])
+    if set(named[:contents]) == set(range(contents)):
+        return
+    order = ", ".join(CONTENT_COLUMNS[layout] + (VALUE_COLUMNS[layout] or ("wrong answer",)))
+    given, better = (json.dumps([table.names[i] for i in each]) for each in (used, [used[i] for i in named]))
+    raise InputError(
+        f"The CSV option columns is in the order {order}, but {given} is not by the names in the first row. Set it to "
+        f"{better}."
     )
 
 
@@ -160,7 +187,7 @@ def _modality(table: Table, position: int, request: IngestRequest) -> Modality:
     if request.task.modality is not None:
         return request.task.modality
     cells = table.cells(position)
-    found = modality_of_cells(cells, role_of(table.names[position]) is Role.MEDIA)
+    found = modality_of_column(table.names[position], cells)
     if found is None:
         raise untold_modality(table.names[position], cells)
     return found

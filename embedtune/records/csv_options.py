@@ -11,6 +11,7 @@ from enum import StrEnum
 from embedtune.errors import ConfigError
 from embedtune.records.dialects import NAMED_DIALECTS, CSVDialect, check_csv_dialect
 from embedtune.records.layouts import Modality
+from embedtune.text import shortened
 
 AUTO = "auto"
 """The value that asks for detection."""
@@ -73,7 +74,8 @@ class CSVOptions:
     task: str = Task.AUTO.value
     """A Task: what the contents are; 'auto' tells from the cells, see `addresses.modality_of_cells`."""
     pos_value: str = ""
-    """Of a DocumentArray with matches: the label of those that are relevant; '' for '1', see `documents.arrays`."""
+    """Of a DocumentArray with matches: the label of those that are relevant; '' for '1', see
+    `documents.arrays.ingest`."""
     neg_value: str = ""
     """Of a DocumentArray with matches: the label of those that are not; '' for '-1'."""
 
@@ -111,12 +113,16 @@ class CSVOptions:
         accepted = ", ".join(field.name for field in dataclasses.fields(cls))
         try:
             values = json.loads(text) if text.strip() else {}
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
+            # A number of thousands of digits is a ValueError, deep nesting a RecursionError.
             raise ConfigError(
-                f'The CSV options {text!r} are not JSON: {error}. Write an object such as {{"dialect": "excel-tab"}}.'
+                f"The CSV options {shortened(text, 200)!r} are not JSON: {error}. "
+                'Write an object such as {"dialect": "excel-tab"}.'
             ) from error
         if not isinstance(values, dict):
-            raise ConfigError(f"The CSV options {text!r} are not a JSON object. Write one with keys of {accepted}.")
+            raise ConfigError(
+                f"The CSV options {shortened(text, 200)!r} are not a JSON object. Write one with keys of {accepted}."
+            )
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ConfigError(f"Unknown CSV option {unknown[0]!r}. Accepted: {accepted}.")

@@ -14,6 +14,8 @@ from embedtune.records.typographic import Straightener
 
 _DETECTION_LINES = 2000
 _CURLY_SHARE = 0.5
+_TIED_SHARE = 0.9
+_TIED_MARGIN = 0.05
 _DELIMITER_LINE = re.compile(r'("?)sep=(.)\1(?:\r\n|\r|\n)', re.IGNORECASE)
 # On equal evidence the rarer character wins: a comma or semicolon in every sentence is more likely than a tab.
 _CANDIDATES = ("excel-tab", "semicolon", "pipe", "excel")
@@ -57,16 +59,17 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
     follow blanks, with typographic quotes, and without quotes. A delimiter is a candidate if at least half of the lines
     get two columns or more. Among candidates wins: a first row with two known column names; then the larger share, in
     tenths, of lines with the most frequent number of columns; then one under which quotes can be read as quotes; then
-    the rarer character (tab, semicolon, pipe, comma). Quotes are taken literally only where at least half of the values
-    that begin with one are malformed as quoted values. Typographic quotes (“ ”) count as quotes where at least half of
-    the lines hold a value in them.
+    the rarer character (tab, semicolon, pipe, comma). Where two of the last three split nearly all lines into as many
+    columns, one that is always followed by a blank or stands between digits is none, else it is asked for. Quotes are
+    taken literally only where at least half of the values that begin with one are malformed as quoted values.
+    Typographic quotes (“ ”) count as quotes where at least half of the lines hold a value in them.
 
     Args:
         text: The beginning of the file, up to the end of a line.
         least_columns: 1 takes a file that no delimiter splits for one text per row, 2 refuses it.
 
     Raises:
-        InputError: no delimiter gives two columns.
+        InputError: no delimiter gives two columns, or two fit equally well.
     """
     lines = _lines(text)
     trials = [_best_quoting(lines, name) for name in _CANDIDATES]
@@ -80,7 +83,8 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
             "Two columns or more are needed, such as text and label or query and document. Write them with one of "
             "these delimiters, or set the layout to 'plain' if each row is one text."
         )
-    return max(candidates, key=lambda trial: (trial.known_header, round(trial.share, 1), trial.dialect.quoting)).dialect
+    best = max(candidates, key=lambda trial: (trial.known_header, round(trial.share, 1), trial.dialect.quoting))
+    return _settled(best, candidates, lines).dialect
 
 
 @dataclass(frozen=True)
@@ -98,6 +102,43 @@ class _Trial:
     """Values that begin with a quote after parsing."""
     known_header: bool
     """Whether the first record holds two known column names."""
+    width: int
+    """The most frequent number of columns above one, 0 if there is none."""
+
+
+def _settled(best: _Trial, candidates: list[_Trial], lines: list[str]) -> _Trial:
+    """Return which of the trials that fit equally well is right.
+
+    Raises:
+        InputError: it cannot be told.
+    """
+    if best.dialect.name == "excel-tab" or best.known_header:
+        return best
+    equal = [
+        trial
+        for trial in candidates
+        if trial.width == best.width
+        and trial.share >= max(_TIED_SHARE, best.share - _TIED_MARGIN)
+        and trial.dialect.quoting == best.dialect.quoting
+        and trial.dialect.name != "excel-tab"
+    ]
+    text = "".join(lines)
+    likely = [trial for trial in equal if not _is_punctuation(text, trial.dialect.delimiter)]
+    if len(equal) < 2 or not likely:
+        return best
+    if len(likely) == 1:
+        return likely[0]
+    names = [repr(trial.dialect.name) for trial in likely]
+    raise InputError(
+        f"Each of {' and '.join(repr(trial.dialect.delimiter) for trial in likely)} as delimiter splits the rows into "
+        f"{best.width} columns. Set the CSV option `dialect` to {' or '.join(names)}."
+    )
+
+
+def _is_punctuation(text: str, character: str) -> bool:
+    """Whether a character is always followed by a blank, or stands between digits as a decimal comma does."""
+    mark = re.escape(character)
+    return re.search(rf"(?<!\d){mark}(?![ \r\n])|{mark}(?![\d \r\n])", text) is None
 
 
 def _lines(text: str) -> list[str]:
@@ -142,6 +183,7 @@ def _try(lines: list[str], dialect: Dialect) -> _Trial:
         literal += sum(cell.startswith('"') for cell in cells)
         first = cells if first is None else first
     several = [count for width, count in widths.items() if width > 1]
+    width = max((width for width in widths if width > 1), key=widths.__getitem__, default=0)
     return _Trial(
         dialect=dialect,
         share=max(several, default=0) / max(total, 1),
@@ -149,4 +191,5 @@ def _try(lines: list[str], dialect: Dialect) -> _Trial:
         malformed=malformed,
         literal=literal,
         known_header=sum(role_of(cell) is not None for cell in first or ()) > 1,
+        width=width,
     )

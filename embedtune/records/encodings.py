@@ -61,6 +61,8 @@ def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> 
         text = codecs.getincrementaldecoder(encoding)().decode(data, complete)
     except UnicodeDecodeError as error:
         raise undecodable(source, encoding) from error
+    except UnicodeError as error:
+        raise unmarked(source, encoding) from error
     if not complete:
         # A record cut in two would look malformed.
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
@@ -99,6 +101,20 @@ def undecodable(source: CSVSource, encoding: str) -> InputError:
     return InputError(
         f"{source.origin} is not valid {encoding}: byte {offset} (hex {found}) on line {line}. Save the file "
         "as UTF-8, or set the CSV option `encoding` to the one it is in, for example cp1252 for older Windows exports."
+    )
+
+
+def unmarked(source: CSVSource, encoding: str) -> InputError:
+    """Return the error for a file without the byte order mark that its encoding needs.
+
+    Args:
+        source: The file.
+        encoding: UTF-16 or UTF-32 without a byte order.
+    """
+    name = "utf-32" if "32" in encoding else "utf-16"
+    return InputError(
+        f"{source.origin} has no byte order mark, which the encoding {encoding} needs. Set the CSV option `encoding` "
+        f"to {name}-le (usual on Windows) or {name}-be."
     )
 
 

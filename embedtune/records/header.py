@@ -3,9 +3,12 @@
 import re
 from collections.abc import Callable, Sequence
 
+from embedtune.errors import InputError
 from embedtune.records.addresses import modality_of_cells
 from embedtune.records.column_names import Role, role_of
 from embedtune.records.layouts import Modality
+from embedtune.records.table import shown_names
+from embedtune.text import excerpt
 
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
@@ -51,6 +54,26 @@ def detect_header(records: list[list[str]]) -> bool:
         or bool(roles & _TELLING)
         or any(_unlike(name, column) for name, column in zip(first, columns, strict=True))
     )
+
+
+def check_first_row(records: list[list[str]]) -> None:
+    """Check that the header, if there is one, is not below a title or a comment.
+
+    Args:
+        records: The records at the beginning of the file.
+
+    Raises:
+        InputError: the second or third holds nothing but known names, and the first is of another width, has an empty
+            value or begins with '#'.
+    """
+    first = records[0]
+    for number, cells in enumerate(records[1:3], 2):
+        names = len(cells) > 1 and all(role_of(cell) is not None for cell in cells)
+        if names and (len(first) != len(cells) or "" in first or first[0].startswith("#")):
+            raise InputError(
+                f"The header ({shown_names(cells)}) seems to be row {number}, below {excerpt(','.join(first))}. Remove "
+                "the lines above it; or set the CSV option `header` to 'no' if these are rows of data."
+            )
 
 
 def unnamed(names: Sequence[str]) -> int:

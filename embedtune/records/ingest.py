@@ -99,7 +99,7 @@ class _Copy:
 
     def file(self, plan: FilePlan, advance: Advance) -> None:
         """Copy one file, unless there are rows enough already."""
-        reader = RecordReader(plan.source, plan.encoding, plan.dialect)
+        reader = RecordReader(plan.source, plan.encoding, plan.dialect, len(self._columns.names))
         parse = row_parser(self._columns)
         header_ahead = self._columns.header
         told, pending = 0, list[Row]()

@@ -45,7 +45,7 @@ class SourceKind(StrEnum):
     """Images or meshes in a folder per class, see `records.class_folders`."""
 
     DOCUMENTS = "documents"
-    """DocumentArrays, see `documents.arrays`."""
+    """DocumentArrays, see `documents.arrays.ingest`."""
 
 
 def source_kind(names: Sequence[str], root: Path) -> SourceKind:

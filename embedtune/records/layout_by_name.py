@@ -1,12 +1,24 @@
 """Tell the layout of a CSV by the names in its header."""
 
+import json
+import re
+from collections import Counter
+
 from embedtune.errors import InputError
-from embedtune.records.addresses import is_address
+from embedtune.records.addresses import is_address, modality_of_column
 from embedtune.records.column_names import Role, role_of
 from embedtune.records.csv_options import Task
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
+from embedtune.records.header import all_numbers
+from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 from embedtune.records.request import IngestRequest
 from embedtune.records.table import Table, shown_names
+from embedtune.text import shortened
+
+_FEW_VALUES = 10
+_SHORT_WORDS = 3
+_KEY_NAME = re.compile(
+    r"|(.*[\W_])?(id|ids|idx|index|no|nr|number|line|row|key|uuid)\d?|(doc|[qpdstu])id\d?", re.IGNORECASE
+)
 
 Places = list[list[int]]
 """For each column that a layout needs, the positions that could be it."""
@@ -22,7 +34,8 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
     - labelled: a label and a text, else a query, else an image or mesh, else of two columns the other one;
     - pairs: a query and a document, for which a text stands in; or a first and a second.
 
-    Wrong answers or a score settle that it is not pairs.
+    Wrong answers or a score settle that it is not pairs. Where another column may say which pairs fit, because it is
+    named as a label or holds numbers or a few short values that recur, it is asked for.
 
     Args:
         table: The file's beginning, with a header.
@@ -32,9 +45,9 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
         The layout and its positions in the order of `columns.Columns.used`, or None where the names do not tell.
 
     Raises:
-        InputError: two layouts are possible, or two columns could both be the same thing.
+        InputError: two layouts are possible, two columns could both be the same thing, or pairs may be judged.
     """
-    found = _possible(table)
+    found = _possible(table, request)
     fitting = [layout for layout, places in found.items() if all(places) and _accepted(layout, request)]
     if Layout.MATCHES in fitting or Layout.SCORED in fitting:
         fitting = [layout for layout in fitting if layout is not Layout.PAIRS]
@@ -44,7 +57,10 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
         names = " or ".join(fitting)
         choices = " or ".join(repr(layout.value) for layout in fitting)
         raise InputError(f"The columns {table.shown_names} could be {names}. Set the layout to {choices}.")
-    return fitting[0], _settled(table, fitting[0], found[fitting[0]])
+    used = _settled(table, fitting[0], found[fitting[0]])
+    if fitting[0] is Layout.PAIRS and request.wanted is None and request.options.is_labeled is None:
+        _check_unjudged(table, used)
+    return fitting[0], used
 
 
 def _settled(table: Table, layout: Layout, places: Places) -> tuple[int, ...]:
@@ -65,6 +81,36 @@ def _settled(table: Table, layout: Layout, places: Places) -> tuple[int, ...]:
     return first + tuple(places[2]) if layout is Layout.MATCHES else first
 
 
+def _check_unjudged(table: Table, used: tuple[int, ...]) -> None:
+    """Check that no other column can say which of the pairs fit.
+
+    Raises:
+        InputError: one can.
+    """
+    for position, name in enumerate(table.names):
+        role = role_of(name)
+        if position in used or not (role is Role.LABEL or (role is None and _may_judge(name, table.cells(position)))):
+            continue
+        columns = json.dumps([table.names[i] for i in (*used, position)], ensure_ascii=False)
+        raise InputError(
+            f"The columns {table.shown_names} could be pairs, or pairs of which {name!r} says whether they fit. Set "
+            f"the layout to 'pairs' if every row is a pair that fits; or to 'scored', and the CSV option `columns` to "
+            f"{shortened(columns, 200)}, if {name!r} holds numbers from 0 to 1; or remove the rows that do not fit."
+        )
+
+
+def _may_judge(name: str, cells: list[str]) -> bool:
+    """Whether the values of a column may be judgments: numbers that are no keys, or a few short values that recur."""
+    if _KEY_NAME.fullmatch(name.strip()) or not cells:
+        return False
+    counts = Counter(cells)
+    if all_numbers(cells):
+        return not (len(counts) == len(cells) and all(cell.isdecimal() for cell in cells)) or set(cells) <= {"0", "1"}
+    recurring = sum(count for count in counts.values() if count > 1)
+    short = all(len(value.split()) <= _SHORT_WORDS for value in counts)
+    return 1 < len(counts) <= _FEW_VALUES and short and 2 * recurring >= len(cells)
+
+
 def _accepted(layout: Layout, request: IngestRequest) -> bool:
     if request.wanted is not None:
         return layout is request.wanted
@@ -73,9 +119,9 @@ def _accepted(layout: Layout, request: IngestRequest) -> bool:
     return layout is not Layout.TEXT_IMAGE or request.task is Task.AUTO
 
 
-def _possible(table: Table) -> dict[Layout, Places]:
+def _possible(table: Table, request: IngestRequest) -> dict[Layout, Places]:
     places = {role: [i for i, name in enumerate(table.names) if role_of(name) is role] for role in Role}
-    media = [i for i in places[Role.MEDIA] if _holds_addresses(table, i)]
+    media = [i for i in places[Role.MEDIA] if _holds_addresses(table, i, request)]
     texts = places[Role.TEXT] or places[Role.QUERY]
     labels = places[Role.LABEL]
     contents = texts + media if texts and media else texts or media
@@ -107,6 +153,8 @@ def _compared(table: Table, places: dict[Role, list[int]], pairs: Places) -> Pla
     return [[], []]
 
 
-def _holds_addresses(table: Table, position: int) -> bool:
+def _holds_addresses(table: Table, position: int, request: IngestRequest) -> bool:
     cells = table.cells(position)
+    if request.task is Task.AUTO and modality_of_column(table.names[position], cells) is Modality.TEXT:
+        return False
     return 2 * sum(map(is_address, cells)) > len(cells)

@@ -1,10 +1,11 @@
 """Decide how to read one or several CSV files as one."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records.addresses import modality_of_cells
+from embedtune.records.addresses import modality_of_column
 from embedtune.records.columns import Columns, find_columns
 from embedtune.records.csv_options import AUTO
 from embedtune.records.dialect_detection import choose_dialect
@@ -12,6 +13,7 @@ from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import SAMPLE_BYTES, read_sample
 from embedtune.records.header import detect_header
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.records.other_formats import other_format
 from embedtune.records.request import CSVSource, IngestRequest, source_names
 from embedtune.records.table import Table, shown_names
 from embedtune.text import excerpt
@@ -19,6 +21,7 @@ from embedtune.text import excerpt
 _LEAST_SAMPLE_BYTES = 1 << 16
 _POOLED_RECORDS = 20_000
 _KEPT_RECORDS = 50
+_POOLED_LINES = 2000
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,16 @@ class _Beginning:
     plan: FilePlan
     records: list[list[str]]
     """Well-formed records, values stripped; of several files only the first few are kept."""
+    lines: str
+    """The first lines, of several files only."""
 
 
 def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPlan:
     """Decide on encoding and dialect of each file, and on header, layout and columns of all of them together.
 
     These are told from the beginnings of all files as if they were one, a first row that they share counted once; so a
-    file cut into pieces, each with the header if there is one, is read as the whole.
+    file cut into pieces, each with the header if there is one, is read as the whole. Files that seem to differ in their
+    dialect are read by the one that fits them all together, unless each has the same header under its own.
 
     Args:
         sources: The files, at least one.
@@ -75,14 +81,11 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     """
     if not sources:
         raise InputError("There is no file to read. Give at least one CSV.")
-    beginnings = []
-    pooled: list[list[str]] = []
-    for source, name in zip(sources, source_names(sources), strict=True):
-        plan, records = _begin(source, name, request, max(SAMPLE_BYTES // len(sources), _LEAST_SAMPLE_BYTES))
-        repeats_header = bool(pooled) and records[:1] == pooled[:1]
-        if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
-            pooled += records[1:] if repeats_header else records
-        beginnings.append(_Beginning(plan, records if len(sources) == 1 else records[:_KEPT_RECORDS]))
+    beginnings, pooled = _begin_all(sources, request)
+    common = _common_dialect(beginnings, request)
+    if common is not None:
+        beginnings, pooled = _begin_all(sources, request, common)
+        _check_dialect(beginnings)
     first = beginnings[0].plan
     try:
         columns = find_columns(pooled, request)
@@ -94,21 +97,96 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     return IngestPlan(columns, tuple(beginning.plan for beginning in beginnings))
 
 
-def _begin(source: CSVSource, name: str, request: IngestRequest, limit: int) -> tuple[FilePlan, list[list[str]]]:
-    """Return how to read a file, and the records at its beginning."""
+def _begin_all(
+    sources: Sequence[CSVSource], request: IngestRequest, dialect: Dialect | None = None
+) -> tuple[list[_Beginning], list[list[str]]]:
+    """Return the beginnings of the files, and their records together.
+
+    Args:
+        sources: The files.
+        request: What was asked for.
+        dialect: That of every file which does not name its delimiter itself; None finds out for each.
+    """
+    beginnings = []
+    pooled: list[list[str]] = []
+    for source, name in zip(sources, source_names(sources), strict=True):
+        limit = max(SAMPLE_BYTES // len(sources), _LEAST_SAMPLE_BYTES)
+        plan, records, text = _begin(source, name, request, limit, dialect)
+        repeats_header = bool(pooled) and records[:1] == pooled[:1]
+        if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
+            pooled += records[1:] if repeats_header else records
+        if len(sources) == 1:
+            beginnings.append(_Beginning(plan, records, ""))
+        else:
+            lines = "".join(text.splitlines(keepends=True)[: max(_POOLED_LINES // len(sources), 2)])
+            beginnings.append(_Beginning(plan, records[:_KEPT_RECORDS], lines))
+    return beginnings, pooled
+
+
+def _common_dialect(beginnings: list[_Beginning], request: IngestRequest) -> Dialect | None:
+    """Return the dialect that fits all files together, None where each is to be read by its own.
+
+    That is so where all have the same one, and where the same header stands under each of different delimiters.
+    """
+    guessed = [each for each in beginnings if not each.plan.dialect.names_delimiter]
+    dialects = {each.plan.dialect for each in guessed}
+    if len(dialects) < 2:
+        return None
+    headers = {tuple(each.records[0]) for each in guessed if each.records}
+    delimiters = {dialect.delimiter for dialect in dialects}
+    if len(delimiters) == len(dialects) and len(headers) == 1 and detect_header(guessed[0].records):
+        return None
+    text = "".join(each.lines if each.lines.endswith(("\n", "\r")) else each.lines + "\n" for each in guessed)
+    try:
+        return choose_dialect(text, request.options.dialect, _least_columns(request))
+    except InputError as error:
+        first = guessed[0].plan
+        other = next(each.plan for each in guessed if each.plan.dialect != first.dialect)
+        raise InputError(
+            f"{first.source.origin} and {other.source.origin} seem to differ in their dialect: {error}"
+        ) from error
+
+
+def _least_columns(request: IngestRequest) -> int:
+    return 1 if request.wanted in (None, Layout.PLAIN) else 2
+
+
+def _check_dialect(beginnings: list[_Beginning]) -> None:
+    """Check that files read by one dialect have rows as wide as each other.
+
+    Raises:
+        InputError: one has not; the message names it and another file.
+    """
+    widths = [Counter(map(len, each.records)).most_common(1) for each in beginnings]
+    for beginning, width in zip(beginnings, widths, strict=True):
+        if [most for most, _ in width] != [most for most, _ in widths[0]]:
+            raise InputError(
+                f"{beginnings[0].plan.source.origin} and {beginning.plan.source.origin} seem to differ in how they "
+                "separate or quote their values. Several files are read as one: write them alike, or set the CSV "
+                "option `dialect`."
+            )
+
+
+def _begin(
+    source: CSVSource, name: str, request: IngestRequest, limit: int, dialect: Dialect | None
+) -> tuple[FilePlan, list[list[str]], str]:
+    """Return how to read a file, the records at its beginning, and its text."""
     options = request.options
     sample = read_sample(source, options.encoding, limit)
     if not sample.text.strip():
         raise InputError(
             f"{source.origin} holds nothing but white space. Give rows such as text,label or query,document."
         )
-    one_column_will_do = request.wanted in (None, Layout.PLAIN)
+    other = other_format(sample.text) if options.dialect != "lines" else ""
+    if other:
+        raise InputError(f"{source.origin} is not a CSV but {other}.")
     try:
-        dialect = choose_dialect(sample.text, options.dialect, least_columns=1 if one_column_will_do else 2)
+        found = choose_dialect(sample.text, options.dialect, _least_columns(request))
     except InputError as error:
         raise InputError(f"{source.origin}: {error}") from error
+    dialect = found if dialect is None or found.names_delimiter else dialect
     plan = FilePlan(source, name, sample.encoding, dialect, file_stamp(source))
-    return plan, parse_sample(sample.text, dialect)
+    return plan, parse_sample(sample.text, dialect), sample.text
 
 
 def file_stamp(source: CSVSource) -> tuple[int, int]:
@@ -155,7 +233,7 @@ def _check_contents(columns: Columns, first: _Beginning, other: _Beginning) -> N
     """
     rows = [Table.of(columns.names, columns.header, each.records[columns.header :]) for each in (first, other)]
     for position in columns.used[: len(CONTENT_COLUMNS[columns.layout])]:
-        kinds = [modality_of_cells(table.cells(position)) for table in rows]
+        kinds = [modality_of_column(columns.names[position], table.cells(position)) for table in rows]
         if None not in kinds and kinds[0] != kinds[1]:
             raise InputError(
                 f"The values of {columns.names[position]} are those of {kinds[0]} in {first.plan.source.origin}, but "

@@ -1,6 +1,7 @@
 """Rows that cannot be used, with the line they are on and why."""
 
 import csv
+import re
 import sys
 from typing import TextIO
 
@@ -13,6 +14,8 @@ QUARANTINE_SOURCE = "source"
 """Fourth column of a quarantine file where the rows come from several files: the name of the row's file."""
 
 _FIRST_ROWS = 20
+_USER = re.compile(r"(https?://)[^\s/@\"',;]+@", re.IGNORECASE)
+_QUERY = re.compile(r"(https?://[^\s?\"',;]+)\?[^\s\"',;]*", re.IGNORECASE)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -21,12 +24,18 @@ def escape_cell(text: str) -> str:
     return "'" + text if text.startswith(_FORMULA_STARTS) else text
 
 
+def _without_secrets(row: str) -> str:
+    """Leave out of web addresses what may be a password, a signature or a token: these texts go into logs."""
+    return _QUERY.sub(r"\1?…", _USER.sub(r"\1…@", row))
+
+
 class QuarantineWriter:
     """Writes a quarantine file and remembers its first reasons.
 
     Attributes:
         count: Rows written so far.
-        first: The first few, as 'line N: reason: row', the row cut; of several files 'file line N: reason: row'.
+        first: The first few, as 'line N: reason: row', the row cut and without what may be a secret in its web
+            addresses; of several files 'file line N: reason: row'.
     """
 
     def __init__(self, file: TextIO, several_sources: bool = False) -> None:
@@ -52,6 +61,6 @@ class QuarantineWriter:
         self.count += 1
         if len(self.first) < _FIRST_ROWS:
             place = f"{source} line {line}" if self._several else f"line {line}"
-            self.first.append(f"{place}: {reason}: {excerpt(row)}")
+            self.first.append(f"{place}: {reason}: {excerpt(_without_secrets(row))}")
         cells: tuple[object, ...] = (line, escape_cell(reason), escape_cell(row))
         self._writer.writerow((*cells, escape_cell(source)) if self._several else cells)

@@ -8,25 +8,39 @@ from typing import TextIO
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank
-from embedtune.records.encodings import undecodable
+from embedtune.records.encodings import undecodable, unmarked
 from embedtune.records.request import CSVSource
 
 LINE_LIMIT = 4 * FIELD_LIMIT
 """Most characters of one physical line, so that a file without line ends cannot fill the memory."""
+
+_LEAST_SWALLOWED = 5
+_NEARLY_ALL = 0.9
+_SWALLOWED = "a quote is opened and perhaps never closed, because its lines are rows by themselves"
 
 
 class RecordReader:
     """The records of one file that are not blank.
 
     A record that is malformed (text after a closing quote, a quote that is never closed, a value of more than
-    FIELD_LIMIT characters) is given line by line, because nobody knows where it was meant to end.
+    FIELD_LIMIT characters) is given line by line, because nobody knows where it was meant to end. So is one of five
+    lines or more of which the first, the last and nearly all between would be rows of the file's width if quotes were
+    characters, with no blank after the delimiter: two stray quotes swallow all rows between them.
 
     Attributes:
         blank_line: The last line so far on which a blank record starts, 0 if there was none.
     """
 
-    def __init__(self, source: CSVSource, encoding: str, dialect: Dialect) -> None:
-        """Remember what to read; nothing is opened yet."""
+    def __init__(self, source: CSVSource, encoding: str, dialect: Dialect, width: int = 0) -> None:
+        """Remember what to read; nothing is opened yet.
+
+        Args:
+            source: The file.
+            encoding: Its encoding.
+            dialect: Its dialect.
+            width: How many columns it has; below 2 nothing is taken for swallowed rows.
+        """
+        self._width = width
         self.blank_line = 0
         self._source = source
         self._encoding = encoding
@@ -57,6 +71,8 @@ class RecordReader:
                 yield from self._parse(file)
         except UnicodeDecodeError as error:
             raise undecodable(self._source, self._encoding) from error
+        except UnicodeError as error:
+            raise unmarked(self._source, self._encoding) from error
         except OSError as error:
             raise StorageError(
                 f"{self._source.origin} cannot be read on: {error}. Check the disk or share it is on."
@@ -75,7 +91,10 @@ class RecordReader:
             except StopIteration:
                 return
             except csv.Error as error:
-                yield from self._malformed(line, error)
+                yield from self._malformed(line, _explain(str(error)))
+                continue
+            if len(self._lines) >= _LEAST_SWALLOWED and self._has_swallowed_rows():
+                yield from self._malformed(line, _SWALLOWED)
                 continue
             if is_blank(cells):
                 self.blank_line = line
@@ -95,9 +114,20 @@ class RecordReader:
             held.append(line)
             yield straighten(line) if starts_record and straighten is not None else line
 
-    def _malformed(self, first: int, error: csv.Error) -> Iterator[tuple[int, list[str], str]]:
+    def _has_swallowed_rows(self) -> bool:
+        if self._width <= 1:
+            return False
+        fitting = [line.count(self._dialect.delimiter) == self._width - 1 for line in self._lines]
+        # A blank after each comma is how verses and sentences go on, not rows.
+        unlike_rows = ('"', self._dialect.delimiter + " ")
+        inner = [
+            fits and not any(sign in line for sign in unlike_rows)
+            for fits, line in zip(fitting[1:-1], self._lines[1:-1], strict=True)
+        ]
+        return fitting[0] and fitting[-1] and sum(inner) >= _NEARLY_ALL * len(inner)
+
+    def _malformed(self, first: int, problem: str) -> Iterator[tuple[int, list[str], str]]:
         lines = self._lines.copy()
-        problem = _explain(str(error))
         if len(lines) > 1:
             problem = f"part of the malformed row of lines {first} to {first + len(lines) - 1}: {problem}"
         for number, line in enumerate(lines, first):

@@ -2,8 +2,8 @@
 
 Its columns are `line`, `source` where the rows come from several files, the layout's contents and its values
 (`records.layouts`). A content of modality text is a string. A content of another modality is first the address as it
-stands in the source (string, `RowsFormat.loaded` False); once loaded (`documents.loading`), its column holds bytes
-(large_binary) and is followed by `<column>_digest` and `<column>_uri` (string).
+stands in the source (string, `RowsFormat.loaded` False); once loaded (`documents.media.loading`), its column holds
+bytes (large_binary) and is followed by `<column>_digest` and `<column>_uri` (string).
 Every string is stripped of white space around it and not empty, without NUL; only the query of a BEIR document that
 nobody judged is null.
 """

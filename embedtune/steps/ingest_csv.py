@@ -5,10 +5,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.documents.array_contents import MeshOptions
-from embedtune.documents.arrays import DocumentsRequest, ingest_documents
-from embedtune.documents.content_loader import LoadOptions
-from embedtune.documents.loading import load_contents
+from embedtune.documents.arrays.contents import MeshOptions
+from embedtune.documents.arrays.ingest import DocumentsRequest, array_files, ingest_documents
+from embedtune.documents.media.loader import LoadOptions
+from embedtune.documents.media.loading import load_contents
 from embedtune.progress import note
 from embedtune.records.beir import ingest_beir
 from embedtune.records.class_folders import ingest_class_folders
@@ -112,7 +112,8 @@ def _read(
             return ingest_class_folders(names, config.uri, rows, quarantine, config.max_bad_share), folder
         case SourceKind.DOCUMENTS:
             asked = config.documents_request()
-            return ingest_documents(source.files, config.uri, rows, quarantine, asked), source.origins[0]
+            report = ingest_documents(source.files, config.uri, rows, quarantine, asked)
+            return report, _array_origins(source, rows)
     wanted = set(csv_names(names)) if len(names) > 1 else set(names)
     found = [
         CSVSource(path, origin)
@@ -123,6 +124,15 @@ def _read(
     if len(found) == 1:
         return report, found[0].origin
     return report, dict(zip(source_names(found), (one.origin for one in found), strict=True))
+
+
+def _array_origins(source: LocalSource, rows: Path) -> dict[str, str] | str:
+    """Return where the relative addresses in the Documents of each file start."""
+    origins = dict(zip(source.files, source.origins, strict=True))
+    files = array_files(source.files)
+    if read_format(rows).several_sources:
+        return {name: origins[path] for name, path in files.items()}
+    return next((origins[path] for path in files.values()), source.origins[0])
 
 
 def _keeps_addresses(rows_format: RowsFormat, options: CSVOptions) -> bool:

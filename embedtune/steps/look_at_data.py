@@ -9,11 +9,11 @@ from pathlib import Path
 from embedtune.documents.build import BuildOptions, write_documents
 from embedtune.documents.leaks import count_leaks
 from embedtune.documents.manifest import FORMAT, MANIFEST_NAME
-from embedtune.documents.pictures import draw_gallery
 from embedtune.documents.planning import make_trial_plan
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
-from embedtune.errors import ConfigError, StorageError
+from embedtune.documents.views.pictures import draw_gallery
+from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Modality
 from embedtune.records.quarantine_reasons import read_reasons
 from embedtune.records.report import IngestReport
@@ -25,6 +25,7 @@ _ALL = 1.0
 """Share of rows that may be set aside: someone who looks at data wants to see what is wrong with them."""
 
 _REJECTED = "quarantine.csv"
+_PARQUET_START = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def look_at_data(config: LookConfig) -> DataReport:
         return _look_at_built(*built)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         rows, report = _read_rows(config, Path(scratch))
-        return _look_at_rows(rows, report, Path(scratch), options)
+        return _look_at_rows(config.data, rows, report, Path(scratch), options)
 
 
 def _built_folders(data: str) -> tuple[Path | None, Path] | None:
@@ -114,11 +115,23 @@ def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, IngestReport | 
     """Return the rows file, and what reading the source found; None where the data are a rows file themselves."""
     address = _address(config.data)
     location = parse_location(address)
-    if location.scheme is Scheme.FILE and location.path.suffix == ".parquet" and location.path.is_file():
+    if location.scheme is Scheme.FILE and _is_parquet(location.path):
         return location.path, None
     rows = scratch / "rows.parquet"
     read = IngestCSVConfig(address, "", config.layout, config.csv_options, _ALL, whole=False)
-    return rows, ingest_csv(read, rows, scratch / _REJECTED)
+    try:
+        return rows, ingest_csv(read, rows, scratch / _REJECTED)
+    except InputError as error:
+        # The file is gone when this is read.
+        raise InputError(str(error).replace(f" All of them are in {scratch / _REJECTED}.", "")) from error
+
+
+def _is_parquet(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET_START)) == _PARQUET_START
+    except OSError:
+        return False  # reading it as a source says what is wrong
 
 
 def _address(data: str) -> str:
@@ -138,14 +151,17 @@ def _address(data: str) -> str:
         ) from error
 
 
-def _look_at_rows(rows: Path, report: IngestReport | None, scratch: Path, options: BuildOptions) -> DataReport:
+def _look_at_rows(
+    name: str, rows: Path, report: IngestReport | None, scratch: Path, options: BuildOptions
+) -> DataReport:
     plan = make_trial_plan(rows, scratch / "set-aside.csv", options)
     summary, gallery, rejected = plan.summary, None, () if report is None else read_reasons(scratch / _REJECTED)
     if plan.rows_format.loaded and any(modality is not Modality.TEXT for modality in plan.rows_format.modalities):
         write_documents(rows, plan, scratch / "train", scratch / "evaluation")
         gallery = draw_gallery(scratch / "train", summary)
     summary = replace(summary, warnings=(*_refusal(summary, report), *summary.warnings))
-    return DataReport(summary, gallery, rejected, is_trial=True)
+    read_as = "" if report is None else report.describe()
+    return DataReport(summary, gallery, rejected, is_trial=True, name=name, read_as=read_as)
 
 
 def _refusal(summary: DataSummary, report: IngestReport | None) -> Iterator[str]:

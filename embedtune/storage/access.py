@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -26,6 +26,9 @@ _PRIVATE = "=private"
 _PORTS = {"http": 80, "https": 443}
 # Gateways for IPv6-only networks carry these on to the IPv4 address in their last 32 bits (RFC 6052).
 _NAT64 = IPv6Network("64:ff9b::/96")
+# Some releases of Python take these for public: protocol assignments (RFC 6890), 6to4 relays (RFC 7526), and
+# documentation (RFC 9637).
+_NOT_PUBLIC = (IPv4Network("192.0.0.0/24"), IPv4Network("192.88.99.0/24"), IPv6Network("3fff::/20"))
 
 
 class ForbiddenError(StorageError):
@@ -64,7 +67,9 @@ class AccessRules:
                 roots.insert(0, folder)
         if location.scheme is Scheme.S3:
             prefix = location.key if location.is_folder else location.key.rpartition("/")[0]
-            buckets = (f"{location.bucket}/{prefix}".rstrip("/"), *buckets)
+            # Nor must one at the top of a bucket.
+            if prefix:
+                buckets = (f"{location.bucket}/{prefix}", *buckets)
         return cls(tuple(roots), buckets, allowed_hosts())
 
     def check(self, location: Location) -> None:
@@ -79,8 +84,9 @@ class AccessRules:
             address = f"{location.bucket}/{location.key}"
             if not any(address.startswith(f"{allowed.strip('/')}/") for allowed in self.buckets):
                 raise ForbiddenError(
-                    f"{location.uri} may not be opened: it is not below the data's own prefix. To allow its bucket, "
-                    f"add {location.bucket} to the variable {BUCKETS_VARIABLE} in the environment."
+                    f"{location.uri} may not be opened: it is not below the data's own prefix; data right at the top "
+                    "of a bucket has none. Move the data below a prefix together with what it names, or, to allow the "
+                    f"whole bucket, add {location.bucket} to the variable {BUCKETS_VARIABLE} in the environment."
                 )
         elif location.scheme is Scheme.HTTP:
             check_host(location.uri, self.hosts)
@@ -183,7 +189,8 @@ def _meanings(address: str) -> list[IPv4Address | IPv6Address]:
 
 def _is_public(ip: IPv4Address | IPv6Address) -> bool:
     is_site_local = isinstance(ip, IPv6Address) and ip.is_site_local
-    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_link_local or is_site_local)
+    is_special = ip.is_multicast or ip.is_reserved or ip.is_link_local or is_site_local
+    return ip.is_global and not is_special and not any(ip in network for network in _NOT_PUBLIC)
 
 
 def _is_numeric(host: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Never, Self
 
 from embedtune.errors import StorageError
 from embedtune.progress import progress
@@ -22,7 +22,9 @@ _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _UNSAFE = frozenset({"", ".", ".."})
 # A few bytes that unpack to a few hundred are no bomb.
 _HARMLESS_BYTES = 1 << 20
+# What tarfile reads into memory: before one entry, and for all entries. In memory it takes thirty times as much.
 _HEADER_BYTES = 1 << 20
+_GLOBAL_BYTES = 16 << 10
 _HEADER_TYPES = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
@@ -42,6 +44,10 @@ _DAMAGE = (
     RuntimeError,
     ValueError,
 )
+
+
+class _RefusedError(Exception):
+    """What is wrong with an archive."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +84,18 @@ def unpack_archive(
     with _explained(archive):
         size = archive.stat().st_size
     limit = min(max_bytes, max(size * max_ratio, _HARMLESS_BYTES))
-    left = limit
+    left, too_much = limit, _refused(archive, f"of {size} bytes unpacks to more than {limit}")
     with (
         _explained(archive),
         atomic_folder(target) as folder,
         progress(f"Unpacking {archive.name}", None, "files") as advance,
     ):
-        for count, member in enumerate(_members(archive), start=1):
+        for count, member in enumerate(_members(archive, limit, too_much), start=1):
             if count > max_files:
                 raise _refused(archive, f"has more than {max_files} entries")
             left -= _write(member, folder.joinpath(*_safe_parts(archive, member.name)), left)
             if left < 0:
-                raise _refused(archive, f"of {size} bytes unpacks to more than {limit}")
+                raise too_much
             advance(1)
 
 
@@ -99,6 +105,8 @@ def _explained(archive: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise StorageError(f"{archive} does not exist. Check the path.") from error
+    except _RefusedError as error:
+        raise _refused(archive, str(error)) from None
     except FileExistsError as error:
         raise _refused(archive, f"has two entries for one file: {error}") from error
     except _DAMAGE as error:
@@ -107,14 +115,20 @@ def _explained(archive: Path) -> Iterator[None]:
         ) from error
 
 
-def _members(archive: Path) -> Iterator[_Member]:
-    return _zip_members(archive) if archive.name.lower().endswith(".zip") else _tar_members(archive)
+def _members(archive: Path, limit: int, too_much: StorageError) -> Iterator[_Member]:
+    if archive.name.lower().endswith(".zip"):
+        return _zip_members(archive)
+    # What lies around the contents may take as much again.
+    return _tar_members(archive, 2 * limit + _HARMLESS_BYTES, too_much)
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as opened:
         for entry in opened.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
+            # zipfile ends a name at a zero byte, and cannot tell whether an empty one is a folder's.
+            if not entry.filename or "\0" in entry.orig_filename:
+                raise _refused(archive, f"holds {excerpt(entry.orig_filename)}, which is no plain path")
             if entry.flag_bits & 1:
                 raise _refused(archive, f"is encrypted: {excerpt(entry.filename)}")
             if entry.is_dir():
@@ -126,18 +140,23 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
                 raise _refused(archive, f"holds a link or device: {excerpt(entry.filename)}")
 
 
-def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive, "r:*", tarinfo=_TarEntry) as opened:
+def _tar_members(archive: Path, limit: int, too_much: StorageError) -> Iterator[_Member]:
+    """Yield the entries of a tar file, of which up to `limit` bytes are read, headers included."""
+    with _Tar.open(archive, "r:*") as opened:
         for entry in opened:
+            if entry.offset_data > limit:
+                raise too_much
             content = opened.extractfile(entry) if entry.isreg() else None
             if content is None and not entry.isdir():
                 raise _refused(archive, f"holds a link or device: {excerpt(entry.name)}")
             yield _Member(entry.name, content)
             # tarfile keeps all entries that it saw.
             opened.members.clear()  # type: ignore[attr-defined]
+            opened.header_bytes = 0
         # Only at its end does a compressed stream tell that it is whole.
         while opened.fileobj is not None and opened.fileobj.read(CHUNK_BYTES):
-            pass
+            if opened.fileobj.tell() > limit:
+                raise too_much
 
 
 class _TarEntry(tarfile.TarInfo):
@@ -151,6 +170,22 @@ class _TarEntry(tarfile.TarInfo):
             raise tarfile.ReadError(f"a header says that {entry.size} bytes follow")
         return entry
 
+    def _proc_member(self, opened: "_Tar") -> Self:
+        """Read what follows the block of a header, which tarfile lets subclasses do in their way."""
+        if self.type in _HEADER_TYPES:
+            opened.header_bytes += self.size
+            opened.global_bytes += self.size if self.type == tarfile.XGLTYPE else 0
+        if opened.header_bytes > _HEADER_BYTES or opened.global_bytes > _GLOBAL_BYTES:
+            raise _RefusedError("has more headers than any archive needs")
+        entry: Self = super()._proc_member(opened)  # type: ignore[misc]
+        return entry
+
+    def _refuse_sparse(self, *_: object) -> Never:
+        # tarfile reads the map of a sparse file into memory, however long it is.
+        raise _RefusedError("holds a sparse file")
+
+    _proc_sparse = _proc_gnusparse_00 = _proc_gnusparse_01 = _proc_gnusparse_10 = _refuse_sparse
+
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
         """Read the next entry."""
@@ -160,6 +195,16 @@ class _TarEntry(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"it ends early or a header is unreadable: {error}") from error
+
+
+class _Tar(tarfile.TarFile):
+    """A tar file that counts what its headers bring into memory."""
+
+    tarinfo = _TarEntry
+    header_bytes = 0
+    """Of extended headers since the last entry."""
+    global_bytes = 0
+    """Of extended headers that are for all entries."""
 
 
 def _write(member: _Member, path: Path, limit: int) -> int:

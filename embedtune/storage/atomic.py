@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all."""
 
+import ctypes
 import errno
 import os
 import shutil
@@ -12,6 +13,9 @@ from embedtune.errors import StorageError
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+
+# Of linux/fcntl.h and linux/fs.h.
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 PART_SUFFIX = ".part"
 """What ends the names of files and folders that are being written."""
@@ -151,9 +155,12 @@ def _beside(target: Path) -> Path:
 
 
 def swap_folder(part: Path, target: Path) -> None:
-    """Put a folder in the place of whatever is there, which one call cannot do; on failure the older one goes back."""
-    earlier = _beside(target)
+    """Put a folder in the place of whatever is there; on failure the older one stays or goes back."""
     replaced = target.exists()
+    if replaced and _exchanged(part, target):
+        _remove(part)
+        return
+    earlier = _beside(target)
     if replaced:
         target.rename(earlier)
     try:
@@ -161,10 +168,25 @@ def swap_folder(part: Path, target: Path) -> None:
     finally:
         if replaced and not target.exists():
             earlier.rename(target)
-    if earlier.is_dir():
-        shutil.rmtree(earlier, ignore_errors=True)
+    _remove(earlier)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Swap two names in one call, so that something is at both at all times; False where the system has no such call.
+
+    Source: renameat2(2). Python has no function for it.
+    """
+    # A program is given the functions of its C library under no name; not all have this one.
+    call = getattr(ctypes.CDLL(None), "renameat2", None)
+    names = os.fsencode(one), os.fsencode(other)
+    return call is not None and call(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE) == 0
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
     else:
-        earlier.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

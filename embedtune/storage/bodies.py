@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPException
 
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
@@ -75,7 +76,7 @@ def stopped_at(deadline: float, stop: Callable[[], None], what: str) -> Iterator
     timer.start()
     try:
         yield
-    except (HTTPError, OSError) as error:
+    except (HTTPError, HTTPException, OSError) as error:
         if is_late.is_set():
             raise SlowError(f"{what} did not come in time.") from error
         raise

@@ -9,6 +9,7 @@ from xml.etree.ElementTree import ParseError
 
 from minio import Minio
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
+from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from embedtune.errors import StorageError
@@ -25,7 +26,7 @@ _STATUS = re.compile(r"Response code: (\d+)")
 _RETRIES = 5
 
 
-def store_client(repeat_sent: bool = True) -> Minio:
+def store_client(repeat_sent: bool = True, pool: PoolManager | None = None) -> Minio:
     """Return the client of the object store that the environment names.
 
     Read are AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL (default: Amazon S3; https where no scheme is written), AWS_REGION
@@ -34,6 +35,7 @@ def store_client(repeat_sent: bool = True) -> Minio:
 
     Args:
         repeat_sent: See `transfer.http_pool`.
+        pool: Connects, with its own time-outs and repetitions; None for those of `transfer.http_pool`.
 
     Raises:
         StorageError: the endpoint is not an http(s) address, or one of a pair of keys is missing.
@@ -42,7 +44,8 @@ def store_client(repeat_sent: bool = True) -> Minio:
     endpoint, secure = _endpoint(url) if url else ("s3.amazonaws.com", True)
     # MinIO lets a restricted user not ask for the region of a bucket, so an own endpoint is not asked.
     region = _first_set(("AWS_REGION", "AWS_DEFAULT_REGION")) or ("us-east-1" if url else None)
-    pool = http_pool(_RETRIES, repeat_sent)
+    if pool is None:
+        pool = http_pool(_RETRIES, repeat_sent)
     return Minio(endpoint, secure=secure, region=region, credentials=find_credentials(), http_client=pool)
 
 

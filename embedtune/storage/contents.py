@@ -76,7 +76,8 @@ class ContentReader:
 
         Args:
             rules: What may be opened.
-            timeout_s: Seconds after which a content that is still on its way is given up.
+            timeout_s: Seconds after which a content that is still on its way is given up. Half of it is for the head
+                of an answer, which is asked for twice.
         """
         self._rules = rules
         self._timeout_s = timeout_s
@@ -162,10 +163,11 @@ class ContentReader:
 
     def _store_client(self) -> "Minio":
         from embedtune.storage.client import store_client
+        from embedtune.storage.web_client import content_pool
 
         with self._lock:
             if self._store is None:
-                self._store = store_client()
+                self._store = store_client(pool=content_pool(self._timeout_s / 2))
             return self._store
 
 

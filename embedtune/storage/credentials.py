@@ -37,7 +37,8 @@ def find_credentials() -> StaticProvider | None:
     An empty variable counts as unset. Errors name the place, never what is written there.
 
     Raises:
-        StorageError: a pair of keys is incomplete, or a place that the environment names cannot be read.
+        StorageError: a pair of keys is incomplete, a key holds what no key can, or a place that the environment names
+            cannot be read.
     """
     for find in (_aws_variables, _minio_variables, _mounted_secret, _shared_file):
         keys = find()
@@ -88,21 +89,33 @@ def _shared_file() -> _Keys:
         raise StorageError(
             f"The file of credentials {path} is not of the form '[{name}]' with lines 'name = value' below. Correct it."
         ) from None
-    keys = _pair(_PROFILE_KEYS, lambda key: parser.get(name, key, fallback="").strip(), f"[{name}] of {path}")
+    keys = _pair(_PROFILE_KEYS, lambda key: parser.get(name, key, fallback=""), f"[{name}] of {path}")
     if keys is None and profile:
         raise StorageError(f"The profile AWS_PROFILE={profile} has no keys in {path}. Name another, or add them.")
     return keys
 
 
 def _pair(names: tuple[str, str, str], read: Callable[[str], str], place: str) -> _Keys:
-    key, secret = read(names[0]), read(names[1])
+    key, secret = (_checked(read(name), name, place) for name in names[:2])
     if bool(key) != bool(secret):
         raise StorageError(
             f"Only one of {names[0]} and {names[1]} is set in {place}. Set both, or neither for anonymous access."
         )
     if not key:
         return None
-    return key, secret, read(names[2]) if names[2] else ""
+    return key, secret, _checked(read(names[2]), names[2], place) if names[2] else ""
+
+
+def _checked(value: str, name: str, place: str) -> str:
+    """Return a key without the white space around it, such as the end of the line that `echo` adds to a secret."""
+    value = value.strip()
+    if not (value.isascii() and value.isprintable()):
+        # The client would quote the value when it refuses to send it.
+        raise StorageError(
+            f"{name} in {place} holds characters that no key has, such as the end of a line in its middle. Only "
+            "printable ASCII characters are accepted. Set it again."
+        )
+    return value
 
 
 def _variable(name: str) -> str:
@@ -112,7 +125,7 @@ def _variable(name: str) -> str:
 def _secret_file(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
-            return file.read(_SECRET_BYTES).strip()
+            return file.read(_SECRET_BYTES)
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError):

@@ -10,8 +10,12 @@ from typing import Protocol
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
+from embedtune.storage.failures import DamagedError
 
 CHUNK_BYTES = 1 << 20
+
+SMALL_BYTES = 16 << 20
+"""Largest content that is read into memory."""
 
 _WAITING_CHUNKS = 8
 
@@ -97,3 +101,17 @@ def check_digest(source: Path, expected: str, found: str) -> None:
     """
     if expected not in ("", found):
         raise StorageError(f"{source} changed while it was being stored. Start again when nothing writes to it.")
+
+
+def check_small(content: bytes, what: str) -> bytes:
+    """Return a content of which up to SMALL_BYTES + 1 bytes were read.
+
+    Raises:
+        DamagedError: it is longer than SMALL_BYTES.
+    """
+    if len(content) > SMALL_BYTES:
+        raise DamagedError(
+            f"{what} has more than the {SMALL_BYTES} bytes that are accepted for such a file, so nothing of ours wrote "
+            "it. Remove it, and store again what it was part of."
+        )
+    return content

@@ -12,7 +12,7 @@ from urllib3 import BaseHTTPResponse
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
 from embedtune.storage.client import store_client, store_errors
-from embedtune.storage.digests import Digest, feed_file, sha256_beside
+from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
 from embedtune.storage.failures import DamagedError, MissingObjectError
 from embedtune.storage.locations import Location
 from embedtune.storage.stores import StoredFile, silent
@@ -139,9 +139,10 @@ class ObjectPrefix:
         """Fetch a small content; None if there is none of that name."""
         try:
             with store_errors(self._uri(name)):
-                return read_whole(lambda: self._client.get_object(self._bucket, self._prefix + name))
+                content = read_whole(lambda: self._client.get_object(self._bucket, self._prefix + name), SMALL_BYTES)
         except MissingObjectError:
             return None
+        return check_small(content, self._uri(name))
 
     def holds(self, name: str, size: int, sha256: str) -> bool:
         """Tell whether a file with that content was stored under that name."""

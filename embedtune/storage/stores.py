@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
 from embedtune.storage.atomic import atomic_path, create_file, is_part
-from embedtune.storage.digests import CHUNK_BYTES, Digest, check_digest, file_sha256
+from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, check_digest, check_small, file_sha256
 from embedtune.storage.failures import DamagedError
 from embedtune.storage.locations import Location, Scheme, parse_location
 
@@ -66,7 +66,7 @@ class Store(Protocol):
         """
 
     def get_bytes(self, name: str) -> bytes | None:
-        """Fetch a small content; None if there is none of that name."""
+        """Fetch a content of up to SMALL_BYTES; None if there is none of that name."""
 
     def holds(self, name: str, size: int, sha256: str) -> bool:
         """Tell whether a file of that name has that size in bytes and was stored with that SHA-256 given."""
@@ -150,7 +150,8 @@ class FolderStore:
         """Fetch a small content; None if there is none of that name."""
         path = self._path(name)
         try:
-            return path.read_bytes()
+            with path.open("rb") as file:
+                return check_small(file.read(SMALL_BYTES + 1), str(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

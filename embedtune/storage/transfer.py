@@ -13,6 +13,7 @@ from urllib3.exceptions import HTTPError
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
 from embedtune.storage.digests import CHUNK_BYTES, Digest
+from embedtune.storage.heads import bound_heads
 
 _ATTEMPTS = 4
 _FIRST_PAUSE_S = 0.2
@@ -28,7 +29,8 @@ def http_pool(retries: int = 3, repeat_sent: bool = True) -> PoolManager:
     """Return an HTTP client that verifies certificates, gives up after seconds and retries what is worth it.
 
     Requests are repeated if the connection breaks or the server answers 500, 502, 503 or 504, whatever it says in
-    Retry-After, which could be days. SSL_CERT_FILE may name a file of accepted certificate authorities.
+    Retry-After, which could be days. The head of an answer has a minute, however slowly it comes; a body may take as
+    long as something of it comes each minute. SSL_CERT_FILE may name a file of accepted certificate authorities.
 
     Args:
         retries: How often, after 0, 0.4, 0.8, 1.6 ... s; a connection that is refused is tried three times more.
@@ -49,12 +51,13 @@ def http_pool(retries: int = 3, repeat_sent: bool = True) -> PoolManager:
         raise_on_status=False,
         respect_retry_after_header=False,
     )
-    return PoolManager(
+    manager = PoolManager(
         timeout=Timeout(connect=3.0, read=_READ_TIMEOUT_S),
         retries=policy,
         maxsize=_CONNECTIONS,
         ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
     )
+    return bound_heads(manager)
 
 
 def receive(
@@ -99,8 +102,12 @@ def receive(
         raise StorageError(f"{what} cannot be stored in {target.parent}: {error}. Free some space there.") from error
 
 
-def read_whole(request: Callable[[], BaseHTTPResponse]) -> bytes:
-    """Return a small body, asking again where the connection breaks.
+def read_whole(request: Callable[[], BaseHTTPResponse], limit: int) -> bytes:
+    """Return a small body as it is stored, asking again where the connection breaks.
+
+    Args:
+        request: Asks for the body.
+        limit: Bytes after which no more is read; one byte more than this tells that there is more.
 
     Raises:
         HTTPError: the connection broke again and again.
@@ -109,7 +116,10 @@ def read_whole(request: Callable[[], BaseHTTPResponse]) -> bytes:
     while True:
         response = request()
         try:
-            return response.read()
+            content = bytearray()
+            while piece := response.read(limit + 1 - len(content), decode_content=False):
+                content += piece
+            return bytes(content)
         except HTTPError:
             if attempt == _ATTEMPTS:
                 raise

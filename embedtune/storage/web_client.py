@@ -4,19 +4,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import certifi
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, PoolManager, Retry, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, SSLError
-from urllib3.response import HTTPResponse
 
 from embedtune.errors import StorageError
 from embedtune.storage.access import ForbiddenError, check_address, check_host, web_port
-from embedtune.storage.bodies import SlowError, stopped_at
 from embedtune.storage.failures import UnreachableError
+from embedtune.storage.heads import bound_heads
 from embedtune.storage.hosts import HostMemory
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -81,9 +79,9 @@ class WebClient:
         try:
             addresses = self._look_up(parts, may_be_private)
             return self._send_to(addresses, method, parts, headers)
-        except (SlowError, HTTPError, OSError, UnicodeError) as error:
-            reason = "no answer in time" if isinstance(error, SlowError) else reason_of(error)
-            connected = isinstance(error, (SlowError, HTTPError)) and not _is_unreached(error)
+        except (HTTPError, OSError, UnicodeError) as error:
+            reason = reason_of(error)
+            connected = isinstance(error, HTTPError) and not _is_unreached(error)
             self._memory.failed(parts.netloc, reason, connected)
             raise UnreachableError(
                 f"{what}: the server {parts.netloc} does not answer: {reason}. Check the address."
@@ -132,7 +130,7 @@ def content_pool(timeout_s: float) -> PoolManager:
     """Return an HTTP client for many small contents, which gives up soon.
 
     Args:
-        timeout_s: Seconds that the head of an answer may take.
+        timeout_s: Seconds that the head of an answer may take; it is asked for once more.
     """
     retries = Retry(
         total=2,
@@ -152,8 +150,7 @@ def content_pool(timeout_s: float) -> PoolManager:
         retries=retries,
         ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
     )
-    manager.pool_classes_by_scheme = {"http": _Pool, "https": _SecurePool}
-    return manager
+    return bound_heads(manager)
 
 
 def _split(address: str, what: str) -> SplitResult:
@@ -189,34 +186,3 @@ def _is_unreached(error: Exception) -> bool:
 def reason_of(error: Exception) -> str:
     """Say what went wrong without the address and the retries that urllib3 puts around it."""
     return str(error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error)
-
-
-def _in_time(connection: HTTPConnection, wait: Callable[[], HTTPResponse]) -> HTTPResponse:
-    """Wait for the head of a response no longer than the time-out, even if it comes byte by byte."""
-    sock, timeout = connection.sock, connection.timeout
-    if sock is None or not isinstance(timeout, (int, float)):
-        return wait()
-    with stopped_at(time.monotonic() + timeout, lambda: sock.shutdown(socket.SHUT_RDWR), "The answer"):
-        return wait()
-
-
-class _Connection(HTTPConnection):
-    # http.client's own class has another response, which urllib3 replaces in the same way.
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        """Wait for the head of a response, but not too long."""
-        return _in_time(self, super().getresponse)
-
-
-class _SecureConnection(HTTPSConnection):
-    # http.client's own class has another response, which urllib3 replaces in the same way.
-    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
-        """Wait for the head of a response, but not too long."""
-        return _in_time(self, super().getresponse)
-
-
-class _Pool(HTTPConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _SecurePool(HTTPSConnectionPool):
-    ConnectionCls = _SecureConnection

@@ -14,6 +14,7 @@ from PIL import Image
 
 from embedtune.cli.options import run_app
 from embedtune.cli.summary import summary
+from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 
 
 @pytest.fixture
@@ -125,3 +126,35 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(look, tmp_path
     code, out, err = look(labelled(tmp_path / "data.csv"), "--html", tmp_path / "file" / "page.html")
     assert (code, out) == (1, "")
     assert "page.html" in err
+
+
+def test_beir_data_that_allow_no_split_are_shown_with_the_reason(look, tmp_path):
+    (tmp_path / "qrels").mkdir()
+    corpus = "".join(f'{{"_id": "d{n}", "title": "", "text": "document {n}"}}\n' for n in range(10))
+    (tmp_path / "corpus.jsonl").write_text(corpus)
+    queries = "".join(f'{{"_id": "q{n}", "text": "query {n}"}}\n' for n in range(3))
+    (tmp_path / "queries.jsonl").write_text(queries)
+    (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t1\n")
+    code, out, err = look(f"{tmp_path}/")
+    assert (code, "Traceback" in err) == (0, False)
+    assert "10 rows" in out
+
+
+def test_a_rows_file_is_told_by_its_content(look, tmp_path):
+    rows = tmp_path / "rows"
+    ingest_csv(IngestCSVConfig(str(labelled(tmp_path / "data.csv"))), rows, tmp_path / "bad.csv")
+    code, out, _ = look(rows)
+    assert (code, out.splitlines()[0]) == (0, "240 rows of texts with labels")
+
+
+def test_labels_that_other_spellings_contradict_are_told(look, tmp_path):
+    data = labelled(tmp_path / "data.csv", ("Hello There", "topic 1"), ("hello there", "topic 2"))
+    code, out, _ = look(data)
+    assert code == 0
+    assert "2 documents have a label that another spelling of the same content contradicts" in " ".join(out.split())
+
+
+def test_a_file_of_a_temporary_folder_is_not_named(look, tmp_path):
+    code, _, err = look(write(tmp_path / "images.csv", ("image", "label"), ("a.png", "a"), ("b.png", "b")))
+    assert code == 1
+    assert "All of them are in" not in err

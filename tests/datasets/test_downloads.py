@@ -1,10 +1,13 @@
 import hashlib
 import random
 import socket
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -318,6 +321,56 @@ def test_a_password_in_the_base_url_is_refused_and_not_shown(source):
     with pytest.raises(ConfigError, match="holds a user or password") as caught:
         fetch(source, mirror=Mirror("https://me:secret@host/files/"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:secret@host/d/?x=1",
+        "ftp://me:secret@host/d/",
+        "https://me:secret@/d/",
+        "me:secret@host/d/",
+        "https://[me:secret@host",
+        "https://host/d/?signature=secret",
+        "https://host/d/#secret",
+    ],
+)
+def test_no_more_than_the_host_of_a_refused_base_url_is_shown(source, url):
+    with pytest.raises(ConfigError, match=r"The base URL (at host )?(is no address|holds a user)") as caught:
+        fetch(source, mirror=Mirror(url))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_head_that_drips_is_given_up(source, monkeypatch):
+    monkeypatch.setattr(resuming, "TIME_LIMIT_S", 0.5)
+    with dripping() as url:
+        start = time.monotonic()
+        with pytest.raises(StorageError, match=r"does not answer|did not come"):
+            fetch(source, mirror=Mirror(url))
+        assert time.monotonic() - start < 6
+
+
+@contextmanager
+def dripping():
+    """A server that sends the head of its answers byte by byte, for ten seconds."""
+    stop = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self):
+            with suppress(OSError):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                for _ in range(200):
+                    if stop.wait(0.05):
+                        return
+                    self.request.sendall(b"x")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        stop.set()
+        server.shutdown()
+        thread.join()
 
 
 def test_the_cache_folder(monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from embedtune.datasets import inventory, packing
 from embedtune.datasets.packing import pack, take
-from embedtune.documents.array_wire import iter_array
+from embedtune.documents.arrays.wire import iter_array
 from embedtune.errors import InputError, StorageError
 from embedtune.storage.stores import silent
 

@@ -7,7 +7,7 @@ from embedtune.datasets.fashion_mnist import fashion_mnist
 from embedtune.datasets.meshes import write_meshes
 from embedtune.datasets.sample_sources import read_covid_qa, read_fashion_mnist
 from embedtune.datasets.samples import write_covid_qa, write_documents, write_fashion_mnist
-from embedtune.documents.arrays import DocumentsRequest, ingest_documents
+from embedtune.documents.arrays.ingest import DocumentsRequest, ingest_documents
 from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.ingest import CSVSource, IngestRequest, ingest_csv
 

@@ -11,8 +11,8 @@ import pytest
 from docarray import Document, DocumentArray
 from PIL import Image
 
-from embedtune.documents.array_contents import MeshOptions
-from embedtune.documents.arrays import DocumentsRequest, ingest_array, ingest_documents
+from embedtune.documents.arrays.contents import MeshOptions
+from embedtune.documents.arrays.ingest import DocumentsRequest, ingest_array, ingest_documents
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.report import IngestReport

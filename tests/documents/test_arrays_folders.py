@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from embedtune.documents.arrays import DocumentsRequest, ingest_documents
+from embedtune.documents.arrays.ingest import DocumentsRequest, ingest_documents
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.manifest import MANIFEST_NAME
 from embedtune.documents.schema import Split
@@ -143,7 +143,7 @@ def test_addresses_and_digests_are_kept(tmp_path):
 
 
 def test_rows_of_texts_come_in_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("embedtune.documents.array_folders._BATCH_ROWS", {True: 7, False: 7})
+    monkeypatch.setattr("embedtune.documents.arrays.folders._BATCH_ROWS", {True: 7, False: 7})
     make(tmp_path, Layout.PAIRS, (TEXT, TEXT))
     table = read_back(tmp_path, "train")[1]
     judged = read_relevance(tmp_path / "train")

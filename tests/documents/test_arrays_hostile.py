@@ -14,8 +14,10 @@ import pytest
 from docarray import Document, DocumentArray
 from docarray.proto.docarray_pb2 import DocumentArrayProto, DocumentProto
 
-from embedtune.documents import array_copying, array_limits, array_wire
-from embedtune.documents.arrays import DocumentsRequest, ingest_documents
+from embedtune.documents.arrays import copying as array_copying
+from embedtune.documents.arrays import limits as array_limits
+from embedtune.documents.arrays import wire as array_wire
+from embedtune.documents.arrays.ingest import DocumentsRequest, ingest_documents
 from embedtune.errors import InputError, StorageError
 
 DOCUMENTS = [Document(text=f"text {n}", tags={"finetuner_label": str(n % 2)}) for n in range(20)]

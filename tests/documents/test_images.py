@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from embedtune.documents.content_limits import ImageLimits
-from embedtune.documents.images import IMAGE_FORMATS, read_image
+from embedtune.documents.media.images import IMAGE_FORMATS, read_image
+from embedtune.documents.media.limits import ImageLimits
 from embedtune.errors import InputError
 
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
@@ -276,3 +276,13 @@ def test_a_damaged_jpeg_is_judged_as_by_decoding_all_of_its_pixels() -> None:
         assert found == expected
         verdicts.add(found)
     assert verdicts == {True, False}
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded() -> None:
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).convert("RGB").save(file, format="JPEG", progressive=True)
+    data = file.getvalue()
+    last = data.rindex(b"\xff\xda")
+    assert read_image(data) == data
+    with pytest.raises(InputError, match="more than 100 scans"):
+        read_image(data[:last] + data[last:-2] * 120 + data[-2:])

@@ -15,12 +15,12 @@ import pytest
 import trimesh
 from PIL import Image
 
-from embedtune.documents import loading
-from embedtune.documents.content_limits import ImageLimits
-from embedtune.documents.content_loader import LoadOptions
-from embedtune.documents.load_queue import LoadQueue
-from embedtune.documents.loading import LoadReport, load_contents
-from embedtune.documents.meshes import read_mesh
+from embedtune.documents.media import loading
+from embedtune.documents.media.limits import ImageLimits
+from embedtune.documents.media.load_queue import LoadQueue
+from embedtune.documents.media.loader import LoadOptions
+from embedtune.documents.media.loading import LoadReport, load_contents
+from embedtune.documents.media.meshes import read_mesh
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.quarantine import QuarantineWriter

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from embedtune.documents.content_limits import MeshLimits
-from embedtune.documents.mesh_files import MESH_SUFFIXES
-from embedtune.documents.meshes import read_mesh
+from embedtune.documents.media.limits import MeshLimits
+from embedtune.documents.media.mesh_files import MESH_SUFFIXES
+from embedtune.documents.media.meshes import read_mesh
 from embedtune.errors import InputError
 from embedtune.records.addresses import MEDIA_SUFFIXES
 from embedtune.records.layouts import Modality
@@ -75,7 +75,7 @@ def test_the_seed_and_the_file_alone_decide():
 
 def test_another_process_draws_the_same_points():
     code = (
-        "import sys; from embedtune.documents.meshes import read_mesh; "
+        "import sys; from embedtune.documents.media.meshes import read_mesh; "
         "sys.stdout.buffer.write(read_mesh(sys.stdin.buffer.read(), '.off', 2048, 1).tobytes())"
     )
     done = subprocess.run([sys.executable, "-c", code], input=OFF, capture_output=True, check=True)
@@ -325,3 +325,16 @@ def test_damage_anywhere_is_an_input_error_or_points():
         except InputError:
             continue
         assert np.isfinite(points).all()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "data"),
+    [
+        (".obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf " + b"1 2 3 " * 20_000),
+        (".obj", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3" + b" 1 2 3\\\n" * 20_000),
+        (".off", b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n60000 " + b"0 1 2 " * 20_000),
+    ],
+)
+def test_a_face_of_very_many_corners_is_refused(suffix: str, data: bytes) -> None:
+    with pytest.raises(InputError, match="a line of more than 65536 characters"):
+        read_mesh(data, suffix, 16, 0)

@@ -100,6 +100,13 @@ class TestOfficialSplit:
         assert summary.shared_contents == 30
         assert summary.compared_contents == 220
 
+    def test_judgments_of_one_split_only_are_divided_and_that_is_told(self, build):
+        summary = build(Layout.BEIR, judged("test", range(60)) + CORPUS, BuildOptions()).summary
+        assert summary.split_rule == "group"
+        assert any("judgments of one split only (test)" in warning for warning in summary.warnings)
+        both = build(Layout.BEIR, judged("train", range(10)) + judged("test", range(60, 80)) + CORPUS, BuildOptions())
+        assert not any("one split only" in warning for warning in both.summary.warnings)
+
     def test_a_split_can_be_asked_for(self, build):
         rows = judged("train", range(60)) + judged("test", range(60, 80)) + CORPUS
         built = build(Layout.BEIR, rows, BuildOptions(split="group"))

@@ -10,11 +10,11 @@ from PIL import Image
 
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.leaks import count_leaks
-from embedtune.documents.media_sizes import measure_media, power_histogram
-from embedtune.documents.pictures import draw_gallery
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_manifest
 from embedtune.documents.summary import DataSummary, MediaSummary
+from embedtune.documents.views.media_sizes import measure_media, power_histogram
+from embedtune.documents.views.pictures import draw_gallery
 from embedtune.errors import StorageError
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows

@@ -174,13 +174,19 @@ def again(first: Finished, start: Start, source: Path, folder: Path, options: tu
 
 @pytest.fixture(scope="session")
 def sharded(first: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
-    """The rows of `first` in four files, each with its header, read and built by file."""
+    """The rows of `first` in two files, each with its header, read and built by file."""
     (folder / "shards").mkdir()
     (names, *rows) = tickets(range(15))
-    for number in range(4):
-        write_csv(folder / "shards" / f"part {number}.csv", [names, *rows[number * 30 : number * 30 + 30]])
+    for number in range(2):
+        write_csv(folder / "shards" / f"part {number}.csv", [names, *rows[number * 60 : number * 60 + 60]])
     pattern = folder / "shards" / "part ?.csv"
     words = ("--data-uri", pattern, "--data-layout", "labelled", "--train-epochs", 2, *options)
+    return start(folder / "sharded", *words, pipeline="finetune-sharded").finish()
+
+
+@pytest.fixture(scope="session")
+def sharded_again(sharded: Finished, start: Start, folder: Path, options: tuple[object, ...]) -> Finished:
+    words = ("--data-uri", folder / "shards" / "part ?.csv", "--data-layout", "labelled", "--train-epochs", 2, *options)
     return start(folder / "sharded", *words, pipeline="finetune-sharded").finish()
 
 

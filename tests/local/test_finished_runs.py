@@ -53,9 +53,9 @@ def test_run_succeeds_and_shows_each_step_once_in_order(name: str, request: pyte
 def test_a_run_by_file_succeeds_and_shows_each_file(sharded) -> None:
     assert sharded.code == 0, sharded.err
     shown = [line.split()[1] for line in sharded.err.splitlines() if line.startswith("✓")]
-    expected = [step for step in STEPS if step != "build_documents" for _ in range(4 if step in BY_FILE else 1)]
+    expected = [step for step in STEPS if step != "build_documents" for _ in range(2 if step in BY_FILE else 1)]
     assert shown == expected
-    assert "ingest_csv (4)" in sharded.err
+    assert "ingest_csv (2)" in sharded.err
 
 
 def test_a_run_by_file_has_the_documents_of_a_run_over_one_file(sharded, first) -> None:
@@ -66,6 +66,12 @@ def test_a_run_by_file_has_the_documents_of_a_run_over_one_file(sharded, first) 
     for metric in METRIC_NAMES:
         assert sharded.summary["metrics"][metric]["base"] == first.summary["metrics"][metric]["base"]
     assert "</html>" in (sharded.output / "data.html").read_text(encoding="utf-8")
+
+
+def test_a_run_by_file_again_takes_its_steps_from_the_cache(sharded, sharded_again) -> None:
+    assert sharded_again.code == 0, sharded_again.err
+    assert list(sharded_again.summary["step_seconds"]) == ["resolve_data", "register_model"]
+    assert sharded_again.summary["registered"]["version"] == sharded.summary["registered"]["version"]
 
 
 def test_everything_is_at_its_place(run) -> None:

@@ -43,7 +43,8 @@ def test_no_addresses(value):
     [
         (["a.jpg", "b.png"], IMAGE),
         (["/a b.jpg", "./c d.png", "C:/my photo.png"], IMAGE),
-        (["my photo.jpg", "your photo.png"], TEXT),
+        (["my photo.jpg", "your photo.png"], None),
+        (["Where is logo.png?.png", "Can you, please, open logo.png", "I did not find the file a.png"], TEXT),
         (["Open logo.png", "See https://x.org/a.png now"], TEXT),
         (["a.jpg"] * 9 + ["no picture"], IMAGE),
         (["a.jpg"] * 8 + ["no picture"] * 2, None),

@@ -38,7 +38,7 @@ def test_modelnet(ingest):
     report, rows = ingest(names)
     assert [row[2] for row in rows] == ["bed", "bed", "desk", "desk"]
     assert report.modalities == ("mesh",)
-    assert report.read_as == "a folder per class, 2 classes"
+    assert report.read_as == "a folder per class, 2 classes, its folders train and test taken together"
     around = [f"ModelNet10/{name}" for name in names]
     assert [row[1:] for row in ingest(around)[1]] == list(zip(around, ["bed", "bed", "desk", "desk"], strict=True))
 

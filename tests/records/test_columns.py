@@ -158,7 +158,8 @@ def test_text_and_image_in_either_order():
     swapped = [row[::-1] for row in CAPTIONS]
     assert find_columns(swapped).used == (1, 0)
     assert find_columns([["image", "caption"], *swapped]).used == (1, 0)
-    assert find_columns([["caption", "url"], ["a", "https://x.org/1"], ["b", "https://x.org/2"]]).modalities[1] is IMAGE
+    records = [["caption", "image_url"], ["a", "https://x.org/1"], ["b", "https://x.org/2"]]
+    assert find_columns(records).modalities[1] is IMAGE
 
 
 def test_labelled_images_or_captions_are_asked_for():

@@ -160,7 +160,7 @@ def test_sampling_keeps_a_share_and_the_same_rows_each_time(ingest):
         ("a,b,0.5\nc,d,0.5\n", "auto", "all rows have the same score 0.5"),
         ("a,a,0.5\nc,c,0.7\n", "auto", "in every row the first is the second itself"),
         ("an apple,a.jpg\na red apple,a.jpg\n", "auto", "all rows have the same image 'a.jpg'"),
-        ("an apple,a.jpg\nan apple,b.jpg\n", "auto", "all rows have the same text 'an apple'"),
+        ("an apple,a.jpg\nan apple,b.jpg\n", "text-image", "all rows have the same text 'an apple'"),
         ("a,x\nb,y\n", "labelled", "every label occurs once"),
     ],
 )

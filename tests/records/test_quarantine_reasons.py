@@ -1,5 +1,7 @@
 """Quarantine files in a few lines."""
 
+import io
+
 import pytest
 
 from embedtune.errors import StorageError
@@ -53,3 +55,20 @@ def test_another_file_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(StorageError, match=r"cannot be read as a quarantine file"):
         read_reasons(path)
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("https://h.example/a.png?sig=S3CRET&x=1,cat", "https://h.example/a.png?…,cat"),
+        ("cat,http://joe:hunter2@h.example/a.png", "cat,http://…@h.example/a.png"),
+        ('"http://joe@h/a?t=1","b"', '"http://…@h/a?…","b"'),
+        ("what is this? a,b@c", "what is this? a,b@c"),
+    ],
+)
+def test_secrets_in_addresses_are_not_printed(row: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    writer = QuarantineWriter(io.StringIO())
+    writer.add(3, "content: the server answers 403", row)
+    writer.show_first()
+    assert writer.first == [f"line 3: content: the server answers 403: {told!r}"]
+    assert told in capsys.readouterr().err

@@ -67,6 +67,8 @@ class FaultyProxy:
     """Method and a part of the path of requests that are carried out but never answered, each once."""
     dies_after_puts: int | None = None
     """Number of PUT requests after which every connection is cut."""
+    denied: tuple[str, ...] = ()
+    """Parts of the paths that nobody may read."""
     delay_s: float = 0.0
     """Seconds before each answer."""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
@@ -117,12 +119,17 @@ class ProxyHandler(BaseHTTPRequestHandler):
         time.sleep(self.state.delay_s)
         if self.state.is_dead():
             self.close_connection = True
-        elif failure := self.state.take_failure(self.command):
+        elif failure := self.failure():
             status, code = failure
             text = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
             self.answer(status, [("Content-Type", "application/xml")], text)
         else:
             self.pass_on(body)
+
+    def failure(self):
+        if self.command == "GET" and any(part in self.path for part in self.state.denied):
+            return 403, "AccessDenied"
+        return self.state.take_failure(self.command)
 
     def pass_on(self, body):
         target = urlsplit(self.state.target)

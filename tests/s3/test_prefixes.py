@@ -190,8 +190,8 @@ class TestContents:
 
     def test_keys_are_not_in_errors(self, strict_store, monkeypatch):
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrongwrongwrong")
-        reader = ContentReader(AccessRules.from_environment(f"{strict_store.uri}/rows.csv"))
+        reader = ContentReader(AccessRules.from_environment(f"{strict_store.uri}/set/rows.csv"))
         with pytest.raises(StorageError, match="access denied") as caught:
-            reader.read(f"{strict_store.uri}/a.png", 7)
+            reader.read(f"{strict_store.uri}/set/a.png", 7)
         assert "wrongwrong" not in str(caught.value)
         assert os.environ["AWS_ACCESS_KEY_ID"] not in str(caught.value)

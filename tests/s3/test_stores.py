@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage import digests, objects, stores
 from embedtune.storage.failures import DamagedError
 from embedtune.storage.stores import StoredFile, open_store
 from embedtune.storage.uploads import PART_BYTES
@@ -76,6 +77,16 @@ class Suite:
         target.write_bytes(beginning)
         assert place.get_file("file", target, sha256(content))
         assert target.read_bytes() == content
+
+    def test_a_small_content_that_is_not_small(self, place, tmp_path, monkeypatch):
+        monkeypatch.setattr(digests, "SMALL_BYTES", 1000)
+        monkeypatch.setattr(stores, "SMALL_BYTES", 1000)
+        monkeypatch.setattr(objects, "SMALL_BYTES", 1000)
+        place.put_bytes("file", bytes(1000))
+        assert place.get_bytes("file") == bytes(1000)
+        place.put_bytes("file", bytes(5_000_000))
+        with pytest.raises(DamagedError, match=r"file has more than the 1000 bytes that are accepted"):
+            place.get_bytes("file")
 
     def test_nothing_there(self, place, tmp_path):
         assert place.get_file("none", tmp_path / "copy") is False

@@ -175,3 +175,20 @@ def test_labels_of_matches_can_be_named(tmp_path: Path) -> None:
     assert read_rows(tmp_path / "rows")[1]["relevance"].to_pylist() == [1.0, 0.0] * 6
     with pytest.raises(ConfigError, match="pos_value and neg_value are both"):
         IngestCSVConfig(str(path), csv_options='{"pos_value": "a", "neg_value": "a"}')
+
+
+def test_addresses_in_several_arrays_start_from_the_folder_of_each(tmp_path: Path) -> None:
+    for folder, red in (("a", 10), ("b", 200)):
+        (tmp_path / folder).mkdir()
+        documents = DocumentArray()
+        for number in range(4):
+            Image.new("RGB", (8, 8), (red, number, 7)).save(tmp_path / folder / f"{number}.png")
+            label = ("even", "odd")[number % 2]
+            documents.append(Document(uri=f"{number}.png", modality="image", tags={"finetuner_label": label}))
+        saved = documents.to_bytes(protocol="protobuf-array", compress="gzip")
+        (tmp_path / folder / "x.protobuf-array.gzip").write_bytes(saved)
+    config = IngestCSVConfig(f"{tmp_path}/*/x.protobuf-array.gzip")
+    report = ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.rows, report.bad_rows) == (8, 0)
+    expected = [(tmp_path / folder / f"{number}.png").read_bytes() for folder in "ab" for number in range(4)]
+    assert contents_of(tmp_path / "rows") == expected

@@ -1,6 +1,9 @@
 import threading
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import BinaryIO
 
 import pytest
 
@@ -21,6 +24,8 @@ class FaultyServer:
     ranges: list[str | None] = field(default_factory=list)
     """The Range headers of the GET requests so far."""
     honours_ranges: bool = True
+    drips: bool = False
+    """Whether heads come byte by byte, without an end."""
 
     @property
     def host(self) -> str:
@@ -32,6 +37,13 @@ class FaultyServer:
             return self.failures.pop(0)
         # Compared strongly: a weak etag never matches (RFC 9110, 13.1.1).
         return 412 if wanted is not None and (wanted != self.etag or wanted.startswith("W/")) else 0
+
+
+def drip(writer: BinaryIO, state: FaultyServer) -> None:
+    with suppress(OSError):
+        while state.drips:
+            writer.write(b"X")
+            time.sleep(0.05)
 
 
 def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
@@ -49,6 +61,7 @@ def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
             self.answer(body=True)
 
         def answer(self, body):
+            drip(self.wfile, state)
             if failure := state.failure(self.headers.get("If-Match")):
                 self.send_response(failure)
                 self.send_header("Location", state.location)

@@ -114,8 +114,14 @@ class TestObjects:
         allowed = ["s3://data/a/x.png", "minio://data/a/b/x.png", "s3://data/ab/x.png", "s3://data/x.png", "s3://dat/a"]
         assert [is_allowed(rules, uri) for uri in allowed] == [True, True, False, False, False]
 
-    def test_a_csv_at_the_top_of_a_bucket(self):
-        rules = AccessRules.from_environment("s3://data/rows.csv")
+    @pytest.mark.parametrize("origin", ["s3://data/rows.csv", "s3://data/", "s3://data"])
+    def test_a_csv_at_the_top_of_a_bucket_opens_nothing(self, environment, origin):
+        rules = AccessRules.from_environment(origin)
+        assert rules.buckets == ()
+        with pytest.raises(ForbiddenError, match=r"Move the data below a prefix .* add data to the variable EMBED"):
+            rules.check(parse_location("s3://data/b/x.png"))
+        environment.setenv("EMBEDTUNE_ALLOWED_BUCKETS", "data")
+        rules = AccessRules.from_environment(origin)
         assert is_allowed(rules, "s3://data/b/x.png")
         assert not is_allowed(rules, "s3://data2/x.png")
 
@@ -200,6 +206,12 @@ class TestHosts:
             "240.0.0.1",
             "255.255.255.255",
             "192.0.2.1",
+            "192.0.0.192",
+            "192.0.0.9",
+            "192.88.99.1",
+            "::ffff:192.0.0.192",
+            "3fff::1",
+            "3fff:fff:ffff::1",
             "198.18.0.1",
             "::",
             "::1",
@@ -223,7 +235,7 @@ class TestHosts:
             check_address("images.org", address)
 
     @pytest.mark.parametrize(
-        "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
+        "address", ["8.8.8.8", "192.0.1.1", "192.88.98.1", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8"]
     )
     def test_public_addresses(self, address):
         check_address("images.org", address)

@@ -189,6 +189,76 @@ class TestBombs:
         (tmp_path / "a.tar").write_bytes(bytes(block) + bytes(1024))
         refuse(tmp_path / "a.tar", "a header says that -512 bytes follow")
 
+    @pytest.mark.parametrize("kind", [tarfile.XGLTYPE, tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+    def test_headers_that_add_up(self, tmp_path, kind):
+        block = entry_of("x", kind, size=500 << 10).tobuf(tarfile.GNU_FORMAT)
+        with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+            for number in range(3):
+                records = b"".join(b"20 k%03d%05d=%06d\n" % (number, key, key) for key in range((500 << 10) // 20))
+                file.write(block + records)
+            file.write(entry_of("fine").tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+        refuse(tmp_path / "a.tar.gz", "has more headers than any archive needs")
+
+    def test_headers_for_all_entries_that_add_up(self, tmp_path):
+        with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+            for number in range(20):
+                file.write(entry_of("x", tarfile.XGLTYPE, size=1024).tobuf(tarfile.GNU_FORMAT))
+                file.write((b"1024 k%d=" % number).ljust(1023, b"v") + b"\n")
+                file.write(entry_of(f"{number}").tobuf(tarfile.GNU_FORMAT))
+            file.write(bytes(1024))
+        refuse(tmp_path / "a.tar.gz", "has more headers than any archive needs")
+
+    def test_a_header_of_many_entries(self, tmp_path):
+        with tarfile.open(
+            tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT, pax_headers={"comment": "c" * 40}
+        ) as archive:
+            for number in range(3000):
+                archive.addfile(entry_of(f"{'ü' * 110}{number}"))
+        unpack_archive(tmp_path / "a.tar", tmp_path / "target")
+        assert len(found(tmp_path / "target")) == 3000
+
+    def test_sparse_files_of_old_tools(self, tmp_path):
+        block = bytearray(entry_of("x", tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
+        block[482] = 1  # the map goes on in the next block
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block[:512])
+        more = bytearray(512)
+        more[504] = 1
+        with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+            file.write(bytes(block) + bytes(more) * 50_000 + bytes(1536))
+        refuse(tmp_path / "a.tar.gz", "holds a sparse file")
+
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9"},
+            {"GNU.sparse.map": "0,1", "GNU.sparse.size": "9"},
+            {"GNU.sparse.size": "9", "GNU.sparse.numblocks": "1"},
+        ],
+    )
+    def test_sparse_files_of_new_tools(self, tmp_path, headers):
+        entry = entry_of("x", size=4 << 20)
+        entry.pax_headers = headers
+        with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+            archive.addfile(entry, io.BytesIO(b"1000000\n" + b"0\n" * (2 << 20)))
+        refuse(tmp_path / "a.tar", "holds a sparse file")
+
+    def test_what_follows_the_end(self, tmp_path):
+        with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+            file.write(entry_of("fine").tobuf(tarfile.GNU_FORMAT) + bytes(60 << 20))
+        refuse(tmp_path / "a.tar.gz", "unpacks to more than")
+
+    @pytest.mark.parametrize("name", [b"\0aaa", b"a\0aa", b"\0/.."])
+    def test_zero_bytes_in_names(self, tmp_path, name):
+        archive = make(tmp_path / "a.zip", {"fine": b"1", "wwww": b"2"})
+        archive.write_bytes(archive.read_bytes().replace(b"wwww", name))
+        refuse(archive, "which is no plain path")
+
+    def test_an_empty_name(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as opened, opened.open(zipfile.ZipInfo(""), "w") as file:
+            file.write(b"2")
+        refuse(tmp_path / "a.zip", "holds '', which is no plain path")
+
     def test_endless_headers(self, tmp_path):
         header = entry_of("x", tarfile.XGLTYPE).tobuf(tarfile.GNU_FORMAT)
         (tmp_path / "a.tar").write_bytes(header * 20_000)

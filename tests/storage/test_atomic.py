@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage import atomic
 from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, create_file, is_part, write_text_whole
 
 
@@ -100,16 +101,40 @@ def test_parts_are_known_by_their_names(tmp_path):
 
 
 class TestFolder:
-    @pytest.mark.parametrize("older", ["nothing", "folder", "file"])
-    def test_replaces_what_is_there(self, tmp_path, older):
+    @pytest.mark.parametrize("older", ["nothing", "folder", "file", "link"])
+    @pytest.mark.parametrize("system", ["new", "old"])
+    def test_replaces_what_is_there(self, tmp_path, monkeypatch, older, system):
+        if system == "old":
+            monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
         target = tmp_path / "target"
         if older == "folder":
             fill(target, "old")
         elif older == "file":
             target.touch()
+        elif older == "link":
+            fill(tmp_path / "elsewhere", "kept")
+            target.symlink_to(tmp_path / "elsewhere")
         fill(target, "new")
         assert [path.name for path in target.iterdir()] == ["new"]
-        assert list(tmp_path.iterdir()) == [target]
+        assert not target.is_symlink()
+        assert {path.name for path in tmp_path.iterdir()} - {"elsewhere"} == {"target"}
+        assert older != "link" or (tmp_path / "elsewhere" / "kept").exists()
+
+    def test_something_is_there_at_all_times(self, tmp_path, monkeypatch):
+        probe = tmp_path / "probe"
+        for name in ("one", "other"):
+            (probe / name).mkdir(parents=True)
+        if not atomic._exchanged(probe / "one", probe / "other"):
+            pytest.skip("this system cannot swap two names")
+        target = tmp_path / "target"
+        fill(target, "old")
+
+        def refuse(*_):
+            raise OSError("between two of these, the target would not be there")
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        fill(target, "new")
+        assert [path.name for path in target.iterdir()] == ["new"]
 
     def test_an_error_leaves_the_old_folder(self, tmp_path):
         target = tmp_path / "target"
@@ -131,6 +156,7 @@ class TestFolder:
             return rename(path, goal)
 
         monkeypatch.setattr(Path, "rename", refuses_new_folders)
+        monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
         with pytest.raises(StorageError, match="target cannot be written: no more renaming"):
             fill(target, "new")
         assert [path.name for path in target.iterdir()] == ["old"]

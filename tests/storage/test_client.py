@@ -87,6 +87,39 @@ def test_keys_of_a_mounted_secret(environment, tmp_path):
     assert signed_by(store_client()) == "AKIA"
 
 
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+class TestKeysWithWhatNoneHas:
+    @pytest.fixture(autouse=True)
+    def keys(self, environment, faulty_server):
+        environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+        environment.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+        environment.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+    def test_the_end_of_a_line_is_no_part_of_it(self, environment, name, tmp_path):
+        environment.setenv(name, " TOPSECRET\r\n")
+        with local_copy("s3://data/rows.csv", "") as source:
+            assert source.files[0].name == "rows.csv"
+
+    @pytest.mark.parametrize(
+        "value", ["TOP\nSECRET", "TOPSECRET\x1b", "TOPSECRET\u2028x", "TOPSECRETÄ", "TOPSECRET\udcff"]
+    )
+    def test_others_are_refused_and_not_shown(self, environment, name, value):
+        environment.setenv(name, value)
+        message = f"{name} in the environment holds characters that no key has.*Set it again"
+        with pytest.raises(StorageError, match=message) as caught:
+            data_version("s3://data/rows.csv")
+        assert "TOP" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_line_within_a_mounted_key(environment, tmp_path):
+    environment.setenv("EMBEDTUNE_STORE_SECRET_DIR", str(tmp_path))
+    (tmp_path / "accesskey").write_text("mounted\n")
+    (tmp_path / "secretkey").write_text("top\nsecret\n")
+    with pytest.raises(StorageError, match=f"secretkey in {tmp_path} holds characters that no key has") as caught:
+        store_client()
+    assert "top" not in str(caught.value).replace(str(tmp_path), "")
+
+
 CREDENTIALS = """[default]
 aws_access_key_id = first
 aws_secret_access_key = top%secret

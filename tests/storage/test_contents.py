@@ -1,5 +1,9 @@
 import base64
 import os
+import socket
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -7,6 +11,7 @@ import pytest
 from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules, ForbiddenError
 from embedtune.storage.contents import ContentReader, resolve_content
+from embedtune.storage.failures import UnreachableError
 
 
 @pytest.fixture
@@ -139,3 +144,40 @@ def test_links_are_followed_before_the_check_also_in_a_folder_that_was_read_from
     ):
         with pytest.raises(ForbiddenError):
             reader.read(resolve_content(name, f"{inside}/rows.csv"), 100)
+
+
+class TestStoresThatDoNotAnswer:
+    @pytest.fixture(params=["silence", "drip"])
+    def reader(self, request, monkeypatch):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+            stop = threading.Event()
+            thread = threading.Thread(target=accept, args=(server, request.param == "drip", stop))
+            thread.start()
+            yield ContentReader(AccessRules((), ("data",), ()), timeout_s=0.6)
+            stop.set()
+            thread.join()
+
+    def test_they_hold_no_content_longer_than_its_time(self, reader):
+        start = time.monotonic()
+        with pytest.raises(
+            UnreachableError, match=r"s3://data/a\.png: the object store at .* does not answer: .*timed out"
+        ):
+            reader.read("s3://data/a.png", 7)
+        assert 0.5 < time.monotonic() - start < 4
+        with pytest.raises(UnreachableError, match="was not asked again"):
+            reader.read("s3://data/b.png", 7)
+
+
+def accept(server: socket.socket, drips: bool, stop: threading.Event) -> None:
+    """Take connections, and never answer to the end of a head."""
+    server.settimeout(0.05)
+    taken = []
+    while not stop.is_set():
+        with suppress(TimeoutError):
+            taken.append(server.accept()[0])
+        for connection in taken if drips else ():
+            with suppress(OSError):
+                connection.sendall(b"X")
+    for connection in taken:
+        connection.close()

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage import web
+from embedtune.storage import transfer, web
 from embedtune.storage.access import ForbiddenError
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import parse_location
@@ -154,3 +154,12 @@ def test_a_server_that_is_gone(monkeypatch):
         with pytest.raises(StorageError, match="does not answer"):
             data_version(f"http://{host}/x")
     assert time.monotonic() - start < 5
+
+
+def test_a_head_that_drips(uri, faulty_server, monkeypatch):
+    monkeypatch.setattr(transfer, "_READ_TIMEOUT_S", 0.3)
+    faulty_server.drips = True
+    start = time.monotonic()
+    with pytest.raises(StorageError, match=r"does not answer: .*timed out"):
+        data_version(uri)
+    assert time.monotonic() - start < 8

@@ -7,11 +7,12 @@ import pytest
 from docarray import DocumentArray
 
 from embedtune import list_datasets, pull, push
+from embedtune.datasets import delete as delete_module
 from embedtune.datasets import leftovers, packing
 from embedtune.datasets import push as push_module
 from embedtune.datasets.catalogue import locate
 from embedtune.datasets.delete import delete
-from embedtune.datasets.pull import pull_file
+from embedtune.datasets.pull import pull_file, pull_files
 from embedtune.errors import InputError, StorageError
 from embedtune.storage.stores import open_store
 
@@ -62,6 +63,10 @@ def test_damage_that_leaves_the_size_is_mended_by_a_push(place, texts):
         ({"pushed": "yesterday"}, "is damaged"),
         ({"schema": []}, "is damaged"),
         ({"counts": {"labels": "many"}}, "is damaged"),
+        ({"counts": {"labels": 10**4000}}, "is damaged .*no number of something"),
+        ({"files": [{"name": "a", "size": 10**400, "rows": 1, "sha256": "0" * 64}]}, "is damaged"),
+        ({"pushed": "0001-01-01T00:00:00+14:00"}, "lies outside the years 1970 to 9000"),
+        ({"format": "\x1b[2J" * 100_000}, r"of format '\\x1b\[2J.{1,60}… version 1"),
     ],
 )
 def test_a_manifest_that_cannot_be_trusted(place, capsys, change, message, texts):
@@ -79,12 +84,48 @@ def test_a_manifest_that_cannot_be_trusted(place, capsys, change, message, texts
     assert len(push(texts(5), "train").version) == 12
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"null", b'{"format":"embedtune.dataset","version":1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe", b"[]", b"null", b'{"format":"embedtune.dataset","version":1}', b"[" * 200_000]
+)
 def test_a_manifest_that_is_none(place, content, texts):
     pushed = push(texts(5), "train")
     place.write(f"alice/train/{pushed.version}/manifest.json", content)
     with pytest.raises(StorageError, match=r"manifest\.json is (damaged|of format None version None)"):
         pull(pushed.reference)
+
+
+@pytest.mark.parametrize("content", [b"[" * 200_000, b" " * (16 << 20) + b"{}"], ids=["deep", "long"])
+def test_a_manifest_that_is_none_hides_no_other(place, content, texts, capsys):
+    other, pushed = push(texts(4), "train"), push(texts(5), "train")
+    place.write(f"alice/train/{pushed.version}/manifest.json", content)
+    assert [entry.version for entry in list_datasets()] == [other.version]
+    assert f"Left out: {place.uri}/alice/train/{pushed.version}/manifest.json " in capsys.readouterr().err
+    assert len(pull("train")) == 4
+    assert delete(pushed.reference) == [pushed.reference]
+
+
+def test_what_a_manifest_says_reaches_no_terminal(place, texts):
+    pushed = push(texts(5), "train")
+    hostile = {"layout": "\x1b[2J[red]x", "created": "2026-01-01\x1b00:00:00+00:00"}
+    manifest = place.manifest(pushed.reference) | hostile
+    place.write(f"alice/train/{pushed.version}/manifest.json", json.dumps(manifest).encode())
+    [entry] = list_datasets()
+    assert (entry.layout, entry.created) == ("", "2026-01-01T00:00:00.000000+00:00")
+
+
+def test_a_file_that_is_longer_than_its_manifest_says(place, tmp_path, texts):
+    pushed = push(texts(5), "train")
+    size = place.manifest(pushed.reference)["files"][0]["size"]
+    place.write(place.shard(pushed.reference), bytes(20 << 20))
+    target = tmp_path / "pulled" / "documents-00000.protobuf-array.gzip"
+    target.parent.mkdir()
+    for beginning in (None, b"x" * (size - 1)):
+        target.unlink(missing_ok=True)
+        if beginning is not None:
+            target.write_bytes(beginning)
+        with pytest.raises(StorageError, match=rf"has more than the {size} bytes that its manifest says\. Push it"):
+            pull_files("train", target.parent)
+        assert target.stat().st_size <= 2 << 20
 
 
 def test_a_shard_that_holds_pickles_is_refused(place, tmp_path, texts):
@@ -148,6 +189,35 @@ def test_a_pusher_whose_version_is_deleted_meanwhile_stores_it_again(place, monk
     push(texts(5), "train")
     assert looked == [True]
     assert len(pull(pushed.reference)) == 5
+
+
+def test_a_push_that_ends_between_the_look_and_the_removal(place, monkeypatch, texts):
+    pushed = push(texts(5), "train")
+
+    class PushedInto:
+        """A store on which another push of the same content ends just before files go."""
+
+        def __init__(self, store):
+            self.store = store
+
+        def __getattr__(self, name):
+            return getattr(self.store, name)
+
+        def remove(self, names):
+            if not any(name.endswith("manifest.json") for name in names) and len(pushes) < wanted:
+                pushes.append(push(texts(5), "train"))
+            self.store.remove(names)
+
+    monkeypatch.setattr(delete_module, "open_store", lambda uri: PushedInto(open_store(uri)))
+    pushes, wanted = [], 1
+    delete(pushed.reference)
+    assert len(pushes) == 1
+    assert place.names() == []
+    assert list_datasets() == []
+    push(texts(5), "train")
+    pushes, wanted = [], 100
+    with pytest.raises(StorageError, match=r"is not deleted: somebody pushes it again and again"):
+        delete(pushed.reference)
 
 
 def test_an_interrupted_push_shows_nothing_and_goes_on(place, monkeypatch, noise, as_bytes):

@@ -104,3 +104,47 @@ def test_strangers_are_refused(strict_store, monkeypatch, tmp_path, texts):
         assert secret not in str(caught.value)
     assert strict_store.names() == before
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_private_version_hides_no_other(remote, proxy, texts, capsys):
+    one, two, three = (push(texts(count), "train") for count in (4, 5, 6))
+    proxy.denied = (f"{two.version}/manifest.json", f"{three.version}/manifest.json")
+    assert [entry.version for entry in list_datasets()] == [one.version]
+    assert "Left out: 2 private versions, such as: s3://" in capsys.readouterr().err
+    assert len(pull("train")) == 4
+    proxy.denied = ("/manifest.json",)
+    with pytest.raises(StorageError, match="The dataset alice/train is private or missing"):
+        pull("train")
+    with pytest.raises(StorageError, match="The list of the datasets of alice is private or missing"):
+        list_datasets("alice")
+
+
+def test_what_made_it_public_is_never_left_behind(remote, proxy, store, texts):
+    public, private = push(texts(5), "train", public=True), push(texts(6), "train")
+    before, proxy.denied = remote.names(), ("?policy",)
+    with pytest.raises(StorageError, match=r"is not deleted: it is readable for everyone by the policy of the bucket"):
+        delete(public.reference)
+    assert remote.names() == before
+    delete(private.reference)
+    proxy.denied = ()
+    delete(public.reference)
+    assert remote.names() == []
+    assert not policies.is_public(store.bucket, f"team/datasets/alice/train/{public.version}")
+
+
+def test_the_manifest_says_public_only_of_what_is(remote, monkeypatch, texts):
+    said = []
+
+    def refuse(bucket, prefix):
+        said.append(remote.manifest(f"alice/train@{prefix.rpartition('/')[2]}")["public"])
+        raise StorageError("access denied by the store.")
+
+    with monkeypatch.context() as refused:
+        refused.setattr(policies, "make_public", refuse)
+        with pytest.raises(StorageError, match="is stored, but not public"):
+            push(texts(5), "train", public=True)
+    assert said == [False]
+    [entry] = list_datasets()
+    assert remote.manifest(entry.reference)["public"] is False
+    push(texts(5), "train", public=True)
+    assert remote.manifest(entry.reference)["public"] is True

@@ -141,3 +141,13 @@ def test_a_pushed_array_is_data_of_the_pipeline(place, tmp_path, monkeypatch, te
     assert locate(f"dataset://{pushed.reference}") == found
     report = ingest_csv(IngestCSVConfig("dataset://alice/train"), tmp_path / "rows.parquet", tmp_path / "bad.csv")
     assert (report.rows, report.bad_rows, report.layout) == (60, 0, "labelled")
+
+
+def test_a_folder_with_both_sides_of_a_build_is_refused(place, tmp_path):
+    """Training and evaluation in one array would be divided anew, and what was held out trained on."""
+    for side in ("train", "evaluation"):
+        (tmp_path / "built" / side).mkdir(parents=True)
+        (tmp_path / "built" / side / "manifest.json").write_text("{}")
+        (tmp_path / "built" / side / f"{side}-00000.protobuf-array.gzip").write_bytes(b"")
+    with pytest.raises(InputError, match=r"holds folders of documents \(evaluation, train\). Push one of them"):
+        push(f"{tmp_path}/built/", "both")

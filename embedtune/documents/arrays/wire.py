@@ -16,7 +16,7 @@ from typing import BinaryIO
 from docarray.proto.docarray_pb2 import DocumentProto
 from google.protobuf.message import DecodeError
 
-from embedtune.documents.array_limits import check_parts
+from embedtune.documents.arrays.limits import check_parts
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance
 from embedtune.records.kinds import BZ2_START, GZIP_START, starts_pickle

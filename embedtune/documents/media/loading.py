@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from embedtune.documents.content_loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
-from embedtune.documents.continued_quarantine import continued_quarantine
-from embedtune.documents.load_queue import LoadQueue, Ticket
+from embedtune.documents.media.continued_quarantine import continued_quarantine
+from embedtune.documents.media.load_queue import LoadQueue, Ticket
+from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import CONTENT_COLUMNS, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
@@ -48,7 +48,7 @@ def load_contents(
 ) -> LoadReport:
     """Load the images or meshes that a rows file names, several at a time, in the order of its rows.
 
-    What is stored of a content says `content_loader.Loaded`; its address is kept beside it, the content of a `data:`
+    What is stored of a content says `loader.Loaded`; its address is kept beside it, the content of a `data:`
     address left out. An address that occurs again soon is loaded once. What may be opened say
     `storage.access.AccessRules` for each origin. Memory does not grow with the rows: about 250 MiB, and more only where
     single contents are very large.

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.content_limits import MeshLimits
+from embedtune.documents.media.limits import MeshLimits
 from embedtune.errors import InputError
 
 Mesh = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64] | None]

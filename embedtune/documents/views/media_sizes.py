@@ -72,8 +72,8 @@ def _shape(modality: Modality, content: bytes) -> tuple[int, ...]:
     if modality is Modality.MESH:
         return (len(content) // (3 * POINT_DTYPE.itemsize),)
     # Pillow takes time to import, and data without images do not need it.
-    from embedtune.documents.content_limits import DEFAULT_IMAGE_LIMITS
-    from embedtune.documents.images import open_image
+    from embedtune.documents.media.images import open_image
+    from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS
 
     try:
         return open_image(content, DEFAULT_IMAGE_LIMITS).size

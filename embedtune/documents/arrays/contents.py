@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from docarray.proto.docarray_pb2 import DocumentProto, NdArrayProto
 
-from embedtune.documents.array_images import encode_pixels
+from embedtune.documents.arrays.images import encode_pixels
 from embedtune.errors import InputError
 from embedtune.records.addresses import media_suffix
 from embedtune.records.layouts import Modality
@@ -163,10 +163,10 @@ def _place(uri: str) -> str:
 
 def _read_blob(document: DocumentProto, modality: Modality, options: MeshOptions) -> bytes:
     if modality is Modality.IMAGE:
-        from embedtune.documents.images import read_image
+        from embedtune.documents.media.images import read_image
 
         return read_image(document.blob)
-    from embedtune.documents.meshes import read_mesh
+    from embedtune.documents.media.meshes import read_mesh
 
     suffix = PurePosixPath(document.uri.partition("?")[0]).suffix
     if not suffix:

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.content_limits import DEFAULT_IMAGE_LIMITS
+from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS
 from embedtune.errors import InputError
 
 _CHANNELS = (1, 3, 4)
@@ -27,12 +27,13 @@ def encode_pixels(array: npt.NDArray[np.generic]) -> bytes:
     """
     from PIL import Image
 
-    levels = _levels(_channels_last(array))
-    height, width = levels.shape[:2]
+    pixels = _channels_last(array)
+    height, width = pixels.shape[:2]
     if height * width > DEFAULT_IMAGE_LIMITS.max_pixels:
         raise InputError(
             f"the image has {width} x {height} pixels; at most {DEFAULT_IMAGE_LIMITS.max_pixels} in all are accepted"
         )
+    levels = _levels(pixels)
     image = Image.fromarray(levels if levels.shape[2] > 1 else levels[..., 0])
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

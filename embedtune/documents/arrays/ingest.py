@@ -10,12 +10,12 @@ from pathlib import Path
 from docarray import DocumentArray
 from docarray.proto.docarray_pb2 import DocumentProto
 
-from embedtune.documents.array_contents import MeshOptions
-from embedtune.documents.array_copying import DocumentCopier
-from embedtune.documents.array_folders import ingest_judged_folder, is_judged_folder
-from embedtune.documents.array_rows import number_text
-from embedtune.documents.array_survey import DEFAULT_VALUES, Survey, chosen_format, match_values
-from embedtune.documents.array_wire import iter_array
+from embedtune.documents.arrays.contents import MeshOptions
+from embedtune.documents.arrays.copying import DocumentCopier
+from embedtune.documents.arrays.folders import ingest_judged_folder, is_judged_folder
+from embedtune.documents.arrays.rows import number_text
+from embedtune.documents.arrays.survey import DEFAULT_VALUES, Survey, chosen_format, match_values
+from embedtune.documents.arrays.wire import iter_array
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.progress import Advance, progress
 from embedtune.records.kinds import is_documents_name
@@ -72,8 +72,8 @@ def ingest_documents(
     The files are read twice: to see what most Documents are, and to write those. A Document of another kind or without
     a usable content is set aside; of a Document with one bad match nothing is kept. The line of a row is the number of
     its Document in its file, from 1; several files are several sources. Memory holds one Document and one batch of
-    rows. See `array_wire.iter_array` for what files are read, `array_rows` for what a Document becomes, and
-    `array_folders` for folders of documents that hold judged pairs.
+    rows. See `arrays.wire.iter_array` for what files are read, `arrays.rows` for what a Document becomes, and
+    `arrays.folders` for folders of documents that hold judged pairs.
 
     Args:
         files: One file of any name, or the files of a folder, of which those named like shards are read.
@@ -88,15 +88,25 @@ def ingest_documents(
     """
     if is_judged_folder(files):
         return ingest_judged_folder(files, origin, rows, quarantine)
-    shards = sorted(path for path in files if is_documents_name(path.name)) if len(files) > 1 else list(files)
+    shards = array_files(files)
     if not shards:
         raise InputError(f"{origin} holds no DocumentArray. Give files named such as train.protobuf-array.gzip.")
-    common = os.path.commonpath([path.parent for path in shards])
     try:
-        parts = [_file_part(path, path.relative_to(common).as_posix(), origin, len(shards) > 1) for path in shards]
+        parts = [_file_part(path, name, origin, len(shards) > 1) for name, path in shards.items()]
     except OSError as error:
         raise StorageError(f"{origin} cannot be read: {error}.") from error
     return _ingest(parts, "bytes", origin, rows, quarantine, request)
+
+
+def array_files(files: Sequence[Path]) -> dict[str, Path]:
+    """Return the files that are read, by the names that they have in the column `source` where they are several.
+
+    Args:
+        files: See `ingest_documents`.
+    """
+    shards = sorted(path for path in files if is_documents_name(path.name)) if len(files) > 1 else list(files)
+    common = os.path.commonpath([path.parent for path in shards]) if shards else ""
+    return {path.relative_to(common).as_posix(): path for path in shards}
 
 
 def ingest_array(

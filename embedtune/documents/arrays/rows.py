@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from docarray.proto.docarray_pb2 import DocumentProto
 from google.protobuf.struct_pb2 import Value
 
-from embedtune.documents.array_contents import ContentKind, MeshOptions, content_kind, stored_content
+from embedtune.documents.arrays.contents import ContentKind, MeshOptions, content_kind, stored_content
 from embedtune.documents.schema import LABEL_TAG, SCORE_TAG
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality

@@ -14,9 +14,9 @@ from trimesh.exchange.off import load_off
 from trimesh.exchange.ply import load_ply
 from trimesh.exchange.stl import load_stl
 
-from embedtune.documents.content_limits import MeshLimits
-from embedtune.documents.glb_files import parse_glb
-from embedtune.documents.mesh_parts import Mesh, Part, check_counts, join_parts
+from embedtune.documents.media.glb_files import parse_glb
+from embedtune.documents.media.limits import MeshLimits
+from embedtune.documents.media.mesh_parts import Mesh, Part, check_counts, join_parts
 from embedtune.errors import InputError
 
 _LINE_BREAKS = (
@@ -36,6 +36,8 @@ _LINE_BREAKS = (
 _OFF_HEADER = re.compile(r"\s*(?:ST)?C?N?OFF\s*(\d{1,12})\s+(\d{1,12})\b")
 _PLY_HEADER_BYTES = 1 << 16
 _PLY_HEADER_LINES = 1000
+_LINE_CHARACTERS = 64 << 10
+_LONG_LINE = re.compile(rf"[^\n]{{{_LINE_CHARACTERS + 1}}}")
 _STL_HEADER_BYTES = 84
 _STL_FACE_BYTES = 50
 _MAX_SOLIDS = 1000
@@ -78,6 +80,7 @@ def _parse_off(data: bytes, limits: MeshLimits) -> list[Part]:
 
 def _parse_obj(data: bytes, limits: MeshLimits) -> list[Part]:
     text = _text(data, limits).replace("\\\r\n", " ").replace("\\\n", " ")
+    _check_line_lengths(text)
     vertices: list[str] = []
     faces: list[str] = []
     for line in text.splitlines():
@@ -151,7 +154,15 @@ def _text(data: bytes, limits: MeshLimits) -> str:
     most = 2 * (limits.max_vertices + limits.max_faces)
     if sum(data.count(line_break) for line_break in _LINE_BREAKS) > most:
         raise InputError(f"the mesh has more than {most} lines")
-    return data.decode("utf-8", errors="replace")
+    text = data.decode("utf-8", errors="replace")
+    _check_line_lengths(text)
+    return text
+
+
+def _check_line_lengths(text: str) -> None:
+    """Refuse a face of millions of corners, whose numbers as objects of Python would take gigabytes."""
+    if _LONG_LINE.search(text):
+        raise InputError(f"the mesh has a line of more than {_LINE_CHARACTERS} characters")
 
 
 def _several(parsed: dict[str, object]) -> list[Part]:

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.forms import LABEL_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
-from embedtune.documents.gallery import Gallery, Picture, PictureGroup
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_manifest, read_shard
 from embedtune.documents.summary import DataSummary
-from embedtune.documents.tiles import draw_tile
+from embedtune.documents.views.gallery import Gallery, Picture, PictureGroup
+from embedtune.documents.views.tiles import draw_tile
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import shortened
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.codec import POINT_DTYPE
-from embedtune.documents.content_limits import DEFAULT_IMAGE_LIMITS, MALFORMED
-from embedtune.documents.gallery import Tile
+from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS, MALFORMED
+from embedtune.documents.views.gallery import Tile
 from embedtune.records.layouts import Modality
 
 TILE_SIDE = 96
@@ -44,7 +44,7 @@ def _draw_image(content: bytes) -> Tile | None:
     # Pillow takes time to import, and data without images do not need it.
     from PIL import Image
 
-    from embedtune.documents.images import open_image
+    from embedtune.documents.media.images import open_image
     from embedtune.errors import InputError
 
     try:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from trimesh.exchange.gltf import load_glb
 
-from embedtune.documents.content_limits import MeshLimits
-from embedtune.documents.mesh_parts import Part, check_counts
+from embedtune.documents.media.limits import MeshLimits
+from embedtune.documents.media.mesh_parts import Part, check_counts
 from embedtune.errors import InputError
 
 _MAGIC, _VERSION, _JSON, _BIN = b"glTF", 2, b"JSON", b"BIN\0"

@@ -16,7 +16,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from embedtune.documents.content_limits import DEFAULT_IMAGE_LIMITS, MALFORMED, ImageLimits, check_size
+from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS, MALFORMED, ImageLimits, check_size
 from embedtune.errors import InputError
 
 _PLUGINS = (
@@ -46,6 +46,10 @@ _TO_UPRIGHT = {
 }
 """What turns a picture of an EXIF orientation (EXIF 2.3, table 4.6.5) upright; `ImageOps.exif_transpose` also writes
 the EXIF anew and fails where another field of it is broken."""
+
+_JPEG_SCAN = b"\xff\xda"
+_MOST_SCANS = 100
+"""A progressive JPEG has about ten; each of them takes as long as the whole picture, however short it is."""
 
 _PNG_BIT_DEPTH_OFFSET = 24
 _UNKNOWN_RANGE = ("I", "F")
@@ -95,6 +99,8 @@ def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
         raise InputError(f"the image has far more than the {limits.max_pixels} pixels that are accepted") from error
     except MALFORMED as error:
         raise InputError(f"the image's header is damaged: {_reason(error)}") from error
+    if image.format in _JPEG_FORMATS and data.count(_JPEG_SCAN) > _MOST_SCANS:
+        raise InputError(f"the image has more than {_MOST_SCANS} scans")
     width, height = image.size
     if width * height > limits.max_pixels:
         raise InputError(f"the image has {width} x {height} pixels; at most {limits.max_pixels} in all are accepted")

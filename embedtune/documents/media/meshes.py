@@ -5,8 +5,8 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.content_limits import DEFAULT_MESH_LIMITS, MALFORMED, MeshLimits, check_size
-from embedtune.documents.mesh_files import MESH_SUFFIXES, parse_mesh
+from embedtune.documents.media.limits import DEFAULT_MESH_LIMITS, MALFORMED, MeshLimits, check_size
+from embedtune.documents.media.mesh_files import MESH_SUFFIXES, parse_mesh
 from embedtune.errors import InputError
 
 Floats = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from embedtune.documents.content_limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS, ImageLimits, MeshLimits
+from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS, ImageLimits, MeshLimits
 from embedtune.errors import ConfigError, EmbedtuneError, InputError, StorageError
 from embedtune.records.layouts import Modality
 from embedtune.storage.access import AccessRules, ForbiddenError
@@ -24,6 +24,7 @@ _REMOTE_WORKERS = 16
 _MORE_THAN_CPUS = 2
 _SERVER = re.compile(r"(https?|s3|minio)://", re.IGNORECASE)
 _MOST_DECODERS = 8
+_MOST_MESHES = 4
 _LARGE_PIXELS = 2_000_000
 _LARGE_MESH_BYTES = 4 << 20
 
@@ -116,6 +117,8 @@ class ContentLoader:
         # Decoded, an image takes many times the memory of its file, and more decoders than CPUs would not be faster.
         self._decoders = threading.BoundedSemaphore(min(os.cpu_count() or 1, _MOST_DECODERS))
         self._large_mesh = threading.Lock()
+        # Their files may have 100 MiB, five times as much as those of images.
+        self._meshes = threading.BoundedSemaphore(_MOST_MESHES)
 
     def load(self, key: ContentKey) -> Loaded | Failed:
         """Read, check and convert one content."""
@@ -129,7 +132,7 @@ class ContentLoader:
             return Failed(Failure.OTHER, _reason(error))
 
     def _image(self, key: ContentKey) -> Loaded:
-        from embedtune.documents.images import open_image, store_image
+        from embedtune.documents.media.images import open_image, store_image
 
         limits = self._options.image_limits
         data = self._read(key, limits.max_bytes)
@@ -141,12 +144,13 @@ class ContentLoader:
 
     def _mesh(self, key: ContentKey) -> Loaded:
         # trimesh takes half a second to import, which images need not pay.
-        from embedtune.documents.meshes import read_mesh
+        from embedtune.documents.media.meshes import read_mesh
 
         options = self._options
-        data = self._read(key, options.mesh_limits.max_bytes)
-        with self._large_mesh if len(data) > _LARGE_MESH_BYTES else nullcontext(), self._decoders:
-            cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed, options.mesh_limits)
+        with self._meshes:
+            data = self._read(key, options.mesh_limits.max_bytes)
+            with self._large_mesh if len(data) > _LARGE_MESH_BYTES else nullcontext(), self._decoders:
+                cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed, options.mesh_limits)
         return Loaded(cloud.astype("<f4").tobytes(), hashlib.sha256(data).hexdigest())
 
     def _read(self, key: ContentKey, max_bytes: int) -> bytes:

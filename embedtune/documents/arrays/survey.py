@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from docarray.proto.docarray_pb2 import DocumentProto
 
-from embedtune.documents.array_rows import MatchValues, match_label, rows_format
+from embedtune.documents.arrays.rows import MatchValues, match_label, rows_format
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
 from embedtune.records.rows import RowsFormat

@@ -1,0 +1,1 @@
+"""Foreign DocumentArrays, saved or in memory, become validated rows."""

@@ -1,0 +1,1 @@
+"""What a person sees of documents that are images or meshes."""
