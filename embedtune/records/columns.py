@@ -77,14 +77,17 @@ def _table(records: list[list[str]], options: CSVOptions) -> Table:
         check_first_row(records)
     if options.header == "auto":
         names = {column for column in options.columns or () if isinstance(column, str)}
-        header = names <= set(records[0]) if names else detect_header(records)
+        header = not names.isdisjoint(records[0]) or detect_header(records)
     else:
         header = options.header == "yes"
     if not header:
         width = Counter(len(cells) for cells in records).most_common(1)[0][0]
         return Table.of(tuple(f"column {i + 1}" for i in range(width)), False, records)
     if not records[1:]:
-        raise InputError(f"There is a header ({shown_names(records[0])}) but not one row of data below it. Add rows.")
+        raise InputError(
+            f"There is a header ({shown_names(records[0])}) but not one row of data below it. Add rows; if there are "
+            "some, the first one is of megabytes, or a quote in it is never closed."
+        )
     return Table.of(tuple(records[0]), True, records[1:])
 
 

@@ -227,3 +227,11 @@ def test_chosen_columns_in_the_wrong_order(ingest):
     ):
         ingest(content, columns=["label", "text"])
     assert ingest(content, columns=["text", "label"])[0].layout == "labelled"
+
+
+def test_a_column_that_is_misspelt_is_named(tmp_path):
+    source = tmp_path / "data.csv"
+    source.write_text("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(20)), encoding="utf-8")
+    request = IngestRequest(options=CSVOptions(columns=("text", "lable")))
+    with pytest.raises(InputError, match="columns names 'lable', but the file has the columns text, label"):
+        ingest_csv([CSVSource(source, str(source))], tmp_path / "rows", tmp_path / "bad.csv", request)
