@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.data import ROOT
+from benchmarks.memory import peak_mib
 
 _SEED = 7
 _WORDS = 4_000
@@ -60,10 +61,7 @@ def _report(title: str, source: Path, rows: int, sides: tuple[str, ...]) -> None
 def _run_child(side: str, source: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         seconds = {"ours": _ours, "docarray": _docarray, "by file": _by_file}[side](source, Path(folder))
-    # VmHWM, not ru_maxrss: that of a child begins with the parent's.
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-    print(json.dumps({"seconds": seconds, "peak_mib": peak / 1024}))
+    print(json.dumps({"seconds": seconds, "peak_mib": peak_mib()}))
 
 
 def _ours(source: Path, folder: Path) -> float:

@@ -11,7 +11,6 @@ import argparse
 import io
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from benchmarks.memory import peak_mib
 from embedtune.documents.media.loader import LoadOptions
 from embedtune.documents.media.loading import load_contents
 from embedtune.records.layouts import Layout, Modality
@@ -42,9 +42,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.side is not None:
         seconds, cpu_seconds = {"bare": _bare, "ours": _ours}[options.side](options.folder, options.images)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         cpu_us = 1e6 * cpu_seconds / options.images
-        print(json.dumps({"rate": options.images / seconds, "cpu_us": cpu_us, "peak_mib": peak}))
+        print(json.dumps({"rate": options.images / seconds, "cpu_us": cpu_us, "peak_mib": peak_mib()}))
         return
     with tempfile.TemporaryDirectory() as name:
         _compare(Path(name), options.images, options.rounds)

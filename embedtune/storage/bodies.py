@@ -10,7 +10,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
-from embedtune.storage.failures import UnreachableError
+from embedtune.storage.failures import UnreachableError, too_large
 
 _PIECE_BYTES = 1 << 16
 
@@ -51,11 +51,6 @@ def read_body(response: BaseHTTPResponse, what: str, max_bytes: int, deadline: f
         raise
     response.release_conn()
     return b"".join(pieces)
-
-
-def too_large(what: str, max_bytes: int) -> StorageError:
-    """Return the error of a content that is larger than accepted."""
-    return StorageError(f"{what} is larger than the {max_bytes} bytes that are accepted for one content.")
 
 
 @contextmanager

@@ -13,9 +13,9 @@ from urllib.parse import quote, unquote_to_bytes, urljoin
 
 from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules
-from embedtune.storage.failures import UnreachableError
+from embedtune.storage.failures import UnreachableError, too_large
 from embedtune.storage.hosts import HostMemory
-from embedtune.storage.local_contents import LocalContents, too_large
+from embedtune.storage.local_contents import LocalContents
 from embedtune.storage.locations import Location, Scheme, parse_location
 from embedtune.text import excerpt
 

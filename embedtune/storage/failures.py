@@ -17,3 +17,8 @@ class UnreachableError(StorageError):
 
 class DamagedError(StorageError):
     """What came is not what was stored, by its SHA-256."""
+
+
+def too_large(what: str, max_bytes: int) -> StorageError:
+    """Return the error of a content that is larger than accepted."""
+    return StorageError(f"{what} is larger than the {max_bytes} bytes that are accepted for one content.")

@@ -6,6 +6,7 @@ import stat
 
 from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules
+from embedtune.storage.failures import too_large
 
 # Without O_NONBLOCK, opening a pipe would wait for its writer.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -83,8 +84,3 @@ def _read(descriptor: int, uri: str, max_bytes: int) -> bytes:
     if len(content) != found.st_size:
         raise StorageError(f"{uri} changes while it is read, or is a special file of the system.")
     return content
-
-
-def too_large(what: str, max_bytes: int) -> StorageError:
-    """Return the error for a content that is too large."""
-    return StorageError(f"{what} is larger than the {max_bytes} bytes that are accepted for one content.")
