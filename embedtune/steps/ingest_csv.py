@@ -5,8 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.documents.arrays.contents import MeshOptions
-from embedtune.documents.arrays.ingest import DocumentsRequest, array_files, ingest_documents
+from embedtune.documents.arrays.request import DocumentsRequest, MeshOptions
 from embedtune.documents.media.loader import LoadOptions
 from embedtune.documents.media.loading import load_contents
 from embedtune.progress import note
@@ -111,6 +110,9 @@ def _read(
         case SourceKind.CLASS_FOLDERS:
             return ingest_class_folders(names, config.uri, rows, quarantine, config.max_bad_share), folder
         case SourceKind.DOCUMENTS:
+            # docarray takes a third of a second to import, which other sources need not pay.
+            from embedtune.documents.arrays.ingest import ingest_documents
+
             asked = config.documents_request()
             report = ingest_documents(source.files, config.uri, rows, quarantine, asked)
             return report, _array_origins(source, rows)
@@ -128,6 +130,8 @@ def _read(
 
 def _array_origins(source: LocalSource, rows: Path) -> dict[str, str] | str:
     """Return where the relative addresses in the Documents of each file start."""
+    from embedtune.documents.arrays.ingest import array_files
+
     origins = dict(zip(source.files, source.origins, strict=True))
     files = array_files(source.files)
     if read_format(rows).several_sources:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from docarray.proto.docarray_pb2 import DocumentProto, NdArrayProto
 
 from embedtune.documents.arrays.images import encode_pixels
+from embedtune.documents.arrays.request import MeshOptions
 from embedtune.errors import InputError
 from embedtune.records.addresses import media_suffix
 from embedtune.records.layouts import Modality
@@ -49,16 +50,6 @@ class ContentKind:
 
 
 _TEXT = ContentKind(Modality.TEXT, Form.TEXT)
-
-
-@dataclass(frozen=True)
-class MeshOptions:
-    """How point clouds are drawn from blobs that are mesh files."""
-
-    point_cloud_size: int = 2048
-    """Points, 1 or more."""
-    seed: int = 0
-    """0 or more."""
 
 
 def content_kind(document: DocumentProto) -> ContentKind:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from docarray.proto.docarray_pb2 import DocumentProto
 
-from embedtune.documents.arrays.contents import POINT_BYTES, MeshOptions
+from embedtune.documents.arrays.contents import POINT_BYTES
+from embedtune.documents.arrays.request import MeshOptions
 from embedtune.documents.arrays.rows import MatchValues, document_rows, rows_format
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality

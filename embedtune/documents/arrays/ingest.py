@@ -3,20 +3,19 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from docarray import DocumentArray
 from docarray.proto.docarray_pb2 import DocumentProto
 
-from embedtune.documents.arrays.contents import MeshOptions
 from embedtune.documents.arrays.copying import DocumentCopier
 from embedtune.documents.arrays.folders import ingest_judged_folder, is_judged_folder
-from embedtune.documents.arrays.rows import number_text
+from embedtune.documents.arrays.request import DocumentsRequest
 from embedtune.documents.arrays.survey import DEFAULT_VALUES, Survey, chosen_format, match_values
 from embedtune.documents.arrays.wire import iter_array
-from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
 from embedtune.records.kinds import is_documents_name
 from embedtune.records.layouts import Layout
@@ -27,41 +26,6 @@ from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
 
 _MOST_TOLD = 3
-
-
-@dataclass(frozen=True)
-class DocumentsRequest:
-    """How Documents are to be read."""
-
-    max_bad_share: float = 0.01
-    """Largest accepted share of Documents that are set aside, 0..1."""
-    pos_value: str | float = ""
-    """Label of a match that is relevant; '' for 1, or for the other one of two labels where neg_value is given."""
-    neg_value: str | float = ""
-    """Label of a match that is not relevant; '' for -1, or for the other one where pos_value is given."""
-    meshes: MeshOptions = field(default_factory=MeshOptions)
-    """How point clouds are drawn from mesh files in blobs."""
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: a value is not accepted.
-        """
-        if not 0 <= self.max_bad_share <= 1:
-            raise ConfigError(f"max_bad_share={self.max_bad_share!r} is not a share. Give a number from 0 to 1.")
-        if self.positive and self.positive == self.negative:
-            raise ConfigError(f"pos_value and neg_value are both {self.positive!r}. Give two different values.")
-
-    @property
-    def positive(self) -> str:
-        """`pos_value` as text, 1.0 as '1'."""
-        return _value_text(self.pos_value)
-
-    @property
-    def negative(self) -> str:
-        """`neg_value` as text."""
-        return _value_text(self.neg_value)
 
 
 def ingest_documents(
@@ -194,7 +158,3 @@ def _check_share(
         f"{'; '.join(rejected.first[:_MOST_TOLD])}. All of them are in {quarantine}. Mend the Documents, or raise "
         "max_bad_share."
     )
-
-
-def _value_text(value: str | float) -> str:
-    return value.strip() if isinstance(value, str) else number_text(value)

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from docarray.proto.docarray_pb2 import DocumentProto
 from google.protobuf.struct_pb2 import Value
 
-from embedtune.documents.arrays.contents import ContentKind, MeshOptions, content_kind, stored_content
+from embedtune.documents.arrays.contents import ContentKind, content_kind, stored_content
+from embedtune.documents.arrays.request import MeshOptions, number_text
 from embedtune.documents.schema import LABEL_TAG, SCORE_TAG
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality
@@ -135,11 +136,6 @@ def value_text(value: Value, what: str) -> str:
     if kind != "number_value" or not math.isfinite(value.number_value):
         raise InputError(f"the {what} is neither a text nor a finite number")
     return number_text(value.number_value)
-
-
-def number_text(number: float) -> str:
-    """Return a number as text, whole ones without a point."""
-    return str(int(number)) if float(number).is_integer() else repr(float(number))
 
 
 def _stored(document: DocumentProto, options: MeshOptions) -> tuple[object, ...]:
