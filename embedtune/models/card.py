@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedtune.errors import ModelError
 
 CARD_FILE = "embedtune.json"
+CARD_FORMAT, CARD_VERSION = "embedtune-model", 1
+"""What the file calls itself; cards of embedtune 0.1 say neither. A card of a later version is read as far as it goes:
+a model that was registered once must stay one that can be evaluated."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class ModelCard:
     data_digest: str
     """Digest of the training documents folder."""
     options: dict[str, object]
-    """The fine-tuning step's configuration."""
+    """The fine-tuning step's configuration, by the version that wrote the card."""
     history: tuple[LossPoint, ...]
     seconds: float
     """Wall time of the training loop."""
@@ -49,24 +53,26 @@ class ModelCard:
     """Versions of the libraries that produced the model."""
     parity_max_difference: float
     """Largest absolute difference of a vector component between the trained model and its reloaded folder."""
+    others: Mapping[str, object] = field(default_factory=dict)
+    """Facts of another version of embedtune, which this one keeps and does not know. A field of a later version has a
+    default: the cards of the versions before lack it."""
 
     def save(self, folder: Path) -> None:
         """Write `embedtune.json` into a model folder."""
-        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
-        (folder / CARD_FILE).write_text(text, encoding="utf-8")
+        facts = dataclasses.asdict(self)
+        data = {"format": CARD_FORMAT, "version": CARD_VERSION, **facts.pop("others"), **facts}
+        (folder / CARD_FILE).write_text(json.dumps(data, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "ModelCard":
-        """Read `embedtune.json` from a model folder.
+        """Read `embedtune.json` from a model folder, of this version or of another.
 
         Raises:
             ModelError: there is none, or it is not one of ours.
         """
         path = folder / CARD_FILE
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            data["history"] = tuple(LossPoint(**point) for point in data["history"])
-            return cls(**data)
+            return cls._of_json(json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
                 f"{folder} holds no {CARD_FILE}, so it is not a model that embedtune fine-tuned. "
@@ -74,3 +80,16 @@ class ModelCard:
             ) from error
         except (ValueError, TypeError, KeyError) as error:
             raise ModelError(f"{path} cannot be read ({error}). Fine-tune again.") from error
+
+    @classmethod
+    def _of_json(cls, data: Mapping[str, object]) -> "ModelCard":
+        found = dict(data)
+        if found.pop("format", CARD_FORMAT) != CARD_FORMAT:
+            raise ValueError(f"its format is {data['format']!r}, not {CARD_FORMAT!r}")
+        if found.get("version") == CARD_VERSION:
+            del found["version"]
+        known = {entry.name for entry in dataclasses.fields(cls)} - {"others"}
+        facts = {name: found.pop(name) for name in known & found.keys()}
+        points = [(point["step"], point["epoch"], point["loss"]) for point in facts["history"]]  # type: ignore[attr-defined]
+        facts["history"] = tuple(LossPoint(*point) for point in points)
+        return cls(**facts, others=found)  # type: ignore[arg-type]

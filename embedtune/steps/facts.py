@@ -1,23 +1,21 @@
 """A model card in the words of the reports."""
 
-from embedtune.errors import ConfigError, ModelError
+import dataclasses
+from typing import Any
+
 from embedtune.models.card import ModelCard
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.training.config import FinetuneConfig
 
 
 def training_facts_of(card: ModelCard) -> TrainingFacts:
-    """Return how the model was trained.
-
-    Raises:
-        ModelError: the card's options are not those of this version.
-    """
-    config = _config_of(card)
+    """Return how the model was trained."""
+    options = _options_of(card)
     return TrainingFacts(
-        loss=config.loss,
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
+        loss=options["loss"],
+        epochs=options["epochs"],
+        batch_size=options["batch_size"],
+        learning_rate=options["learning_rate"],
         seconds=card.seconds,
         texts_per_second=card.texts_per_second,
         train_documents=card.train_documents,
@@ -25,19 +23,10 @@ def training_facts_of(card: ModelCard) -> TrainingFacts:
 
 
 def provenance_of(card: ModelCard) -> Provenance:
-    """Return what it takes to make the model again.
-
-    Raises:
-        ModelError: the card's options are not those of this version.
-    """
-    return Provenance(versions=card.versions, data_digest=card.data_digest, seed=_config_of(card).seed)
+    """Return what it takes to make the model again."""
+    return Provenance(versions=card.versions, data_digest=card.data_digest, seed=_options_of(card)["seed"])
 
 
-def _config_of(card: ModelCard) -> FinetuneConfig:
-    try:
-        return FinetuneConfig(**card.options)  # type: ignore[arg-type]
-    except (ConfigError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"The model's card has training options that this version does not know: {error} Fine-tune again with "
-            "this version."
-        ) from error
+def _options_of(card: ModelCard) -> dict[str, Any]:
+    """Return the options as the card has them: another version's names and bounds must not keep a model from use."""
+    return {**dataclasses.asdict(FinetuneConfig()), **card.options}

@@ -53,8 +53,35 @@ def test_a_file_instead_of_a_folder(tmp_path):
         ModelCard.load(tmp_path / "model.zip")
 
 
+def test_a_card_says_what_it_is(tmp_path):
+    CARD.save(tmp_path)
+    written = json.loads((tmp_path / CARD_FILE).read_text())
+    assert (written["format"], written["version"], "others" in written) == ("embedtune-model", 1, False)
+
+
+def test_a_card_of_an_earlier_version(tmp_path):
+    facts = dataclasses.asdict(CARD)
+    del facts["others"]
+    (tmp_path / CARD_FILE).write_text(json.dumps(facts))
+    assert ModelCard.load(tmp_path) == CARD
+
+
+def test_a_card_of_a_later_version_keeps_what_this_one_does_not_know(tmp_path):
+    (tmp_path / "again").mkdir()
+    later = json.loads(card_with(pooling="gem", options={"loss": "NewLoss", "depth": 3}))
+    point = {"step": 1, "epoch": 0.5, "loss": 2.0, "rate": 1e-4}
+    (tmp_path / CARD_FILE).write_text(json.dumps({**later, "version": 2, "history": [point]}))
+    card = ModelCard.load(tmp_path)
+    assert card.others == {"version": 2, "pooling": "gem"}
+    assert (card.options, card.history) == ({"loss": "NewLoss", "depth": 3}, (LossPoint(1, 0.5, 2.0),))
+    card.save(tmp_path / "again")
+    assert ModelCard.load(tmp_path / "again") == card
+
+
 def card_with(**changes: object) -> str:
-    return json.dumps({**dataclasses.asdict(CARD), **changes})
+    facts = dataclasses.asdict(CARD)
+    del facts["others"]
+    return json.dumps({**facts, **changes})
 
 
 @pytest.mark.parametrize(
@@ -68,7 +95,7 @@ def card_with(**changes: object) -> str:
         card_with(history=None),
         card_with(history=[1]),
         card_with(history=[{"step": 1}]),
-        card_with(unknown=1),
+        card_with(format="another product's"),
         json.dumps({"history": []}),
     ],
 )
