@@ -208,7 +208,7 @@ def _define(
             data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
             model_backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
             model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
-            train_loss: MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss.
+            train_loss: Loss by name; docs/defaults.md compares them.
             train_epochs: Passes over the training documents, 1 or more.
             train_batch_size: Texts per optimizer step, 4 or more.
             train_items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.

@@ -29,7 +29,7 @@ def evaluate_retrieval(
         report: Report for the Visualization tab.
         summary: The same as Markdown.
         title: What the model is for, as the report's heading says it.
-        metric: What decides: ndcg_at_10, mrr_at_10, map_at_10, recall_at_10, precision_at_10 or hit_at_10.
+        metric: Metric that decides, by name, such as ndcg_at_10.
         min_gain: Least gain of that metric, 0 to 1, for a promotion.
         batch_size: Texts encoded at a time, 1 or more.
         seed: Seed of the bootstrap.

@@ -33,7 +33,7 @@ def finetune(
         loss_page: Loss curve for the Visualization tab.
         backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
         max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
-        loss: MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss.
+        loss: Loss by name; docs/defaults.md compares them.
         epochs: Passes over the training documents, 1 or more.
         batch_size: Texts per optimizer step, 4 or more.
         items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.

@@ -45,7 +45,7 @@ def add_steps(app: typer.Typer) -> None:
 
 
 def config_options(config_class: type) -> list[Option]:
-    """Return one option per field of a configuration class; the docstring below a field is its help."""
+    """Return one option per field of a configuration class: its docstring is the help, its metadata the choices."""
     texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(config_class).params}
     types = get_type_hints(config_class)
     return [
@@ -54,6 +54,7 @@ def config_options(config_class: type) -> list[Option]:
             _option_type(types[field.name]),
             REQUIRED if field.default is dataclasses.MISSING else field.default,
             texts.get(field.name, ""),
+            field.metadata.get("choices", ()),
         )
         for field in dataclasses.fields(config_class)
     ]

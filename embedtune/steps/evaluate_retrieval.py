@@ -1,7 +1,7 @@
 """Step 5: is the tuned model better than the base, and by how much? Imports torch only when it runs."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedtune.documents.schema import Split
@@ -12,7 +12,7 @@ from embedtune.models.card import ModelCard
 from embedtune.progress import note
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
-from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.judgments import Judgments
@@ -35,8 +35,8 @@ class EvaluateRetrievalConfig:
 
     title: str = "embeddings"
     """What the model is for, as the report's heading says it."""
-    metric: str = "ndcg_at_10"
-    """What decides: ndcg_at_10, mrr_at_10, map_at_10, recall_at_10, precision_at_10 or hit_at_10."""
+    metric: str = field(default="ndcg_at_10", metadata={"choices": tuple(METRIC_NAMES)})
+    """Metric that decides."""
     min_gain: float = 0.0
     """Least gain of that metric, 0 to 1, for a promotion; the interval's lower bound must be above 0 besides."""
     batch_size: int = 64

@@ -1,6 +1,6 @@
 """How to fine-tune: the configuration of the fine-tuning step. Imports no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
@@ -23,8 +23,8 @@ class FinetuneConfig:
     """Model to start from: a Hugging Face id or the path of a sentence-transformers folder."""
     max_length: int = 128
     """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
-    loss: str = "MultipleNegativesRankingLoss"
-    """MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss or TripletMarginLoss."""
+    loss: str = field(default="MultipleNegativesRankingLoss", metadata={"choices": LOSSES})
+    """Loss; docs/defaults.md compares them."""
     epochs: int = 5
     """Passes over the training documents, 1 or more."""
     batch_size: int = 64
@@ -33,8 +33,8 @@ class FinetuneConfig:
     """Texts of one label in a batch (K of P x K batches), 2 or more; unused by MultipleNegativesRankingLoss."""
     learning_rate: float = 1e-4
     """Peak learning rate, above 0; it rises over the warm-up and falls linearly to 0."""
-    optimizer: str = "AdamW"
-    """An optimizer of torch.optim: AdamW, Adam, Adamax, NAdam, RAdam, RMSprop, SGD, Adagrad or Adadelta."""
+    optimizer: str = field(default="AdamW", metadata={"choices": OPTIMIZERS})
+    """Optimizer, by its name in torch.optim."""
     warmup: float = 0.1
     """Share of all steps in which the learning rate rises from 0, 0 to 1."""
     seed: int = 42
