@@ -95,7 +95,7 @@ def sources_of(uri: str, version: str) -> tuple[Source, ...]:
     """
     if _is_dataset(uri):
         return (Source(uri, version if version else _dataset_version(uri)),)
-    found = resolve_source(uri)
+    found = resolve_source(uri, tells=not version)
     if version not in ("", found.version):
         raise _changed(uri, version, found.version)
     files = {file.name: file for file in found.files}

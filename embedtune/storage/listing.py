@@ -5,10 +5,13 @@ import glob
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from embedtune.errors import StorageError
+from embedtune.progress import note
 from embedtune.storage.locations import Location, Scheme
+from embedtune.storage.ownership import is_run_folder
 
 _JUNK_FOLDERS = frozenset({"_temporary", "__MACOSX"})
 _UNSAFE = frozenset({"", ".", ".."})
@@ -42,14 +45,21 @@ class Listing:
     """At least one, sorted by name."""
     is_folder: bool
     """False: the address of one file was given."""
+    passed_over: tuple[str, ...] = ()
+    """Output folders of runs that lie in the folder, whose files do not count."""
+
+    def tell_passed_over(self) -> None:
+        """Say which folders are left out because embedtune wrote them."""
+        if self.passed_over:
+            note(f"{self.uri}: not read, because a run of embedtune wrote it: {', '.join(self.passed_over)}")
 
 
 def list_files(location: Location) -> Listing:
     """Find the files that a location stands for.
 
     A path or key that exists is taken as it is written, even where it looks like a pattern. Of folders, prefixes and
-    patterns, hidden names (`.x`), markers (`_SUCCESS`, any name without suffix that begins with `_`), and folders named
-    `_temporary` or `__MACOSX` are left out.
+    patterns, hidden names (`.x`), markers (`_SUCCESS`, any name without suffix that begins with `_`), folders named
+    `_temporary` or `__MACOSX`, and the output folders of runs are left out; one of these that is named itself is not.
 
     Raises:
         StorageError: nothing is there, it cannot be read, or it is a data set's name, which this package cannot look
@@ -96,8 +106,8 @@ def sorted_entries(uri: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
     found = sorted(entries, key=lambda entry: entry.name)
     if not found:
         raise StorageError(
-            f"{uri}: no file is there. Hidden files and markers such as _SUCCESS do not count. Check the address; a "
-            "pattern's * matches within one part of a path only."
+            f"{uri}: no file is there. Hidden files and markers such as _SUCCESS do not count, nor does what a run has "
+            "written. Check the address; a pattern's * matches within one part of a path only."
         )
     names = {entry.name for entry in found}
     for entry in found:
@@ -113,13 +123,15 @@ def sorted_entries(uri: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 def _list_local(location: Location) -> Listing:
     path, start = location.path, location.pattern_start
+    passed_over: set[str] = set()
     try:
         if path.is_dir():
-            entries = sorted_entries(location.uri, _walk(path))
-            return Listing(location.uri, path, entries, is_folder=True)
+            entries = sorted_entries(location.uri, _walk(path, passed_over))
+            return Listing(location.uri, path, entries, True, tuple(sorted(passed_over)))
         if start is not None and not path.exists():
             root = Path(*path.parts[:start])
-            return Listing(location.uri, root, sorted_entries(location.uri, _match(root, path)), is_folder=True)
+            entries = sorted_entries(location.uri, _match(root, path, passed_over))
+            return Listing(location.uri, root, entries, True, tuple(sorted(passed_over)))
         size = path.stat().st_size
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist. Check the path; in a pod, give an s3:// address.") from error
@@ -132,19 +144,30 @@ def _list_local(location: Location) -> Listing:
     return Listing(location.uri, path.parent, (Entry(path.name, location.uri, size, path=path),), is_folder=False)
 
 
-def _walk(root: Path) -> Iterator[Entry]:
+def _walk(root: Path, passed_over: set[str]) -> Iterator[Entry]:
     seen = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise):
         real = os.path.realpath(folder)
         if real in seen:
             raise StorageError(f"{folder} is a link to a folder that {root} holds already. Remove the link.")
         seen.add(real)
+        if Path(folder) != root and is_run_folder(Path(folder)):
+            passed_over.add(os.path.relpath(folder, root))
+            folders.clear()
+            continue
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _JUNK_FOLDERS]
         yield from _entries(root, (Path(folder, name) for name in names))
 
 
-def _match(root: Path, pattern: Path) -> Iterator[Entry]:
-    return _entries(root, (path for path in map(Path, glob.iglob(str(pattern))) if not path.is_dir()))
+def _match(root: Path, pattern: Path, passed_over: set[str]) -> Iterator[Entry]:
+    is_output = cache(is_run_folder)
+    found = (path for path in map(Path, glob.iglob(str(pattern))) if not path.is_dir())
+    for entry in _entries(root, found):
+        above = [root / folder for folder in list(Path(entry.name).parents)[:-1]]
+        outputs = [str(folder.relative_to(root)) for folder in above if is_output(folder)]
+        passed_over.update(outputs)
+        if not outputs:
+            yield entry
 
 
 def _entries(root: Path, paths: Iterable[Path]) -> Iterator[Entry]:

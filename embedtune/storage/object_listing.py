@@ -1,7 +1,7 @@
 """The objects that a location stands for. Imports minio, so import this module where it is used."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from embedtune.errors import StorageError
 from embedtune.storage.client import store_client, store_errors
@@ -9,6 +9,7 @@ from embedtune.storage.failures import MissingObjectError
 from embedtune.storage.listing import Entry, Listing, is_data, matches, sorted_entries
 from embedtune.storage.locations import Location
 from embedtune.storage.objects import stat_object
+from embedtune.storage.ownership import run_folders
 
 
 def list_objects(location: Location) -> Listing:
@@ -30,22 +31,29 @@ def list_objects(location: Location) -> Listing:
         else:
             entry = Entry(location.key.rpartition("/")[2], location.uri, size, etag)
             return Listing(location.uri, Path(), (entry,), is_folder=False)
-    found = list(_below(location))
+    outputs: set[str] = set()
+    found = list(_below(location, outputs))
     if missing is not None and not found and location.pattern_start is None:
         raise missing
-    return Listing(location.uri, Path(), sorted_entries(location.uri, found), is_folder=True)
+    return Listing(location.uri, Path(), sorted_entries(location.uri, found), True, tuple(sorted(outputs)))
 
 
-def _below(location: Location) -> Iterator[Entry]:
+def _below(location: Location, outputs: set[str]) -> Iterator[Entry]:
+    """Yield what is data, and add the output folders of runs, which are passed over, to `outputs`."""
     parts, start = location.key.split("/"), location.pattern_start
     folder, pattern = (location.key, "") if start is None else ("/".join(parts[:start]), "/".join(parts[start:]))
     prefix = f"{folder}/" if folder else ""
     with store_errors(location.uri):
-        for found in store_client().list_objects(location.bucket, prefix=prefix, recursive=True):
-            key = str(found.object_name)
-            name = key.removeprefix(prefix)
-            if key.endswith("/") or not is_data(name) or (pattern and not matches(name, pattern)):
-                continue
-            if not found.etag or found.size is None:
-                raise StorageError(f"s3://{location.bucket}/{key}: the store names no etag and size.")
-            yield Entry(name, f"s3://{location.bucket}/{key}", found.size, found.etag)
+        listed = list(store_client().list_objects(location.bucket, prefix=prefix, recursive=True))
+    objects = {str(found.object_name).removeprefix(prefix): found for found in listed}
+    runs = run_folders(objects)
+    for name, found in objects.items():
+        if not name or name.endswith("/") or not is_data(name) or (pattern and not matches(name, pattern)):
+            continue
+        within = runs.intersection(map(str, PurePosixPath(name).parents))
+        if within:
+            outputs |= within
+            continue
+        if not found.etag or found.size is None:
+            raise StorageError(f"s3://{location.bucket}/{prefix}{name}: the store names no etag and size.")
+        yield Entry(name, f"s3://{location.bucket}/{prefix}{name}", found.size, found.etag)

@@ -41,11 +41,12 @@ class ResolvedSource:
     """Whether a folder, a prefix or a pattern was given, not the address of one file."""
 
 
-def resolve_source(uri: str) -> ResolvedSource:
+def resolve_source(uri: str, tells: bool = True) -> ResolvedSource:
     """Find the files at an address and the versions of their contents.
 
     Args:
         uri: See `locations.parse_location` and, for what is left out of a folder, `listing.list_files`.
+        tells: Whether to say which output folders of runs are left out.
 
     Returns:
         The files. The version changes whenever a file is added, removed, renamed or gets another content.
@@ -53,7 +54,10 @@ def resolve_source(uri: str) -> ResolvedSource:
     Raises:
         StorageError: nothing is there, or it is refused or out of reach.
     """
-    return resolve_listing(list_files(parse_location(uri)))
+    listing = list_files(parse_location(uri))
+    if tells:
+        listing.tell_passed_over()
+    return resolve_listing(listing)
 
 
 def resolve_listing(listing: Listing) -> ResolvedSource:

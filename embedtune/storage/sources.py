@@ -44,7 +44,9 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
     """
     location = parse_location(uri)
     listing = list_files(location)
-    if version:
+    if not version:
+        listing.tell_passed_over()  # whoever found the version has said so
+    else:
         _check_version(uri, version, resolve_listing(listing).version)
     with ExitStack() as stack:
         if location.scheme is Scheme.FILE:

@@ -12,6 +12,7 @@ from embedtune.storage.access import AccessRules, ForbiddenError
 from embedtune.storage.contents import ContentReader, resolve_content
 from embedtune.storage.failures import UnreachableError
 from embedtune.storage.listing import list_files
+from embedtune.storage.ownership import OUTPUT_MARKER
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
 from embedtune.storage.versions import data_version
@@ -68,6 +69,18 @@ def test_what_does_not_count(store, prefix):
     ):
         put(store, key, b"")
     assert [file.name for file in resolve_source(prefix).files] == list(CSVS)
+
+
+def test_outputs_of_runs_are_no_data(store, prefix, capsys):
+    before = data_version(prefix)
+    put(store, f"rows/v1/new/{OUTPUT_MARKER}", b"")
+    for key in ("rows/v1/new/b.csv", "rows/v1/old/runs/request.json", "rows/v1/old/scores/b.csv"):
+        put(store, key, b"a,b\n")
+    assert data_version(prefix) == before
+    assert capsys.readouterr().err == f"{prefix}: not read, because a run of embedtune wrote it: new, old\n"
+    assert [file.name for file in resolve_source(f"{store.uri}/rows/v1/new/").files] == ["b.csv"]
+    put(store, "rows/v1/more/b.csv", b"a,b\n")
+    assert [file.name for file in resolve_source(f"{store.uri}/rows/v1/*/b.csv").files] == ["more/b.csv"]
 
 
 def test_a_whole_bucket(store):

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -8,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage.ownership import OUTPUT_MARKER
 from embedtune.storage.resolving import ResolvedSource, SourceFile, resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
 from embedtune.storage.versions import data_version
@@ -223,3 +225,41 @@ class TestArchives:
     def test_in_a_folder_it_is_a_file_like_others(self, archive):
         with local_copy(str(archive.parent), "") as local:
             assert archive in local.files
+
+
+class TestOutputsOfRuns:
+    @pytest.fixture(params=[OUTPUT_MARKER, "runs/request.json"])
+    def output(self, folder, request):
+        """A run's output folder in the data folder, as this version and the one before mark it."""
+        write(folder / "out", {request.param: b"", "runs/log.csv": b"a,b\n", "scores/queries.csv": b"a,b\n"})
+        return folder / "out"
+
+    @pytest.mark.parametrize("ending", ["", "/", "/*.csv"])
+    def test_they_are_no_data(self, folder, output, ending, capsys):
+        assert names_of(f"{folder}{ending}") == list(CSVS)
+        told = f"{folder}{ending}: not read, because a run of embedtune wrote it: out\n"
+        assert capsys.readouterr().err == (told if ending != "/*.csv" else "")
+
+    def test_nor_what_a_pattern_finds_in_them(self, folder, output, capsys):
+        write(folder, {"more/a.csv": b"a,b\n"})
+        write(output, {"b.csv": b"a,b\n"})
+        assert names_of(f"{folder}/*/*.csv") == ["more/a.csv"]
+        assert capsys.readouterr().err == f"{folder}/*/*.csv: not read, because a run of embedtune wrote it: out\n"
+
+    def test_the_version_is_that_of_the_data(self, folder, output, capsys):
+        with_output = data_version(str(folder))
+        with local_copy(str(folder), with_output) as local:
+            assert [path.name for path in local.files] == list(CSVS)
+        assert capsys.readouterr().err.count("not read") == 1
+        shutil.rmtree(output)
+        assert data_version(str(folder)) == with_output
+
+    def test_what_is_named_itself_is_read(self, folder, output):
+        write(output, {"mine.csv": b"a,b\n"})
+        assert names_of(output / "mine.csv") == ["mine.csv"]
+        assert names_of(output / "*.csv") == ["mine.csv"]
+        assert "scores/queries.csv" in names_of(output)
+
+    def test_nothing_else_is_there(self, folder, output):
+        with pytest.raises(StorageError, match=r"no file is there\. .* nor does what a run has written"):
+            data_version(str(folder / "*" / "*.csv"))
