@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embedtune.documents.content_warnings import content_warnings
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
 from embedtune.documents.grouping import distinct
@@ -157,6 +158,7 @@ def _unanswered(corpus: Corpus, plan: SplitPlan, left_out: LeftOut) -> int:
 def _warnings(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float) -> Iterator[str]:
     if counts.quarantined > 0:
         yield f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file."
+    yield from content_warnings(corpus.contents)
     if corpus.layout is not Layout.PLAIN:
         yield from data_warnings(corpus, plan, _torn(corpus, plan))
         yield from left_out_warnings(counts.left_out, _unanswered(corpus, plan, counts.left_out))

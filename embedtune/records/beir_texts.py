@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance
+from embedtune.text import stripped
 
 LINE_LIMIT = 16 << 20
 """Bytes of the longest line that is read; bounds the memory."""
@@ -118,7 +119,7 @@ def parse_text(raw: bytes) -> tuple[str, bytes]:
         raise ValueError("text is no text" if "text" in entry else "no text")
     if not isinstance(title, str | None):
         raise ValueError("title is no text")
-    content = f"{title or ''} {text}".strip()
+    content = stripped(f"{title or ''} {text}")
     identifier = str(identifier).strip()
     if not content or not identifier:
         raise ValueError("the text is empty" if identifier else "the _id is empty")

@@ -6,7 +6,7 @@ from embedtune.records.addresses import is_address
 from embedtune.records.columns import Columns
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 from embedtune.records.scores import parse_score
-from embedtune.text import excerpt
+from embedtune.text import excerpt, stripped
 
 Row = tuple[object, ...]
 """The line, and the values of one validated row."""
@@ -18,9 +18,9 @@ RowParser = Callable[[int, list[str]], list[Row] | str]
 def row_parser(columns: Columns) -> RowParser:
     """Return what parses the records of a file.
 
-    Values are stripped of white space around them; an empty one, or one with a NUL character, makes the record
-    unusable, and so does what is no address in a column of images or meshes, a score that is not from 0 to 1, and
-    another number of cells than columns. Of several wrong answers or plain texts, empty ones are left out.
+    Values are stripped of white space around them; one without a sign that can be seen, or with a NUL character, makes
+    the record unusable, and so does what is no address in a column of images or meshes, a score that is not from 0 to
+    1, and another number of cells than columns. Of several wrong answers or plain texts, empty ones are left out.
     """
     if columns.layout is Layout.SCORED:
         return _ScoredParser(columns).parse
@@ -46,7 +46,7 @@ class _Parser:
         """Return the stripped values of the used columns, some perhaps empty, or what is wrong with them."""
         if len(cells) != self._width:
             return self._wrong_width(cells)
-        values = [cells[i].strip() for i in self._used]
+        values = [stripped(cells[i]) for i in self._used]
         return "a value contains a NUL character" if "\0" in "".join(values) else values
 
     def _wrong_width(self, cells: list[str]) -> str:
@@ -79,7 +79,7 @@ class _TwoColumnsParser(_Parser):
 
     def parse(self, line: int, cells: list[str]) -> list[Row] | str:
         if len(cells) == self._width:
-            first, second = cells[self._first].strip(), cells[self._second].strip()
+            first, second = stripped(cells[self._first]), stripped(cells[self._second])
             if first and second and "\0" not in first and "\0" not in second:
                 problem = self._not_media([first, second]) if self._media else ""
                 return problem or [(line, first, second)]

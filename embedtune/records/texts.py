@@ -12,7 +12,7 @@ from embedtune.records.encodings import read_sample
 from embedtune.records.header import detect_header
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
-from embedtune.text import excerpt
+from embedtune.text import excerpt, stripped
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _rows(reader: RecordReader, source: Path, dialect: Dialect, width: int, posi
         problem = malformed
         if not problem and len(cells) != width:
             problem = f"{len(cells)} columns instead of {width}"
-        if not problem and not cells[position].strip():
+        if not problem and not stripped(cells[position]):
             problem = "the text is empty"
         if problem:
             raise InputError(
@@ -112,5 +112,5 @@ def _rows(reader: RecordReader, source: Path, dialect: Dialect, width: int, posi
                 """or set the CSV options if the file was read wrongly, such as '{"dialect": "lines"}' for one text """
                 "per row."
             )
-        texts.append(cells[position].strip())
+        texts.append(stripped(cells[position]))
     return texts

@@ -411,6 +411,8 @@ def test_match_with_a_third_label_or_none_sets_its_document_aside(ingest):
         (Document(text="a", matches=[Document(uri="c.png")]), "it is of modality text, a match of it is of modality"),
         (Document(uri="c.png"), "of modality image without tags['finetuner_label']"),
         (Document(text="a", tags={"finetuner_label": ""}), "the label is empty"),
+        (Document(text="a", tags={"finetuner_label": "\u2060"}), "the label is empty"),
+        (Document(text="\u2800", tags={"finetuner_label": "b"}), "it has no content"),
         (Document(text="a", tags={"finetuner_label": None}), "the label is neither a text nor a finite number"),
         (Document(text="a"), "it is plain (text), while most Documents are labelled (text)"),
         (labelled("a", tensor=RGB), "it is labelled (image), while most Documents are labelled (text)"),

@@ -137,6 +137,7 @@ def test_byte_order_marks_crlf_blank_lines_and_numbers_as_ids(folder):
         ({"_id": "d9", "text": ["a"]}, "text is no text"),
         ({"_id": "d9", "text": "a", "title": 3}, "title is no text"),
         ({"_id": "d9", "text": " ", "title": "\n"}, "the text is empty"),
+        ({"_id": "d9", "text": "\u200b", "title": "\ufeff"}, "the text is empty"),
         ({"_id": "d9", "text": "a\0b"}, "the text contains a NUL character"),
         ('{"_id": "d9", "text": "\\ud800"}', "the text contains half a surrogate pair"),
         ({"_id": "d1", "title": "Rain", "text": "It rises."}, "line 1 has the same _id and another text"),

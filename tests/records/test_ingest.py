@@ -146,6 +146,15 @@ def test_bad_rows_are_set_aside_with_line_and_reason(ingest):
     assert done.report.bad_rows == 9
 
 
+@pytest.mark.parametrize("sign", ["\u200b", "\ufeff", "\u2060", "\u00ad", "\u2800", "\u3164", "\u00a0", "\u200e\u00a0"])
+def test_cells_that_nobody_can_see_are_empty(ingest, sign):
+    done = ingest(f"text,label\n{LABELLED}{sign},greeting\nunlabelled,{sign}\n", share=0.5)
+    assert (done.report.rows, done.quarantine[1:]) == (
+        4,
+        [["6", "the content is empty", f"{sign},greeting"], ["7", "the label is empty", f"unlabelled,{sign}"]],
+    )
+
+
 def test_too_many_bad_rows_fail_after_the_whole_file(ingest):
     content = LABELLED + "".join(f"bad {i}\n" for i in range(4)) + "Cheers,greeting\n"
     with pytest.raises(InputError) as caught:

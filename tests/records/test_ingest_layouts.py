@@ -177,7 +177,7 @@ def test_a_lone_column_is_refused_for_each_layout(ingest, layout):
 
 
 def test_hostile_values(ingest):
-    content = b"a\x00b,c,0.5\n" + b"x" * 100_000 + b",y,0.1\n" + b"=1+1,@cmd,0.2\n\xe2\x80\xae,\xf0\x9f\x98\x80,0.3\n"
+    content = b"a\x00b,c,0.5\n" + b"x" * 100_000 + b",y,0.1\n" + b"=1+1,@cmd,0.2\n\xe2\x80\xaea,\xf0\x9f\x98\x80,0.3\n"
     _, rows, bad = ingest(content, "scored")
     assert [row[0] for row in rows] == [2, 3, 4]
     assert bad == [(1, "a value contains a NUL character")]

@@ -12,6 +12,7 @@ from embedtune.records.csv_options import CSVOptions
 from embedtune.records.ingest import ingest_csv
 from embedtune.records.request import CSVSource, IngestRequest
 from embedtune.records.rows import read_rows
+from embedtune.text import stripped
 
 DELIMITERS = {"excel": ",", "excel-tab": "\t", "unix": ",", "semicolon": ";", "pipe": "|"}
 # A byte order mark at the start of a file is not data, and NUL characters make a bad row.
@@ -19,7 +20,7 @@ CHARACTERS = st.one_of(
     st.sampled_from(",;\t|\"'\r\n =#\\“”"),
     st.characters(exclude_categories=("Cs",), exclude_characters="\0\ufeff"),
 )
-VALUES = st.text(CHARACTERS, min_size=1).map(str.strip).filter(bool)
+VALUES = st.text(CHARACTERS, min_size=1).map(stripped).filter(bool)
 PAIRS = st.tuples(VALUES, VALUES)
 # Decimal fractions of which float32 holds the nearest number.
 SCORES = st.integers(0, 1000).map(lambda number: number / 1000)

@@ -80,6 +80,7 @@ def test_what_was_read_is_described(read):
         ("text,label\na,x\n\nb,y\n", "", "line 3 is blank"),
         ('a\n""\nb\n', "", "line 2 is blank"),
         ("text,label\na,x\n ,y\n", "", "line 3: the text is empty"),
+        ("text,label\na,x\n\u3164,y\n", "", "line 3: the text is empty"),
         ("text,label\na,x\nb\nc,z\n", "", "line 3: 1 columns instead of 2: 'b'"),
         ("text,label\na,x\nb, c,y\nd,z\n", "", "line 3: 3 columns instead of 2"),
         ('text,label\n"a","x"\n"c","y"\n"b,y\nc,z\n', "", "line 4: .*a quote is opened and never closed"),

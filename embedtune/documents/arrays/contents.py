@@ -15,7 +15,7 @@ from embedtune.documents.arrays.request import MeshOptions
 from embedtune.errors import InputError
 from embedtune.records.addresses import media_suffix
 from embedtune.records.layouts import Modality
-from embedtune.text import excerpt
+from embedtune.text import excerpt, stripped
 
 _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
 """Numbers as numpy names them in docarray; other names reach parts of numpy that nobody means, such as objects."""
@@ -62,7 +62,7 @@ def content_kind(document: DocumentProto) -> ContentKind:
     """
     field = document.WhichOneof("content")
     stated = _stated(document)
-    if field == "text" and document.text.strip():
+    if field == "text" and stripped(document.text):
         return _text_kind(document, stated)
     if field == "blob":
         if Modality.TEXT in (stated, _hinted(document)):
@@ -139,7 +139,7 @@ def _text_kind(document: DocumentProto, stated: Modality | None) -> ContentKind:
 
 
 def _clean(text: str, what: str) -> str:
-    text = text.strip()
+    text = stripped(text)
     if not text:
         raise InputError(f"the {what} is empty")
     if "\0" in text:

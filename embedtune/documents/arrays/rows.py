@@ -23,7 +23,7 @@ from embedtune.documents.schema import LABEL_TAG, SCORE_TAG
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
-from embedtune.text import excerpt
+from embedtune.text import excerpt, stripped
 
 _SESSION_TAG = "finetuner"
 _SESSION_KEY = "label"
@@ -127,7 +127,7 @@ def value_text(value: Value, what: str) -> str:
     """
     kind = value.WhichOneof("kind")
     if kind == "string_value":
-        text = str(value.string_value).strip()
+        text = stripped(str(value.string_value))
         if not text or "\0" in text:
             raise InputError(f"the {what} is empty or contains a NUL character")
         return text
