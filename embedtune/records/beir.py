@@ -8,6 +8,7 @@ same files; where they have no column with the score, it is 1.
 
 import math
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from embedtune.progress import Advance, progress
 from embedtune.records.beir_files import BEIRFiles, find_files
 from embedtune.records.beir_texts import TextStore, parse_text, read_lines
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
 from embedtune.storage.atomic import atomic_path
@@ -28,7 +29,8 @@ _SCORE_NAMES = frozenset({"score", "relevance", "rel", "label"})
 _BATCH_ROWS = 10_000
 _BATCH_CHARACTERS = 4 << 20
 _LARGEST_SCORE = float(np.finfo(np.float32).max)
-_MOST_TOLD = 3
+_NOT_RELEVANT = (-1.0, -2.0)
+"""Scores that TREC's assessors give to spam and junk."""
 
 
 def ingest_beir(root: Path, origin: str, rows: Path, quarantine: Path, max_bad_share: float) -> IngestReport:
@@ -37,14 +39,15 @@ def ingest_beir(root: Path, origin: str, rows: Path, quarantine: Path, max_bad_s
     The content of a document is its title and text, see `beir_texts.parse_text`. The line of a row is that of its
     judgment, or of its document in the corpus where nobody judged it; `source` names the file. Set aside are malformed
     lines, texts that are empty, ids that come again with another text, judgments of unknown ids, and scores that are
-    negative or no number. Texts pass through a temporary file beside `rows`; memory holds the ids.
+    negative or no number; but -1 and -2, which TREC gives to spam, count as 0. Texts pass through a temporary file
+    beside `rows`; memory holds the ids.
 
     Args:
         root: The folder, or one that holds nothing but it.
         origin: Its URI, for messages.
         rows: Rows file to write. It appears only if nothing is raised.
         quarantine: Quarantine file to write. It appears as soon as everything was read, even if it is then refused.
-        max_bad_share: Largest accepted share of bad lines among all lines of all files, 0..1.
+        max_bad_share: Largest accepted share of bad lines in each of the files, 0..1.
 
     Raises:
         InputError: a file is missing or damaged, too many lines are bad, or no document is relevant to any query.
@@ -74,9 +77,12 @@ class _Reading:
     corpus: TextStore
     rejected: QuarantineWriter
     advance: Advance
-    lines: int = 0
+    lines: dict[Path, int] = field(default_factory=dict)
+    """Lines of each file, good and bad, without a header."""
     rows: int = 0
     relevant: int = 0
+    spam: int = 0
+    """Judgments with a score of -1 or -2."""
     judged_queries: set[int] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     """Judgments of each split."""
@@ -98,7 +104,7 @@ class _Reading:
 
     def _read_texts(self, path: Path, store: TextStore) -> None:
         for line, raw, problem in read_lines(path, self.advance):
-            self.lines += 1
+            self.lines[path] = self.lines.get(path, 0) + 1
             try:
                 if problem:
                     raise ValueError(problem)
@@ -114,7 +120,7 @@ class _Reading:
                 width = len(cells)
                 if _is_header(cells):
                     continue
-            self.lines += 1
+            self.lines[path] = self.lines.get(path, 0) + 1
             try:
                 if problem or len(cells) != width:
                     raise ValueError(problem or f"{len(cells)} columns instead of {width}, divided by tabs")
@@ -138,6 +144,9 @@ class _Reading:
         if cells[1] not in self.corpus.numbers:
             raise ValueError(f"no usable document has the id {cells[1]!r}")
         score = _parse_score(cells[2]) if len(cells) == 3 else 1.0
+        if score in _NOT_RELEVANT:
+            self.spam += 1
+            score = 0.0
         return self.queries.numbers[cells[0]], self.corpus.numbers[cells[1]], score
 
     def _reject(self, path: Path, line: int, reason: str, raw: bytes) -> None:
@@ -149,14 +158,14 @@ class _Reading:
         Raises:
             InputError: too many bad lines, or nothing to learn from.
         """
-        bad = self.rejected.count
-        if bad > max_bad_share * self.lines:
-            self.rejected.show_first()
-            raise InputError(
-                f"{origin}: {bad} of {self.lines} lines ({bad / self.lines:.2%}) cannot be used, max_bad_share allows "
-                f"{max_bad_share:g}. First ones: {'; '.join(self.rejected.first[:_MOST_TOLD])}. All of them are in "
-                f"{quarantine}. Mend the lines, or raise max_bad_share."
-            )
+        for path in (self.files.queries, self.files.corpus):
+            if not self.lines.get(path):
+                raise InputError(f"{origin}: {self.files.name(path)} is empty. Give one JSON object per line.")
+        # The judgments come last: where the ids of all queries are lost, those of the judgments are unknown as well.
+        files = (self.files.queries, self.files.corpus, *(path for path, _ in self.files.judgments))
+        names = {path: self.files.name(path) for path in files}
+        parts = [Part(name, f"{origin.rstrip('/')}/{name}", self.lines.get(path, 0)) for path, name in names.items()]
+        self.rejected.check_shares(parts, max_bad_share, quarantine, "lines")
         if not self.relevant:
             raise InputError(
                 f"{origin}: none of the {sum(self.counts.values())} judgments has a score above 0, so nothing says "
@@ -171,9 +180,17 @@ class _Reading:
             f"judgments and not used), {len(self.corpus)} documents, judgments: {splits}"
         )
         modalities = (Modality.TEXT, Modality.TEXT)
+        count = 2 + len(self.files.judgments)
         return IngestReport(
-            self.rows, self.rejected.count, Layout.BEIR, modalities, 2 + len(self.files.judgments), told
+            self.rows, self.rejected.count, Layout.BEIR, modalities, count, told, notes=tuple(self._notes())
         )
+
+    def _notes(self) -> Iterator[str]:
+        if self.spam:
+            yield f"{self.spam} judgments with a score of -1 or -2 count as not relevant, as TREC means them."
+        for path, _ in self.files.judgments:
+            if not self.lines.get(path):
+                yield f"{self.files.name(path)} holds no judgment."
 
 
 def _is_header(cells: list[str]) -> bool:
@@ -190,7 +207,7 @@ def _parse_score(cell: str) -> float:
     # Python takes 1_000 for a number; nobody means that.
     if "_" in cell or not math.isfinite(score) or score > _LARGEST_SCORE:
         raise ValueError(f"the score {cell!r} is no finite number")
-    if score < 0:
+    if score < 0 and score not in _NOT_RELEVANT:
         raise ValueError(f"the score {cell!r} is negative")
     return score
 

@@ -14,14 +14,13 @@ from embedtune.errors import InputError
 from embedtune.records.addresses import MEDIA_SUFFIXES, media_suffix
 from embedtune.records.kinds import common_folder
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, open_rows
 from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
 
 _SPLIT_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
-_MOST_TOLD = 3
 
 
 def ingest_class_folders(
@@ -58,7 +57,7 @@ def ingest_class_folders(
             lines.append(line)
             addresses.append(name)
             classes.append(label.strip())
-    _check_share(origin, rejected, len(media), max_bad_share)
+    rejected.check_shares([Part("", origin, len(media))], max_bad_share, quarantine, "names of files")
     counts = _check_classes(origin, classes)
     rows_format = RowsFormat(Layout.LABELLED, (modality,), loaded=False)
     with atomic_path(rows) as part, open_rows(part, rows_format) as writer:
@@ -120,16 +119,6 @@ def _problem(name: str, label: str) -> str:
     if name != name.strip() or not label.strip():
         return "the name begins or ends with white space"
     return "the name contains a NUL character" if "\0" in name else ""
-
-
-def _check_share(origin: str, rejected: QuarantineWriter, total: int, max_bad_share: float) -> None:
-    if rejected.count < total and rejected.count <= max_bad_share * total:
-        return
-    rejected.show_first()
-    raise InputError(
-        f"{origin}: the names of {rejected.count} of {total} files cannot be used, max_bad_share allows "
-        f"{max_bad_share:g}. First ones: {'; '.join(rejected.first[:_MOST_TOLD])}. Rename them, or raise max_bad_share."
-    )
 
 
 def _check_classes(origin: str, classes: Sequence[str]) -> Counter[str]:

@@ -9,7 +9,7 @@ from embedtune.records.checks import LearnableCheck
 from embedtune.records.csv_options import AUTO, CSVOptions
 from embedtune.records.layouts import Modality
 from embedtune.records.plans import FilePlan, IngestPlan, file_stamp, plan_files
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.reader import RecordReader
 from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.records.request import CSVSource, IngestRequest
@@ -47,7 +47,7 @@ def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, reque
     with atomic_path(rows) as rows_part:
         with atomic_path(quarantine) as quarantine_part:
             copy = _copy_files(plan, request.options, rows_part, quarantine_part)
-        _check_counts(plan, copy, quarantine, request.max_bad_share)
+        _check_shares(plan, copy, quarantine, request.max_bad_share)
         if request.whole:
             copy.check.finish(plan.label)
     return _report(plan, copy, request)
@@ -77,6 +77,7 @@ class _Copy:
     Attributes:
         kept: Records that became rows.
         rejected: Records that did not.
+        counts: Of each file the records that became rows, and those that did not.
         check: Saw all rows.
     """
 
@@ -84,6 +85,7 @@ class _Copy:
         """Begin with nothing copied."""
         self.kept = 0
         self.rejected = rejected
+        self.counts: list[tuple[int, int]] = []
         self.check = LearnableCheck(plan.columns.layout)
         self._columns = plan.columns
         self._several = len(plan.files) > 1
@@ -102,6 +104,7 @@ class _Copy:
         reader = RecordReader(plan.source, plan.encoding, plan.dialect, len(self._columns.names))
         parse = row_parser(self._columns)
         header_ahead = self._columns.header
+        before = self.kept, self.rejected.count
         told, pending = 0, list[Row]()
         for line, cells, problem in reader.records():
             if header_ahead and not problem:
@@ -126,6 +129,7 @@ class _Copy:
                 told = position
         if pending:
             self._write(pending, plan.name)
+        self.counts.append((self.kept - before[0], self.rejected.count - before[1]))
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
             raise StorageError(f"{plan.source.origin} changed while it was read. Start again when it is complete.")
@@ -138,24 +142,21 @@ class _Copy:
         self._writer.write(columns)
 
 
-def _check_counts(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share: float) -> None:
-    rejected = copy.rejected
-    bad, total = rejected.count, copy.kept + rejected.count
-    if copy.kept and bad <= max_bad_share * total:
-        return
-    if not total:
+def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share: float) -> None:
+    if not copy.kept + copy.rejected.count:
         raise InputError(
             f"{plan.label}: no row is left, because the sampling_rate kept none. Raise it, or change the seed."
         )
-    rejected.show_first()
-    limit = f"max_bad_share allows {max_bad_share:g}" if copy.kept else "no row is left"
-    columns = plan.columns
-    raise InputError(
-        f"{plan.label}, read as {plan.files[0].dialect.describe()}, layout {columns.layout}: {bad} of {total} rows "
-        f"({bad / total:.2%}) cannot be used, {limit}. First ones: {'; '.join(rejected.first[:3])}. "
-        f"All of them are in {quarantine}. Mend the rows, set the CSV options if the file was read wrongly, or raise "
-        "max_bad_share."
-    )
+    parts = [
+        Part(
+            file.name,
+            f"{file.source.origin}, read as {file.dialect.describe()}, layout {plan.columns.layout}",
+            sum(counts),
+        )
+        for file, counts in zip(plan.files, copy.counts, strict=True)
+    ]
+    cure = "set the CSV options if the file was read wrongly, "
+    copy.rejected.check_shares(parts, max_bad_share, quarantine, cure=cure)
 
 
 def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:

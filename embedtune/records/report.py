@@ -65,6 +65,10 @@ class IngestReport:
     """What the source is and how it was read, in a few words, where it is no CSV: 'BEIR folder with a test split'."""
     csv: CSVFacts | None = None
     """How it was read where it is a CSV."""
+    notes: tuple[str, ...] = ()
+    """What was done that a reader of the rows must know, one sentence each: a repeated header that was set aside."""
+    warnings: tuple[str, ...] = ()
+    """What a person should look at before training, one sentence each, with what to do about it."""
 
     def describe(self) -> str:
         """Return the report in one line."""

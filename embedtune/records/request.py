@@ -37,7 +37,7 @@ class IngestRequest:
     options: CSVOptions = field(default_factory=CSVOptions)
     """How to read the files."""
     max_bad_share: float = 0.01
-    """Largest accepted share of rows that cannot be used among all rows, 0 to 1."""
+    """Largest accepted share of rows that cannot be used among all rows of a file, 0 to 1."""
     whole: bool = True
     """False: the files are a part of the data, so it is not checked whether they alone hold anything to learn from."""
 

@@ -477,7 +477,7 @@ def test_several_shards_are_several_sources(ingest):
             )
     (ingest.folder / "README.md").write_text("about")
     (ingest.folder / "manifest.json").write_text("{}")
-    done = ingest.files(list(ingest.folder.iterdir()), DocumentsRequest(0.2))
+    done = ingest.files(list(ingest.folder.iterdir()), DocumentsRequest(0.34))
     assert done.format == RowsFormat(Layout.LABELLED, (TEXT,), several_sources=True)
     assert done.rows == [
         (1, "a.protobuf.bz2", "a-z", "z"),

@@ -145,7 +145,7 @@ def test_byte_order_marks_crlf_blank_lines_and_numbers_as_ids(folder):
 )
 def test_bad_document_is_set_aside(folder, entry, reason):
     folder.lines("corpus.jsonl", [*CORPUS, entry])
-    report, rows = folder.ingest(share=0.1)
+    report, rows = folder.ingest(share=0.2)
     assert (report.bad_rows, len(rows)) == (1, 5)
     ((line, told),) = folder.bad()
     assert line == "5"
@@ -156,7 +156,7 @@ def test_line_that_is_no_utf8_and_line_that_is_too_long(folder, monkeypatch):
     monkeypatch.setattr(beir_texts, "LINE_LIMIT", 200)
     good = "".join(json.dumps(entry) + "\n" for entry in CORPUS).encode()
     folder.file("corpus.jsonl", b'{"_id": "d0", "text": "\xff"}\n{"_id": "x' + b"a" * 1000 + b'"}\n' + good)
-    report, rows = folder.ingest(share=0.2)
+    report, rows = folder.ingest(share=0.34)
     assert report.bad_rows == 2
     assert [row[:2] for row in rows[-2:]] == [(5, "corpus.jsonl"), (6, "corpus.jsonl")]
     assert folder.bad()[0][1].startswith("corpus.jsonl: no UTF-8: ")
@@ -170,7 +170,8 @@ def test_line_that_is_no_utf8_and_line_that_is_too_long(folder, monkeypatch):
         ("q1 d1 1", "1 columns instead of 3, divided by tabs"),
         ("q9\td1\t1", "no usable query has the id 'q9'"),
         ("q1\td9\t1", "no usable document has the id 'd9'"),
-        ("q1\td1\t-1", "the score '-1' is negative"),
+        ("q1\td1\t-3", "the score '-3' is negative"),
+        ("q1\td1\t-0.5", "the score '-0.5' is negative"),
         ("q1\td1\tnan", "the score 'nan' is no finite number"),
         ("q1\td1\t1e39", "the score '1e39' is no finite number"),
         ("q1\td1\t1_0", "the score '1_0' is no finite number"),
@@ -180,7 +181,7 @@ def test_line_that_is_no_utf8_and_line_that_is_too_long(folder, monkeypatch):
 )
 def test_bad_judgment_is_set_aside(folder, line, reason):
     folder.file("qrels/test.tsv", f"{TEST}{line}\n")
-    assert folder.ingest(share=0.1)[0].bad_rows == 1
+    assert folder.ingest(share=0.5)[0].bad_rows == 1
     assert folder.bad() == [("2", f"qrels/test.tsv: {reason}")]
 
 
@@ -192,8 +193,9 @@ def test_same_document_twice_is_one(folder):
 
 def test_too_many_bad_lines(folder):
     folder.file("qrels/test.tsv", f"{TEST}q9\td1\t1\n")
-    with pytest.raises(InputError, match=r"1 of 11 lines \(9.09%\) cannot be used, max_bad_share allows 0.05"):
-        folder.ingest(share=0.05)
+    message = r"^s3://bucket/beir/qrels/test.tsv: 1 of 2 lines \(50.00%\) cannot be used, max_bad_share allows 0.45"
+    with pytest.raises(InputError, match=message):
+        folder.ingest(share=0.45)
     assert len(folder.bad()) == 1
     assert not (folder.out / "rows").exists()
     assert sorted(path.name for path in folder.out.iterdir()) == ["bad.csv"]
@@ -233,9 +235,42 @@ def test_unknown_split(folder):
 
 def test_empty_files(folder):
     folder.file("corpus.jsonl", "")
-    folder.file("queries.jsonl", "")
-    with pytest.raises(InputError, match="3 of 3 lines"):
+    with pytest.raises(InputError, match=r"s3://bucket/beir: corpus.jsonl is empty"):
         folder.ingest()
+    folder.file("queries.jsonl", "\n")
+    with pytest.raises(InputError, match=r"s3://bucket/beir: queries.jsonl is empty"):
+        folder.ingest(share=1.0)
+
+
+def test_many_documents_hide_no_lost_judgments(folder):
+    folder.lines("corpus.jsonl", [*CORPUS, *({"_id": f"e{n}", "text": f"text {n}"} for n in range(2_000))])
+    folder.file("qrels/test.tsv", "".join(f"q{n}\td1\t1\n" for n in range(10, 30)))
+    message = r"beir/qrels/test.tsv: 20 of 20 lines \(100.00%\) cannot be used, nothing is left.*tsv line 1: no usa"
+    for share in (0.01, 1.0):
+        with pytest.raises(InputError, match=message):
+            folder.ingest(share)
+    folder.file("qrels/test.tsv", "".join(f"q{n}\td1\t1\n" for n in range(1, 13)))
+    with pytest.raises(InputError, match=r"test.tsv: 9 of 12 lines .* max_bad_share allows 0.01.*tsv line 4: no usa"):
+        folder.ingest(0.01)
+    assert folder.ingest(0.75)[0].bad_rows == 9
+
+
+def test_too_many_bad_queries_are_told_before_the_judgments_that_they_lose(folder):
+    folder.lines("queries.jsonl", [{"id": "q1", "text": "what falls"}, *QUERIES[1:]])
+    with pytest.raises(InputError, match=r"queries.jsonl: 1 of 3 lines.*line 1: no _id.* in 1 more files as well"):
+        folder.ingest(0.1)
+
+
+def test_spam_is_not_relevant(folder):
+    folder.file("qrels/test.tsv", f"{TEST}q1\td1\t-1\nq1\td2\t-2.0\n")
+    report, rows = folder.ingest()
+    assert [row[4] for row in rows if row[1] == "qrels/test.tsv"] == [1.0, 0.0, 0.0]
+    assert report.notes == ("2 judgments with a score of -1 or -2 count as not relevant, as TREC means them.",)
+
+
+def test_judgments_without_a_line_are_noted(folder):
+    folder.file("qrels/dev.tsv", HEADER)
+    assert folder.ingest()[0].notes == ("qrels/dev.tsv holds no judgment.",)
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[: len(data) // 2], lambda data: b"x" + data[1:]])

@@ -99,10 +99,10 @@ def test_names_that_cannot_be_used(ingest, tmp_path):
     ]
     assert found[0]["row"] == "dog/\\udcff.png"
     assert report.bad_rows == 3
-    with pytest.raises(InputError, match=r"3 of 6 files cannot be used, max_bad_share allows 0.25"):
+    with pytest.raises(InputError, match=r"3 of 6 names of files .50.00%. cannot be used, max_bad_share allows 0.25"):
         ingest(names, share=0.25)
 
 
 def test_all_names_are_bad(ingest):
-    with pytest.raises(InputError, match="2 of 2 files"):
+    with pytest.raises(InputError, match="2 of 2 names of files"):
         ingest([" a/1.png", " b/1.png"], share=1.0)

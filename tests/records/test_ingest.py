@@ -175,7 +175,7 @@ def test_the_accepted_share_is_inclusive(ingest):
 
 
 def test_no_row_left(ingest):
-    with pytest.raises(InputError, match="no row is left"):
+    with pytest.raises(InputError, match=r"2 of 2 rows \(100.00%\) cannot be used, nothing is left"):
         ingest(",a\n,b\n", "labelled", share=1.0)
 
 

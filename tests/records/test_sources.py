@@ -125,10 +125,19 @@ def test_long_values_are_written_before_they_fill_the_memory(ingest, monkeypatch
     assert rows["line"] == list(range(1, 451))
 
 
-def test_bad_rows_are_counted_over_all_files_and_named(ingest):
+def test_bad_rows_are_judged_file_by_file(ingest):
     good = "".join(f"text {i},label {i % 5}\n" for i in range(50))
-    with pytest.raises(InputError, match=r"a\.csv and 1 more, .*1 of 101 rows.*First ones: b\.csv line 1: the content"):
-        ingest({"a.csv": good, "b.csv": ",x\n" + good})
+    many = good * 40
+    with pytest.raises(InputError, match=r"^s3://data/b\.csv, .*: 1 of 51 rows.*: b\.csv line 1: the content"):
+        ingest({"a.csv": many, "b.csv": ",x\n" + good}, share=0.01)
+    assert ingest({"a.csv": many, "b.csv": ",x\n" + good}, share=0.02)[0].bad_rows == 1
+    lost = ",x\n" * 3
+    for share in (0.01, 1.0):
+        message = r"b\.csv, .*: 3 of 3 rows \(100.00%\) cannot be used, nothing is left.* in 1 more files as well"
+        with pytest.raises(InputError, match=message):
+            ingest({"a.csv": many, "b.csv": lost, "c.csv": lost}, share=share)
+    with pytest.raises(InputError, match=r"b\.csv, .*: 1 of 1 rows \(100.00%\) cannot be used, nothing is left"):
+        ingest({"a.csv": many, "b.csv": ",x\n"}, share=0.01)
 
 
 def test_no_file(tmp_path):

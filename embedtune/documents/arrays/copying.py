@@ -50,13 +50,17 @@ class DocumentCopier:
         self._bytes = 0
         self._cloud_bytes = 0
 
-    def copy(self, name: str, documents: Iterable[DocumentProto | str]) -> None:
+    def copy(self, name: str, documents: Iterable[DocumentProto | str]) -> int:
         """Add the rows of all Documents of a file.
 
         Args:
             name: The name of the file.
             documents: Its Documents; a text says why one cannot be read.
+
+        Returns:
+            How many Documents there were, good and bad.
         """
+        line = 0
         for line, document in enumerate(documents, 1):
             head = (line, name) if self._with_source else (line,)
             try:
@@ -70,6 +74,7 @@ class DocumentCopier:
                 self._bytes += _size(row)
                 if len(self._rows) >= _BATCH_ROWS or self._bytes >= _BATCH_BYTES:
                     self.flush()
+        return line
 
     def flush(self) -> None:
         """Write what was collected."""

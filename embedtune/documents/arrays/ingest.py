@@ -19,13 +19,11 @@ from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
 from embedtune.records.kinds import is_documents_name
 from embedtune.records.layouts import Layout
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import open_rows
 from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
-
-_MOST_TOLD = 3
 
 
 def ingest_documents(
@@ -90,20 +88,21 @@ def ingest_array(
         StorageError: an output cannot be written.
     """
     return _ingest(
-        [_Part(origin, len(array), partial(_iter_live, array))], "Documents", origin, rows, quarantine, request
+        [_Array(origin, origin, len(array), partial(_iter_live, array))], "Documents", origin, rows, quarantine, request
     )
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Array:
     name: str
+    origin: str
     size: int
     documents: Callable[[Advance], Iterator[DocumentProto | str]]
 
 
-def _file_part(path: Path, name: str, origin: str, several: bool) -> _Part:
+def _file_part(path: Path, name: str, origin: str, several: bool) -> _Array:
     told = f"{origin.rstrip('/')}/{name}" if several else origin
-    return _Part(name, path.stat().st_size, partial(iter_array, path, told))
+    return _Array(name, told, path.stat().st_size, partial(iter_array, path, told))
 
 
 def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto | str]:
@@ -113,7 +112,7 @@ def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto
 
 
 def _ingest(
-    parts: Sequence[_Part], unit: str, origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
+    parts: Sequence[_Array], unit: str, origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
 ) -> IngestReport:
     size = sum(part.size for part in parts)
     survey = Survey()
@@ -135,26 +134,10 @@ def _ingest(
             writer = stack.enter_context(open_rows(rows_part, replace(found, several_sources=several)))
             advance = stack.enter_context(progress(f"Reading {origin}", size, unit))
             copier = DocumentCopier(found, values, request.meshes, writer, rejected, several)
-            for part in parts:
-                copier.copy(part.name, part.documents(advance))
+            read = [Part(part.name, part.origin, copier.copy(part.name, part.documents(advance))) for part in parts]
             copier.flush()
-        _check_share(rejected, survey.total, writer.count, origin, quarantine, request.max_bad_share)
+        rejected.check_shares(read, request.max_bad_share, quarantine, "Documents")
     names = f"DocumentArray, {survey.total} Documents" + ("" if found.loaded else " by address")
     if found.layout is Layout.MATCHES:
         names += f", matches {excerpt(values.positive)} relevant, {excerpt(values.negative)} not"
     return IngestReport(writer.count, rejected.count, found.layout, found.modalities, len(parts), names)
-
-
-def _check_share(
-    rejected: QuarantineWriter, total: int, rows: int, origin: str, quarantine: Path, max_bad_share: float
-) -> None:
-    bad = rejected.count
-    if rows and bad <= max_bad_share * total:
-        return
-    rejected.show_first()
-    limit = f"max_bad_share allows {max_bad_share:g}" if rows else "nothing is left"
-    raise InputError(
-        f"{origin}: {bad} of {total} Documents ({bad / total:.2%}) cannot be used, {limit}. First ones: "
-        f"{'; '.join(rejected.first[:_MOST_TOLD])}. All of them are in {quarantine}. Mend the Documents, or raise "
-        "max_bad_share."
-    )
