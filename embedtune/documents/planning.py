@@ -24,6 +24,8 @@ from embedtune.documents.views.media_sizes import measure_media
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import Layout
+from embedtune.records.report import IngestReport, merge_reports
+from embedtune.records.rows import read_report
 
 _EXAMPLES = 5
 
@@ -84,7 +86,9 @@ def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions)
     check_bad_share(contents, faults, options.max_bad_share, quarantine, rejected)
     uses, left_out = decide_uses(contents, prints.keys, declared, faults == USABLE)
     corpus = build_corpus(contents, prints, uses)
-    return corpus, _count_rows(corpus, faults, uses, left_out, measure_media(files, len(faults)))
+    read = [report for report in map(read_report, files) if report is not None]
+    media = measure_media(files, len(faults))
+    return corpus, _count_rows(corpus, faults, uses, left_out, media, merge_reports(read))
 
 
 def _fingerprints(contents: Contents, seed: int) -> Fingerprints:
@@ -100,6 +104,7 @@ def _count_rows(
     uses: npt.NDArray[np.int8],
     left_out: LeftOut,
     media: tuple[MediaSummary, ...],
+    reading: IngestReport | None,
 ) -> RowCounts:
     contents = corpus.contents
     usable = np.flatnonzero(faults == USABLE)
@@ -114,4 +119,5 @@ def _count_rows(
         examples=tuple((cells[0], "" if plain else cells[1]) for cells in examples),
         set_aside=count_reasons(contents, faults),
         media=media,
+        reading=reading,
     )

@@ -16,6 +16,7 @@ from embedtune.documents.split import NO_RULE, Flags, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.report import IngestReport
 
 _HISTOGRAM_BARS = 20
 _LARGEST_GROUPS = 5
@@ -39,6 +40,8 @@ class RowCounts:
     """Why rows were set aside, as `set_aside.count_reasons` tells it."""
     media: tuple[MediaSummary, ...]
     """How large the images and meshes are."""
+    reading: IngestReport | None
+    """How the rows were read."""
 
 
 def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float, seed: int) -> DataSummary:
@@ -74,6 +77,7 @@ def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: fl
         other_judgments=counts.left_out.other_judgments,
         set_aside=counts.set_aside,
         media=counts.media,
+        reading=counts.reading,
     )
 
 
@@ -156,6 +160,8 @@ def _unanswered(corpus: Corpus, plan: SplitPlan, left_out: LeftOut) -> int:
 
 
 def _warnings(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float) -> Iterator[str]:
+    if counts.reading is not None:
+        yield from counts.reading.warnings
     if counts.quarantined > 0:
         yield f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file."
     yield from content_warnings(corpus.contents)

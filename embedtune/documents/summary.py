@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embedtune.errors import InputError
+from embedtune.records.report import IngestReport
 
 SUMMARY_FILE = "summary.json"
 """The data summary inside the evaluation folder, for the evaluation report."""
@@ -109,6 +110,8 @@ class DataSummary:
     """Why rows were set aside: the reason, how many rows, and the cells of the first; the most frequent first."""
     media: tuple[MediaSummary, ...] = ()
     """The images and meshes; empty where there are none or they are not loaded."""
+    reading: IngestReport | None = None
+    """How the rows were read; None where the rows do not say. Its warnings are among `warnings`."""
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -130,6 +133,8 @@ class DataSummary:
             data["media"] = tuple(map(MediaSummary.of_json, data["media"]))
             for name in ("warnings", "modalities"):
                 data[name] = tuple(data[name])
+            if data.get("reading") is not None:
+                data["reading"] = IngestReport.of_json(data["reading"])
             return cls(**data)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(

@@ -79,11 +79,13 @@ class _Copy:
         rejected: Records that did not.
         counts: Of each file the records that became rows, and those that did not.
         check: Saw all rows.
+        counts: Of each file the records that became rows, and those that did not.
     """
 
     def __init__(self, plan: IngestPlan, options: CSVOptions, writer: RowsWriter, rejected: QuarantineWriter) -> None:
         """Begin with nothing copied."""
         self.kept = 0
+        self.counts: list[tuple[int, int]] = []
         self.rejected = rejected
         self.counts: list[tuple[int, int]] = []
         self.check = LearnableCheck(plan.columns.layout)
@@ -106,6 +108,7 @@ class _Copy:
         header_ahead = self._columns.header
         before = self.kept, self.rejected.count
         told, pending = 0, list[Row]()
+        before = self.kept, self.rejected.count
         for line, cells, problem in reader.records():
             if header_ahead and not problem:
                 header_ahead = False
@@ -161,6 +164,8 @@ def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share
 
 def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:
     options, columns, first = request.options, plan.columns, plan.files[0]
+    several = len(plan.files) > 1
+    others = [file for file in plan.files if (file.dialect, file.encoding) != (first.dialect, first.encoding)]
     settled = {
         "layout": request.wanted is not None,
         "modalities": options.task != AUTO,
@@ -186,4 +191,6 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
             columns_used=tuple(columns.names[i] for i in columns.used),
             detected=tuple(name for name, is_set in settled.items() if not is_set),
         ),
+        notes=tuple(f"{file.name} was read as {file.dialect.describe()}, encoding {file.encoding}." for file in others),
+        files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if several),
     )

@@ -1,8 +1,13 @@
-"""What the reading of a source found and did."""
+"""What the reading of a source found and did; it travels with the rows to every page that tells of them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from embedtune.records.table import shown_names
+
+_MOST_TOLD = 20
+"""Files of which a merged report tells what is their own; thousands would hide everything else."""
 
 
 @dataclass(frozen=True)
@@ -69,14 +74,74 @@ class IngestReport:
     """What was done that a reader of the rows must know, one sentence each: a repeated header that was set aside."""
     warnings: tuple[str, ...] = ()
     """What a person should look at before training, one sentence each, with what to do about it."""
+    files: tuple[tuple[str, int, int], ...] = ()
+    """Of each of several CSV files: its name, the records that became rows, and those that were set aside."""
+    source: str = ""
+    """What the data are called: the last part of their address, which holds no secret."""
+    version: str = ""
+    """Version of the data as the resolve_data step found it, '' where nobody asked."""
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> "IngestReport":
+        """Return what `dataclasses.asdict` made JSON of, in this version or another: unknown fields are passed over.
+
+        Raises:
+            TypeError: it is no such report.
+        """
+        known = {entry.name: _frozen(data[entry.name]) for entry in fields(cls) if entry.name in data}
+        if known.get("csv") is not None:
+            known["csv"] = CSVFacts(**{entry.name: _frozen(known["csv"].get(entry.name)) for entry in fields(CSVFacts)})
+        return cls(**known)
 
     def describe(self) -> str:
         """Return the report in one line."""
         files = "" if self.sources == 1 else f" of {self.sources} files"
+        return f"{self.rows} rows{files}, {self.bad_rows} set aside; {self.how()}"
+
+    def how(self) -> str:
+        """Return what was detected or set, in one line: everything but the counts."""
         layout = f"layout {self.layout}"
         contents = f"contents {' and '.join(dict.fromkeys(self.modalities))}"
         if self.csv is not None:
             layout += f", {self.csv.origin('layout')}"
             contents += f", {self.csv.origin('modalities')}"
         told = (layout, contents, self.read_as, "" if self.csv is None else self.csv.describe())
-        return f"{self.rows} rows{files}, {self.bad_rows} set aside; {'; '.join(filter(None, told))}"
+        return "; ".join(filter(None, told))
+
+
+def merge_reports(reports: Sequence[IngestReport]) -> IngestReport | None:
+    """Return one report on files that were read each by itself, None where there is none.
+
+    What differs between the files becomes a note.
+    """
+    if len(reports) < 2:
+        return reports[0] if reports else None
+    first = reports[0]
+    told = first.how()
+    others = [report for report in reports[1:] if report.how() != told]
+    notes = [f"{report.source} was read otherwise: {report.how()}." for report in others[:_MOST_TOLD]]
+    if len(others) > _MOST_TOLD:
+        notes.append(f"{len(others) - _MOST_TOLD} more files were read otherwise than {first.source}.")
+    named = [report.source for report in reports]
+    return replace(
+        first,
+        rows=sum(report.rows for report in reports),
+        bad_rows=sum(report.bad_rows for report in reports),
+        sources=sum(report.sources for report in reports),
+        notes=(*_of_files(named, [report.notes for report in reports]), *notes),
+        warnings=_of_files(named, [report.warnings for report in reports]),
+        files=tuple((report.source, report.rows, report.bad_rows) for report in reports),
+        source=f"{first.source} and {len(reports) - 1} more",
+        version=first.version if len({report.version for report in reports}) == 1 else "",
+    )
+
+
+def _of_files(names: Sequence[str], sentences: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the sentences of all files with the file's name before each, and how many were left out."""
+    found = [f"{name}: {sentence}" for name, told in zip(names, sentences, strict=True) for sentence in told]
+    more = (f"{len(found) - _MOST_TOLD} more of other files.",) if len(found) > _MOST_TOLD else ()
+    return (*found[:_MOST_TOLD], *more)
+
+
+def _frozen(value: object) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,13 +1,16 @@
 """The file of validated rows: parquet, written by the ingest step and read by the build step.
 
 Its columns are `line`, `source` where the rows come from several files, the layout's contents and its values
-(`records.layouts`). A content of modality text is a string. A content of another modality is first the address as it
-stands in the source (string, `RowsFormat.loaded` False); once loaded (`documents.media.loading`), its column holds
-bytes (large_binary) and is followed by `<column>_digest` and `<column>_uri` (string).
+(`records.layouts`). How they were read (`report.IngestReport`) is JSON in the file's metadata. A content of modality
+text is a string. A content of another modality is first the address as it stands in the source (string,
+`RowsFormat.loaded` False); once loaded (`documents.media.loading`), its column holds bytes (large_binary) and is
+followed by `<column>_digest` and `<column>_uri` (string).
 Every string is stripped of white space around it and not empty, without NUL; only the query of a BEIR document that
 nobody judged is null.
 """
 
+import dataclasses
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +29,7 @@ from embedtune.records.layouts import (
     Layout,
     Modality,
 )
+from embedtune.records.report import IngestReport
 
 DIGEST_SUFFIX = "_digest"
 """Ending of the column with the SHA-256 of a loaded content (hexadecimal, 64 characters)."""
@@ -36,6 +40,10 @@ URI_SUFFIX = "_uri"
 _READ_BYTES = 1 << 20
 _LAYOUT_KEY = b"embedtune.layout"
 _MODALITIES_KEY = b"embedtune.modalities"
+_REPORT_KEY = b"embedtune.report"
+_REPORT_FORMAT = {"format": "embedtune-ingest-report", "version": 1}
+_COPIED_ROWS = {True: 10_000, False: 64}
+"""Rows in memory at a time: of texts and addresses, and of images and meshes."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +86,13 @@ class RowsWriter:
 
     Attributes:
         count: Rows written so far.
+        report: How the rows were read, written when the file is closed; None writes nothing.
     """
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         """Wrap an open parquet writer; see `open_rows`."""
         self.count = 0
+        self.report: IngestReport | None = None
         self._writer = writer
         self._schema = schema
 
@@ -90,6 +100,12 @@ class RowsWriter:
         """Append one batch of equally long columns, given in the order of the schema."""
         self._writer.write_batch(pa.record_batch(list(columns), schema=self._schema))
         self.count += len(columns[0])
+
+    def finish(self) -> None:
+        """Write what the file says about itself."""
+        if self.report is not None:
+            text = json.dumps({**_REPORT_FORMAT, **dataclasses.asdict(self.report)}, ensure_ascii=False)
+            self._writer.add_key_value_metadata({_REPORT_KEY.decode(): text})
 
 
 @contextmanager
@@ -100,7 +116,43 @@ def open_rows(path: Path, rows_format: RowsFormat) -> Iterator[RowsWriter]:
     others = [name for name in schema.names if name not in contents]
     compression = dict.fromkeys(contents, "none") | dict.fromkeys(others, "zstd")
     with pq.ParquetWriter(path, schema, compression=compression, use_dictionary=others) as writer:
-        yield RowsWriter(writer, schema)
+        rows = RowsWriter(writer, schema)
+        yield rows
+        rows.finish()
+
+
+def copy_rows(source: Path, target: Path, report: IngestReport) -> None:
+    """Copy a rows file and write into it how its rows were read, which is known only when all of them are.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+        InputError: it is not a rows file.
+        OSError: the copy cannot be written.
+    """
+    rows_format = read_format(source)
+    small = not rows_format.loaded or all(modality is Modality.TEXT for modality in rows_format.modalities)
+    with open_rows(target, rows_format) as writer:
+        for batch in iter_rows(source, batch_rows=_COPIED_ROWS[small]):
+            writer.write(batch.columns)
+        writer.report = report
+
+
+def read_report(path: Path) -> IngestReport | None:
+    """Return how the rows of a file were read; None where embedtune 0.1 wrote it, which did not say.
+
+    Raises:
+        StorageError: the file is missing or damaged.
+        InputError: it is not a rows file.
+    """
+    with _open_parquet(path) as file:
+        _format_of(path, file)
+        text = (file.metadata.metadata or {}).get(_REPORT_KEY)
+    try:
+        return None if text is None else IngestReport.of_json(json.loads(text))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise StorageError(
+            f"{path} does not say how its rows were read ({error}). Run the ingest step again."
+        ) from error
 
 
 def read_format(path: Path) -> RowsFormat:

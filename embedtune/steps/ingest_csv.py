@@ -17,10 +17,11 @@ from embedtune.records.kinds import SourceKind, csv_names, source_kind
 from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
 from embedtune.records.request import CSVSource, IngestRequest, source_names
-from embedtune.records.rows import RowsFormat, read_format
+from embedtune.records.rows import RowsFormat, copy_rows, read_format
 from embedtune.steps.running import step
 from embedtune.steps.sources import check_address, open_source
 from embedtune.storage.atomic import atomic_path, check_writable
+from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import LocalSource
 
 
@@ -88,12 +89,14 @@ def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestR
     ):
         read = Path(scratch) / "rows.parquet"
         report, origins = _read(source, config, read, quarantine)
-        note(report.describe())
+        report = dataclasses.replace(report, source=parse_location(config.uri).title, version=config.version)
+        for sentence in (report.describe(), *report.notes, *report.warnings):
+            note(sentence)
         if _keeps_addresses(read_format(read), options):
-            read.replace(whole)
+            copy_rows(read, whole, report)
             return report
         loading = LoadOptions(options.point_cloud_size, options.seed, config.max_bad_share)
-        loaded = load_contents(read, whole, quarantine, origins, loading)
+        loaded = load_contents(read, whole, quarantine, origins, loading, report)
     note(f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be")
     return dataclasses.replace(report, rows=loaded.rows, bad_rows=report.bad_rows + loaded.bad_rows)
 

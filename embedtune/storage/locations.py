@@ -45,13 +45,23 @@ class Location:
     @property
     def name(self) -> str:
         """The last part of the address, made safe for a file name; 'source' where there is none."""
+        return re.sub(r"[^\w.-]", "_", self._last_part())[-80:].lstrip(".") or "source"
+
+    @property
+    def title(self) -> str:
+        """What a person calls it, without a host or folder: a dataset's name, else the last part of the address."""
+        if self.scheme is Scheme.FILE:
+            return self.path.name if self.path.name not in ("", "..") else self.path.resolve().name
+        return self.dataset or self._last_part() or self.bucket or "data"
+
+    def _last_part(self) -> str:
         address = {
             Scheme.FILE: str(self.path),
             Scheme.S3: self.key,
             Scheme.HTTP: urlsplit(self.uri).path,
             Scheme.DATASET: self.dataset,
         }[self.scheme]
-        return re.sub(r"[^\w.-]", "_", unquote(address.rsplit("/", 1)[-1]))[-80:].lstrip(".") or "source"
+        return unquote(address.rsplit("/", 1)[-1])
 
     @property
     def is_folder(self) -> bool:

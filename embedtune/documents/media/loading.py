@@ -17,6 +17,7 @@ from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import CONTENT_COLUMNS, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
 from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, RowsWriter, iter_rows, open_rows, read_format
 from embedtune.storage.atomic import atomic_path
 
@@ -44,7 +45,12 @@ class LoadReport:
 
 
 def load_contents(
-    rows: Path, target: Path, quarantine: Path, origins: Mapping[str, str] | str, options: LoadOptions
+    rows: Path,
+    target: Path,
+    quarantine: Path,
+    origins: Mapping[str, str] | str,
+    options: LoadOptions,
+    report: IngestReport | None = None,
 ) -> LoadReport:
     """Load the images or meshes that a rows file names, several at a time, in the order of its rows.
 
@@ -61,6 +67,7 @@ def load_contents(
         origins: Address that the rows came from, which relative addresses start from; of several sources, for each
             name in the column `source`.
         options: How to load.
+        report: How the rows were read; `target` says so too, with its own counts.
 
     Raises:
         InputError: too many rows are set aside, here and before; or of the first 200 contents each may not be opened,
@@ -78,6 +85,8 @@ def load_contents(
         ):
             work = _Work(rows_format, origins, writer, rejected)
             work.run(rows, options)
+            if report is not None:
+                writer.report = replace(report, rows=writer.count, bad_rows=report.bad_rows + rejected.count)
         work.hope.check_at_end()
         _check_counts(work, earlier, quarantine, options.max_bad_share)
     return LoadReport(writer.count, rejected.count, tuple(rejected.first))
