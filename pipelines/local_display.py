@@ -38,6 +38,7 @@ class Display:
         self._started: dict[tuple[str, int], float] = {}
         self._ends: dict[str, int] = {}
         self._printed: set[str] = set()
+        self._told: set[str] = set()
         self._last_line = 0.0
         self.seconds: dict[str, float] = {}
         """Wall time of each step that ran; of a step that ran for several files, the sum."""
@@ -66,11 +67,17 @@ class Display:
             case "progress":
                 self._progress(event)
             case "note":
-                self._console.print(f"    {event['text']}", markup=False, soft_wrap=True)
+                self._note(event["text"])
             case "end":
                 self._end(event["step"], event["process"], event["time"], "[green]✓[/]")
             case "error":
                 self._end(event["step"], event["process"], event["time"], "[red]✗[/]")
+
+    def _note(self, text: str) -> None:
+        """Show a sentence, once: what the reading of the data warns of, the building says again."""
+        if text not in self._told:
+            self._told.add(text)
+            self._console.print(f"    {text}", markup=False, soft_wrap=True)
 
     def print(self, line: str) -> None:
         """Show a line of the log, with its colours where there is a terminal."""

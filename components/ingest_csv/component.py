@@ -46,4 +46,4 @@ def ingest_csv(
     report = step(config, Path(rows.path), Path(quarantine.path))
     counts.log_metric("rows", float(report.rows))
     counts.log_metric("bad_rows", float(report.bad_rows))
-    rows.metadata["read_as"] = report.describe()
+    rows.metadata.update({"read_as": report.describe(), "notes": report.notes, "warnings": report.warnings})

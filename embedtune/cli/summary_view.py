@@ -37,6 +37,10 @@ def print_report(report: DataReport, console: Console) -> None:
     console.print(Text(f"{count(summary.rows)} rows of {kind_of_data(summary)}", style="bold"))
     for warning in summary.warnings[:_MOST_LINES]:
         console.print(Text.assemble(("! ", "bold yellow"), shorten(warning, 400)))
+    if summary.reading is not None:
+        console.print(Text(f"Read as: {shorten(summary.reading.how(), 600)}"))
+        for note in summary.reading.notes[:_MOST_LINES]:
+            console.print(Text(shorten(note, 400)))
     console.print(
         f"{count(summary.duplicates)} merged into an earlier one with the same content, "
         f"{count(summary.quarantined + rejected)} set aside"

@@ -67,5 +67,6 @@ def _lines(name: str, value: object) -> list[str]:
     if isinstance(value, dict):
         return []
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [f"{name}: {', '.join(f'{part} {number}' for part, number in _fields(value))}"]
+        parts = [(part, number) for part, number in _fields(value) if isinstance(number, str | int | float)]
+        return [f"{name}: {', '.join(f'{part} {number}' for part, number in parts)}"]
     return [f"{name}: {value}"]

@@ -79,13 +79,11 @@ class _Copy:
         rejected: Records that did not.
         counts: Of each file the records that became rows, and those that did not.
         check: Saw all rows.
-        counts: Of each file the records that became rows, and those that did not.
     """
 
     def __init__(self, plan: IngestPlan, options: CSVOptions, writer: RowsWriter, rejected: QuarantineWriter) -> None:
         """Begin with nothing copied."""
         self.kept = 0
-        self.counts: list[tuple[int, int]] = []
         self.rejected = rejected
         self.counts: list[tuple[int, int]] = []
         self.check = LearnableCheck(plan.columns.layout)
@@ -108,7 +106,6 @@ class _Copy:
         header_ahead = self._columns.header
         before = self.kept, self.rejected.count
         told, pending = 0, list[Row]()
-        before = self.kept, self.rejected.count
         for line, cells, problem in reader.records():
             if header_ahead and not problem:
                 header_ahead = False

@@ -34,18 +34,17 @@ class CSVFacts:
     detected: tuple[str, ...]
     """Which of layout, modalities, dialect, encoding and header were detected; the others were set."""
 
-    def describe(self) -> str:
-        """Return the facts in one line."""
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return name and value of each fact."""
         notes = "" if self.quoting else ", quotes taken literally"
         notes += ", blanks before quotes skipped" if self.skip_blanks else ""
         notes += ", typographic quotes" if self.typographic else ""
-        facts = (
-            ("dialect", f"{self.dialect} (delimiter {self.delimiter!r}{notes})"),
-            ("encoding", self.encoding),
-            ("header", "yes" if self.header else "no"),
+        return (
+            ("dialect", f"{self.dialect} (delimiter {self.delimiter!r}{notes}), {self.origin('dialect')}"),
+            ("encoding", f"{self.encoding}, {self.origin('encoding')}"),
+            ("header", f"{'yes' if self.header else 'no'}, {self.origin('header')}"),
+            ("columns used:", f"{shown_names(self.columns_used, ' and ')} of {len(self.columns)}"),
         )
-        told = "; ".join(f"{name} {value}, {self.origin(name)}" for name, value in facts)
-        return f"{told}; columns used: {shown_names(self.columns_used, ' and ')} of {len(self.columns)}"
 
     def origin(self, name: str) -> str:
         """Say where a fact comes from."""
@@ -100,13 +99,17 @@ class IngestReport:
 
     def how(self) -> str:
         """Return what was detected or set, in one line: everything but the counts."""
-        layout = f"layout {self.layout}"
-        contents = f"contents {' and '.join(dict.fromkeys(self.modalities))}"
-        if self.csv is not None:
-            layout += f", {self.csv.origin('layout')}"
-            contents += f", {self.csv.origin('modalities')}"
-        told = (layout, contents, self.read_as, "" if self.csv is None else self.csv.describe())
-        return "; ".join(filter(None, told))
+        return "; ".join(f"{name} {value}" for name, value in self.facts())
+
+    def facts(self) -> tuple[tuple[str, str], ...]:
+        """Return name and value of everything that was detected or set."""
+        layout, contents = self.layout, " and ".join(dict.fromkeys(self.modalities))
+        if self.csv is None:
+            told = (("read as", self.read_as),) if self.read_as else ()
+            return (("layout", layout), ("contents", contents), *told)
+        layout += f", {self.csv.origin('layout')}"
+        contents += f", {self.csv.origin('modalities')}"
+        return (("layout", layout), ("contents", contents), *self.csv.facts())
 
 
 def merge_reports(reports: Sequence[IngestReport]) -> IngestReport | None:

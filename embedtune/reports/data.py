@@ -12,6 +12,7 @@ from embedtune.documents.views.gallery import Gallery
 from embedtune.records.layouts import Layout, Modality
 from embedtune.reports.charts import bar
 from embedtune.reports.numbers import amount_of_bytes, count
+from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.sheets import Sheet, make_sheet
 
@@ -36,10 +37,6 @@ class DataReport:
     """Why rows were set aside when they were read: the reason, how many rows, and the first of them."""
     is_trial: bool = False
     """Whether nothing was built: the split is what a run would make."""
-    name: str = ""
-    """What the data are called, '' where the page does not know."""
-    read_as: str = ""
-    """How they were read, with everything that was detected, '' where the page does not know."""
 
 
 @dataclass(frozen=True)
@@ -155,8 +152,7 @@ def _context(report: DataReport) -> dict[str, object]:
     return {
         "data": summary,
         "is_trial": report.is_trial,
-        "name": report.name,
-        "read_as": report.read_as,
+        "reading": shown_reading(summary.reading),
         "kind": kind_of_data(summary),
         "labelled": labelled,
         "plain": summary.layout == Layout.PLAIN,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,18 @@ def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestR
         StorageError: the source is missing, cannot be reached, or is not the given version any more.
         InputError: the source cannot be used; the message says where and what to do.
     """
+    return read_source(config, rows, quarantine, note)
+
+
+def read_source(config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Callable[[str], None]) -> IngestReport:
+    """Do what the step does, and tell what it finds in sentences.
+
+    Args:
+        config: See `ingest_csv`, as of the paths and of what is raised.
+        rows: Parquet file to write.
+        quarantine: CSV file to write.
+        tell: Called with each sentence.
+    """
     check_writable(rows, quarantine)
     options = config.request().options
     with (
@@ -91,13 +104,13 @@ def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestR
         report, origins = _read(source, config, read, quarantine)
         report = dataclasses.replace(report, source=parse_location(config.uri).title, version=config.version)
         for sentence in (report.describe(), *report.notes, *report.warnings):
-            note(sentence)
+            tell(sentence)
         if _keeps_addresses(read_format(read), options):
             copy_rows(read, whole, report)
             return report
         loading = LoadOptions(options.point_cloud_size, options.seed, config.max_bad_share)
         loaded = load_contents(read, whole, quarantine, origins, loading, report)
-    note(f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be")
+    tell(f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be")
     return dataclasses.replace(report, rows=loaded.rows, bad_rows=report.bad_rows + loaded.bad_rows)
 
 

@@ -18,7 +18,7 @@ from embedtune.records.layouts import Modality
 from embedtune.records.quarantine_reasons import read_reasons
 from embedtune.records.report import IngestReport
 from embedtune.reports.data import DataReport
-from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
+from embedtune.steps.ingest_csv import IngestCSVConfig, read_source
 from embedtune.storage.locations import Scheme, parse_location
 
 _ALL = 1.0
@@ -71,7 +71,7 @@ def look_at_data(config: LookConfig) -> DataReport:
         return _look_at_built(*built)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         rows, report = _read_rows(config, Path(scratch))
-        return _look_at_rows(config.data, rows, report, Path(scratch), options)
+        return _look_at_rows(rows, report, Path(scratch), options)
 
 
 def _built_folders(data: str) -> tuple[Path | None, Path] | None:
@@ -120,10 +120,14 @@ def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, IngestReport | 
     rows = scratch / "rows.parquet"
     read = IngestCSVConfig(address, "", config.layout, config.csv_options, _ALL, whole=False)
     try:
-        return rows, ingest_csv(read, rows, scratch / _REJECTED)
+        return rows, read_source(read, rows, scratch / _REJECTED, _tell_nobody)
     except InputError as error:
         # The file is gone when this is read.
         raise InputError(str(error).replace(f" All of them are in {scratch / _REJECTED}.", "")) from error
+
+
+def _tell_nobody(_: str) -> None:
+    """Take a sentence that stands in the report as well."""
 
 
 def _is_parquet(path: Path) -> bool:
@@ -151,17 +155,14 @@ def _address(data: str) -> str:
         ) from error
 
 
-def _look_at_rows(
-    name: str, rows: Path, report: IngestReport | None, scratch: Path, options: BuildOptions
-) -> DataReport:
+def _look_at_rows(rows: Path, report: IngestReport | None, scratch: Path, options: BuildOptions) -> DataReport:
     plan = make_trial_plan(rows, scratch / "set-aside.csv", options)
     summary, gallery, rejected = plan.summary, None, () if report is None else read_reasons(scratch / _REJECTED)
     if plan.rows_format.loaded and any(modality is not Modality.TEXT for modality in plan.rows_format.modalities):
         write_documents(rows, plan, scratch / "train", scratch / "evaluation")
         gallery = draw_gallery(scratch / "train", summary)
     summary = replace(summary, warnings=(*_refusal(summary, report), *summary.warnings))
-    read_as = "" if report is None else report.describe()
-    return DataReport(summary, gallery, rejected, is_trial=True, name=name, read_as=read_as)
+    return DataReport(summary, gallery, rejected, is_trial=True)
 
 
 def _refusal(summary: DataSummary, report: IngestReport | None) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.records.rows import read_rows
+from embedtune.records.rows import copy_rows, open_rows, read_report, read_rows
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
@@ -110,6 +111,52 @@ def test_documents_and_the_pages_about_them(source: Path, tmp_path: Path) -> Non
     assert page.lower().startswith("<!doctype html>")
     assert str(summary.train.documents) in page
     assert str(summary.train.documents) in markdown.read_text(encoding="utf-8")
+
+
+def build(tmp_path: Path) -> DataSummary:
+    names = ("rows", "train", "evaluation", "contradictions.csv", "data.html", "data.md")
+    return build_documents(BuildOptions(seed=7), *(tmp_path / name for name in names))
+
+
+def test_how_the_data_were_read_stands_on_the_page(source: Path, tmp_path: Path) -> None:
+    version = resolve_data(ResolveDataConfig(str(source)))
+    report = ingest_csv(IngestCSVConfig(str(source), version), tmp_path / "rows", tmp_path / "bad.csv")
+    assert (report.source, report.version) == ("data.csv", version)
+    assert read_report(tmp_path / "rows") == build(tmp_path).reading == report
+    page, markdown = (tmp_path / name for name in ("data.html", "data.md"))
+    for words in (version, "labelled, detected", "utf-8, detected", "yes, detected"):
+        assert words in page.read_text(encoding="utf-8")
+    assert "| Header | yes, detected |" in markdown.read_text(encoding="utf-8")
+
+
+def test_what_the_reading_warns_of_is_on_the_page_too(
+    source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = ingest_csv(IngestCSVConfig(str(source)), tmp_path / "read", tmp_path / "bad.csv")
+    copy_rows(tmp_path / "read", tmp_path / "rows", replace(report, notes=("Noted.",), warnings=("Look here.",)))
+    assert build(tmp_path).warnings[0] == "Look here."
+    assert "Look here." in capsys.readouterr().err
+    page = (tmp_path / "data.html").read_text(encoding="utf-8")
+    assert page.index("Look here.") < page.index("Noted.")
+
+
+def test_files_that_were_read_otherwise_are_told(tmp_path: Path) -> None:
+    lines = ["text;label", *(f"{text};{label}" for text, label in ROWS)]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.csv").write_text("\n".join(lines[:31]).replace(";", "\t"), encoding="utf-8")
+    (tmp_path / "data" / "b.csv").write_text("\n".join([lines[0], "broken", *lines[31:]]), encoding="utf-16")
+    config = IngestCSVConfig(str(tmp_path / "data"), max_bad_share=0.1)
+    report = ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
+    assert report.files == (("a.csv", 30, 0), ("b.csv", 30, 1))
+    assert report.notes == ("b.csv was read as semicolon with delimiter ';', encoding utf-16.",)
+
+
+def test_rows_of_the_version_before_are_built(source: Path, tmp_path: Path) -> None:
+    ingest_csv(IngestCSVConfig(str(source)), tmp_path / "read", tmp_path / "bad.csv")
+    rows_format, table = read_rows(tmp_path / "read")
+    with open_rows(tmp_path / "rows", rows_format) as writer:
+        writer.write(table.combine_chunks().to_batches()[0].columns)
+    assert build(tmp_path).reading is None
 
 
 def test_pages_that_cannot_be_written_are_refused_before_the_work(source: Path, tmp_path: Path) -> None:

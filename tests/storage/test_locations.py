@@ -80,6 +80,30 @@ def test_names_are_safe(uri, name):
 
 
 @pytest.mark.parametrize(
+    ("uri", "title"),
+    [
+        ("data/my orders (1).csv", "my orders (1).csv"),
+        ("/data/orders/", "orders"),
+        ("data/part-*.csv", "part-*.csv"),
+        ("file:///data/my%20orders.csv", "my orders.csv"),
+        ("s3://bucket/folder/orders.csv", "orders.csv"),
+        ("minio://bucket", "bucket"),
+        ("https://data.example.org/a%20b.csv", "a b.csv"),
+        ("https://data.example.org", "data"),
+        ("dataset://ada/tickets@v2", "ada/tickets@v2"),
+    ],
+)
+def test_what_a_person_calls_it(uri, title):
+    assert parse_location(uri).title == title
+
+
+def test_a_folder_that_is_named_by_dots_has_its_own_name(tmp_path, monkeypatch):
+    (tmp_path / "orders").mkdir()
+    monkeypatch.chdir(tmp_path / "orders")
+    assert (parse_location(".").title, parse_location("..").title) == ("orders", tmp_path.name)
+
+
+@pytest.mark.parametrize(
     ("uri", "message"),
     [
         ("", "is empty"),
