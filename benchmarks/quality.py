@@ -30,7 +30,7 @@ def main() -> None:
                     sys.exit(f"{name}, seed {seed}: the run failed:\n{done.stderr[-3000:]}")
                 summary = json.loads(Path(folder, "summary.json").read_text(encoding="utf-8"))
             ndcg = summary["metrics"]["ndcg_at_10"]
-            verdict = "promoted" if summary["decision"]["promoted"] else "not promoted"
+            verdict = "better" if summary["decision"]["better"] else "not shown to be better"
             print(
                 f"{name}, seed {seed}: nDCG@10 {ndcg['base']:.3f} -> {ndcg['tuned']:.3f}, {ndcg['difference']:+.3f} "
                 f"({ndcg['lower']:+.3f} to {ndcg['upper']:+.3f}), {summary['queries']} queries, {verdict}, "

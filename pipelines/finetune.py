@@ -110,6 +110,7 @@ class Outputs(NamedTuple):
     aliases: str
     reason: str
     run_id: str
+    champion: dict
     data_version: str
 
 
@@ -292,6 +293,7 @@ def _define(
             aliases=registered.outputs["aliases"],
             reason=registered.outputs["reason"],
             run_id=registered.outputs["run_id"],
+            champion=registered.outputs["champion"],
             data_version=version.output,
         )
 

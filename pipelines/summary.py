@@ -9,8 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from embedtune.cli.tables import comparison_table, decision_line
+from embedtune.cli.tables import comparison_table, promotion_line
 from embedtune.models.card import ModelCard
+from embedtune.registry.champion import Champion
 from embedtune.retrieval.comparison import Comparison
 from embedtune.steps.evaluate_retrieval import COMPARISON_FILE
 from embedtune.storage.atomic import write_text_whole
@@ -56,6 +57,8 @@ def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> di
             "version": int(outputs["version"]),
             "aliases": [alias for alias in outputs["aliases"].split(", ") if alias],
             "reason": outputs["reason"],
+            "promoted": outputs["champion"].get("version") == outputs["version"],
+            "champion": outputs["champion"] if outputs["champion"] else None,
             "run_id": outputs["run_id"],
             "tracking_uri": run.tracking_uri,
         },
@@ -78,18 +81,23 @@ def print_summary(summary: dict[str, Any]) -> None:
     registered = summary["registered"]
     console.print()
     console.print(comparison_table(comparison))
-    console.print(decision_line(comparison))
+    console.print(promotion_line(registered["promoted"], registered["reason"]))
     console.print()
     aliases = ", ".join(registered["aliases"]) if registered["aliases"] else "a newer version has its aliases"
     facts = {
         "Report": summary["report"],
         "Model": summary["model"]["path"],
         "Registered": f"{registered['name']}, version {registered['version']} ({aliases})",
+        "Champion": _champion(registered["champion"]),
         "MLflow": _mlflow_command(registered["tracking_uri"]),
         "Search": f'{_program("embedtune")} search --model {summary["model"]["path"]} --index FILE.csv "your query"',
     }
     for name, value in facts.items():
         console.print(f"{name + ':':<12}{value}", markup=False)
+
+
+def _champion(champion: dict[str, Any] | None) -> str:
+    return "none" if champion is None else Champion(**{**champion, "version": int(champion["version"])}).told()
 
 
 def _mlflow_command(tracking_uri: str) -> str:

@@ -18,8 +18,11 @@ def register_model(
     experiment: str = "embedtune",
     data_uri: str = "",
     data_version: str = "",
-) -> NamedTuple("Registered", [("name", str), ("version", int), ("aliases", str), ("reason", str), ("run_id", str)]):
-    """Register the model in MLflow; it becomes champion only if the evaluation says so.
+) -> NamedTuple(
+    "Registered",
+    [("name", str), ("version", int), ("aliases", str), ("reason", str), ("run_id", str), ("champion", dict)],
+):
+    """Register the model in MLflow; it becomes champion only if it is better than the base, and than the champion.
 
     Where MLflow is comes from the environment: MLFLOW_TRACKING_URI.
 
@@ -28,7 +31,7 @@ def register_model(
         scores: Scores of the evaluation.
         report: Report to keep with the MLflow run.
         summary: Markdown report to keep with the MLflow run.
-        registration: What was registered.
+        registration: What was registered, and which version is champion.
         model_name: Name of the registered model.
         experiment: MLflow experiment of the run.
         data_uri: Where the training data came from, for the record.
@@ -38,8 +41,9 @@ def register_model(
         name: Name of the registered model.
         version: The version that was made, or found where the same registration had been made before.
         aliases: The version's aliases, sorted and separated by ', '; '' where a newer version took them all.
-        reason: Why it became champion or did not, in one sentence.
+        reason: Why it is champion or is not, in a sentence or two.
         run_id: The MLflow run that holds parameters, metrics and reports.
+        champion: The champion now: version, metric, value, queries and evaluation_digest; {} where there is none.
     """
     from pathlib import Path
 
@@ -50,5 +54,5 @@ def register_model(
         model_name=model_name, experiment=experiment, data_uri=data_uri, data_version=data_version
     )
     made = step(config, Path(model.path), Path(scores.path), (Path(report.path), Path(summary.path)))
-    Path(registration.path).write_text(f"**{made.name}, version {made.version}**: {made.reason}\n", encoding="utf-8")
-    return made.name, made.version, ", ".join(made.aliases), made.reason, made.run_id
+    Path(registration.path).write_text(made.to_markdown(), encoding="utf-8")
+    return made.name, made.version, ", ".join(made.aliases), made.reason, made.run_id, made.champion_facts()

@@ -31,10 +31,19 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def decision_line(comparison: Comparison) -> str:
-    """Return the decision and its reason as rich markup."""
+    """Return whether the tuned model is better than the base, and why, as rich markup."""
     decision = comparison.decision
-    verdict = "[bold green]Promoted[/]" if decision.promoted else "[bold yellow]Not promoted[/]"
-    return f"{verdict}: {escape(decision.reason)}"
+    return _verdict_line(decision.better, ("Better than the base", "Not shown to be better"), decision.reason)
+
+
+def promotion_line(promoted: bool, reason: str) -> str:
+    """Return what the registry did, and why, as rich markup."""
+    return _verdict_line(promoted, ("Promoted", "Not promoted"), reason)
+
+
+def _verdict_line(good: bool, words: tuple[str, str], reason: str) -> str:
+    word, colour = (words[0], "green") if good else (words[1], "yellow")
+    return f"[bold {colour}]{word}[/]: {escape(reason)}"
 
 
 def plain_facts(result: object) -> list[str]:

@@ -10,7 +10,7 @@ from embedtune.registry.versions import create_version, find_version, read_regis
 
 
 def register_model(request: RegistrationRequest) -> Registration:
-    """Register a model with its scores, and promote it if its comparison says so.
+    """Register a model with its scores, and promote it if it is better than the base and than the champion.
 
     Can be repeated: the same name, model, data version and comparison give the version that is already there, with
     whatever an interrupted attempt had left to do.
@@ -25,7 +25,6 @@ def register_model(request: RegistrationRequest) -> Registration:
     digest = registration_digest(request)
     tracking_uri = resolve_tracking_uri()
     client = connect(tracking_uri)
-    decision = request.comparison.decision
     with translated_errors(tracking_uri):
         version = find_version(client, request.model_name, digest)
         if version is None:
@@ -34,5 +33,5 @@ def register_model(request: RegistrationRequest) -> Registration:
                 model = upload_model(client, run, request.model_folder, card, digest)
                 log_metrics(client, run, request, card, model.model_id)
                 version = create_version(client, model, request, card, digest)
-        set_aliases(client, request.model_name, version, decision)
-        return read_registration(client, request.model_name, version, decision)
+        set_aliases(client, request, version)
+        return read_registration(client, request.model_name, version)

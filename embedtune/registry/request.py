@@ -1,8 +1,10 @@
 """What a registration needs and what comes out of it."""
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from embedtune.registry.champion import Champion
 from embedtune.retrieval.comparison import Comparison
 
 
@@ -13,7 +15,7 @@ class RegistrationRequest:
     model_folder: Path
     """The sentence-transformers folder with its `embedtune.json`."""
     comparison: Comparison
-    """Base versus tuned; its decision says whether the model may become champion."""
+    """Base versus tuned; a model that it does not call better never becomes champion."""
     model_name: str
     """Name of the registered model: letters, digits, space, and . _ -"""
     data_uri: str
@@ -46,4 +48,20 @@ class Registration:
     promoted: bool
     """Whether this version is champion."""
     reason: str
-    """Why it did or did not, in one sentence."""
+    """Why it is or is not, in a sentence or two."""
+    champion: Champion | None
+    """The champion now, which may be this version; None where there is none."""
+
+    def champion_facts(self) -> dict[str, object]:
+        """Return the champion's fields, none where there is none."""
+        return {} if self.champion is None else dataclasses.asdict(self.champion)
+
+    def to_markdown(self) -> str:
+        """Return what Kubeflow shows of the registration."""
+        champion = "none" if self.champion is None else self.champion.told()
+        aliases = ", ".join(self.aliases) if self.aliases else "none; newer versions have them"
+        return (
+            f"# {self.name}, version {self.version}: {'promoted' if self.promoted else 'not promoted'}\n\n"
+            f"{self.reason}\n\n- Champion: {champion}\n- Aliases of version {self.version}: {aliases}\n"
+            f"- Load it: `{self.model_uri}`\n- MLflow run: `{self.run_id}`\n"
+        )

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 from embedtune.models.card import ModelCard
+from embedtune.registry.champion import CHAMPION, Champion, evaluation_tags, judge_by_champion, read_champion
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import REGISTRATION_TAG
-from embedtune.retrieval.comparison import METRIC_NAMES, Decision
+from embedtune.retrieval.comparison import METRIC_NAMES
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -16,13 +17,12 @@ if TYPE_CHECKING:
 
 CHALLENGER = "challenger"
 """Alias of the newest version."""
-CHAMPION = "champion"
-"""Alias of the version to serve."""
 PREVIOUS = "previous"
 """Alias of the champion before the champion, for a rollback in one step."""
 
 _PROMOTED_FROM = "promoted_from"
 _NO_CHAMPION = "none"
+_DECISION, _REASON = "decision", "reason"
 _ALIASES_SET = "embedtune.aliases_set"
 _TEXT_LIMIT = 5000
 """Characters that MLflow 2 servers take as a tag or description."""
@@ -57,19 +57,17 @@ def create_version(
 
 
 def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> dict[str, str]:
-    """Return a version's tags: the decision and what it rests on."""
-    decision = request.comparison.decision
-    judged = request.comparison.metric(decision.metric)
+    """Return a version's tags but for the decision: what that rests on."""
+    judged = request.comparison.metric(request.comparison.decision.metric)
     tags = {
-        "decision": "promoted" if decision.promoted else "not promoted",
-        "reason": decision.reason,
         "base_model": card.backbone,
         "base_model_digest": card.backbone_digest,
         "dimension": str(card.dimension),
         "max_length": str(card.max_length),
         "data_version": request.data_version,
-        f"{decision.metric}_base": f"{judged.base:.4f}",
-        f"{decision.metric}_tuned": f"{judged.tuned:.4f}",
+        f"{judged.name}_base": f"{judged.base:.4f}",
+        f"{judged.name}_tuned": f"{judged.tuned:.4f}",
+        **evaluation_tags(request.comparison),
         "parity_max_difference": f"{card.parity_max_difference:.3g}",
         REGISTRATION_TAG: digest,
     }
@@ -85,11 +83,10 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
         f"{metric.difference:+.4f} | {metric.lower:+.4f} to {metric.upper:+.4f} |"
         for metric in comparison.metrics
     ]
-    verdict = "Promoted" if comparison.decision.promoted else "Not promoted"
     lines = [
         f"Embedding model: {_code(card.backbone)} fine-tuned on {card.train_documents} documents{_source(request)}.",
         f"Vectors of {card.dimension} components; texts are cut after {card.max_length} tokens.",
-        f"{verdict}: {comparison.decision.reason}",
+        f"Compared with the base: {comparison.decision.reason}",
         f"| metric | base | tuned | difference | {percent} interval |\n|---|---|---|---|---|\n" + "\n".join(rows),
         f"Means over {comparison.queries} held-out queries against {comparison.index_documents} documents. "
         "Vectors of another model or version do not compare with these: encode the whole index again.",
@@ -110,57 +107,89 @@ def _code(text: str) -> str:
     return f"`{line}`"
 
 
-def set_aliases(client: "MlflowClient", name: str, version: int, decision: Decision) -> None:
-    """Make a version challenger and, if the decision says so, champion.
+def set_aliases(client: "MlflowClient", request: RegistrationRequest, version: int) -> None:
+    """Make a version challenger and, if it is better than the base and than the champion, champion.
 
-    Done once for each version: a later repetition of the same registration must not undo what newer versions or a
-    rollback by hand have changed since. Interrupted anywhere, it can be repeated.
+    A version that was champion once is left alone: a later repetition of the same registration must not undo what newer
+    versions or a rollback by hand have changed since. Any other is judged again, by the champion of that moment.
+    Interrupted anywhere, it can be repeated.
     """
-    if _ALIASES_SET in client.get_model_version(name, str(version)).tags:
+    name = request.model_name
+    tags = client.get_model_version(name, str(version)).tags
+    if _ALIASES_SET in tags and _PROMOTED_FROM in tags:
         return
-    challenger = _holder(client, name, CHALLENGER)
-    if challenger is None or challenger < version:
-        client.set_registered_model_alias(name, CHALLENGER, str(version))
-    if decision.promoted:
-        _promote(client, name, version)
+    if _ALIASES_SET not in tags:
+        challenger = client.get_registered_model(name).aliases.get(CHALLENGER)
+        if challenger is None or int(challenger) < version:
+            client.set_registered_model_alias(name, CHALLENGER, str(version))
+    _decide(client, request, version, _PROMOTED_FROM in tags)
     client.set_model_version_tag(name, str(version), _ALIASES_SET, "true")
 
 
-def _promote(client: "MlflowClient", name: str, version: int) -> None:
+def _decide(client: "MlflowClient", request: RegistrationRequest, version: int, interrupted: bool) -> None:
+    name = request.model_name
     # Read right before it is replaced: MLflow moves aliases without comparing, so this keeps the gap short.
-    champion = _holder(client, name, CHAMPION)
-    if champion is not None and champion >= version:
-        return
-    before = _NO_CHAMPION if champion is None else str(champion)
-    client.set_model_version_tag(name, str(version), _PROMOTED_FROM, before)
-    if champion is not None:
-        client.set_registered_model_alias(name, PREVIOUS, str(champion))
-    client.set_registered_model_alias(name, CHAMPION, str(version))
+    champion = read_champion(client, name)
+    if champion is not None and champion.version == version:
+        return  # moved here by an attempt that was interrupted right after, or by hand
+    promoted, reason = _judge(request, version, champion)
+    for key, value in ((_DECISION, _verdict(promoted)), (_REASON, shortened(reason, _TEXT_LIMIT))):
+        client.set_model_version_tag(name, str(version), key, value)
+    if promoted:
+        before = _NO_CHAMPION if champion is None else str(champion.version)
+        client.set_model_version_tag(name, str(version), _PROMOTED_FROM, before)
+        if champion is not None:
+            client.set_registered_model_alias(name, PREVIOUS, before)
+        client.set_registered_model_alias(name, CHAMPION, str(version))
+    elif interrupted:
+        client.delete_model_version_tag(name, str(version), _PROMOTED_FROM)
 
 
-def _holder(client: "MlflowClient", name: str, alias: str) -> int | None:
-    version = client.get_registered_model(name).aliases.get(alias)
-    return None if version is None else int(version)
+def _judge(request: RegistrationRequest, version: int, champion: Champion | None) -> tuple[bool, str]:
+    """Return whether a version becomes champion, and why or why not."""
+    decision = request.comparison.decision
+    if champion is None:
+        return decision.better, decision.reason
+    stays = f"{request.model_name} version {champion.version} stays champion"
+    if not decision.better:
+        return False, f"{decision.reason} {stays}."
+    judgment = judge_by_champion(champion, request.comparison)
+    if judgment.better:
+        return True, f"{decision.reason} It replaces version {champion.version}: {judgment.reason}."
+    if judgment.comparable:
+        return False, f"{stays}: {judgment.reason}."
+    advice = (
+        f"Version {version} is challenger; compare both on the same data, and move the alias by hand if it is better."
+    )
+    return False, f"{stays}: {judgment.reason}. {decision.reason} {advice}"
 
 
-def read_registration(client: "MlflowClient", name: str, version: int, decision: Decision) -> Registration:
+def _verdict(promoted: bool) -> str:
+    return "promoted" if promoted else "not promoted"
+
+
+def read_registration(client: "MlflowClient", name: str, version: int) -> Registration:
     """Return the state of a version as the registry has it now."""
     found: ModelVersion = client.get_model_version(name, str(version))
-    champion = _holder(client, name, CHAMPION)
-    promoted_from = found.tags.get(_PROMOTED_FROM)
-    promoted = CHAMPION in found.aliases
-    reason = decision.reason
-    if decision.promoted and not promoted:
-        reason = f"{reason} Champion is {'no version' if champion is None else f'version {champion}'} now."
-    if promoted_from is not None:
-        champion = None if promoted_from == _NO_CHAMPION else int(promoted_from)
+    champion = read_champion(client, name)
+    promoted = champion is not None and champion.version == version
+    reason = found.tags.get(_REASON, "")
+    if found.tags.get(_DECISION) != _verdict(promoted):
+        held = "no version" if champion is None else f"version {champion.version}"
+        reason = f"{reason} Champion is {held} now; the alias was moved since."
+    before = found.tags.get(_PROMOTED_FROM)
+    if before is not None:
+        previous = None if before == _NO_CHAMPION else int(before)
+    else:
+        previous = None if champion is None else champion.version
     return Registration(
         name=name,
         version=version,
         aliases=tuple(sorted(found.aliases)),
         run_id=found.run_id or "",
-        model_uri=f"models:/{name}@{CHAMPION}" if CHAMPION in found.aliases else f"models:/{name}/{version}",
-        previous_champion=champion,
+        model_uri=f"models:/{name}@{CHAMPION}" if promoted else f"models:/{name}/{version}",
+        previous_champion=previous,
         promoted=promoted,
         reason=reason,
+        champion=champion,
     )

@@ -84,6 +84,7 @@ def compare(
         resamples=resamples,
         seed=seed,
         examples=pick_examples(judged, base_result, tuned_result),
+        evaluation_digest=judged.digest(),
     )
     return Evaluation(comparison, judged, base_result, tuned_result)
 

@@ -64,9 +64,10 @@ class QueryExample:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the tuned model may become champion."""
+    """Whether the tuned model is better than the base by what was asked for."""
 
-    promoted: bool
+    better: bool
+    """Better than the base by enough; the registry promotes no other, and not every one of these."""
     reason: str
     """One sentence with the numbers that decided."""
     metric: str
@@ -97,6 +98,8 @@ class Comparison:
     """Bootstrap resamples drawn."""
     seed: int
     examples: tuple[QueryExample, ...]
+    evaluation_digest: str = ""
+    """`sha256:` of what the means are over: `EvaluationSet.digest`; '' where it is not known."""
 
     def metric(self, name: str) -> MetricComparison:
         """Return one metric's comparison.

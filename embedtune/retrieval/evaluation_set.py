@@ -1,6 +1,8 @@
 """What two models are compared on: queries, an index, and which document is relevant to which query."""
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,6 +61,21 @@ class EvaluationSet:
             query_labels=[self.query_labels[row] for row in queries],
             judgments=self.judgments.select(queries),
         )
+
+    def digest(self) -> str:
+        """Return `sha256:<hex>` over queries, index and judgments, in whatever order they come.
+
+        Means over sets of equal digests compare. Ids stand for contents: see `documents.schema`.
+        """
+        order = np.array(sorted(range(len(self.index_ids)), key=self.index_ids.__getitem__), dtype=np.int64)
+        places = np.empty_like(order)
+        places[order] = np.arange(order.size)
+        relevant = self.judgments.digests(places)
+        facts = {
+            "index": [self.index_ids[row] for row in order],
+            "queries": sorted(zip(self.query_ids, relevant, strict=True)),
+        }
+        return f"sha256:{hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Whether the tuned model may become champion."""
+"""Whether the tuned model is better than the base by what was asked for."""
 
 import dataclasses
 
@@ -11,6 +11,9 @@ COLLAPSE_COSINE = 0.99
 
 MIN_QUERIES = 20
 """Fewer queries than this decide nothing: see `decide`."""
+
+ROUNDING = 1e-9
+"""Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
 
 
 def check_gate(metric: str, min_gain: float) -> None:
@@ -30,7 +33,7 @@ def check_gate(metric: str, min_gain: float) -> None:
 
 
 def decide(metric: MetricComparison, min_gain: float, queries: int) -> Decision:
-    """Promote if there are enough queries, the gain is as large as asked for and its interval lies above zero.
+    """Call it better if there are enough queries, the gain is as large as asked for and its interval lies above zero.
 
     The percentile bootstrap is too narrow for few queries. Where both models are equally good, the lower bound should
     lie above zero in 2.5 % of all evaluations. It does in 24 % of them with 2 queries, 13 % with 3, 10 % with 4, 8 %
@@ -45,9 +48,10 @@ def decide(metric: MetricComparison, min_gain: float, queries: int) -> Decision:
         ConfigError: the metric is unknown or min_gain is outside 0..1.
     """
     check_gate(metric.name, min_gain)
-    promoted = queries >= MIN_QUERIES and metric.difference >= min_gain and metric.lower > 0.0
+    enough = metric.difference >= min_gain - ROUNDING
+    better = queries >= MIN_QUERIES and enough and metric.lower > 0.0
     reason = _reason(metric, min_gain, queries)
-    return Decision(promoted=promoted, reason=reason, metric=metric.name, min_gain=min_gain)
+    return Decision(better=better, reason=reason, metric=metric.name, min_gain=min_gain)
 
 
 def refuse_collapsed(decision: Decision, mean_cosine: float) -> Decision:
@@ -66,7 +70,7 @@ def refuse_collapsed(decision: Decision, mean_cosine: float) -> Decision:
         f"The tuned model has collapsed: two index documents have a cosine of {mean_cosine:.4f} on average, "
         f"above the {COLLAPSE_COSINE} that is accepted, so it hardly tells documents apart."
     )
-    return dataclasses.replace(decision, promoted=False, reason=reason)
+    return dataclasses.replace(decision, better=False, reason=reason)
 
 
 def _reason(metric: MetricComparison, min_gain: float, queries: int) -> str:
@@ -80,11 +84,11 @@ def _reason(metric: MetricComparison, min_gain: float, queries: int) -> str:
     if queries < MIN_QUERIES:
         return (
             f"{name} rose {change}, but over only {queries} queries; at least {MIN_QUERIES} are needed to tell a gain "
-            "from chance. Hold out more or bring more data."
+            "from chance. Hold out more (eval_share) or bring more data."
         )
     if metric.lower <= 0.0:
         return f"{name} rose {change}, but the interval includes zero, so the gain may be chance."
-    if metric.difference < min_gain:
+    if metric.difference < min_gain - ROUNDING:
         return f"{name} rose {change}, which is less than the {min_gain:+.4f} asked for."
     asked = f", and {min_gain:+.4f} was asked for" if min_gain > 0.0 else ""
     return f"The tuned model is better: {name} rose {change}{asked}."

@@ -5,6 +5,7 @@ judged documents. Self matches (a document with the query's own id) never count.
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -159,6 +160,25 @@ class Judgments:
         rows = self.keys[found] - start
         others = rows != self.self_rows[query]
         return rows[others], self.key_gains[found][others]
+
+    def digests(self, places: NDArray[np.int64]) -> list[str]:
+        """Return what tells each query's relevant documents, its own among them, and their gains from other ones.
+
+        Args:
+            places: Shape (M,): what to call each index row, such as its place in an order that files do not decide.
+
+        Returns:
+            N hexadecimal digests.
+        """
+        starts, stops = self._slices()
+        found: dict[int, str] = {}
+        for group, start, stop in zip(self.query_groups.tolist(), starts, stops, strict=True):
+            if group not in found:
+                names = places[self.keys[start:stop] - group * self.index_size]
+                order = np.argsort(names)
+                data = names[order].astype("<i8").tobytes() + self.key_gains[start:stop][order].astype("<f8").tobytes()
+                found[group] = hashlib.sha256(data).hexdigest()
+        return [found[group] for group in self.query_groups.tolist()]
 
     def _slices(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return where each query's group starts and stops in `keys`; the group -1 is empty."""

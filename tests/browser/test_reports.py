@@ -130,7 +130,7 @@ def test_it_works_in_the_frame_that_kubeflow_uses(browser: "sync_api.Browser", p
     page.locator("iframe").evaluate("(frame, html) => { frame.srcdoc = html }", pages["good"])
     frame = page.frame_locator("iframe")
     frame.locator("summary").click()
-    assert frame.locator("h1").inner_text().strip() == "Promoted"
+    assert frame.locator("h1").inner_text().strip() == "Better than the base"
     assert frame.get_by_text("Paired bootstrap").is_visible()
     page.close()
 

@@ -140,7 +140,7 @@ def test_evaluate_retrieval_prints_the_table_and_the_decision(finished, folder) 
         f"{ndcg.difference:+.3f}",
         f"{ndcg.lower:+.3f} to {ndcg.upper:+.3f}",
     ]
-    verdict = "Promoted" if comparison.decision.promoted else "Not promoted"
+    verdict = "Better than the base" if comparison.decision.better else "Not shown to be better"
     assert out.splitlines()[-1] == f"{verdict}: {comparison.decision.reason}"
     assert "Tickets" in (folder / "report" / "report.html").read_text(encoding="utf-8")
 

@@ -10,10 +10,10 @@ from embedtune.cli.tables import comparison_table, decision_line, plain_facts
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
 
 
-def comparison(promoted: bool) -> Comparison:
+def comparison(better: bool) -> Comparison:
     return Comparison(
         metrics=tuple(MetricComparison(name, 0.5, 0.6126, 0.1126, -0.01, 0.2349) for name in METRIC_NAMES),
-        decision=Decision(promoted, "nDCG@10 rose by 0.1126 [0.0 to 0.2].", "ndcg_at_10", 0.0),
+        decision=Decision(better, "nDCG@10 rose by 0.1126 [0.0 to 0.2].", "ndcg_at_10", 0.0),
         queries=10,
         queries_without_relevant=0,
         index_documents=20,
@@ -34,7 +34,7 @@ def drawn(content: object) -> str:
 
 
 def test_table_has_every_metric_with_its_interval() -> None:
-    lines = drawn(comparison_table(comparison(promoted=True))).splitlines()
+    lines = drawn(comparison_table(comparison(better=True))).splitlines()
     assert lines[0].strip() == "Base vs tuned, 10 queries, 20 in the index"
     assert [cell.strip() for cell in lines[2].strip("┃").split("┃")] == [
         "metric",
@@ -47,9 +47,9 @@ def test_table_has_every_metric_with_its_interval() -> None:
     assert rows == [[name, "0.500", "0.613", "+0.113", "-0.010 to +0.235"] for name in METRIC_NAMES.values()]
 
 
-@pytest.mark.parametrize(("promoted", "word"), [(True, "Promoted"), (False, "Not promoted")])
-def test_decision_with_its_reason(promoted: bool, word: str) -> None:
-    assert drawn(decision_line(comparison(promoted))) == f"{word}: nDCG@10 rose by 0.1126 [0.0 to 0.2].\n"
+@pytest.mark.parametrize(("better", "word"), [(True, "Better than the base"), (False, "Not shown to be better")])
+def test_decision_with_its_reason(better: bool, word: str) -> None:
+    assert drawn(decision_line(comparison(better))) == f"{word}: nDCG@10 rose by 0.1126 [0.0 to 0.2].\n"
 
 
 @dataclass

@@ -160,7 +160,8 @@ def test_scores_of_the_queries_have_the_means_of_the_comparison(run, comparison:
 
 def test_terminal_shows_table_decision_and_places(run, comparison: Comparison) -> None:
     assert f"Base vs tuned, {comparison.queries} queries" in run.out
-    assert comparison.decision.reason in run.out
+    verdict = "Promoted" if run.summary["registered"]["promoted"] else "Not promoted"
+    assert f"{verdict}: {run.summary['registered']['reason']}" in run.out.splitlines()
     assert f"Report:     {run.output / 'report.html'}" in run.out.splitlines()
     registered = run.summary["registered"]
     aliases = ", ".join(registered["aliases"])
@@ -179,11 +180,11 @@ def test_model_is_in_the_registry(run) -> None:
     assert [found for _, found, _ in versions] == list(range(1, version + 1))
     assert sorted(alias for alias, found in aliases if found == version) == registered["aliases"]
     assert "challenger" in registered["aliases"]
-    assert ("champion" in registered["aliases"]) is run.summary["decision"]["promoted"]
+    assert ("champion" in registered["aliases"]) is registered["promoted"]
 
 
 def test_gain_that_was_asked_for_and_not_reached(pairs) -> None:
-    assert pairs.summary["decision"]["promoted"] is False
+    assert pairs.summary["decision"]["better"] is False
     assert pairs.summary["decision"]["metric"] == "mrr_at_10"
     assert pairs.summary["registered"]["aliases"] == ["challenger"]
     assert "Not promoted" in pairs.out

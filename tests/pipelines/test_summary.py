@@ -43,7 +43,10 @@ CARD = ModelCard(
 )
 
 
-def run_in(folder: Path, aliases: str) -> LocalRun:
+CHAMPION = {"version": 3, "metric": "ndcg_at_10", "value": 0.6, "queries": "10", "evaluation_digest": "sha256:ee"}
+
+
+def run_in(folder: Path, aliases: str, champion: dict[str, object]) -> LocalRun:
     for name in ("model", "scores"):
         (folder / "runs" / name).mkdir(parents=True, exist_ok=True)
     CARD.save(folder / "runs" / "model")
@@ -52,26 +55,51 @@ def run_in(folder: Path, aliases: str) -> LocalRun:
         (folder / "runs" / name).write_text("<html>", encoding="utf-8")
     outputs = {name: str(folder / "runs" / name) for name in ("model", "scores", "report", "data_page")}
     values = {"name": "tickets", "version": 3.0, "aliases": aliases, "reason": "Version 4 is newer.", "run_id": "r1"}
+    values["champion"] = champion
     return LocalRun({**outputs, **values, "data_version": "sha256:22"}, {"finetune": 3.0}, 5.0, "http://mlflow:5000")
 
 
 @pytest.mark.parametrize(
-    ("text", "aliases", "shown"),
+    ("text", "aliases", "shown", "champion", "promoted", "told"),
     [
-        ("challenger, champion", ["challenger", "champion"], "challenger, champion"),
-        ("", [], "a newer version has its aliases"),
+        (
+            "challenger, champion",
+            ["challenger", "champion"],
+            "challenger, champion",
+            CHAMPION,
+            True,
+            "version 3 (nDCG@10 0.6000 over 10 queries)",
+        ),
+        (
+            "",
+            [],
+            "a newer version has its aliases",
+            {**CHAMPION, "version": 4.0, "value": 0.71},
+            False,
+            "version 4 (nDCG@10 0.7100 over 10 queries)",
+        ),
+        ("challenger", ["challenger"], "challenger", {}, False, "none"),
     ],
 )
 def test_registration_is_told_as_the_registry_has_it(
-    text: str, aliases: list[str], shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str,
+    aliases: list[str],
+    shown: str,
+    champion: dict[str, object],
+    promoted: bool,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    summary = publish_run(run_in(tmp_path, text), {"data_uri": "x.csv"}, tmp_path)
+    summary = publish_run(run_in(tmp_path, text, champion), {"data_uri": "x.csv"}, tmp_path)
     assert summary == json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["registered"] == {
         "name": "tickets",
         "version": 3,
         "aliases": aliases,
         "reason": "Version 4 is newer.",
+        "promoted": promoted,
+        "champion": champion if champion else None,
         "run_id": "r1",
         "tracking_uri": "http://mlflow:5000",
     }
@@ -79,12 +107,13 @@ def test_registration_is_told_as_the_registry_has_it(
     lines = capsys.readouterr().out.splitlines()
     assert f"Registered: tickets, version 3 ({shown})" in lines
     assert "MLflow:     http://mlflow:5000" in lines
-    assert "Promoted: nDCG@10 rose by 0.1." in lines
+    assert f"Champion:   {told}" in lines
+    assert f"{'Promoted' if promoted else 'Not promoted'}: Version 4 is newer." in lines
 
 
 def test_a_second_run_replaces_what_the_first_published(tmp_path: Path) -> None:
     for _ in range(2):
-        publish_run(run_in(tmp_path, "challenger"), {"data_uri": "x.csv"}, tmp_path)
+        publish_run(run_in(tmp_path, "challenger", CHAMPION), {"data_uri": "x.csv"}, tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "data.html",
         "model",

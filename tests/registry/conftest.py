@@ -60,10 +60,10 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 
 @pytest.fixture(scope="session")
 def make_request(model_folder: Path, registry: Registry) -> Callable[..., RegistrationRequest]:
-    def make(name: str, gain: float = 0.1, promoted: bool = True, **changes: object) -> RegistrationRequest:
+    def make(name: str, gain: float = 0.1, better: bool = True, **changes: object) -> RegistrationRequest:
         request = RegistrationRequest(
             model_folder=model_folder,
-            comparison=comparison(gain, promoted),
+            comparison=comparison(gain, better),
             model_name=name,
             data_uri="s3://user:hunter2@bucket/data/train.csv?X-Amz-Signature=hunter2",
             data_version="sha256:" + "ab" * 32,
@@ -73,11 +73,11 @@ def make_request(model_folder: Path, registry: Registry) -> Callable[..., Regist
     return make
 
 
-def comparison(gain: float, promoted: bool) -> Comparison:
+def comparison(gain: float, better: bool) -> Comparison:
     metrics = (MetricComparison(name, 0.5, 0.5 + gain, gain, gain - 0.01, gain + 0.01) for name in METRIC_NAMES)
     return Comparison(
         metrics=tuple(metrics),
-        decision=Decision(promoted, "nDCG@10 rose enough.", "ndcg_at_10", 0.0),
+        decision=Decision(better, "nDCG@10 rose enough.", "ndcg_at_10", 0.0),
         queries=10,
         queries_without_relevant=0,
         index_documents=20,
@@ -88,4 +88,5 @@ def comparison(gain: float, promoted: bool) -> Comparison:
         resamples=1000,
         seed=42,
         examples=(),
+        evaluation_digest="sha256:" + "e1" * 32,
     )

@@ -8,6 +8,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from embedtune.errors import RegistryError
+from embedtune.registry.champion import Champion
 from embedtune.registry.register import register_model
 
 
@@ -36,11 +37,12 @@ class TestAliases:
             previous_champion=None,
             promoted=True,
             reason="nDCG@10 rose enough.",
+            champion=Champion(1, "ndcg_at_10", 0.6, "10", "sha256:" + "e1" * 32),
         )
         assert client.get_model_version("first", "1").tags["promoted_from"] == "none"
 
     def test_version_that_is_not_promoted_is_challenger_only(self, make_request, client):
-        registration = register_model(make_request("modest", promoted=False))
+        registration = register_model(make_request("modest", better=False))
         assert registration.aliases == ("challenger",)
         assert registration.model_uri == "models:/modest/1"
         assert (registration.promoted, registration.previous_champion) == (False, None)
@@ -48,7 +50,7 @@ class TestAliases:
 
     def test_old_champion_becomes_previous(self, make_request, client):
         register_model(make_request("chain", gain=0.1))
-        second = register_model(make_request("chain", gain=0.05, promoted=False))
+        second = register_model(make_request("chain", gain=0.05, better=False))
         third = register_model(make_request("chain", gain=0.2))
         assert (second.previous_champion, third.previous_champion) == (1, 1)
         assert aliases(client, "chain") == {"challenger": 3, "champion": 3, "previous": 1}
@@ -123,7 +125,7 @@ class TestRecord:
     @pytest.fixture(scope="class")
     def registration(self, make_request, tmp_path_factory):
         folder = tmp_path_factory.mktemp("reports")
-        contents = {"qrels.txt": "q 0 d 1", "report": "\n<!DOCTYPE html><p>page</p>", "summary": "# Promoted"}
+        contents = {"qrels.txt": "q 0 d 1", "report": "\n<!DOCTYPE html><p>page</p>", "summary": "# Better"}
         for name, content in contents.items():
             (folder / name).write_text(content)
         return register_model(make_request("record", reports=tuple(folder / name for name in contents)))
@@ -182,6 +184,11 @@ class TestRecord:
             "data_version": "sha256:" + "ab" * 32,
             "ndcg_at_10_base": "0.5000",
             "ndcg_at_10_tuned": "0.6000",
+            "reason": "nDCG@10 rose enough.",
+            "evaluation_digest": "sha256:" + "e1" * 32,
+            "evaluation_metric": "ndcg_at_10",
+            "evaluation_value": "0.6",
+            "evaluation_queries": "10",
             "parity_max_difference": "1e-07",
         }
         assert expected.items() <= version.tags.items()
@@ -204,7 +211,10 @@ def test_a_version_that_lost_its_alias_is_not_called_promoted(make_request, clie
     assert register_model(make_request("demoted")).promoted
     client.delete_registered_model_alias("demoted", "champion")
     again = register_model(make_request("demoted"))
-    assert (again.promoted, again.reason) == (False, "nDCG@10 rose enough. Champion is no version now.")
+    assert (again.promoted, again.reason) == (
+        False,
+        "nDCG@10 rose enough. Champion is no version now; the alias was moved since.",
+    )
 
 
 def test_platform_run_is_continued_and_left_open(make_request, client, registry, monkeypatch):

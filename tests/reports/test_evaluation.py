@@ -25,7 +25,7 @@ def test_the_page_goes_from_the_decision_to_the_details(samples: SimpleNamespace
     text = words(evaluation_html(samples.evaluation_report()))
     assert in_order(
         text,
-        "Promoted",
+        "Better than the base",
         "The tuned model is better: nDCG@10 rose from 0.6124 to 0.7461",
         "Over 412 held-out queries among 1,653 documents",
         "All metrics",
@@ -71,7 +71,7 @@ def test_plots_describe_themselves(samples: SimpleNamespace) -> None:
 def test_a_regression_is_not_promoted_and_says_so(samples: SimpleNamespace) -> None:
     text = words(evaluation_html(samples.rejected_report()))
     headline = text[: text.index("All metrics")]
-    assert "Not promoted The tuned model is worse: nDCG@10 fell" in headline
+    assert "Not shown to be better The tuned model is worse: nDCG@10 fell" in headline
     assert "Difference −0.134" in headline
     assert "▼ worse" in headline
 
@@ -148,7 +148,7 @@ def test_method_is_stated(samples: SimpleNamespace) -> None:
 
 def test_markdown_says_the_same(samples: SimpleNamespace) -> None:
     markdown = evaluation_markdown(samples.evaluation_report()).replace("\u00a0", " ")
-    assert markdown.startswith("# ✓ Promoted\n")
+    assert markdown.startswith("# ✓ Better than the base\n")
     assert "0.612 → 0.746** (+0.134, 95 % interval +0.101 to +0.168, ▲ better)" in markdown
     assert "| hit\\@10 | 0.952 | 0.930 | −0.022 | −0.039 to −0.005 | ▼ worse |" in markdown
     assert "| 3 | How long is the incubation period? (0.671) |" not in markdown
@@ -157,7 +157,7 @@ def test_markdown_says_the_same(samples: SimpleNamespace) -> None:
         in markdown
     )
     assert "| 1 | Is it safe to order parcels from abroad? (0.711) | ✓ Can the coronavirus live on surfaces" in markdown
-    assert evaluation_markdown(samples.rejected_report()).startswith("# — Not promoted\n")
+    assert evaluation_markdown(samples.rejected_report()).startswith("# — Not shown to be better\n")
 
 
 @pytest.mark.parametrize(

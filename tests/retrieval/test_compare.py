@@ -44,7 +44,7 @@ def run(base: Vectors, tuned: Vectors, data: EvaluationSet | None = None, min_ga
 def test_a_better_model_is_promoted_with_means_over_the_judged_queries() -> None:
     evaluation = run(vectors(1.0), vectors(4.0))
     comparison = evaluation.comparison
-    assert comparison.decision.promoted
+    assert comparison.decision.better
     assert (comparison.queries, comparison.queries_without_relevant, comparison.index_documents) == (38, 2, 120)
     assert (comparison.confidence, comparison.resamples, comparison.seed) == (0.95, 500, 1)
     assert [metric.name for metric in comparison.metrics] == list(METRIC_NAMES)
@@ -73,10 +73,10 @@ def test_scores_equal_a_naive_recomputation() -> None:
 
 def test_a_worse_model_and_the_same_model_are_not_promoted() -> None:
     worse = run(vectors(4.0), vectors(1.0)).comparison
-    assert not worse.decision.promoted
+    assert not worse.decision.better
     assert worse.decision.reason.startswith("The tuned model is worse: nDCG@10 fell from ")
     same = run(vectors(1.0), vectors(1.0)).comparison
-    assert not same.decision.promoted
+    assert not same.decision.better
     assert [(metric.difference, metric.lower, metric.upper) for metric in same.metrics] == [(0.0, 0.0, 0.0)] * 6
 
 
@@ -86,7 +86,7 @@ def test_a_collapsed_model_is_not_promoted() -> None:
     comparison = run(vectors(0.0), collapsed).comparison
     assert comparison.metric("ndcg_at_10").lower > 0
     assert comparison.tuned_mean_cosine > 0.999
-    assert not comparison.decision.promoted
+    assert not comparison.decision.better
     assert "collapsed" in comparison.decision.reason
 
 
@@ -165,7 +165,7 @@ def test_two_queries_promote_nothing() -> None:
     )
     comparison = run(base, tuned, data).comparison
     assert comparison.metric("ndcg_at_10").lower > 0
-    assert not comparison.decision.promoted
+    assert not comparison.decision.better
     assert "over only 2 queries" in comparison.decision.reason
 
 

@@ -54,13 +54,15 @@ BETTER = metric(0.05, 0.02, 0.08)
 )
 def test_each_case_has_its_sentence(judged: MetricComparison, min_gain: float, promoted: bool, reason: str) -> None:
     decision = decide(judged, min_gain, 100)
-    assert (decision.promoted, decision.reason) == (promoted, reason)
+    assert (decision.better, decision.reason) == (promoted, reason)
     assert (decision.metric, decision.min_gain) == (judged.name, min_gain)
 
 
 def test_the_limits_are_inclusive_for_the_gain_and_exclusive_for_the_interval() -> None:
-    assert decide(BETTER, BETTER.difference, 100).promoted
-    assert not decide(metric(0.05, 0.0, 0.1), 0.0, 100).promoted
+    assert decide(BETTER, BETTER.difference, 100).better
+    assert decide(metric(0.3 - 0.25, 0.02, 0.08), 0.05, 100).better  # 0.04999999999999999
+    assert not decide(metric(0.05 - 1e-6, 0.02, 0.08), 0.05, 100).better
+    assert not decide(metric(0.05, 0.0, 0.1), 0.0, 100).better
 
 
 @pytest.mark.parametrize("min_gain", [-0.01, 1.01, float("nan")])
@@ -78,18 +80,18 @@ def test_a_collapsed_model_is_never_promoted() -> None:
     decision = decide(BETTER, 0.01, 100)
     assert refuse_collapsed(decision, 0.99) is decision
     refused = refuse_collapsed(decision, 0.99123)
-    assert not refused.promoted
+    assert not refused.better
     assert refused.reason.startswith("The tuned model has collapsed: two index documents have a cosine of 0.9912")
     assert (refused.metric, refused.min_gain) == (decision.metric, decision.min_gain)
 
 
 def test_few_queries_decide_nothing() -> None:
-    assert decide(BETTER, 0.01, 20).promoted
+    assert decide(BETTER, 0.01, 20).better
     refused = decide(BETTER, 0.01, 19)
-    assert not refused.promoted
+    assert not refused.better
     assert refused.reason == (
         "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800), but over only 19 queries; at "
-        "least 20 are needed to tell a gain from chance. Hold out more or bring more data."
+        "least 20 are needed to tell a gain from chance. Hold out more (eval_share) or bring more data."
     )
 
 

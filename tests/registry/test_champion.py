@@ -1,0 +1,164 @@
+"""A worse model never replaces a better champion, and nobody is told that it did."""
+
+import dataclasses
+import math
+
+import pytest
+from mlflow import MlflowClient
+
+from embedtune.registry.champion import Champion, champion_of, judge_by_champion
+from embedtune.registry.register import register_model
+from tests.registry.conftest import comparison
+
+DIGEST = comparison(0.1, True).evaluation_digest
+CHAMPION = Champion(3, "ndcg_at_10", 0.6, "10", DIGEST)
+
+
+@pytest.fixture
+def client(registry):
+    return MlflowClient(tracking_uri=registry.tracking_uri, registry_uri=registry.tracking_uri)
+
+
+def aliases(client, name):
+    return {alias: int(version) for alias, version in client.get_registered_model(name).aliases.items()}
+
+
+class TestJudgment:
+    @pytest.mark.parametrize(
+        ("gain", "better", "reason"),
+        [
+            (0.2, True, "on the same held-out data its nDCG@10 was 0.6000, and is 0.7000 now"),
+            (0.1 + 1e-6, True, "on the same held-out data its nDCG@10 was 0.600000, and is 0.600001 now"),
+            (0.1 + 1e-12, False, "on the same held-out data its nDCG@10 is 0.6000, and so is the new version's"),
+            (0.1, False, "on the same held-out data its nDCG@10 is 0.6000, and so is the new version's"),
+            (0.1 - 1e-6, False, "on the same held-out data its nDCG@10 is 0.600000, the new version's only 0.599999"),
+            (0.05, False, "on the same held-out data its nDCG@10 is 0.6000, the new version's only 0.5500"),
+            (math.nan, False, "on the same held-out data its nDCG@10 is 0.6000, and so is the new version's"),
+        ],
+    )
+    def test_same_held_out_data_decide_by_the_value(self, gain, better, reason):
+        judgment = judge_by_champion(CHAMPION, comparison(gain, True))
+        assert (judgment.better, judgment.comparable) == (better, True)
+        assert judgment.reason == reason or math.isnan(gain)
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"evaluation_digest": ""}, "its tags do not say"),
+            ({"value": None}, "its tags do not say"),
+            ({"metric": ""}, "its tags do not say"),
+            (
+                {"evaluation_digest": "sha256:" + "0" * 64},
+                "it was judged on other held-out data (10 queries, sha256:00",
+            ),
+            ({"metric": "mrr_at_10"}, "it was judged by MRR@10, the new version by nDCG@10"),
+            ({"metric": "ndcg_at_3"}, "it was judged by 'ndcg_at_3', the new version by nDCG@10"),
+        ],
+    )
+    def test_what_does_not_compare_is_never_better(self, changes, reason):
+        judgment = judge_by_champion(dataclasses.replace(CHAMPION, **changes), comparison(0.4, True))
+        assert (judgment.better, judgment.comparable) == (False, False)
+        assert judgment.reason.startswith(reason)
+
+    def test_a_comparison_that_names_no_held_out_data_is_never_better(self):
+        unnamed = dataclasses.replace(comparison(0.4, True), evaluation_digest="")
+        assert judge_by_champion(CHAMPION, unnamed).reason.startswith("the new comparison does not say")
+
+    @pytest.mark.parametrize("value", ["", "good", "nan", "inf"])
+    def test_a_value_that_is_no_number_counts_as_not_told(self, value):
+        assert champion_of(1, {"evaluation_value": value}).value is None
+
+
+class TestPromotion:
+    def test_worse_models_one_after_the_other_leave_the_champion(self, make_request, client):
+        made = [register_model(make_request("falling", gain=gain)) for gain in (0.3, 0.2, 0.1)]
+        assert [registration.promoted for registration in made] == [True, False, False]
+        assert [registration.champion.version for registration in made] == [1, 1, 1]
+        assert made[2].reason == (
+            "falling version 1 stays champion: on the same held-out data its nDCG@10 is 0.8000, the new version's only "
+            "0.6000."
+        )
+        assert aliases(client, "falling") == {"challenger": 3, "champion": 1}
+        assert client.get_model_version("falling", "3").tags["decision"] == "not promoted"
+
+    def test_a_better_model_replaces_the_champion_and_says_why(self, make_request, client):
+        register_model(make_request("rising", gain=0.1))
+        second = register_model(make_request("rising", gain=0.2))
+        assert second.reason == (
+            "nDCG@10 rose enough. It replaces version 1: on the same held-out data its nDCG@10 was 0.6000, and is "
+            "0.7000 now."
+        )
+        assert second.champion == dataclasses.replace(CHAMPION, version=2, value=0.7)
+        assert aliases(client, "rising") == {"challenger": 2, "champion": 2, "previous": 1}
+
+    def test_other_held_out_data_keep_the_champion_and_say_what_is_missing(self, make_request, client):
+        register_model(make_request("moved-on", gain=0.1))
+        other = dataclasses.replace(comparison(0.4, True), evaluation_digest="sha256:" + "f2" * 32, queries=12)
+        second = register_model(make_request("moved-on", comparison=other))
+        assert second.reason == (
+            "moved-on version 1 stays champion: it was judged on other held-out data (10 queries, sha256:e1e1e1e1e1e1) "
+            "than the new version (12 queries, sha256:f2f2f2f2f2f2). nDCG@10 rose enough. Version 2 is challenger; "
+            "compare both on the same data, and move the alias by hand if it is better."
+        )
+        assert aliases(client, "moved-on") == {"challenger": 2, "champion": 1}
+
+    def test_a_champion_of_the_version_before_has_no_such_tags_and_stays(self, make_request, client):
+        register_model(make_request("older"))
+        for tag in ("digest", "metric", "value", "queries"):
+            client.delete_model_version_tag("older", "1", f"evaluation_{tag}")
+        second = register_model(make_request("older", gain=0.4))
+        assert not second.promoted
+        assert second.reason.startswith("older version 1 stays champion: its tags do not say how good it was on which")
+        assert second.champion.told() == "version 1 (its tags do not say how good it is)"
+
+    def test_a_run_that_was_deleted_takes_no_evidence_with_it(self, make_request, client):
+        first = register_model(make_request("no-run", gain=0.2))
+        client.delete_run(first.run_id)
+        assert not register_model(make_request("no-run", gain=0.1)).promoted
+        assert register_model(make_request("no-run", gain=0.3)).promoted
+
+    def test_where_the_champion_was_deleted_the_next_better_model_is_the_first(self, make_request, client):
+        register_model(make_request("deleted", gain=0.3))
+        client.delete_model_version("deleted", "1")
+        second = register_model(make_request("deleted", gain=0.1))
+        assert (second.version, second.promoted, second.reason) == (2, True, "nDCG@10 rose enough.")
+
+    def test_not_better_than_the_base_names_the_champion(self, make_request):
+        register_model(make_request("base-only"))
+        second = register_model(make_request("base-only", gain=0.4, better=False))
+        assert second.reason == "nDCG@10 rose enough. base-only version 1 stays champion."
+
+    def test_the_sentences_are_shown_in_kubeflow(self, make_request):
+        register_model(make_request("shown"))
+        text = register_model(make_request("shown", gain=0.05)).to_markdown()
+        assert text.startswith("# shown, version 2: not promoted\n\nshown version 1 stays champion: on the same")
+        assert "\n- Champion: version 1 (nDCG@10 0.6000 over 10 queries)\n" in text
+        assert "\n- Load it: `models:/shown/2`\n" in text
+
+
+class TestAgain:
+    def test_what_was_refused_is_refused_again_as_the_same_version(self, make_request):
+        register_model(make_request("refused", gain=0.2))
+        second = register_model(make_request("refused", gain=0.1))
+        assert register_model(make_request("refused", gain=0.1)) == second
+        assert (second.version, second.promoted) == (2, False)
+
+    def test_after_a_rollback_a_new_model_is_measured_by_the_champion_of_that_moment(self, make_request, client):
+        for gain in (0.1, 0.3, 0.2):
+            register_model(make_request("back", gain=gain))
+        assert aliases(client, "back") == {"challenger": 3, "champion": 2, "previous": 1}
+        client.set_registered_model_alias("back", "champion", "1")
+        rolled_back = register_model(make_request("back", gain=0.3))
+        assert (rolled_back.promoted, rolled_back.champion.version) == (False, 1)
+        assert rolled_back.reason.endswith("Champion is version 1 now; the alias was moved since.")
+        third = register_model(make_request("back", gain=0.2))  # never was champion, and is better than version 1
+        assert (third.version, third.promoted) == (3, True)
+        assert register_model(make_request("back", gain=0.25)).champion.version == 4
+
+    def test_made_champion_by_hand(self, make_request, client):
+        register_model(make_request("by-hand", gain=0.3))
+        register_model(make_request("by-hand", gain=0.1))
+        client.set_registered_model_alias("by-hand", "champion", "2")
+        again = register_model(make_request("by-hand", gain=0.1))
+        assert (again.version, again.promoted) == (2, True)
+        assert again.reason.endswith("Champion is version 2 now; the alias was moved since.")
