@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from embedtune.errors import EmbedtuneError
+
 
 def summary(
     data: Annotated[
@@ -16,6 +18,7 @@ def summary(
         ),
     ],
     html: Annotated[Path | None, typer.Option(help="File for the same as a page, with pictures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as one JSON object, for programs.")] = False,
     layout: Annotated[str, typer.Option(help="What a row of a CSV is, as for ingest-csv.")] = "auto",
     csv_options: Annotated[str, typer.Option(help="JSON object, as for ingest-csv.")] = "{}",
     split: Annotated[str, typer.Option(help="How to hold out, as for build-documents.")] = "auto",
@@ -24,18 +27,29 @@ def summary(
 ) -> None:
     """Show what is in data: counts, labels, sizes, duplicates, leaks, and what cannot be used.
 
-    The data are read and divided as a run would, in a temporary folder; nothing is kept.
+    The data are read and divided as a run would, in a temporary folder; nothing is kept. What a run refuses is refused
+    with the same message, after what there is to show.
     """
     # The data libraries take a second to import; `embedtune --help` must not.
-    from embedtune.cli.summary_view import print_report
+    from embedtune.cli.summary_view import print_report, refusal_json, report_json
     from embedtune.reports.data import data_html
     from embedtune.steps.look_at_data import LookConfig, look_at_data
     from embedtune.storage.atomic import check_writable, write_text_whole
 
     if html is not None:
         check_writable(html)
-    report = look_at_data(LookConfig(data, layout, csv_options, split, eval_share, seed))
-    print_report(report, Console(highlight=False))
+    try:
+        report = look_at_data(LookConfig(data, layout, csv_options, split, eval_share, seed))
+    except EmbedtuneError as error:
+        if as_json:
+            typer.echo(refusal_json(data, error))
+        raise
+    if as_json:
+        typer.echo(report_json(data, report))
+    else:
+        print_report(report, Console(highlight=False))
     if html is not None:
         write_text_whole(html, data_html(report))
-        typer.echo(f"Page in {html}")
+        typer.echo(f"Page in {html}", err=as_json)
+    if report.refusal is not None:
+        raise report.refusal

@@ -1,5 +1,7 @@
-"""The data page as a person reads it on a terminal."""
+"""The data page as a person reads it on a terminal, and as a program reads it."""
 
+import dataclasses
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -7,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from embedtune.documents.summary import DataSummary
+from embedtune.errors import EmbedtuneError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.reports.data import (
     DataReport,
@@ -56,6 +59,48 @@ def print_report(report: DataReport, console: Console) -> None:
     _print_table(console, "Largest groups of connected rows", ("joined by", "documents"), joined_groups(summary))
     _print_table(console, "Set aside", ("reason", "rows", "the first one"), all_set_aside(report))
     _print_table(console, "Examples", _example_columns(summary), summary.examples)
+
+
+def report_json(data: str, report: DataReport) -> str:
+    """Return a report as a JSON object in ASCII, which any terminal and pipe takes.
+
+    Args:
+        data: What was looked at.
+        report: What was found.
+    """
+    summary, reading = report.summary, report.summary.reading
+    return json.dumps(
+        {
+            "data": data,
+            "refusal": None if report.refusal is None else str(report.refusal),
+            "warnings": summary.warnings,
+            "layout": summary.layout,
+            "modalities": summary.modalities,
+            "rows": summary.rows,
+            "duplicates": summary.duplicates,
+            "reading": None if reading is None else {"told": reading.how(), **dataclasses.asdict(reading)},
+            "labels": dict(summary.label_histogram),
+            "split": {
+                "rule": summary.split_rule,
+                "reason": summary.split_reason,
+                **{part: dataclasses.asdict(getattr(summary, part)) for part in ("train", "query", "index")},
+            },
+            "set_aside": [
+                {"reason": reason, "rows": rows, "first": first} for reason, rows, first in all_set_aside(report)
+            ],
+        },
+        indent=2,
+    )
+
+
+def refusal_json(data: str, error: EmbedtuneError) -> str:
+    """Return the same of data of which nothing can be shown.
+
+    Args:
+        data: What was looked at.
+        error: Why.
+    """
+    return json.dumps({"data": data, "refusal": str(error)}, indent=2)
 
 
 def _print_split(report: DataReport, console: Console) -> None:

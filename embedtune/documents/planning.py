@@ -1,7 +1,6 @@
 """Rows files become a plan of their documents: everything is decided here, nothing is written but the quarantine."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,7 @@ def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) ->
 def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
     """Do the same to look at the documents of one rows file, also of one that allows no split.
 
-    Where it allows none, all documents are in the training folder, and the first warning says why.
+    Where it allows none, all documents are in the training folder.
 
     Raises:
         InputError: None of the rows can be used.
@@ -60,10 +59,9 @@ def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> Docu
     corpus, counts = _load_corpus([rows], quarantine, options)
     try:
         return _plan(corpus, split_corpus(corpus, SplitRule(options.split), options.eval_share), counts, options)
-    except InputError as error:
-        plan = _plan(corpus, all_in_training(corpus, "Nothing is held out; see above why."), counts, options)
-        warnings = (f"These data cannot be split, so the pipeline refuses them: {error}", *plan.summary.warnings)
-        return replace(plan, summary=replace(plan.summary, warnings=warnings))
+    except InputError:
+        nothing_held_out = all_in_training(corpus, "These documents cannot be split, so nothing is held out.")
+        return _plan(corpus, nothing_held_out, counts, options)
 
 
 def _plan(corpus: Corpus, split: SplitPlan, counts: RowCounts, options: BuildOptions) -> DocumentsPlan:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.documents.views.gallery import Gallery
+from embedtune.errors import EmbedtuneError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.reports.charts import bar
 from embedtune.reports.numbers import amount_of_bytes, count
@@ -37,6 +38,8 @@ class DataReport:
     """Why rows were set aside when they were read: the reason, how many rows, and the first of them."""
     is_trial: bool = False
     """Whether nothing was built: the split is what a run would make."""
+    refusal: EmbedtuneError | None = None
+    """Why a run refuses the data, None where it does not."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _context(report: DataReport) -> dict[str, object]:
     labelled = summary.layout == Layout.LABELLED
     aside = all_set_aside(report)
     gains = judged_gains(summary)
+    refused = () if report.refusal is None else (f"A run refuses these data: {report.refusal}",)
     return {
         "data": summary,
         "is_trial": report.is_trial,
@@ -167,7 +171,7 @@ def _context(report: DataReport) -> dict[str, object]:
         "aside": aside[:_MAX_ROWS],
         "aside_rows": summary.quarantined + sum(rows for _, rows, _ in report.rejected),
         "more_reasons": max(len(aside) - _MAX_ROWS, 0),
-        "warnings": summary.warnings[:_MAX_ROWS],
+        "warnings": refused + summary.warnings[:_MAX_ROWS],
         "examples": summary.examples[:_MAX_ROWS],
     }
 

@@ -2,24 +2,23 @@
 
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedtune.documents.build import BuildOptions, write_documents
 from embedtune.documents.leaks import count_leaks
 from embedtune.documents.manifest import FORMAT, MANIFEST_NAME
-from embedtune.documents.planning import make_trial_plan
+from embedtune.documents.planning import make_plan, make_trial_plan
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.documents.views.pictures import draw_gallery
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.records.layouts import Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.quarantine_reasons import read_reasons
-from embedtune.records.report import IngestReport
 from embedtune.reports.data import DataReport
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_source
 from embedtune.storage.locations import Scheme, parse_location
+from embedtune.training.examples import untrainable
 
 _ALL = 1.0
 """Share of rows that may be set aside: someone who looks at data wants to see what is wrong with them."""
@@ -51,27 +50,33 @@ class LookConfig:
         Raises:
             ConfigError: a value is not accepted.
         """
-        return BuildOptions(self.eval_share, self.split, self.seed, _ALL)
+        return BuildOptions(self.eval_share, self.split, self.seed)
 
 
 def look_at_data(config: LookConfig) -> DataReport:
     """Describe data by the steps of a run: they are read and divided as a run would, in a temporary folder.
 
-    A folder of documents that has been built is described as it is, with the other one of training and evaluation where
-    that lies beside it.
+    What a run refuses is shown as far as it can be, and `DataReport.refusal` is the run's own error. A folder of
+    documents that has been built is described as it is, with the other one of training and evaluation where that lies
+    beside it.
 
     Raises:
-        InputError: none of the rows can be used, or the source is of no known kind.
+        InputError: a run refuses the data, and nothing of them can be shown.
         ConfigError: a value is not accepted.
         StorageError: there are no such data, they cannot be reached, or they are damaged.
     """
     options = config.build_options()
     built = _built_folders(config.data)
     if built is not None:
-        return _look_at_built(*built)
-    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
-        rows, report = _read_rows(config, Path(scratch))
-        return _look_at_rows(rows, report, Path(scratch), options)
+        report = _look_at_built(*built)
+    else:
+        with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
+            rows, refusal = _read_rows(config, Path(scratch))
+            report = _look_at_rows(rows, refusal, Path(scratch), options)
+    if report.refusal is not None:
+        return report
+    modalities = [Modality(name) for name in report.summary.modalities]
+    return replace(report, refusal=untrainable(config.data, Layout(report.summary.layout), modalities))
 
 
 def _built_folders(data: str) -> tuple[Path | None, Path] | None:
@@ -111,19 +116,29 @@ def _look_at_built(train: Path | None, evaluation: Path) -> DataReport:
     return DataReport(summary, draw_gallery(train, summary))
 
 
-def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, IngestReport | None]:
-    """Return the rows file, and what reading the source found; None where the data are a rows file themselves."""
+def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, InputError | None]:
+    """Return the rows file, and why a run would refuse to read the source."""
     address = _address(config.data)
     location = parse_location(address)
     if location.scheme is Scheme.FILE and _is_parquet(location.path):
         return location.path, None
-    rows = scratch / "rows.parquet"
-    read = IngestCSVConfig(address, "", config.layout, config.csv_options, _ALL, whole=False)
+    rows, rejected = scratch / "rows.parquet", scratch / _REJECTED
+    read = IngestCSVConfig(address, "", config.layout, config.csv_options)
     try:
-        return rows, read_source(read, rows, scratch / _REJECTED, _tell_nobody)
+        read_source(read, rows, rejected, _tell_nobody)
+        return rows, None
     except InputError as error:
-        # The file is gone when this is read.
-        raise InputError(str(error).replace(f" All of them are in {scratch / _REJECTED}.", "")) from error
+        refusal = _without_place(error, rejected)
+    try:
+        read_source(replace(read, max_bad_share=_ALL, whole=False), rows, rejected, _tell_nobody)
+    except InputError as error:
+        raise refusal from error
+    return rows, refusal
+
+
+def _without_place(error: InputError, quarantine: Path) -> InputError:
+    """Return an error that does not name a file that is gone when it is read."""
+    return InputError(str(error).replace(f" All of them are in {quarantine}.", ""))
 
 
 def _tell_nobody(_: str) -> None:
@@ -155,20 +170,19 @@ def _address(data: str) -> str:
         ) from error
 
 
-def _look_at_rows(rows: Path, report: IngestReport | None, scratch: Path, options: BuildOptions) -> DataReport:
-    plan = make_trial_plan(rows, scratch / "set-aside.csv", options)
-    summary, gallery, rejected = plan.summary, None, () if report is None else read_reasons(scratch / _REJECTED)
+def _look_at_rows(rows: Path, refusal: InputError | None, scratch: Path, options: BuildOptions) -> DataReport:
+    aside, rejected = scratch / "set-aside.csv", scratch / _REJECTED
+    try:
+        plan = make_plan([rows], aside, options)
+    except InputError as error:
+        refusal = _without_place(error, aside) if refusal is None else refusal
+        try:
+            plan = make_trial_plan(rows, aside, replace(options, max_bad_share=_ALL))
+        except InputError as worse:
+            raise refusal from worse
+    gallery = None
     if plan.rows_format.loaded and any(modality is not Modality.TEXT for modality in plan.rows_format.modalities):
         write_documents(rows, plan, scratch / "train", scratch / "evaluation")
-        gallery = draw_gallery(scratch / "train", summary)
-    summary = replace(summary, warnings=(*_refusal(summary, report), *summary.warnings))
-    return DataReport(summary, gallery, rejected, is_trial=True)
-
-
-def _refusal(summary: DataSummary, report: IngestReport | None) -> Iterator[str]:
-    """Warn where a run would refuse the data because too many rows are set aside."""
-    accepted = BuildOptions.max_bad_share
-    read = (0, 0) if report is None else (report.bad_rows, report.rows + report.bad_rows)
-    for bad, rows, fault in (*read, "cannot be read"), (summary.quarantined, summary.rows, "contradict each other"):
-        if bad > accepted * rows:
-            yield f"{bad} of {rows} rows ({bad / rows:.1%}) {fault}; a run refuses more than {accepted:.0%}."
+        gallery = draw_gallery(scratch / "train", plan.summary)
+    reasons = read_reasons(rejected) if rejected.exists() else ()
+    return DataReport(plan.summary, gallery, reasons, is_trial=True, refusal=refusal)

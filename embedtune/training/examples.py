@@ -62,12 +62,25 @@ def check_trainable(folder: Path) -> None:
         StorageError: the manifest cannot be read.
     """
     manifest = read_manifest(folder)
-    media = sorted({modality.value for modality in manifest.modalities} - {Modality.TEXT.value})
-    if manifest.layout in TRAINABLE_LAYOUTS and not media:
-        return
-    found = f"layout {manifest.layout.value!r}" + (f" with contents of modality {', '.join(media)}" if media else "")
-    raise InputError(
-        f"{folder} holds documents of {found}, which this version can neither train on nor evaluate; it accepts texts "
+    error = untrainable(str(folder), manifest.layout, manifest.modalities)
+    if error is not None:
+        raise error
+
+
+def untrainable(what: str, layout: Layout, modalities: Sequence[Modality]) -> InputError | None:
+    """Return why this version can neither train on nor evaluate with documents, None where it can.
+
+    Args:
+        what: What to call the documents in the message.
+        layout: What they were made from.
+        modalities: Of the contents of a row.
+    """
+    media = sorted({modality.value for modality in modalities} - {Modality.TEXT.value})
+    if layout in TRAINABLE_LAYOUTS and not media:
+        return None
+    found = f"layout {layout.value!r}" + (f" with contents of modality {', '.join(media)}" if media else "")
+    return InputError(
+        f"{what} holds documents of {found}, which this version can neither train on nor evaluate; it accepts texts "
         f"of the layouts {', '.join(TRAINABLE_LAYOUTS)}. What can be done with these documents: look at them with "
         "'embedtune summary', keep them as a data set with 'embedtune push', or load them with docarray. Otherwise "
         "give texts with labels or pairs."

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -75,8 +76,10 @@ def test_what_is_told(look, tmp_path):
 
 def test_warnings_come_first_and_reasons_are_counted(look, tmp_path):
     more = [("", "x"), ("b", ""), ("twice", "topic 1"), ("twice", "topic 2"), *((f"c{n}", "") for n in range(9))]
-    _, out, _ = look(labelled(tmp_path / "data.csv", *more))
-    assert out.splitlines()[1].startswith("! 11 of 253 rows (4.3%) cannot be read; a run refuses more than 1%.")
+    code, out, err = look(labelled(tmp_path / "data.csv", *more))
+    assert (code, "Error: " in err) == (1, True)
+    assert ": 11 of 253 rows (4.35%) cannot be used, max_bad_share allows 0.01." in err.splitlines()[-1]
+    assert out.splitlines()[1].startswith("! 2 of 242 rows were set aside")
     told = [" ".join(line.split()) for line in out.splitlines()]
     reasons = told[told.index("Set aside") + 2 :][:3]
     assert reasons[0].endswith("10 b,")
@@ -89,8 +92,8 @@ def test_page_with_pictures(look, tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (30, 20), (number, 100, 200)).save(folder / f"{number}.png")
     page = tmp_path / "out" / "page.html"
-    code, out, _ = look(tmp_path / "images", "--html", page)
-    assert code == 0
+    code, out, err = look(tmp_path / "images", "--html", page)
+    assert (code, "which this version can neither train on nor evaluate" in err) == (1, True)
     assert out.splitlines()[0] == "60 rows of images with labels"
     assert out.splitlines()[-1] == f"Page in {page}"
     assert "Longer side in pixels, up to" in out
@@ -138,8 +141,41 @@ def test_beir_data_that_allow_no_split_are_shown_with_the_reason(look, tmp_path)
     (tmp_path / "queries.jsonl").write_text(queries)
     (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq0\td0\t1\n")
     code, out, err = look(f"{tmp_path}/")
-    assert (code, "Traceback" in err) == (0, False)
-    assert "10 rows" in out
+    assert (code, "10 rows" in out) == (1, True)
+    assert err.splitlines()[-1].startswith("Error: ")
+
+
+def test_json(look, tmp_path):
+    data = labelled(tmp_path / "data.csv", ("nothing", "Topic 1"), ("more", "topic 1"))
+    code, out, _ = look(data, "--json")
+    found = json.loads(out)
+    assert (code, found["data"], found["refusal"], found["layout"], found["modalities"], found["rows"]) == (
+        0,
+        str(data),
+        None,
+        "labelled",
+        ["text"],
+        242,
+    )
+    assert (found["reading"]["csv"]["columns_used"], found["reading"]["csv"]["header"]) == (["text", "label"], True)
+    assert (found["labels"]["topic 1"], found["labels"]["Topic 1"]) == (21, 1)
+    assert found["split"]["train"]["documents"] + found["split"]["query"]["documents"] <= 242
+    assert any("look like another one" in warning for warning in found["warnings"])
+    assert found["set_aside"] == []
+
+
+def test_json_of_what_a_run_refuses(look, tmp_path):
+    code, out, err = look(labelled(tmp_path / "data.csv", *(("", "topic 1") for _ in range(9))), "--json")
+    found = json.loads(out)
+    assert (code, found["rows"], found["set_aside"][0]["rows"]) == (1, 240, 9)
+    assert err.splitlines()[-1] == f"Error: {found['refusal']}"
+
+
+def test_json_of_what_cannot_be_shown(look, tmp_path):
+    code, out, err = look(write(tmp_path / "data.csv", ("text", "label")), "--json")
+    found = json.loads(out)
+    assert (code, sorted(found)) == (1, ["data", "refusal"])
+    assert err.splitlines()[-1] == f"Error: {found['refusal']}"
 
 
 def test_a_rows_file_is_told_by_its_content(look, tmp_path):

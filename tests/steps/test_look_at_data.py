@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from embedtune.documents.build import BuildOptions
 from embedtune.errors import ConfigError, EmbedtuneError, InputError, StorageError
+from embedtune.reports.data import data_html
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.look_at_data import LookConfig, look_at_data
@@ -123,13 +125,14 @@ class TestTrouble:
         ((_, without_label, first),) = report.rejected
         assert (without_label, first) == (2, "no label,")
         assert report.summary.set_aside == (("the same content has several labels", 2, "'twice', 'topic 1'"),)
-        assert report.summary.warnings[0] == "2 of 94 rows (2.1%) cannot be read; a run refuses more than 1%."
-        assert report.summary.warnings[1].startswith("2 of 92 rows (2.2%) contradict each other; a run")
+        assert ": 2 of 94 rows (2.13%) cannot be used, max_bad_share allows 0.01." in str(report.refusal)
 
     def test_too_little_to_split_is_still_shown(self, tmp_path):
         source = write_csv(tmp_path / "data.csv", [("text", "label"), ("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")])
         report = look_at_data(LookConfig(str(source)))
-        assert report.summary.warnings[0].startswith("These data cannot be split, so the pipeline refuses them: ")
+        assert str(report.refusal).startswith(
+            "0 labels have at least two different contents among the 0 of 4 documents"
+        )
         assert (report.summary.train.documents, report.summary.query.documents) == (4, 0)
         assert report.summary.split_rule == "none"
 
@@ -152,8 +155,9 @@ class TestTrouble:
 
     def test_one_label_only(self, tmp_path):
         rows = [("text", "label"), *((f"text {n}", "same") for n in range(50))]
-        summary = look_at_data(LookConfig(str(write_csv(tmp_path / "data.csv", rows)))).summary
-        assert "All 50 documents have the label 'same'" in summary.warnings[0]
+        report = look_at_data(LookConfig(str(write_csv(tmp_path / "data.csv", rows))))
+        assert ": all rows have the same label 'same', so nothing is told apart." in str(report.refusal)
+        assert report.summary.label_histogram == (("same", 50),)
 
     def test_as_many_labels_as_rows(self, tmp_path):
         rows = [("text", "label"), *((f"text {n}", f"label {n}") for n in range(20_000))]
@@ -195,6 +199,68 @@ class TestTrouble:
     def test_values_are_checked_first(self):
         with pytest.raises(ConfigError, match=r"eval_share=2.0"):
             look_at_data(LookConfig("missing.csv", eval_share=2.0))
+
+
+def of_a_run(source, folder):
+    """Return the message of the first two steps of a run, '' where they refuse nothing."""
+    outputs = folder / "train", folder / "evaluation", folder / "aside.csv", folder / "page.html", folder / "page.md"
+    try:
+        ingest_csv(IngestCSVConfig(str(source)), folder / "rows.parquet", folder / "bad.csv")
+        build_documents(BuildOptions(), folder / "rows.parquet", *outputs)
+    except EmbedtuneError as error:
+        return re.sub(r" All of them are in \S+\.(?= )", "", str(error))
+    return ""
+
+
+class TestRefusal:
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [("only one column", "of data")],
+            [*labelled_rows(), *(("", "topic 1") for _ in range(3))],
+            [*labelled_rows(), ("twice", "topic 1"), ("twice", "topic 2")],
+            [*labelled_rows(), ("", "topic 1"), ("", "topic 2"), ("twice", "topic 1"), ("twice", "topic 2")],
+            [("text", "label"), ("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")],
+            [("text", "label"), ("a", "x"), ("b", "x")],
+            [("image", "label"), *((f"missing-{n}.png", f"topic {n % 3}") for n in range(30))],
+            [("query", "document"), *((f"query {n}", "the one document") for n in range(30))],
+            [("query", "document"), *((f"query {n}", f"a document {n // 25}") for n in range(50))],
+            [("query", "document"), *((f"query {n}", f"query {n}") for n in range(30))],
+        ],
+    )
+    def test_is_that_of_a_run(self, tmp_path, rows):
+        source = write_csv(tmp_path / "data.csv", rows)
+        expected = of_a_run(source, tmp_path / "run")
+        assert expected
+        try:
+            found = look_at_data(LookConfig(str(source))).refusal
+        except InputError as error:
+            found = error
+        assert str(found) == expected
+
+    def test_no_refusal(self, tmp_path):
+        source = write_csv(tmp_path / "data.csv", labelled_rows())
+        assert (of_a_run(source, tmp_path / "run"), look_at_data(LookConfig(str(source))).refusal) == ("", None)
+
+    @pytest.mark.parametrize(
+        ("rows", "what"),
+        [
+            ([(f"text {n}",) for n in range(30)], "layout 'plain'"),
+            (
+                [("first", "second", "score"), *((f"a {n}", f"b {n}", str(n / 60)) for n in range(60))],
+                "layout 'scored'",
+            ),
+        ],
+    )
+    def test_of_what_this_version_cannot_train_on_the_data_are_shown(self, tmp_path, rows, what):
+        report = look_at_data(LookConfig(str(write_csv(tmp_path / "data.csv", rows))))
+        assert f"data.csv holds documents of {what}, which this version can neither train on" in str(report.refusal)
+        assert report.summary.train.documents > 0
+
+    def test_of_images(self, tmp_path):
+        report = look_at_data(LookConfig(str(image_folder(tmp_path / "images"))))
+        assert "layout 'labelled' with contents of modality image" in str(report.refusal)
+        assert "A run refuses these data: " in data_html(report)
 
 
 class TestBuilt:
