@@ -9,6 +9,7 @@ from transformers import set_seed
 
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.models.card import ModelCard
+from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
 from embedtune.models.parity import check_parity
 from embedtune.models.saving import check_served, save_model, whole_folder
@@ -47,6 +48,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     set_seed(config.seed)
     model = load_model(config.backbone, config.max_length)
     check_served(model)
+    train_texts, tokens = cut_texts(model, examples.texts)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
     options = dataclasses.asdict(config)
@@ -56,6 +58,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         result = train(model, examples, config, checkpoints)
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
+            save_training_tokens(folder, tokens)
             card = ModelCard(
                 backbone=config.backbone,
                 backbone_digest=backbone_digest,
@@ -70,6 +73,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 texts_per_second=result.texts_per_second,
                 versions=versions,
                 parity_max_difference=check_parity(model, folder),
+                train_texts=train_texts,
             )
             card.save(folder)
         checkpoints.clear()
