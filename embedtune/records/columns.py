@@ -1,14 +1,16 @@
 """Find out which columns of a CSV hold what: header, layout, the columns to use, and their modalities."""
 
+import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 
 from embedtune.errors import InputError
 from embedtune.records.addresses import is_address, modality_of_column, untold_modality
 from embedtune.records.column_names import ROLE_NAMES, Role, role_of
-from embedtune.records.csv_options import CSVOptions, Task
-from embedtune.records.header import check_first_row, detect_header, unnamed
+from embedtune.records.csv_options import Task
+from embedtune.records.header import Head, find_head, same_names
 from embedtune.records.layout_by_content import layout_by_content
 from embedtune.records.layout_by_name import columns_by_name
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
@@ -30,6 +32,10 @@ class Columns:
     used: tuple[int, ...]
     """0-based positions of the layout's contents and values, in its order; for matches the query, the answer and the
     wrong answers; for plain texts all columns that hold texts."""
+    second: tuple[str, ...] = ()
+    """A second row of names below the header; empty where there is none."""
+    warnings: tuple[str, ...] = ()
+    """What was taken for what though it is not certain."""
 
 
 def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
@@ -47,7 +53,18 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
     Raises:
         InputError: no rows, columns that the layout cannot use, or anything that cannot be told.
     """
-    table = _table(records, request.options)
+    if not records:
+        raise InputError(
+            "The file begins without one well-formed row; perhaps a quote is never closed. Give rows such as "
+            "text,label or query,document."
+        )
+    head = find_head(records, request.options.header, request.options.columns or ())
+    found = _find(_table(records, head), request)
+    return dataclasses.replace(found, second=head.second, warnings=(head.warning,) if head.warning else ())
+
+
+def _find(table: Table, request: IngestRequest) -> Columns:
+    """Decide on layout, columns and modalities."""
     wanted, chosen = request.wanted, request.options.columns
     if chosen is not None:
         used: tuple[int, ...] | None = tuple(_position(table, column) for column in chosen)
@@ -58,7 +75,7 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
     named = columns_by_name(table if used is None else table.select(used), request) if table.header else None
     if named is not None and used is None:
         return _columns(table, *named, request)
-    used = used or tuple(range(unnamed(table.names), len(table.names)))
+    used = used or tuple(range(_passed_over(table, wanted), len(table.names)))
     if named is not None:
         _check_order(table, *named, used)
         return _columns(table, named[0], used, request)
@@ -67,32 +84,31 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
     return _columns(table, layout, used, request)
 
 
-def _table(records: list[list[str]], options: CSVOptions) -> Table:
-    if not records:
-        raise InputError(
-            "The file begins without one well-formed row; perhaps a quote is never closed. Give rows such as "
-            "text,label or query,document."
-        )
-    if options.header != "no":
-        check_first_row(records)
-    if options.header == "auto":
-        names = {column for column in options.columns or () if isinstance(column, str)}
-        header = not names.isdisjoint(records[0]) or detect_header(records)
-    else:
-        header = options.header == "yes"
-    if not header:
+def _table(records: list[list[str]], head: Head) -> Table:
+    if not head.names:
         width = Counter(len(cells) for cells in records).most_common(1)[0][0]
         return Table.of(tuple(f"column {i + 1}" for i in range(width)), False, records)
-    if not records[1:]:
+    rows = [cells for cells in records[1:] if not any(map(partial(same_names, cells), (head.names, head.second)))]
+    if not rows:
         raise InputError(
             f"There is a header ({shown_names(records[0])}) but not one row of data below it. Add rows; if there are "
             "some, the first one is of megabytes, or a quote in it is never closed."
         )
-    return Table.of(tuple(records[0]), True, records[1:])
+    return Table.of(head.names, True, rows)
+
+
+def _passed_over(table: Table, wanted: Layout | None) -> int:
+    """Return how many columns at the left are none of the layout's."""
+    return table.index if wanted is None or len(table.names) > least_columns(wanted) else 0
 
 
 def _position(table: Table, column: str | int) -> int:
     if isinstance(column, str) and table.header and column in table.names:
+        if table.names.count(column) > 1:
+            raise InputError(
+                f"The CSV option columns names {column!r}, but several of the columns {table.shown_names} have this "
+                f"name. Give numbers from 1 to {len(table.names)}."
+            )
         return table.names.index(column)
     if isinstance(column, int) and column <= len(table.names):
         return column - 1

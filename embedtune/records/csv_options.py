@@ -64,7 +64,7 @@ class CSVOptions:
     point_cloud_size: int = 2048
     """Points drawn from the surface of a mesh, 1 to 1,000,000."""
     header: str = AUTO
-    """'yes': the first row holds column names; 'no': it holds data; 'auto': see `header.detect_header`."""
+    """'yes': the first row holds column names; 'no': it holds data; 'auto': see `header.find_head`."""
     columns: tuple[str | int, ...] | None = None
     """Names or numbers (from 1) of the columns to use, in the order of the layout's: (content, label),
     (query, document), (text, image) in either order, (first, second, score) or (query, answer, wrong answer, ...); one

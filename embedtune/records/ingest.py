@@ -27,7 +27,7 @@ def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, reque
     """Read CSV files of one layout, in order, into one file of validated rows.
 
     What is not set is detected on the beginnings of the files and reported: see `encodings.read_sample`,
-    `dialect_detection.choose_dialect`, `header.detect_header` and `columns.find_columns` for the rules. Values are
+    `dialect_detection.choose_dialect`, `header.find_head` and `columns.find_columns` for the rules. Values are
     stripped of white space around them; blank lines are skipped; records that `row_parsers` cannot use go to the
     quarantine file. Contents that are not text stay addresses. Memory does not grow with the files.
 
@@ -189,5 +189,6 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
             detected=tuple(name for name, is_set in settled.items() if not is_set),
         ),
         notes=tuple(f"{file.name} was read as {file.dialect.describe()}, encoding {file.encoding}." for file in others),
+        warnings=columns.warnings,
         files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if several),
     )

@@ -8,7 +8,7 @@ from embedtune.errors import InputError
 from embedtune.records.addresses import media_suffix, modality_of_column, untold_modality
 from embedtune.records.column_names import ROLE_NAMES, Role, role_of
 from embedtune.records.csv_options import Task
-from embedtune.records.header import NUMBER, all_numbers
+from embedtune.records.evidence import NUMBER, all_numbers
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.request import IngestRequest
 from embedtune.records.scores import parse_score

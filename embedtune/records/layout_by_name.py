@@ -8,7 +8,7 @@ from embedtune.errors import InputError
 from embedtune.records.addresses import is_address, modality_of_column
 from embedtune.records.column_names import Role, role_of
 from embedtune.records.csv_options import Task
-from embedtune.records.header import all_numbers
+from embedtune.records.evidence import all_numbers
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 from embedtune.records.request import IngestRequest
 from embedtune.records.table import Table, shown_names
@@ -75,7 +75,7 @@ def _settled(table: Table, layout: Layout, places: Places) -> tuple[int, ...]:
             several = shown_names([repr(table.names[i]) for i in candidates], " and ")
             raise InputError(
                 f"The columns {several} could both be the {what}. Rename or remove all but one of them, or name the "
-                "columns to use with the CSV option `columns`."
+                "columns to use with the CSV option `columns`, by their names or their numbers from 1."
             )
     first = tuple(candidates[0] for candidates in single)
     return first + tuple(places[2]) if layout is Layout.MATCHES else first

@@ -11,7 +11,7 @@ from embedtune.records.csv_options import AUTO
 from embedtune.records.dialect_detection import choose_dialect
 from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import SAMPLE_BYTES, read_sample
-from embedtune.records.header import detect_header
+from embedtune.records.header import detect_header, same_names
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.records.other_formats import other_format
 from embedtune.records.request import CSVSource, IngestRequest, source_names
@@ -21,6 +21,7 @@ from embedtune.text import excerpt
 _LEAST_SAMPLE_BYTES = 1 << 16
 _POOLED_RECORDS = 20_000
 _KEPT_RECORDS = 50
+_COMPARED_RECORDS = 1000
 _POOLED_LINES = 2000
 
 
@@ -92,7 +93,7 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     except InputError as error:
         raise InputError(f"{first.source.origin}, read as {first.dialect.describe()}: {error}") from error
     for beginning in beginnings[1:]:
-        _check_columns(columns, request, beginnings[0], beginning)
+        _check_columns(columns, request, pooled[:_COMPARED_RECORDS], beginnings[0], beginning)
         _check_contents(columns, beginnings[0], beginning)
     return IngestPlan(columns, tuple(beginning.plan for beginning in beginnings))
 
@@ -112,7 +113,7 @@ def _begin_all(
     for source, name in zip(sources, source_names(sources), strict=True):
         limit = max(SAMPLE_BYTES // len(sources), _LEAST_SAMPLE_BYTES)
         plan, records, text = _begin(source, name, request, limit, dialect)
-        repeats_header = bool(pooled) and records[:1] == pooled[:1]
+        repeats_header = bool(pooled and records) and same_names(records[0], pooled[0])
         if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
             pooled += records[1:] if repeats_header else records
         if len(sources) == 1:
@@ -202,18 +203,27 @@ def file_stamp(source: CSVSource) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _check_columns(columns: Columns, request: IngestRequest, first: _Beginning, other: _Beginning) -> None:
+def _check_columns(
+    columns: Columns, request: IngestRequest, pooled: list[list[str]], first: _Beginning, other: _Beginning
+) -> None:
     """Check that a file has the columns that were found.
+
+    Args:
+        columns: What was found.
+        request: What was asked for.
+        pooled: The first rows of all files.
+        first: The first file.
+        other: The file in question.
 
     Raises:
         InputError: it has others, or is the only one of the two with a header; the message names both files.
     """
     begins = other.records[0] if other.records else []
     if columns.header:
-        same = tuple(begins) == columns.names
+        same = same_names(begins, columns.names)
     else:
         as_wide = any(len(cells) == len(columns.names) for cells in other.records)
-        same = as_wide and (request.options.header != AUTO or not detect_header(other.records))
+        same = as_wide and (request.options.header != AUTO or not detect_header([begins, *pooled]))
     if same:
         return
     names = shown_names(columns.names, ",") if columns.header else f"{len(columns.names)} columns without a header"

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.errors import ConfigError, InputError
-from embedtune.records.csv_options import AUTO, CSVOptions
+from embedtune.records.csv_options import CSVOptions
 from embedtune.records.dialect_detection import choose_dialect
 from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import read_sample
-from embedtune.records.header import detect_header
+from embedtune.records.header import find_head, same_names
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
+from embedtune.records.table import Table
 from embedtune.text import excerpt, stripped
 
 
@@ -48,19 +49,19 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     records = parse_sample(sample.text, dialect)
     if not records:
         raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
-    header = _has_header(records, column, options.header)
-    names = tuple(records[0]) if header else tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
-    position = _position(source, names, header, column)
-    rows = _rows(
-        RecordReader(CSVSource(source, str(source)), sample.encoding, dialect), source, dialect, len(names), position
-    )
-    values = rows[1:] if header else rows
+    head = find_head(records, options.header, (column,) if column and not column.isdecimal() else ())
+    names = head.names or tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
+    table = Table.of(names, bool(head.names), records[1:])
+    position = _position(source, table, column)
+    reader = RecordReader(CSVSource(source, str(source)), sample.encoding, dialect)
+    values = _rows(reader, source, dialect, table, position)
     if not values:
         raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
     return Texts(
         values,
         f"{source}: {len(values)} texts of {names[position]!r} ({position + 1} of {len(names)} columns), read as "
-        f"{dialect.describe()}; {sample.encoding}; header {'yes' if header else 'no'}",
+        f"{dialect.describe()}; {sample.encoding}; header {'yes' if head.names else 'no'}"
+        + (f". {head.warning}" if head.warning else ""),
     )
 
 
@@ -75,14 +76,11 @@ def _check_options(options: CSVOptions) -> None:
             )
 
 
-def _has_header(records: list[list[str]], column: str, header: str) -> bool:
-    if header != AUTO:
-        return header == "yes"
-    return (bool(column) and not column.isdecimal() and column in records[0]) or detect_header(records)
-
-
-def _position(source: Path, names: tuple[str, ...], header: bool, column: str) -> int:
+def _position(source: Path, table: Table, column: str) -> int:
+    names, header = table.names, table.header
     if header and column and column in names:
+        if names.count(column) > 1:
+            raise InputError(f"{source} has several columns {column!r}. Give a number from 1 to {len(names)}.")
         return names.index(column)
     if column.isdecimal() and 1 <= int(column) <= len(names):
         return int(column) - 1
@@ -93,15 +91,21 @@ def _position(source: Path, names: tuple[str, ...], header: bool, column: str) -
             f"{source} has {len(names)} columns and no header, so it is not clear which one to read. Give --column and "
             """a number from 1; or, if each row is one text, --csv-options '{"dialect": "lines"}'."""
         )
-    return 0
+    return table.index
 
 
-def _rows(reader: RecordReader, source: Path, dialect: Dialect, width: int, position: int) -> list[str]:
+def _rows(reader: RecordReader, source: Path, dialect: Dialect, table: Table, position: int) -> list[str]:
     texts = []
+    width, header_ahead = len(table.names), table.header
     for line, cells, malformed in reader.records():
         if reader.blank_line:
             raise InputError(f"{source}: line {reader.blank_line} is blank. Remove it or give it a text.")
         problem = malformed
+        if header_ahead and not problem:
+            header_ahead = False
+            continue
+        if not problem and table.header and width > 1 and same_names(cells, table.names):
+            problem = "the header again"
         if not problem and len(cells) != width:
             problem = f"{len(cells)} columns instead of {width}"
         if not problem and not stripped(cells[position]):

@@ -1,10 +1,11 @@
+import dataclasses
+
 import pytest
 
 from embedtune.errors import InputError
 from embedtune.records.columns import Columns
 from embedtune.records.columns import find_columns as find_columns_for
 from embedtune.records.csv_options import CSVOptions
-from embedtune.records.header import detect_header
 from embedtune.records.layout_by_content import detect_layout
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.request import IngestRequest
@@ -25,8 +26,31 @@ def test_the_unnamed_index_of_pandas():
     )
     unknown = find_columns([["", "meldung", "art"], *rows], "auto", "auto")
     assert (unknown.layout, unknown.used) == (Layout.LABELLED, (1, 2))
-    assert not detect_header([["", "text", "label"], ["a", *TICKETS[0]]])
-    assert not detect_header([["", "text"], ["1", "late"]])
+    texts = find_columns([["", "text"], *([str(i), row[0]] for i, row in enumerate(TICKETS))])
+    assert (texts.layout, texts.used) == (Layout.PLAIN, (1,))
+    named = find_columns([["", "left", "score"], *([f"a man {i}", f"a dog {i}", "0.5"] for i in range(12))])
+    assert (named.layout, named.used) == (Layout.SCORED, (0, 1, 2))
+
+
+def test_names_of_rows_as_r_writes_them():
+    rows = [[str(number), *row] for number, row in enumerate(TICKETS, 1)]
+    assert find_columns([["text", "label"], *rows]) == Columns(
+        Layout.LABELLED, (TEXT,), True, ("", "text", "label"), (1, 2)
+    )
+    faq = [[f"row {number}".replace(" ", ""), *row] for number, row in enumerate(FAQ)]
+    assert find_columns([["frage", "antwort"], *faq]).used == (1, 2)
+    assert find_columns([["Anliegen", "Reaktion"], *faq]).used == (1, 2)
+    scored = [[str(number), f"a man {number}", f"a dog {number}", "0.5"] for number in range(12)]
+    assert find_columns([["left", "right", "grade"], *scored]).used == (1, 2, 3)
+
+
+def test_two_columns_of_one_name_are_chosen_by_number():
+    records = [["text", "label", "label"], *([*row, "x"] for row in TICKETS)]
+    with pytest.raises(InputError, match=r"'label' and 'label' could both be the label.*numbers"):
+        find_columns(records)
+    with pytest.raises(InputError, match=r"several of the columns text, label, label have this name\. Give numbers"):
+        find_columns(records, columns=["text", "label"])
+    assert find_columns(records, columns=[1, 2]).used == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +69,7 @@ def test_the_unnamed_index_of_pandas():
 def test_layout_and_order_by_name(names, layout, used):
     found = find_columns([names, ["a", "b"], ["c", "d"]], "auto", "auto")
     modalities = (TEXT,) * (1 if layout is Layout.LABELLED else 2)
-    assert found == Columns(layout, modalities, True, tuple(names), used)
+    assert dataclasses.replace(found, warnings=()) == Columns(layout, modalities, True, tuple(names), used)
 
 
 def test_known_names_pick_among_many_columns():
