@@ -235,3 +235,13 @@ def test_a_column_that_is_misspelt_is_named(tmp_path):
     request = IngestRequest(options=CSVOptions(columns=("text", "lable")))
     with pytest.raises(InputError, match="columns names 'lable', but the file has the columns text, label"):
         ingest_csv([CSVSource(source, str(source))], tmp_path / "rows", tmp_path / "bad.csv", request)
+
+
+def test_a_first_row_that_is_not_certain_is_told(ingest):
+    report, read = ingest("Hello,greeting\n" + rows("my parcel {i} is late,kind {j}", 12))
+    assert len(read) == 12
+    assert report.warnings == (
+        "The first row, 'Hello,greeting', was taken for names of the columns. Set the CSV option `header` to 'no' if "
+        "it is data.",
+    )
+    assert ingest("Hello,kind 1\n" + rows("my parcel {i} is late,kind {j}", 12))[0].warnings == ()

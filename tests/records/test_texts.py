@@ -108,3 +108,14 @@ def test_missing_file(tmp_path):
 def test_options_that_would_drop_rows_are_refused(read):
     with pytest.raises(ConfigError, match=r"CSV option size=1 means nothing here.*Accepted: dialect, encoding, header"):
         read("a\nb\n", size=1)
+
+
+def test_the_header_is_told_as_for_a_run(read):
+    rows = "".join(f"{i},How do I mend lamp {i}?,kind {i % 2}\n" for i in range(30))
+    assert len(read(f",Anliegen,Bereich\n{rows}").values) == 30
+    assert read(f"Anliegen,Bereich\n{rows}").values[0] == "How do I mend lamp 0?"
+    pairs = "".join(f"mend lamp {i},kind {i % 2}\n" for i in range(30))
+    with pytest.raises(InputError, match=r"line 32: the header again: 'Text,label'"):
+        read(f"text,label\n{pairs}Text,label\n{pairs}")
+    few = read("Hello,greeting\n" + "".join(f"My parcel {i} is late,{'ab'[i % 2]}\n" for i in range(12)), "1")
+    assert "taken for names of the columns. Set the CSV option `header` to 'no'" in few.description
