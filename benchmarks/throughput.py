@@ -18,10 +18,10 @@ import numpy as np
 
 from benchmarks.data import DATASETS, Prepared, prepare
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_relevance, read_table
+from embedtune.documents.shards import read_table
 from embedtune.training.batches import PairBatches
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.examples import TrainingExamples
+from embedtune.training.examples import TrainingSet
 
 
 def main() -> None:
@@ -73,11 +73,10 @@ def _timed(command: list[str]) -> float:
 
 
 def _plain_data(prepared: Prepared, config: FinetuneConfig) -> dict[str, Any]:
-    documents = read_table(prepared.train, Split.TRAIN)
-    examples = TrainingExamples.from_tables(documents, read_relevance(prepared.train))
-    batches = [np.array(batch) for batch in PairBatches(examples, config.batch_size, config.seed).epoch(0)]
-    positions = np.concatenate(batches)
-    texts = [examples.texts[position] for position in positions]
+    with tempfile.TemporaryDirectory() as scratch:
+        examples = TrainingSet.read(prepared.train, Path(scratch))
+        batches = list(PairBatches(examples, config.batch_size, config.seed).epoch(0))
+        texts = [examples.contents.text(position) for position in np.concatenate(batches).ravel()]
     queries, index = read_table(prepared.evaluation, Split.QUERY), read_table(prepared.evaluation, Split.INDEX)
     index_rows = list(zip(index["id"].to_pylist(), index["label"].to_pylist(), strict=True))
     return {

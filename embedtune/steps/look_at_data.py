@@ -18,7 +18,7 @@ from embedtune.records.quarantine_reasons import read_reasons
 from embedtune.reports.data import DataReport
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_source
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.training.examples import untrainable
+from embedtune.training.fits import untrainable
 
 _ALL = 1.0
 """Share of rows that may be set aside: someone who looks at data wants to see what is wrong with them."""

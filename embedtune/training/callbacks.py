@@ -2,11 +2,14 @@
 
 import math
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
@@ -14,6 +17,10 @@ from embedtune.errors import TrainingError
 from embedtune.models.card import LossPoint
 from embedtune.progress import Advance
 from embedtune.training.checkpoints import CheckpointStore
+from embedtune.training.embedding import ColumnLoss
+
+_LOSS_FILE = "loss.safetensors"
+"""The weights of the loss in a checkpoint; sentence-transformers keeps the model's alone."""
 
 
 class WatchCallback(TrainerCallback):
@@ -66,9 +73,10 @@ class WatchCallback(TrainerCallback):
 class CheckpointCallback(TrainerCallback):
     """Hands each checkpoint to the store, and asks for one when the process is told to stop."""
 
-    def __init__(self, store: CheckpointStore) -> None:
-        """Keep checkpoints in `store`."""
+    def __init__(self, store: CheckpointStore, loss: ColumnLoss) -> None:
+        """Keep checkpoints in `store`, the weights of `loss` with the model's."""
         self._store = store
+        self._loss = loss
         self.interrupted = False
 
     @contextmanager
@@ -78,6 +86,9 @@ class CheckpointCallback(TrainerCallback):
         def stop(number: int, frame: FrameType | None) -> None:
             self.interrupted = True
 
+        if threading.current_thread() is not threading.main_thread():
+            yield  # only the main thread may listen, and whoever started another one stops it
+            return
         before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield
@@ -105,7 +116,23 @@ class CheckpointCallback(TrainerCallback):
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         """Keep the checkpoint that was just written."""
-        self._store.keep(Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}")
+        folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
+        weights = {name: value.contiguous() for name, value in self._loss.objective.state_dict().items()}
+        save_file(weights, folder / _LOSS_FILE)
+        self._store.keep(folder)
+
+    def restore_loss(self, folder: Path) -> None:
+        """Give the loss its weights of a checkpoint.
+
+        Raises:
+            TrainingError: the checkpoint is of another loss, or damaged.
+        """
+        try:
+            self._loss.objective.load_state_dict(load_file(folder / _LOSS_FILE))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise TrainingError(
+                f"The checkpoint does not fit the loss ({error}). Delete the folder of checkpoints, and start again."
+            ) from error
 
 
 def loss_history(state: TrainerState) -> tuple[LossPoint, ...]:

@@ -1,15 +1,35 @@
 """How to fine-tune: the configuration of the fine-tuning step. Imports no torch."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
 
-LOSSES = ("MultipleNegativesRankingLoss", "SupConLoss", "MultiSimilarityLoss", "TripletMarginLoss")
-"""Accepted losses, by the names of sentence-transformers and pytorch-metric-learning."""
 
-PAIR_LOSSES = frozenset({"MultipleNegativesRankingLoss"})
-"""Losses that take pair batches; all others take P x K batches."""
+class BatchKind(StrEnum):
+    """What the batches of a loss are made of."""
+
+    LABELS = "labels"
+    """P x K: several contents of each of several labels."""
+    PAIRS = "pairs"
+    """Contents that belong together; every other row is a negative."""
+    SCORED = "scored"
+    """Pairs with a number."""
+
+
+LOSSES = {
+    "MultipleNegativesRankingLoss": BatchKind.PAIRS,
+    "SupConLoss": BatchKind.LABELS,
+    "MultiSimilarityLoss": BatchKind.LABELS,
+    "TripletMarginLoss": BatchKind.LABELS,
+    "ArcFaceLoss": BatchKind.LABELS,
+    "ProxyAnchorLoss": BatchKind.LABELS,
+    "CLIPLoss": BatchKind.PAIRS,
+    "CoSENTLoss": BatchKind.SCORED,
+    "CosineSimilarityLoss": BatchKind.SCORED,
+}
+"""Accepted losses, by the names of sentence-transformers, pytorch-metric-learning and Finetuner, and their batches."""
 
 OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
 """Accepted optimizers, by the names of torch.optim."""
@@ -23,7 +43,7 @@ class FinetuneConfig:
     """Model to start from: a Hugging Face id or the path of a sentence-transformers folder."""
     max_length: int = 128
     """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
-    loss: str = field(default="MultipleNegativesRankingLoss", metadata={"choices": LOSSES})
+    loss: str = field(default="MultipleNegativesRankingLoss", metadata={"choices": tuple(LOSSES)})
     """Loss; docs/defaults.md compares them."""
     epochs: int = 5
     """Passes over the training documents, 1 or more."""
@@ -47,7 +67,7 @@ class FinetuneConfig:
         _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 texts or more")
         _check(
-            self.loss in PAIR_LOSSES or 2 <= self.items_per_label <= self.batch_size // 2,
+            LOSSES.get(self.loss) is not BatchKind.LABELS or 2 <= self.items_per_label <= self.batch_size // 2,
             "items_per_label",
             self.items_per_label,
             f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} texts holds at least two labels",

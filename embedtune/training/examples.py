@@ -1,96 +1,115 @@
-"""Training documents as arrays: what the batches are drawn from. Imports no torch."""
+"""Training documents as a set that batches are drawn from. Imports no torch."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from embedtune.documents.forms import LABEL_COLUMN, SCORE_COLUMN, SplitForm
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_manifest, read_relevance, read_table
-from embedtune.errors import InputError
-from embedtune.records.layouts import Layout, Modality
+from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.models.contents import Contents, Indices, column_of, spool_split
 
-Indices = npt.NDArray[np.int64]
-
-TRAINABLE_LAYOUTS = (Layout.LABELLED, Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
-"""Layouts that this version can train on and evaluate, if all contents are texts."""
+Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class TrainingExamples:
-    """N texts and what is relevant to what among them."""
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """N contents and what is known of them; every number is the position of a content."""
 
-    texts: Sequence[str]
+    contents: Contents
     labels: Indices
-    """Label number of each text, (N,)."""
-    pairs: Indices | None
-    """Relevant pairs (query position, document position), (R, 2); None where equal labels make the pairs."""
+    """Label number of each content, (N,); of rows with two contents the connected component."""
+    pairs: Indices | None = None
+    """Contents that belong together (first, second), (R, 2); None where equal labels make the pairs."""
+    gains: Floats | None = None
+    """How relevant the second of each pair is to the first, above 0, (R,); None with `pairs`."""
+    negatives: Indices | None = None
+    """Judged not to belong together (first, second), (S, 2); None where nothing was."""
+    scores: Floats | None = None
+    """How similar the two of each pair are, 0 to 1, (R,); only where the rows say so, pairs of score 0 included."""
 
     @classmethod
-    def read(cls, folder: Path) -> "TrainingExamples":
-        """Read a folder of training documents.
-
-        Raises:
-            InputError: this version cannot train on such documents.
-            StorageError: the folder cannot be read.
-        """
-        check_trainable(folder)
-        return cls.from_tables(read_table(folder, Split.TRAIN), read_relevance(folder))
-
-    @classmethod
-    def from_tables(cls, documents: pa.Table, relevance: pa.Table | None) -> "TrainingExamples":
-        """Number the labels and turn judged ids into positions.
+    def read(cls, folder: Path, scratch: Path) -> "TrainingSet":
+        """Read a folder of training documents; contents stay on disk until a batch needs them.
 
         Args:
-            documents: Columns id, text and label.
-            relevance: Columns of `documents.schema.RELEVANCE_COLUMNS`, or None for the labelled layout. Pairs with gain
-                0, judged not relevant, are left out.
+            folder: Folder of training documents.
+            scratch: Folder for a copy in one file, which must outlive the set.
+
+        Raises:
+            InputError: only the addresses of the contents are there.
+            StorageError: the folder cannot be read.
         """
-        labels = documents["label"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-        return cls(documents["text"].to_pylist(), labels, _pair_positions(documents, relevance))
+        form = SplitForm(read_manifest(folder).rows_format, Split.TRAIN)
+        return cls.from_table(spool_split(folder, Split.TRAIN, scratch), form, read_relevance(folder))
+
+    @classmethod
+    def from_table(cls, documents: pa.Table, form: SplitForm, relevance: pa.Table | None) -> "TrainingSet":
+        """Number the labels and turn ids into positions.
+
+        Args:
+            documents: The columns of `form.schema`.
+            form: What the documents hold.
+            relevance: Columns of `documents.schema.RELEVANCE_COLUMNS`, or None where the rows judge none.
+        """
+        labels = _numbers(documents[LABEL_COLUMN])
+        if form.is_parent:
+            return _of_parents(documents, form, labels)
+        contents = Contents([column_of(documents, form.contents[0])])
+        if relevance is None:
+            return cls(contents, labels)
+        pairs, gains = _judged(documents, relevance)
+        wrong = gains <= 0
+        return cls(
+            contents,
+            labels,
+            pairs=pairs[~wrong],
+            gains=gains[~wrong],
+            negatives=pairs[wrong] if wrong.any() else None,
+        )
+
+    @property
+    def positives(self) -> Indices:
+        """Pairs that belong together (P, 2): all but those of score 0; none where labels make the pairs."""
+        if self.pairs is None:
+            return np.empty((0, 2), np.int64)
+        return self.pairs if self.scores is None else self.pairs[self.scores > 0]
 
 
-def check_trainable(folder: Path) -> None:
-    """Check that this version can train on, and evaluate with, a folder of documents.
-
-    Raises:
-        InputError: it cannot.
-        StorageError: the manifest cannot be read.
-    """
-    manifest = read_manifest(folder)
-    error = untrainable(str(folder), manifest.layout, manifest.modalities)
-    if error is not None:
-        raise error
-
-
-def untrainable(what: str, layout: Layout, modalities: Sequence[Modality]) -> InputError | None:
-    """Return why this version can neither train on nor evaluate with documents, None where it can.
-
-    Args:
-        what: What to call the documents in the message.
-        layout: What they were made from.
-        modalities: Of the contents of a row.
-    """
-    media = sorted({modality.value for modality in modalities} - {Modality.TEXT.value})
-    if layout in TRAINABLE_LAYOUTS and not media:
-        return None
-    found = f"layout {layout.value!r}" + (f" with contents of modality {', '.join(media)}" if media else "")
-    return InputError(
-        f"{what} holds documents of {found}, which this version can neither train on nor evaluate; it accepts texts "
-        f"of the layouts {', '.join(TRAINABLE_LAYOUTS)}. What can be done with these documents: look at them with "
-        "'embedtune summary', keep them as a data set with 'embedtune push', or load them with docarray. Otherwise "
-        "give texts with labels or pairs."
+def _of_parents(documents: pa.Table, form: SplitForm, labels: Indices) -> TrainingSet:
+    """Return rows of two contents as pairs of contents, each content once."""
+    columns, numbers, first_rows = [], [], []
+    for content in form.contents:
+        number = _numbers(documents[content.id_column])
+        _, rows = np.unique(number, return_index=True)
+        modality, values = column_of(documents, content)
+        columns.append((modality, values.take(pa.array(rows)) if len(rows) < len(values) else values))
+        numbers.append(number)
+        first_rows.append(rows)
+    pairs = np.column_stack([numbers[0], numbers[1] + len(first_rows[0])])
+    scores = documents[SCORE_COLUMN].to_numpy().astype(np.float32) if form.has_score else None
+    return TrainingSet(
+        Contents(columns),
+        np.concatenate([labels[rows] for rows in first_rows]),
+        pairs=pairs,
+        gains=np.ones(len(pairs), np.float32) if scores is None else None,
+        scores=scores,
     )
 
 
-def _pair_positions(documents: pa.Table, relevance: pa.Table | None) -> Indices | None:
-    if relevance is None:
-        return None
-    relevant = relevance.filter(pc.greater(relevance["relevance"], 0))
+def _numbers(column: pa.ChunkedArray) -> Indices:
+    """Number the values of a column in the order in which they come."""
+    indices = pa.concat_arrays(column.chunks) if column.num_chunks != 1 else column.chunk(0)
+    numbers: Indices = indices.dictionary_encode().indices.to_numpy().astype(np.int64)
+    return numbers
+
+
+def _judged(documents: pa.Table, relevance: pa.Table) -> tuple[Indices, Floats]:
+    """Return the judged pairs as positions (P, 2), and their gains (P,)."""
     position = {identifier: row for row, identifier in enumerate(documents["id"].to_pylist())}
-    ends = zip(relevant["query_id"].to_pylist(), relevant["document_id"].to_pylist(), strict=True)
-    return np.array([(position[query], position[document]) for query, document in ends], dtype=np.int64).reshape(-1, 2)
+    ends = zip(relevance["query_id"].to_pylist(), relevance["document_id"].to_pylist(), strict=True)
+    pairs = np.array([(position[query], position[document]) for query, document in ends], np.int64).reshape(-1, 2)
+    return pairs, relevance["relevance"].to_numpy().astype(np.float32)

@@ -9,13 +9,13 @@ from transformers import set_seed
 
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.models.card import ModelCard
-from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
 from embedtune.models.parity import check_parity
 from embedtune.models.saving import check_served, save_model, whole_folder
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.examples import TrainingExamples
+from embedtune.training.examples import TrainingSet
+from embedtune.training.fits import check_trainable
 from embedtune.training.trainer import train
 
 _RECORDED_LIBRARIES = (
@@ -43,29 +43,28 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         StorageError: the documents cannot be read, or the model cannot be written.
         TrainingError: see `trainer.train`.
     """
-    examples = TrainingExamples.read(documents)
+    check_trainable(documents)
     data_digest = documents_digest(documents)
     set_seed(config.seed)
     model = load_model(config.backbone, config.max_length)
     check_served(model)
-    train_texts, tokens = cut_texts(model, examples.texts)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
     options = dataclasses.asdict(config)
     digest = training_digest({"options": options, "data": data_digest, "backbone": backbone_digest, **versions})
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
+        examples = TrainingSet.read(documents, Path(scratch))
         result = train(model, examples, config, checkpoints)
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
-            save_training_tokens(folder, tokens)
             card = ModelCard(
                 backbone=config.backbone,
                 backbone_digest=backbone_digest,
                 dimension=embedding_dimension(model),
                 max_length=int(model.max_seq_length or 0),
                 layout=read_manifest(documents).layout,
-                train_documents=len(examples.texts),
+                train_documents=len(examples.contents),
                 data_digest=data_digest,
                 options=options,
                 history=result.history,
@@ -73,7 +72,6 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 texts_per_second=result.texts_per_second,
                 versions=versions,
                 parity_max_difference=check_parity(model, folder),
-                train_texts=train_texts,
             )
             card.save(folder)
         checkpoints.clear()

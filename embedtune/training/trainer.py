@@ -9,17 +9,25 @@ import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
+from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
 from embedtune.errors import TrainingError
 from embedtune.models.card import LossPoint
+from embedtune.models.contents import Indices
+from embedtune.models.loading import embedding_dimension
 from embedtune.progress import progress
-from embedtune.training.batches import BatchPlan
+from embedtune.training.augmenting import Augmentation
+from embedtune.training.batches import BatchPlan, share_of
 from embedtune.training.callbacks import CheckpointCallback, WatchCallback, loss_history
 from embedtune.training.checkpoints import CheckpointStore
+from embedtune.training.collating import Collator
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.examples import TrainingExamples
-from embedtune.training.losses import build_loss, optimizer_class, plan_batches
+from embedtune.training.embedding import ColumnLoss
+from embedtune.training.examples import TrainingSet
+from embedtune.training.fits import column_roles, plan_batches
+from embedtune.training.objectives import build_objective
+from embedtune.training.optimizing import build_optimizer
 
 _LOSS_POINTS = 100
 """Points of the loss curve that a run aims at; logging each step of a long run would only cost."""
@@ -36,38 +44,49 @@ class TrainingResult:
 
 
 def train(
-    model: SentenceTransformer, examples: TrainingExamples, config: FinetuneConfig, checkpoints: CheckpointStore
+    model: SentenceTransformer, examples: TrainingSet, config: FinetuneConfig, checkpoints: CheckpointStore
 ) -> TrainingResult:
     """Fine-tune a model in place, resuming from a checkpoint where there is one.
 
     Raises:
-        TrainingError: the texts make no batches, the loss is no number, memory ran out, or the process was told to
+        TrainingError: the contents make no batches, the loss is no number, memory ran out, or the process was told to
             stop (a checkpoint is kept then, if there is a store for it).
     """
     plan = plan_batches(examples, config)
     arguments = _arguments(config, plan, checkpoints.scratch)
-    interruption = CheckpointCallback(checkpoints)
+    loss = _build_loss(model, examples, config)
+    roles = column_roles(examples, plan)
+    collator = Collator(model, examples.contents, plan, roles, Augmentation(), config.seed)
+    interruption = CheckpointCallback(checkpoints, loss)
     total = plan.batches_per_epoch * config.epochs
     with progress("Fine-tuning", total, "steps") as advance, interruption.listening():
-        loss = build_loss(model, config.loss)
         trainer = _Trainer(
             model=model,
             args=arguments,
-            train_dataset=Dataset.from_dict({"text": list(examples.texts), "label": examples.labels}),
+            train_dataset=Dataset.from_dict({"position": range(len(examples.contents))}),
+            data_collator=collator,  # type: ignore[arg-type]  # it is asked for no more than ours has
             loss=loss,
             callbacks=[WatchCallback(advance), interruption],
-            optimizer_cls_and_kwargs=(optimizer_class(config.optimizer), {"lr": config.learning_rate}),
         )
-        trainer.plan = plan
+        trainer.collator, trainer.column_loss, trainer.config = collator, loss, config
         trainer.remove_callback(PrinterCallback)
         resumed = checkpoints.restore()
+        if resumed is not None:
+            interruption.restore_loss(resumed)
         started = time.perf_counter()
         _run(trainer, resumed, config)
     if interruption.interrupted:
         left = "a checkpoint is kept, run again to go on" if checkpoints.kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
     seconds = time.perf_counter() - started
-    return TrainingResult(loss_history(trainer.state), seconds, loss.texts_seen / seconds)
+    return TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds)
+
+
+def _build_loss(model: SentenceTransformer, examples: TrainingSet, config: FinetuneConfig) -> ColumnLoss:
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)  # a loss with weights draws them
+        labels = int(examples.labels.max()) + 1
+        return ColumnLoss(model, build_objective(config.loss, model, labels, embedding_dimension(model)))
 
 
 def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> None:
@@ -75,7 +94,7 @@ def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> N
         trainer.train(resume_from_checkpoint=str(resumed) if resumed is not None else None)
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
-            f"The GPU has too little memory for batches of {config.batch_size} texts (max_length {config.max_length}). "
+            f"The GPU has too little memory for batches of {config.batch_size} (max_length {config.max_length}). "
             "Halve batch_size or max_length and run again."
         ) from error
 
@@ -100,36 +119,64 @@ def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> Senten
     )
 
 
+class _Rows:
+    """Hands rows of positions through to the collator."""
+
+    def __getitem__(self, row: Indices) -> Indices:
+        return row
+
+
 class _PlannedSampler(DefaultBatchSampler):
-    """Hands the trainer the batches of a plan."""
+    """Hands out this process's share of the batches of a plan, and tells the collator the epoch."""
 
-    def __init__(self, dataset: Dataset, plan: BatchPlan, batch_size: int) -> None:
-        super().__init__(dataset, batch_size=batch_size, drop_last=False)
-        self._plan = plan
+    def __init__(self, collator: Collator, rank: int, ranks: int) -> None:
+        super().__init__(_Rows(), batch_size=1, drop_last=False)
+        self._plan, self._collator = collator.plan, collator
+        self._rank, self._ranks = rank, ranks
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return self._plan.epoch(self.epoch)
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        self._collator.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[Indices]]:  # type: ignore[override]
+        for batch in self._plan.epoch(self.epoch):
+            yield list(share_of(batch, self._rank, self._ranks))
 
     def __len__(self) -> int:
         return self._plan.batches_per_epoch
 
 
+class _Loader(DataLoader[Indices]):
+    """A loader of planned batches, which the trainer tells the epoch."""
+
+    def set_epoch(self, epoch: int) -> None:
+        self.batch_sampler.set_epoch(epoch)  # type: ignore[union-attr]
+
+
 class _Trainer(SentenceTransformerTrainer):
-    """sentence-transformers' trainer with our batches, without the model card it computes from the data."""
+    """sentence-transformers' trainer with our batches and optimizer, without the model card it computes."""
 
-    plan: BatchPlan
+    collator: Collator
+    column_loss: ColumnLoss
+    config: FinetuneConfig
 
-    def get_batch_sampler(
-        self,
-        dataset: Dataset,
-        batch_size: int,
-        drop_last: bool,
-        valid_label_columns: list[str] | None = None,
-        generator: torch.Generator | None = None,
-        seed: int = 0,
-    ) -> _PlannedSampler:
-        """Return the plan's batches; a sampler in the arguments could not be saved in a checkpoint."""
-        return _PlannedSampler(dataset, self.plan, batch_size)
+    def get_train_dataloader(self) -> _Loader:
+        """Return the plan's batches; accelerate would drop all of another length than the first ones."""
+        sampler = _PlannedSampler(self.collator, self.args.process_index, self.args.world_size)
+        return _Loader(
+            _Rows(),  # type: ignore[arg-type]
+            batch_sampler=sampler,
+            collate_fn=self.collator,
+            pin_memory=self.args.dataloader_pin_memory,
+        )
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """Build the optimizer over the weights of model and loss."""
+        if self.optimizer is None:
+            self.optimizer = build_optimizer(
+                self.model, self.column_loss.objective, self.config.optimizer, self.config.learning_rate
+            )
+        return self.optimizer
 
     def add_model_card_callback(self, default_args_dict: dict[str, object]) -> None:
         """Add none: our model card is `embedtune.json`."""

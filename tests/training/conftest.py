@@ -13,11 +13,12 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
+from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.training.callbacks import WatchCallback
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.examples import TrainingExamples
+from embedtune.training.examples import TrainingSet
 from embedtune.training.trainer import TrainingResult, train
 
 
@@ -47,11 +48,11 @@ def _one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def examples() -> TrainingExamples:
+def examples() -> TrainingSet:
     """Random texts: 40 of 8 labels."""
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(list("abcdefgh "), rng.integers(2, 30))) for _ in range(40)]
-    return TrainingExamples(texts, np.arange(40) % 8, None)
+    return TrainingSet(Contents.of_texts(texts), np.arange(40) % 8)
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +67,7 @@ def config(tiny_model_folder: Path) -> FinetuneConfig:
 def run_training() -> Callable[..., Run]:
     """Train as the fine-tuning step does: `run_training(examples, config, root, digest)`."""
 
-    def run(examples: TrainingExamples, config: FinetuneConfig, root: str = "", digest: str = "digest") -> Run:
+    def run(examples: TrainingSet, config: FinetuneConfig, root: str = "", digest: str = "digest") -> Run:
         model = load_model(config.backbone, config.max_length)
         with TemporaryDirectory() as scratch:
             return Run(model, train(model, examples, config, CheckpointStore(root, digest, Path(scratch))))

@@ -25,11 +25,12 @@ from embedtune.documents.writing import write_manifest
 from embedtune.errors import InputError, ModelError, StorageError, TrainingError
 from embedtune.models import parity
 from embedtune.models.card import ModelCard
+from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.examples import TrainingExamples
+from embedtune.training.examples import TrainingSet
 from embedtune.training.finetune import finetune_model
 
 LABELLED = RowsFormat(Layout.LABELLED, (Modality.TEXT,))
@@ -108,7 +109,7 @@ def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path,
 def test_the_folder_holds_the_trained_model(labelled, config, tmp_path, run_training):
     finetune_model(labelled, tmp_path / "model", config, "")
     letters = {letter: number for number, letter in enumerate("abcde")}
-    examples = TrainingExamples(TEXTS, np.array([letters[text[0]] for text in TEXTS]), None)
+    examples = TrainingSet(Contents.of_texts(TEXTS), np.array([letters[text[0]] for text in TEXTS]))
     expected = run_training(examples, config)
     saved = SentenceTransformer(str(tmp_path / "model"), device="cpu")
     assert weights_digest(saved) == expected.weights
@@ -151,7 +152,7 @@ def test_a_backbone_that_no_server_could_run_is_refused_before_training(labelled
 
 def test_documents_that_cannot_be_trained_on(config, tmp_path):
     write_documents(tmp_path / "train", LABELLED, table(["one"] * 30), None)
-    with pytest.raises(TrainingError, match="The 30 training texts give no two pairs"):
+    with pytest.raises(TrainingError, match="The 30 training contents give no two pairs"):
         finetune_model(tmp_path / "train", tmp_path / "model", config, "")
     assert not (tmp_path / "model").exists()
 

@@ -11,9 +11,10 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import Qwen2Config, Qwen2Model
 
 from embedtune.models.loading import load_model
-from embedtune.training.batches import LabelBatches, PairBatches
-from embedtune.training.config import LOSSES, OPTIMIZERS, FinetuneConfig
-from embedtune.training.losses import BatchLoss, build_loss, optimizer_class, plan_batches
+from embedtune.training.config import LOSSES, OPTIMIZERS, BatchKind
+from embedtune.training.embedding import ColumnLoss
+from embedtune.training.objectives import build_objective
+from embedtune.training.optimizing import optimizer_class
 
 Vectors = np.ndarray
 LABELS = {
@@ -70,18 +71,81 @@ def multi_similarity(vectors: Vectors, labels: list[int]) -> float:
     return mean_or_zero(losses)
 
 
-def multiple_negatives_ranking(vectors: Vectors, _: list[int]) -> float:
-    """Henderson et al. 2017, section 4.4: cross-entropy over cosines times 20, anchors to positives."""
-    anchors, positives = unit(vectors[0::2]), unit(vectors[1::2])
-    scores = 20 * anchors @ positives.T
+def arc_face(vectors: Vectors, labels: list[int], weights: Vectors) -> float:
+    """Deng et al. 2019, eq. 3: cross-entropy over cosines times 64, the right angle widened by 28.6 degrees.
+
+    Args:
+        weights: A column for each label.
+    """
+    cosines, losses = unit(vectors) @ unit(weights.T).T, []
+    for i, label in enumerate(labels):
+        logits = [64 * cosine for cosine in cosines[i]]
+        logits[label] = 64 * math.cos(math.acos(cosines[i, label]) + math.radians(28.6))
+        losses.append(math.log(sum(math.exp(logit - max(logits)) for logit in logits)) + max(logits) - logits[label])
+    return mean_or_zero(losses)
+
+
+def proxy_anchor(vectors: Vectors, labels: list[int], weights: Vectors) -> float:
+    """Kim et al. 2020, eq. 4, margin 0.1, alpha 32.
+
+    Args:
+        weights: A row for each label.
+    """
+    similarity = unit(vectors) @ unit(weights).T
+    pull, push, present = 0.0, 0.0, 0
+    for proxy in range(len(weights)):
+        own = [i for i, label in enumerate(labels) if label == proxy]
+        others = [i for i, label in enumerate(labels) if label != proxy]
+        if own:
+            present += 1
+            pull += math.log(1 + sum(math.exp(-32 * (similarity[i, proxy] - 0.1)) for i in own))
+        push += math.log(1 + sum(math.exp(32 * (similarity[i, proxy] + 0.1)) for i in others))
+    return pull / present + push / len(weights)
+
+
+def multiple_negatives_ranking(columns: list[Vectors]) -> float:
+    """Henderson et al. 2017, section 4.4: cross-entropy over cosines times 20, anchors to all else."""
+    anchors, candidates = unit(columns[0]), unit(np.concatenate(columns[1:]))
+    scores = 20 * anchors @ candidates.T
     return mean_or_zero([math.log(sum(math.exp(score) for score in row)) - row[i] for i, row in enumerate(scores)])
 
 
-NAIVE: dict[str, Callable[[Vectors, list[int]], float]] = {
-    "MultipleNegativesRankingLoss": multiple_negatives_ranking,
+def clip(columns: list[Vectors], scale: float) -> float:
+    """Radford et al. 2021, figure 3."""
+    scores = scale * unit(columns[0]) @ unit(columns[1]).T
+    rows = [math.log(sum(math.exp(score) for score in row)) - row[i] for i, row in enumerate(scores)]
+    turned = [math.log(sum(math.exp(score) for score in row)) - row[i] for i, row in enumerate(scores.T)]
+    return (mean_or_zero(rows) + mean_or_zero(turned)) / 2
+
+
+def cosent(columns: list[Vectors], scores: list[float]) -> float:
+    cosines = (unit(columns[0]) * unit(columns[1])).sum(axis=1)
+    terms = [
+        math.exp(20 * (cosines[j] - cosines[i]))
+        for i in range(len(scores))
+        for j in range(len(scores))
+        if scores[i] > scores[j]
+    ]
+    return math.log(1 + sum(terms))
+
+
+def cosine_similarity(columns: list[Vectors], scores: list[float]) -> float:
+    cosines = (unit(columns[0]) * unit(columns[1])).sum(axis=1)
+    return mean_or_zero([(cosine - score) ** 2 for cosine, score in zip(cosines, scores, strict=True)])
+
+
+NAIVE_OF_LABELS: dict[str, Callable[[Vectors, list[int]], float]] = {
     "SupConLoss": supervised_contrastive,
     "MultiSimilarityLoss": multi_similarity,
     "TripletMarginLoss": triplet_margin,
+}
+NAIVE_OF_WEIGHTS: dict[str, tuple[str, Callable[[Vectors, list[int], Vectors], float]]] = {
+    "ArcFaceLoss": ("W", arc_face),
+    "ProxyAnchorLoss": ("proxies", proxy_anchor),
+}
+NAIVE_OF_SCORES: dict[str, Callable[[list[Vectors], list[float]], float]] = {
+    "CoSENTLoss": cosent,
+    "CosineSimilarityLoss": cosine_similarity,
 }
 
 
@@ -90,41 +154,82 @@ def model(tiny_model_folder):
     return load_model(str(tiny_model_folder), 0).eval()
 
 
-def random_vectors(count: int, spread: float) -> Vectors:
+def random_vectors(count: int, spread: float, seed: int = 0) -> Vectors:
     """Vectors around a common direction, as those of a language model are, scaled so that lengths would matter."""
-    rng = np.random.default_rng(count)
+    rng = np.random.default_rng([count, seed])
     return (rng.normal(1, spread, (count, 8)) * rng.uniform(0.5, 3, (count, 1))).astype(np.float32)
+
+
+def tensors(columns: list[Vectors]) -> list[torch.Tensor]:
+    return [torch.tensor(column) for column in columns]
 
 
 @pytest.mark.parametrize("spread", [0.2, 2.0])
 @pytest.mark.parametrize("labels", LABELS)
-@pytest.mark.parametrize("name", [name for name in LOSSES if name != "MultipleNegativesRankingLoss"])
+@pytest.mark.parametrize("name", NAIVE_OF_LABELS)
 def test_label_losses(model, name, labels, spread):
     vectors = random_vectors(len(LABELS[labels]), spread)
-    loss = build_loss(model, name).objective(torch.tensor(vectors), torch.tensor(LABELS[labels]))
+    loss = build_objective(name, model, 8, 8)(tensors([vectors]), torch.tensor(LABELS[labels]))
+    expected = NAIVE_OF_LABELS[name](vectors.astype(np.float64), LABELS[labels])
     assert loss.shape == ()
-    assert loss.item() == pytest.approx(NAIVE[name](vectors.astype(np.float64), LABELS[labels]), rel=1e-5, abs=1e-6)
+    assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("spread", [0.2, 2.0])
-@pytest.mark.parametrize("pairs", [2, 7])
-def test_ranking_loss(model, pairs, spread):
-    vectors = random_vectors(2 * pairs, spread)
-    loss = build_loss(model, "MultipleNegativesRankingLoss").objective(
-        torch.tensor(vectors), torch.arange(pairs).repeat_interleave(2)
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("name", NAIVE_OF_WEIGHTS)
+def test_losses_with_a_vector_for_each_label(model, name, labels, spread):
+    torch.manual_seed(1)
+    vectors, (weights, naive) = random_vectors(len(LABELS[labels]), spread), NAIVE_OF_WEIGHTS[name]
+    objective = build_objective(name, model, 8, 8)
+    loss = objective(tensors([vectors]), torch.tensor(LABELS[labels]))
+    learned = getattr(objective.loss, weights).detach().numpy().astype(np.float64)
+    assert loss.item() == pytest.approx(naive(vectors.astype(np.float64), LABELS[labels], learned), rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("spread", [0.2, 2.0])
+@pytest.mark.parametrize("columns", [2, 3])
+@pytest.mark.parametrize("rows", [2, 7])
+def test_ranking_loss(model, rows, columns, spread):
+    vectors = [random_vectors(rows, spread, seed) for seed in range(columns)]
+    loss = build_objective("MultipleNegativesRankingLoss", model, 8, 8)(tensors(vectors), torch.arange(rows))
+    assert loss.item() == pytest.approx(
+        multiple_negatives_ranking([column.astype(np.float64) for column in vectors]), rel=1e-5
     )
-    assert loss.item() == pytest.approx(multiple_negatives_ranking(vectors.astype(np.float64), []), rel=1e-5)
+
+
+@pytest.mark.parametrize(("log_scale", "scale"), [(math.log(1 / 0.07), 1 / 0.07), (0.0, 1.0), (9.0, 100.0)])
+def test_clip_loss_and_the_bound_of_its_factor(model, log_scale, scale):
+    vectors = [random_vectors(5, 0.5, seed) for seed in range(2)]
+    objective = build_objective("CLIPLoss", model, 8, 8)
+    assert objective.log_scale.item() == pytest.approx(math.log(1 / 0.07))
+    with torch.no_grad():
+        objective.log_scale.fill_(log_scale)
+    loss = objective(tensors(vectors), torch.arange(5))
+    assert loss.item() == pytest.approx(clip([column.astype(np.float64) for column in vectors], scale), rel=1e-5)
+
+
+@pytest.mark.parametrize("scores", [[0.0, 0.5, 1.0, 0.5, 0.25], [0.0, 1.0], [1.0, 1.0, 1.0]])
+@pytest.mark.parametrize("name", NAIVE_OF_SCORES)
+def test_losses_of_scored_pairs(model, name, scores):
+    vectors = [random_vectors(len(scores), 2.0, seed) for seed in range(2)]
+    loss = build_objective(name, model, 8, 8)(tensors(vectors), torch.tensor(scores))
+    expected = NAIVE_OF_SCORES[name]([column.astype(np.float64) for column in vectors], scores)
+    assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_every_loss_has_a_naive_form():
-    assert set(NAIVE) == set(LOSSES)
+    naive = {*NAIVE_OF_LABELS, *NAIVE_OF_WEIGHTS, *NAIVE_OF_SCORES, "MultipleNegativesRankingLoss", "CLIPLoss"}
+    assert naive == set(LOSSES)
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_equal_vectors_and_no_vectors_have_finite_gradients(model, name):
-    vectors = torch.ones(8, 4, requires_grad=True)
-    build_loss(model, name).objective(vectors, torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])).backward()
-    assert torch.isfinite(vectors.grad).all()
+def test_equal_vectors_have_finite_gradients(model, name):
+    columns = [torch.ones(8, 4, requires_grad=True) for _ in range(1 if LOSSES[name] is BatchKind.LABELS else 2)]
+    scored = LOSSES[name] is BatchKind.SCORED
+    targets = torch.linspace(0, 1, 8) if scored else torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
+    build_objective(name, model, 4, 4)(columns, targets).backward()
+    assert all(torch.isfinite(column.grad).all() for column in columns)
 
 
 TEXTS = ["a" * (3 * number % 50) for number in range(37)] + ["", "b c d", "https://example.org/a.png"]
@@ -133,9 +238,13 @@ TEXTS = ["a" * (3 * number % 50) for number in range(37)] + ["", "b c d", "https
 class _Vectors(torch.nn.Module):
     """Hands out the vectors that a loss would see."""
 
-    def forward(self, vectors: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        self.seen = vectors
-        return (vectors * torch.linspace(-1, 1, vectors.numel()).reshape(vectors.shape)).sum()
+    def forward(self, columns: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
+        self.seen = columns
+        return sum((vectors * weights_like(vectors)).sum() for vectors in columns)
+
+
+def weights_like(vectors: torch.Tensor) -> torch.Tensor:
+    return torch.linspace(-1, 1, vectors.numel()).reshape(vectors.shape)
 
 
 @pytest.fixture(scope="module")
@@ -153,37 +262,45 @@ def left_padded(model, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["model", "left_padded"])
-@pytest.mark.parametrize("count", [1, 16, 17, 40])
-def test_parts_of_a_batch_are_embedded_as_the_whole(request, name, count):
+@pytest.mark.parametrize("counts", [(1,), (16,), (17,), (40,), (9, 9), (3, 3, 3)])
+def test_parts_of_a_batch_are_embedded_as_the_whole(request, name, counts):
     model = request.getfixturevalue(name)
-    features = model.preprocess(TEXTS[-count:])
-    whole = model(dict(features))["sentence_embedding"]
-    weighed = (whole * torch.linspace(-1, 1, whole.numel()).reshape(whole.shape)).sum()
+    columns = [model.preprocess(TEXTS[number : number + count]) for number, count in enumerate(counts)]
+    whole = [model(dict(features))["sentence_embedding"] for features in columns]
+    weighed = sum((vectors * weights_like(vectors)).sum() for vectors in whole)
     expected = torch.autograd.grad(weighed, list(model.parameters()), allow_unused=True)
     vectors = _Vectors()
-    loss = BatchLoss(model, vectors)([features], torch.zeros(count, dtype=torch.int64))
+    loss = ColumnLoss(model, vectors)(columns, torch.zeros(counts[0], dtype=torch.int64))
     gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
-    torch.testing.assert_close(vectors.seen, whole, rtol=0, atol=2e-6)
+    for seen, right in zip(vectors.seen, whole, strict=True):
+        torch.testing.assert_close(seen, right, rtol=0, atol=2e-6)
     torch.testing.assert_close(gradients, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_texts_are_counted(model):
-    loss = build_loss(model, "SupConLoss")
+def test_padding_of_a_fixed_length_is_not_cut(model):
+    """A model that reads the last position, as SigLIP's text tower does, must see it where training put it."""
+    seen = []
+
+    class Watch(torch.nn.Module):
+        def forward(self, features):
+            seen.append(features["input_ids"].shape[1])
+            return model(features)
+
+    features = model.preprocess(["a", "b c"])
+    wide = {
+        name: torch.nn.functional.pad(value, (0, 9)) if isinstance(value, torch.Tensor) else value
+        for name, value in features.items()
+    }
+    ColumnLoss(Watch(), _Vectors())([wide], torch.zeros(2))
+    ColumnLoss(Watch(), _Vectors())([wide, wide], torch.zeros(2))
+    assert seen == [wide["input_ids"].shape[1]] * 3
+
+
+def test_contents_are_counted(model):
+    loss = ColumnLoss(model, build_objective("SupConLoss", model, 3, 32))
     for texts in (["a", "b", "c"], ["d", "e"]):
         loss([model.preprocess(texts)], torch.arange(len(texts)))
-    assert loss.texts_seen == 5
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_gets_the_batches_it_needs(examples, name):
-    plan = plan_batches(examples, FinetuneConfig(loss=name, batch_size=8, items_per_label=2))
-    assert isinstance(plan, PairBatches if name == "MultipleNegativesRankingLoss" else LabelBatches)
-    for batch in plan.epoch(0):
-        labels = examples.labels[batch]
-        if isinstance(plan, PairBatches):
-            assert (labels[0::2] == labels[1::2]).all()
-        else:
-            assert sorted(np.bincount(labels)[np.unique(labels)]) == [2] * 4 or len(batch) < 8
+    assert loss.contents_seen == 5
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

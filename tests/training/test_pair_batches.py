@@ -9,20 +9,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedtune.errors import TrainingError
-from embedtune.training.batches import PairBatches
-from embedtune.training.examples import TrainingExamples
+from embedtune.models.contents import Contents
+from embedtune.training.batches import PairBatches, ScoredBatches
+from embedtune.training.examples import TrainingSet
 
 Pair = tuple[int, int]
 
 
-def labelled(labels: list[int]) -> TrainingExamples:
-    return TrainingExamples([f"text {position}" for position in range(len(labels))], np.array(labels, np.int64), None)
+def numbered(count: int) -> Contents:
+    return Contents.of_texts([f"text {position}" for position in range(count)])
 
 
-def judged(pairs: list[Pair]) -> TrainingExamples:
+def drawn(plan: PairBatches, epoch: int) -> list[list[int]]:
+    batches = list(plan.epoch(epoch))
+    assert all(batch.shape[1:] == (2,) for batch in batches)
+    return [batch.ravel().tolist() for batch in batches]
+
+
+def labelled(labels: list[int]) -> TrainingSet:
+    return TrainingSet(numbered(len(labels)), np.array(labels, np.int64))
+
+
+def judged(pairs: list[Pair]) -> TrainingSet:
     count = max((max(pair) for pair in pairs), default=-1) + 1
-    texts = [f"text {position}" for position in range(count)]
-    return TrainingExamples(texts, np.zeros(count, np.int64), np.array(pairs, np.int64).reshape(-1, 2))
+    return TrainingSet(numbered(count), np.zeros(count, np.int64), np.array(pairs, np.int64).reshape(-1, 2))
 
 
 def pairs_of(batch: list[int]) -> list[Pair]:
@@ -44,14 +54,14 @@ def check_batch(batch: list[int], relevant: set[Pair], batch_size: int) -> None:
         assert (anchor, positive) not in relevant
 
 
-def check_plan(examples: TrainingExamples, relevant: set[Pair], batch_size: int, seed: int) -> None:
+def check_plan(examples: TrainingSet, relevant: set[Pair], batch_size: int, seed: int) -> None:
     try:
         plan = PairBatches(examples, batch_size, seed)
     except TrainingError:
         assert not any(apart(first, second, relevant) for first, second in permutations(relevant, 2))
         return
     for epoch in (0, 1, 7):
-        batches = list(plan.epoch(epoch))
+        batches = drawn(plan, epoch)
         assert len(batches) == plan.batches_per_epoch
         for batch in batches:
             check_batch(batch, relevant, batch_size)
@@ -87,7 +97,7 @@ def test_judged_pairs_hold_no_false_negative(pairs, batch_size, seed):
 
 def test_judged_pairs_keep_query_and_document_in_order():
     pairs = [(2 * number, 2 * number + 1) for number in range(20)]
-    assert {pair for batch in PairBatches(judged(pairs), 8, 0).epoch(0) for pair in pairs_of(batch)} == set(pairs)
+    assert {pair for batch in drawn(PairBatches(judged(pairs), 8, 0), 0) for pair in pairs_of(batch)} == set(pairs)
 
 
 @pytest.mark.parametrize(("labels", "each", "batches"), [(2, 50, 25), (6, 20, 10), (32, 8, 4), (80, 2, 3)])
@@ -95,31 +105,31 @@ def test_every_text_is_used_once_each_epoch(labels, each, batches):
     plan = PairBatches(labelled([number % labels for number in range(labels * each)]), 64, 3)
     assert plan.batches_per_epoch == batches
     for epoch in range(3):
-        used = sorted(position for batch in plan.epoch(epoch) for position in batch)
+        used = sorted(position for batch in drawn(plan, epoch) for position in batch)
         assert used == list(range(labels * each))
 
 
 def test_the_odd_text_of_a_label_takes_a_partner_again():
-    used = [position for batch in PairBatches(labelled([0, 1] * 5), 4, 0).epoch(0) for position in batch]
+    used = [position for batch in drawn(PairBatches(labelled([0, 1] * 5), 4, 0), 0) for position in batch]
     assert len(used) == 12
     assert set(used) == set(range(10))
 
 
 def test_labels_are_paired_anew_each_epoch():
     plan = PairBatches(labelled([0] * 10 + [1] * 10), 4, 0)
-    partners = {frozenset(pair) for epoch in range(30) for batch in plan.epoch(epoch) for pair in pairs_of(batch)}
+    partners = {frozenset(pair) for epoch in range(30) for batch in drawn(plan, epoch) for pair in pairs_of(batch)}
     assert len(partners) > 80  # of 90 possible, 10 in an epoch
 
 
 def test_batches_are_full_while_there_are_labels_enough():
     labels = [number % 77 for number in range(77 * 20)]
-    sizes = [len(batch) for batch in PairBatches(labelled(labels), 64, 0).epoch(0)]
+    sizes = [len(batch) for batch in drawn(PairBatches(labelled(labels), 64, 0), 0)]
     assert sizes[:22] == [64] * 22
     assert sum(sizes) == len(labels)
 
 
 def test_a_text_without_partner_is_left_out():
-    assert {position for batch in PairBatches(labelled([0, 0, 1, 1, 2]), 8, 0).epoch(0) for position in batch} == {
+    assert {position for batch in drawn(PairBatches(labelled([0, 0, 1, 1, 2]), 8, 0), 0) for position in batch} == {
         0,
         1,
         2,
@@ -130,9 +140,9 @@ def test_a_text_without_partner_is_left_out():
 def test_epochs_and_seeds_draw_other_batches_and_nothing_else_does():
     examples = labelled([number % 10 for number in range(100)])
     plan, same, other = (PairBatches(examples, 8, seed) for seed in (1, 1, 2))
-    assert list(plan.epoch(5)) == list(plan.epoch(5)) == list(same.epoch(5))
-    assert list(plan.epoch(5)) != list(plan.epoch(6))
-    assert list(plan.epoch(5)) != list(other.epoch(5))
+    assert drawn(plan, 5) == drawn(plan, 5) == drawn(same, 5)
+    assert drawn(plan, 5) != drawn(plan, 6)
+    assert drawn(plan, 5) != drawn(other, 5)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +160,7 @@ def test_epochs_and_seeds_draw_other_batches_and_nothing_else_does():
     ids=["nothing", "single texts", "one label", "one pair", "no pairs", "one judged", "one query", "ring"],
 )
 def test_unusable_texts(examples):
-    with pytest.raises(TrainingError, match=f"The {len(examples.texts)} training texts give no two pairs"):
+    with pytest.raises(TrainingError, match=f"The {len(examples.contents)} training contents give no two pairs"):
         PairBatches(examples, 8, 0)
 
 
@@ -159,10 +169,10 @@ class TestGiantComponents:
 
     COUNT = 20_000
 
-    def within(self, seconds: float, examples: TrainingExamples) -> PairBatches:
+    def within(self, seconds: float, examples: TrainingSet) -> PairBatches:
         started = time.process_time()
         plan = PairBatches(examples, 64, 0)
-        list(plan.epoch(1))
+        drawn(plan, 1)
         assert time.process_time() - started < seconds
         return plan
 
@@ -174,17 +184,87 @@ class TestGiantComponents:
         star = [(0, document) for document in range(1, self.COUNT)]
         others = [(self.COUNT + 2 * number, self.COUNT + 2 * number + 1) for number in range(self.COUNT)]
         plan = self.within(10, judged(star + others))
-        used = {pair for batch in plan.epoch(0) for pair in pairs_of(batch)}
+        used = {pair for batch in drawn(plan, 0) for pair in pairs_of(batch)}
         assert used >= set(others)
 
     def test_a_chain_of_everything(self):
         chain = [(text, text + 1) for text in range(self.COUNT)]
         plan = self.within(10, judged(chain))
-        used = {pair for batch in plan.epoch(0) for pair in pairs_of(batch)}
+        used = {pair for batch in drawn(plan, 0) for pair in pairs_of(batch)}
         assert len(used) > 0.999 * len(chain)
 
     def test_a_dominating_label(self):
         labels = [0] * self.COUNT + [1 + number // 2 for number in range(2000)]
         plan = self.within(5, labelled(labels))
-        used = {position for batch in plan.epoch(0) for position in batch}
+        used = {position for batch in drawn(plan, 0) for position in batch}
         assert used >= set(range(self.COUNT, len(labels)))
+
+
+class TestExplicitWrongAnswers:
+    """What was judged not relevant is the third column, another one each epoch."""
+
+    @staticmethod
+    def examples(wrong: list[Pair]) -> TrainingSet:
+        pairs = [(2 * number, 2 * number + 1) for number in range(12)]
+        negatives = np.array(wrong, np.int64).reshape(-1, 2)
+        return TrainingSet(numbered(60), np.zeros(60, np.int64), np.array(pairs), negatives=negatives)
+
+    def test_every_wrong_answer_is_used_over_the_epochs(self):
+        wrong = [(2 * number, 24 + 3 * number + each) for number in range(12) for each in range(3)]
+        plan = PairBatches(self.examples(wrong), 12, 0)
+        assert plan.columns == 3
+        seen = set()
+        for epoch in range(3):
+            batches = list(plan.epoch(epoch))
+            assert all(batch.shape == (4, 3) for batch in batches)
+            rows = [tuple(row) for batch in batches for row in batch.tolist()]
+            assert sorted(row[:2] for row in rows) == [(2 * number, 2 * number + 1) for number in range(12)]
+            seen |= {(query, answer) for query, _, answer in rows}
+        assert seen == set(wrong)
+        assert plan.facts().negatives == 7
+
+    def test_queries_without_any_have_batches_of_their_own(self):
+        wrong = [(2 * number, 24 + number) for number in range(6)]
+        batches = list(PairBatches(self.examples(wrong), 12, 0).epoch(0))
+        assert sorted(batch.shape for batch in batches) == [(2, 3), (4, 3), (6, 2)]
+
+    def test_one_query_alone_with_a_wrong_answer_goes_without(self):
+        batches = list(PairBatches(self.examples([(0, 30)]), 8, 0).epoch(0))
+        assert {batch.shape[1] for batch in batches} == {2}
+        assert sorted(int(query) for batch in batches for query in batch[:, 0]) == list(range(0, 24, 2))
+
+    def test_a_wrong_answer_that_is_right_for_another_query_keeps_them_apart(self):
+        """The positive of query 2 is the wrong answer of query 0."""
+        wrong = [(2 * number, 24 + number) for number in range(1, 12)] + [(0, 3)]
+        for seed in range(20):
+            for batch in PairBatches(self.examples(wrong), 36, seed).epoch(0):
+                assert not {0, 2} <= set(batch[:, 0].tolist())
+
+
+class TestScoredBatches:
+    """Scored pairs, each once an epoch, with its score."""
+
+    @staticmethod
+    def examples(scores: list[float]) -> TrainingSet:
+        pairs = np.array([(number % 7, 7 + number) for number in range(len(scores))], np.int64).reshape(-1, 2)
+        count = 7 + len(scores)
+        return TrainingSet(numbered(count), np.zeros(count, np.int64), pairs, scores=np.array(scores, np.float32))
+
+    def test_every_pair_once_with_its_score(self):
+        scores = [number / 20 for number in range(20)]
+        plan = ScoredBatches(self.examples(scores), 16, 0)
+        for epoch in (0, 1):
+            batches = list(plan.epoch(epoch))
+            assert [len(batch) for batch in batches] == [7, 7, 6]
+            rows = {
+                tuple(row): float(score)
+                for batch in batches
+                for row, score in zip(batch, plan.targets(batch), strict=True)
+            }
+            assert rows == {(number % 7, 7 + number): pytest.approx(score) for number, score in enumerate(scores)}
+        assert [batch.tolist() for batch in plan.epoch(0)] != [batch.tolist() for batch in plan.epoch(1)]
+
+    @pytest.mark.parametrize("scores", [[], [0.5], [0.5, 0.5, 0.5]])
+    def test_nothing_to_learn(self, scores):
+        with pytest.raises(TrainingError, match=f"The {len(scores)} training pairs have no two different scores"):
+            ScoredBatches(self.examples(scores), 16, 0)

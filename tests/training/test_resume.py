@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from embedtune.errors import TrainingError
-from embedtune.training.examples import TrainingExamples
+from embedtune.models.contents import Contents
+from embedtune.training.examples import TrainingSet
 
 
 class Killed(BaseException):
@@ -42,7 +43,9 @@ def test_told_to_stop_and_run_again(run_training, at_step, terminate, examples, 
     assert resumed.result.history == straight.result.history
 
 
-@pytest.mark.parametrize("loss", ["MultipleNegativesRankingLoss", "SupConLoss"])
+@pytest.mark.parametrize(
+    "loss", ["MultipleNegativesRankingLoss", "SupConLoss", "ArcFaceLoss", "ProxyAnchorLoss", "CLIPLoss"]
+)
 def test_killed_and_run_again(run_training, at_step, examples, config, tmp_path, loss):
     config = dataclasses.replace(config, loss=loss)
     straight = run_training(examples, config)
@@ -68,7 +71,7 @@ def test_stopped_twice(run_training, at_step, terminate, examples, config, strai
 
 def test_points_of_several_steps_stay_whole(run_training, at_step, examples, config, tmp_path):
     """Of 201 steps every other one is a point; epochs end at odd steps, and a point there is of one step."""
-    examples = TrainingExamples(["abc"[number % 3 :] for number in range(268)], np.arange(268) // 2, None)
+    examples = TrainingSet(Contents.of_texts(["abc"[number % 3 :] for number in range(268)]), np.arange(268) // 2)
     config = dataclasses.replace(config, batch_size=4)
     straight = run_training(examples, config).result.history
     assert [point.step for point in straight] == sorted({*range(2, 202, 2), 67, 201})

@@ -1,0 +1,154 @@
+"""Contents by position, decoded when they are asked for. Imports no torch.
+
+A split of a folder of documents is copied shard by shard into one arrow file that the system maps into memory: however
+many images there are, only those of the batch at hand are decoded.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from PIL import Image
+
+from embedtune.documents.codec import POINT_DTYPE
+from embedtune.documents.forms import ContentForm, SplitForm
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import iter_tables, read_manifest
+from embedtune.errors import InputError
+from embedtune.records.layouts import Modality
+
+Indices = npt.NDArray[np.int64]
+
+
+Content = dict[str, Any] | Image.Image
+"""What sentence-transformers takes as one input: an image, `{"text": str}` or `{"points": float32 (n, 3)}`.
+
+A text is marked as one, because a model that reads images would open a bare string that is the path of one.
+"""
+
+
+class Contents(Sequence[Content]):
+    """N contents of one or more columns, one column's after the other's."""
+
+    def __init__(self, columns: Sequence[tuple[Modality, pa.ChunkedArray]]) -> None:
+        """Join columns.
+
+        Args:
+            columns: Modality and values of each: texts as strings, images as the bytes of a file, meshes as those of
+                an array of points.
+        """
+        self._columns = [(modality, values) for modality, values in columns if len(values) > 0 or len(columns) == 1]
+        self._ends = np.cumsum([len(values) for _, values in self._columns])
+
+    @classmethod
+    def of_texts(cls, texts: Sequence[str]) -> "Contents":
+        """Return texts as contents."""
+        return cls([(Modality.TEXT, pa.chunked_array([pa.array(texts, pa.large_string())]))])
+
+    def __len__(self) -> int:
+        """Return N."""
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @overload
+    def __getitem__(self, position: int) -> Content: ...
+
+    @overload
+    def __getitem__(self, position: slice) -> "list[Content]": ...
+
+    def __getitem__(self, position: int | slice) -> Content | list[Content]:
+        """Decode the content at a position, or those of a slice."""
+        if isinstance(position, slice):
+            return [self[each] for each in range(*position.indices(len(self)))]
+        modality, value = self._value(int(position))
+        return decode(modality, value)
+
+    def modality(self, position: int) -> Modality:
+        """Return what kind of content is at a position."""
+        return self._columns[self._column(position)][0]
+
+    def size(self, position: int) -> int:
+        """Return the length of the content as it is stored: characters of a text, bytes of anything else."""
+        return len(self._value(position)[1])
+
+    def text(self, position: int) -> str:
+        """Return the text at a position; '' for a content of another kind."""
+        modality, value = self._value(position)
+        return value if modality is Modality.TEXT and isinstance(value, str) else ""
+
+    def stored(self, position: int) -> str | bytes:
+        """Return the content as it is stored: a text, or the bytes of an image or of points."""
+        return self._value(position)[1]
+
+    def _column(self, position: int) -> int:
+        if not 0 <= position < len(self):
+            raise IndexError(position)
+        return int(np.searchsorted(self._ends, position, side="right"))
+
+    def _value(self, position: int) -> tuple[Modality, str | bytes]:
+        column = self._column(position)
+        modality, values = self._columns[column]
+        start = int(self._ends[column - 1]) if column else 0
+        return modality, values[position - start].as_py()
+
+
+def decode(modality: Modality, value: str | bytes) -> Content:
+    """Turn a stored content into what a model reads.
+
+    Raises:
+        InputError: the bytes are no image or no points.
+    """
+    if isinstance(value, str):
+        return {"text": value}
+    if modality is Modality.MESH:
+        return {"points": np.frombuffer(value, POINT_DTYPE).reshape(-1, 3).astype(np.float32, copy=False)}
+    try:
+        with Image.open(io.BytesIO(value)) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise InputError(f"A stored image cannot be decoded ({error}). Run the ingest step again.") from error
+
+
+def spool_split(folder: Path, split: Split, scratch: Path) -> pa.Table:
+    """Copy a split, shard by shard, into one arrow file and map it into memory.
+
+    Args:
+        folder: Folder of documents.
+        split: The split.
+        scratch: Folder for the file, which must outlive the table.
+
+    Returns:
+        The columns of `SplitForm.schema` (N,).
+
+    Raises:
+        StorageError: the manifest or a shard is missing, damaged, or not what the manifest says.
+    """
+    form = SplitForm(read_manifest(folder).rows_format, split)
+    path = scratch / f"{split.value}.arrow"
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, form.schema) as writer:
+        for table in iter_tables(folder, split):
+            writer.write_table(table)
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def column_of(table: pa.Table, content: ContentForm) -> tuple[Modality, pa.ChunkedArray]:
+    """Return a content's modality and values.
+
+    Raises:
+        InputError: only the addresses of the contents are there.
+    """
+    if not content.loaded:
+        raise InputError(
+            f"The documents hold only the addresses of their {content.modality.value} contents, not the contents. Read "
+            "the data again with convert_to_blob (images) or create_point_clouds (meshes) set to true."
+        )
+    return content.modality, table[content.column]
+
+
+def positions_by_size(contents: Contents) -> Iterator[int]:
+    """Yield all positions, those of the longest contents first."""
+    sizes = np.array([contents.size(position) for position in range(len(contents))])
+    yield from np.argsort(-sizes, kind="stable").tolist()

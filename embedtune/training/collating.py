@@ -1,0 +1,52 @@
+"""Rows of positions become the features of each column."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from embedtune.models.contents import Content, Contents, Indices
+from embedtune.models.roles import EncodingRole, prompt_of
+from embedtune.training.augmenting import Augmentation, augmented
+from embedtune.training.batches import BatchPlan
+
+
+@dataclass
+class Collator:
+    """Makes what the loss takes of a batch: for each column its features, and what is to be learnt of each row."""
+
+    model: SentenceTransformer
+    contents: Contents
+    plan: BatchPlan
+    roles: tuple[EncodingRole, ...]
+    """What the contents of each column are encoded as."""
+    augmentation: Augmentation
+    seed: int
+    epoch: int = 0
+    """Number of the epoch, set by the sampler: each draws its own augmentation."""
+
+    valid_label_columns = ("label",)
+    """sentence-transformers asks each collator for this."""
+
+    def __call__(self, rows: Sequence[Indices]) -> dict[str, object]:
+        """Return `c<column>_<feature>` for each column and feature, and `label` (P,).
+
+        Args:
+            rows: Positions (C,) of each row.
+        """
+        batch = np.stack(rows)
+        features: dict[str, object] = {"label": torch.from_numpy(self.plan.targets(batch).copy())}
+        for number, positions in enumerate(batch.T):
+            inputs = [self._content(int(position)) for position in positions]
+            prompt = prompt_of(self.model, self.roles[number])
+            part = self.model.preprocess(inputs, prompt=prompt if prompt else None)
+            features |= {f"c{number}_{name}": value for name, value in part.items()}
+        return features
+
+    def _content(self, position: int) -> Content:
+        content = self.contents[position]
+        if not self.augmentation.any:
+            return content
+        return augmented(content, self.augmentation, np.random.default_rng([self.seed, self.epoch, position]))

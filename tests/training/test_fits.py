@@ -1,0 +1,123 @@
+"""The table of what goes together, whole."""
+
+import numpy as np
+import pytest
+
+from embedtune.documents.forms import RELEVANCE_SCHEMA
+from embedtune.documents.writing import write_manifest
+from embedtune.errors import InputError
+from embedtune.models.contents import Contents
+from embedtune.models.roles import EncodingRole
+from embedtune.records.layouts import Layout, Modality
+from embedtune.records.rows import RowsFormat
+from embedtune.training.batches import LabelBatches, PairBatches, ScoredBatches
+from embedtune.training.config import LOSSES, BatchKind, FinetuneConfig
+from embedtune.training.examples import TrainingSet
+from embedtune.training.fits import check_fits, check_trainable, column_roles, fitting_losses, plan_batches
+
+TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
+PAIRS = ("MultipleNegativesRankingLoss", "CLIPLoss")
+LABELS = ("SupConLoss", "MultiSimilarityLoss", "TripletMarginLoss", "ArcFaceLoss", "ProxyAnchorLoss")
+SCORED = ("CoSENTLoss", "CosineSimilarityLoss")
+FITS = {
+    Layout.LABELLED: {*PAIRS, *LABELS},
+    Layout.PAIRS: {*PAIRS, *LABELS},
+    Layout.MATCHES: {*PAIRS, *LABELS},
+    Layout.BEIR: {*PAIRS, *LABELS},
+    Layout.TEXT_IMAGE: {*PAIRS},
+    Layout.SCORED: {*SCORED},
+    Layout.PLAIN: set(),
+}
+MODALITIES = {Layout.TEXT_IMAGE: (TEXT, IMAGE), Layout.LABELLED: (IMAGE,), Layout.PLAIN: (TEXT,)}
+
+
+@pytest.mark.parametrize("layout", Layout)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_fits_and_what_is_said_of_the_rest(layout, loss):
+    assert set(fitting_losses(layout)) == FITS[layout]
+    modalities = MODALITIES.get(layout, (TEXT, TEXT))
+    if loss in FITS[layout]:
+        check_fits(layout, modalities, loss)
+        return
+    with pytest.raises(InputError) as refused:
+        check_fits(layout, modalities, loss)
+    told = str(refused.value)
+    assert f"'{layout}'" in told
+    assert all(fitting in told for fitting in FITS[layout])
+    assert (loss in told) == bool(FITS[layout])
+
+
+def labelled() -> TrainingSet:
+    return TrainingSet(Contents.of_texts(list("abcdefgh")), np.arange(8) // 2)
+
+
+def paired() -> TrainingSet:
+    return TrainingSet(Contents.of_texts(list("abcdefgh")), np.arange(8) // 2, np.arange(8).reshape(4, 2))
+
+
+def scored() -> TrainingSet:
+    scores = np.array([0, 0.5, 1, 0.25], np.float32)
+    return TrainingSet(
+        Contents.of_texts(list("abcdefgh")), np.zeros(8, np.int64), np.arange(8).reshape(4, 2), scores=scores
+    )
+
+
+KINDS = {BatchKind.LABELS: LabelBatches, BatchKind.PAIRS: PairBatches, BatchKind.SCORED: ScoredBatches}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_gets_the_batches_it_needs(name):
+    examples = scored() if name in SCORED else labelled()
+    plan = plan_batches(examples, FinetuneConfig(loss=name, batch_size=8, items_per_label=2))
+    assert type(plan) is KINDS[LOSSES[name]]
+    for batch in plan.epoch(0):
+        labels = examples.labels[batch]
+        if LOSSES[name] is BatchKind.PAIRS:
+            assert (labels[:, 0] == labels[:, 1]).all()
+        elif LOSSES[name] is BatchKind.LABELS:
+            assert sorted(np.bincount(labels[:, 0])) == [2, 2, 2, 2]
+
+
+QUERY, DOCUMENT = EncodingRole.QUERY, EncodingRole.DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("examples", "loss", "roles"),
+    [
+        (labelled(), "SupConLoss", (QUERY,)),
+        (labelled(), "MultipleNegativesRankingLoss", (QUERY, QUERY)),
+        (paired(), "MultipleNegativesRankingLoss", (QUERY, DOCUMENT)),
+        (paired(), "SupConLoss", (QUERY,)),
+        (scored(), "CoSENTLoss", (QUERY, QUERY)),
+    ],
+)
+def test_roles_of_columns(examples, loss, roles):
+    assert column_roles(examples, plan_batches(examples, FinetuneConfig(loss=loss, batch_size=8))) == roles
+
+
+def manifest(folder, layout, modalities):
+    judged = None if layout in (Layout.LABELLED, Layout.PLAIN) else RELEVANCE_SCHEMA.empty_table()
+    write_manifest(folder, RowsFormat(layout, modalities), (), judged, "")
+
+
+@pytest.mark.parametrize("layout", [Layout.LABELLED, Layout.PAIRS, Layout.MATCHES, Layout.BEIR])
+def test_layouts_that_can_be_trained_on(tmp_path, layout):
+    manifest(tmp_path, layout, (TEXT,) if layout is Layout.LABELLED else (TEXT, TEXT))
+    check_trainable(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layout", "modalities", "found"),
+    [
+        (Layout.SCORED, (TEXT, TEXT), "layout 'scored', which"),
+        (Layout.TEXT_IMAGE, (TEXT, IMAGE), "layout 'text-image' with contents of modality image, which"),
+        (Layout.PLAIN, (TEXT,), "layout 'plain', which"),
+        (Layout.LABELLED, (IMAGE,), "layout 'labelled' with contents of modality image, which"),
+        (Layout.PAIRS, (MESH, MESH), "layout 'pairs' with contents of modality mesh, which"),
+    ],
+)
+def test_others_are_refused_with_what_can_be_done(tmp_path, layout, modalities, found):
+    manifest(tmp_path, layout, modalities)
+    with pytest.raises(InputError, match=f"{found}.*labelled, pairs, matches, beir.*embedtune push") as raised:
+        check_trainable(tmp_path)
+    assert "docarray" in str(raised.value)
