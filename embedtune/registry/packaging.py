@@ -4,24 +4,29 @@
 before it uploads them. The files written here are the ones it writes (a test compares them).
 """
 
+import filecmp
 import json
 import platform
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from embedtune.errors import RegistryError
 from embedtune.models.card import ModelCard
 from embedtune.progress import progress
 from embedtune.registry.contents import model_files
 from embedtune.registry.runs import REGISTRATION_TAG
+from embedtune.storage.atomic import atomic_path, link_or_copy
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
 _SCRIPT = "serving_model.py"
+_PACKAGE = ("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml", _SCRIPT)
+"""Files of an MLflow model beside the model's own."""
 _ARTIFACT = "model"
 _MODEL_PATH = f"artifacts/{_ARTIFACT}"
 _SERVED_WITH = ("mlflow", "numpy", "sentence-transformers", "torch", "transformers")
@@ -50,16 +55,48 @@ def upload_model(client: "MlflowClient", run: "Run", folder: Path, card: ModelCa
     model = client.create_logged_model(
         run.info.experiment_id, _LOGGED_MODEL_NAME, source_run_id=run_id, tags={REGISTRATION_TAG: digest}
     )
-    paths = model_files(folder)
-    with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
-        write_package(Path(temporary), folder, card, model.model_id, run_id)
-        client.log_model_artifacts(model.model_id, temporary)
-        for path in paths:
-            parent = Path(_MODEL_PATH, path.relative_to(folder)).parent
-            client.log_model_artifact(model.model_id, str(path), parent.as_posix())
-            advance(1)
+    send_model(client, model, folder, card)
     client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=0)])
     return client.finalize_logged_model(model.model_id, "READY")
+
+
+def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card: ModelCard) -> None:
+    """Put a model's files where MLflow keeps them; on a disk, as second names of the files in the folder.
+
+    Raises:
+        RegistryError: the version of a library that serving needs is not known.
+    """
+    paths, place = model_files(folder), local_folder(model.artifact_location)
+    with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
+        write_package(Path(temporary), folder, card, model.model_id, str(model.source_run_id))
+        client.log_model_artifacts(model.model_id, temporary)
+        for path in paths:
+            name = Path(_MODEL_PATH, path.relative_to(folder))
+            if place is None:
+                client.log_model_artifact(model.model_id, str(path), name.parent.as_posix())
+            else:
+                with atomic_path(place / name) as part:
+                    link_or_copy(path, part)
+            advance(1)
+
+
+def is_whole(model: "LoggedModel", folder: Path) -> bool:
+    """Tell whether MLflow still has every file of a model, as far as they are on a disk."""
+    place = local_folder(model.artifact_location)
+    if place is None:
+        return True
+    pairs = ((path, place / _MODEL_PATH / path.relative_to(folder)) for path in model_files(folder))
+    return all((place / name).is_file() for name in _PACKAGE) and all(_same(*pair) for pair in pairs)
+
+
+def _same(path: Path, other: Path) -> bool:
+    return other.is_file() and (other.samefile(path) or filecmp.cmp(path, other, shallow=False))
+
+
+def local_folder(uri: str) -> Path | None:
+    """Return the folder of an artifact location on a disk, None for one that is not."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
 
 
 def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, run_id: str) -> None:

@@ -1,12 +1,18 @@
 """A tuned model becomes a version in the MLflow registry, and the champion if it earned that."""
 
+from typing import TYPE_CHECKING
+
 from embedtune.models.card import ModelCard
+from embedtune.progress import note
 from embedtune.registry.contents import check_request, registration_digest
-from embedtune.registry.packaging import upload_model
+from embedtune.registry.packaging import is_whole, send_model, upload_model
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import log_facts, log_metrics, open_run
 from embedtune.registry.tracking import connect, resolve_tracking_uri, translated_errors
 from embedtune.registry.versions import create_version, find_version, read_registration, set_aliases
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 
 def register_model(request: RegistrationRequest) -> Registration:
@@ -33,5 +39,19 @@ def register_model(request: RegistrationRequest) -> Registration:
                 model = upload_model(client, run, request.model_folder, card, digest)
                 log_metrics(client, run, request, card, model.model_id)
                 version = create_version(client, model, request, card, digest)
+        else:
+            _complete(client, request, card, digest, version)
         set_aliases(client, request, version)
         return read_registration(client, request.model_name, version)
+
+
+def _complete(client: "MlflowClient", request: RegistrationRequest, card: ModelCard, digest: str, version: int) -> None:
+    """Give back to a version what was deleted or damaged on MLflow's disk since it was registered."""
+    run = client.get_run(str(client.get_model_version(request.model_name, str(version)).run_id))
+    outputs = run.outputs.model_outputs if run.outputs is not None else []
+    models = [client.get_logged_model(output.model_id) for output in outputs]
+    lost = [model for model in models if not is_whole(model, request.model_folder)]
+    for model in lost:
+        note(f"MLflow has lost files of {request.model_name!r}, version {version}, or holds damaged ones: stored anew.")
+        log_facts(client, run, request, card, digest)
+        send_model(client, model, request.model_folder, card)

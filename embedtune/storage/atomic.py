@@ -12,7 +12,7 @@ from pathlib import Path
 from embedtune.errors import StorageError
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 # Of linux/fcntl.h and linux/fs.h.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -89,6 +89,25 @@ def _create_in_place(target: Path, content: bytes) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    """Give a file that nothing changes any more a second name, or a copy where the file system has no links.
+
+    Args:
+        source: The file.
+        target: The second name; a file that is there is replaced.
+
+    Raises:
+        OSError: neither is possible.
+    """
+    Path(target).unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
 
 
 def is_part(name: str) -> bool:

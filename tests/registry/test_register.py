@@ -105,11 +105,11 @@ class TestRepetition:
         assert aliases(client, name) == {"challenger": 2, "champion": 2, "previous": 1}
 
     def test_failed_upload_leaves_no_version_and_the_retry_continues_its_run(self, make_request, client, monkeypatch):
-        def fail(self, model_id, local_path, artifact_path=None):
+        def fail(self, model_id, local_dir, artifact_path=None):
             raise MlflowException("disk full")
 
         with monkeypatch.context() as patch:
-            patch.setattr(MlflowClient, "log_model_artifact", fail)
+            patch.setattr(MlflowClient, "log_model_artifacts", fail)
             with pytest.raises(RegistryError, match="disk full"):
                 register_model(make_request("upload", experiment="upload"))
         assert versions(client, "upload") == []
