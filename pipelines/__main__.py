@@ -11,7 +11,8 @@ from rich.console import Console
 from embedtune.cli.options import REQUIRED, Option, make_command, run_app
 from embedtune.errors import ConfigError
 from pipelines.compiling import PIPELINES, Parameter, compile_pipeline, parameters_of
-from pipelines.local import run_locally
+from pipelines.local import check_run, run_locally
+from pipelines.local_folder import run_folder
 from pipelines.summary import print_summary, publish_run
 
 app = typer.Typer(
@@ -60,8 +61,11 @@ def _run(name: str) -> Callable[[dict[str, Any]], None]:
     def run(values: dict[str, Any]) -> None:
         output, caching, verbose = values.pop("output"), values.pop("cache"), values.pop("verbose")
         arguments = _arguments(name, values)
-        finished = run_locally(name, arguments, output, caching, verbose)
-        print_summary(publish_run(finished, arguments, output))
+        check_run(name, arguments, output)
+        with run_folder(output, str(arguments["register_model_name"]), str(arguments["data_uri"])) as folder:
+            finished = run_locally(name, arguments, folder, caching, verbose)
+            summary = publish_run(finished, arguments, output)
+        print_summary(summary)
 
     return run
 

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -91,19 +90,3 @@ def parameters_of(pipeline: Pipeline) -> list[Parameter]:
         )
         for name, definition in sorted(inputs.items())
     ]
-
-
-def steps_of(pipeline: Pipeline) -> list[str]:
-    """Return the names of a pipeline's steps in an order in which they can run; those of a loop once."""
-    spec = compiled_documents(pipeline)[0]
-    return _steps_in(spec["root"]["dag"], spec["components"])
-
-
-def _steps_in(dag: dict[str, Any], components: dict[str, Any]) -> list[str]:
-    tasks = dag["tasks"]
-    order = TopologicalSorter({name: task.get("dependentTasks", []) for name, task in tasks.items()})
-    steps: list[str] = []
-    for name in order.static_order():
-        inner = components[tasks[name]["componentRef"]["name"]]
-        steps += _steps_in(inner["dag"], components) if "dag" in inner else [name.replace("-", "_")]
-    return steps

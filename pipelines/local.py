@@ -5,19 +5,20 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from embedtune.errors import ConfigError, EmbedtuneError, StorageError
+from embedtune.errors import ConfigError, EmbedtuneError
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE
-from embedtune.storage.atomic import atomic_folder, atomic_path
-from pipelines.compiling import PIPELINES, steps_of
+from embedtune.storage.atomic import atomic_folder, atomic_path, link_or_copy, write_text_whole
+from pipelines.compiling import PIPELINES
 from pipelines.local_display import Display
+from pipelines.local_events import new_lines, read_events
+from pipelines.local_folder import CACHE, CHECKPOINTS, RunFolder
 from pipelines.local_process import child_process
 
 _POLL_SECONDS = 0.1
@@ -40,6 +41,8 @@ class RunFailedError(EmbedtuneError):
 class LocalRun:
     """A finished run."""
 
+    folder: Path
+    """The folder of this run alone."""
     outputs: dict[str, Any]
     """The pipeline's outputs: paths of artifacts, values of parameters."""
     step_seconds: dict[str, float]
@@ -48,7 +51,23 @@ class LocalRun:
     tracking_uri: str
 
 
-def run_locally(name: str, arguments: dict[str, object], output: Path, caching: bool, verbose: bool) -> LocalRun:
+def check_run(name: str, arguments: dict[str, object], output: Path) -> None:
+    """Check a run before anything is written.
+
+    Args:
+        name: Key of PIPELINES.
+        arguments: Parameter values.
+        output: Folder for everything the run writes.
+
+    Raises:
+        ConfigError: an argument is not accepted.
+        StorageError: data_uri is no address, or carries credentials.
+    """
+    PIPELINES[name].check(arguments)
+    _check_texts([str(output.resolve()), *(value for value in arguments.values() if isinstance(value, str))])
+
+
+def run_locally(name: str, arguments: dict[str, object], folder: RunFolder, caching: bool, verbose: bool) -> LocalRun:
     """Run a pipeline and show its progress.
 
     Steps whose inputs did not change since an earlier run into the same folder are not run again, and a training that
@@ -56,88 +75,71 @@ def run_locally(name: str, arguments: dict[str, object], output: Path, caching: 
 
     Args:
         name: Key of PIPELINES.
-        arguments: Parameter values.
-        output: Folder for everything the run writes.
+        arguments: Parameter values, which `check_run` accepts.
+        folder: Where the run writes.
         caching: Whether results of earlier runs may be used.
         verbose: Show what kfp and the steps print.
 
     Raises:
-        ConfigError: an argument is not accepted.
-        StorageError: the output folder cannot be made.
+        StorageError: the folder cannot be written.
         RunFailedError: a step failed.
         KeyboardInterrupt: the run was stopped; its processes are gone.
     """
-    PIPELINES[name].check(arguments)
-    _check_texts([str(output.resolve()), *(value for value in arguments.values() if isinstance(value, str))])
-    work = _work_folder(output)
-    events, log, outputs = work / "events.jsonl", work / "log.txt", work / "outputs.json"
-    for path in (events, outputs):
-        path.unlink(missing_ok=True)
     request = {
         "pipeline": name,
         "arguments": arguments,
-        "pipeline_root": str(work.resolve()),
+        "output": str(folder.output.resolve()),
+        "pipeline_root": str(folder.path.resolve()),
+        "cache": str((folder.output / CACHE).resolve()),
         "caching": caching,
-        "outputs": str(outputs.resolve()),
+        "outputs": str(folder.outputs.resolve()),
     }
-    (work / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    write_text_whole(folder.request, json.dumps(request))
     started = time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="embedtune-") as scratch,
-        Display(steps_of(PIPELINES[name]), verbose) as display,
-    ):
-        environment = _environment(output, events, scratch)
-        follower = _Follower(events, log, display, verbose)
-        code = _follow(work / "request.json", log, environment, follower, display)
+    environment = _environment(folder)
+    with Display(verbose) as display:
+        follower = _Follower(folder, display, verbose)
+        code = _follow(folder, environment, follower, display)
         display.finish(code == 0)
     if code != 0:
-        raise RunFailedError(_failure(follower.error, display.running, log))
+        raise RunFailedError(_failure(follower.error, display.running, folder.log))
     return LocalRun(
-        outputs=json.loads(outputs.read_text(encoding="utf-8")),
+        folder=folder.path,
+        outputs=json.loads(folder.outputs.read_text(encoding="utf-8")),
         step_seconds=display.seconds,
         seconds=time.monotonic() - started,
         tracking_uri=environment[TRACKING_VARIABLE],
     )
 
 
-def _work_folder(output: Path) -> Path:
-    work = output / "runs"
-    try:
-        work.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The output folder {output} cannot be made: {error}. Give another --output.") from error
-    return work
-
-
 def _check_texts(texts: list[str]) -> None:
-    """Refuse what kfp.local 2.17 would change: it replaces `python3` by a path, and reads `{{$` as its own."""
+    """Refuse what kfp.local 2.17 would change: it reads `{{$` as its own."""
     for text in texts:
-        for forbidden in ("python3", "{{$"):
-            if forbidden in text:
-                raise ConfigError(
-                    f"{text!r} contains {forbidden!r}, which the local runner of kfp 2.17 would replace. "
-                    "Use another name or path."
-                )
+        if "{{$" in text:
+            raise ConfigError(
+                f"{text!r} contains '{{{{$', which the local runner of kfp 2.17 would replace. "
+                "Use another name or path."
+            )
 
 
-def _environment(output: Path, events: Path, scratch: str) -> dict[str, str]:
+def _environment(folder: RunFolder) -> dict[str, str]:
     defaults = {
-        TRACKING_VARIABLE: local_tracking_uri(output),
-        CHECKPOINTS_VARIABLE: str((output / "checkpoints").resolve()),
+        TRACKING_VARIABLE: local_tracking_uri(folder.output),
+        CHECKPOINTS_VARIABLE: str((folder.output / CHECKPOINTS).resolve()),
         "TOKENIZERS_PARALLELISM": "false",
     }
     ours = {
-        EVENTS_VARIABLE: str(events.resolve()),
+        EVENTS_VARIABLE: str(folder.events.resolve()),
         "PYTHONUNBUFFERED": "1",
-        "TMPDIR": scratch,  # kfp leaves a folder behind for every task, a killed step its checkpoints
+        "TMPDIR": str(folder.scratch),  # a killed step leaves its checkpoints behind
     }
     return {**defaults, **os.environ, **ours}
 
 
-def _follow(request: Path, log: Path, environment: dict[str, str], follower: "_Follower", display: Display) -> int:
+def _follow(folder: RunFolder, environment: dict[str, str], follower: "_Follower", display: Display) -> int:
     """Run the child to its end, showing what it does, and return its exit code."""
     try:
-        with child_process("pipelines.local_child", request, log, environment) as child:
+        with child_process("pipelines.local_child", folder.request, folder.log, environment, (folder.lock,)) as child:
             _watch(child, follower, display)
     except KeyboardInterrupt:
         follower.read()
@@ -161,34 +163,23 @@ def _watch(child: subprocess.Popen[bytes], follower: "_Follower", display: Displ
 class _Follower:
     """Reads what is new in the event file and the log."""
 
-    def __init__(self, events: Path, log: Path, display: Display, verbose: bool) -> None:
-        self._events, self._log = events, log
+    def __init__(self, folder: RunFolder, display: Display, verbose: bool) -> None:
+        self._folder = folder
         self._display, self._verbose = display, verbose
         self._event_offset = self._log_offset = 0
-        self.error: dict[str, str] | None = None
+        self.error: dict[str, Any] | None = None
 
     def read(self) -> None:
         """Show everything that came since the last call."""
-        self._event_offset, lines = _new_lines(self._events, self._event_offset)
-        for line in lines:
-            event = json.loads(line)
+        self._event_offset, events = read_events(self._folder.events, self._event_offset)
+        for event in events:
             if event["event"] in ("start", "error"):
                 self.error = event if event["event"] == "error" else None
             self._display.show(event)
         if self._verbose:
-            self._log_offset, lines = _new_lines(self._log, self._log_offset)
+            self._log_offset, lines = new_lines(self._folder.log, self._log_offset)
             for line in lines:
                 self._display.print(line)
-
-
-def _new_lines(path: Path, offset: int) -> tuple[int, list[str]]:
-    if not path.exists():
-        return offset, []
-    with path.open("rb") as file:
-        file.seek(offset)
-        data = file.read()
-    whole = data[: data.rfind(b"\n") + 1]
-    return offset + len(whole), whole.decode("utf-8", errors="replace").splitlines()
 
 
 def _failure(error: dict[str, Any] | None, running: str, log: Path) -> str:
@@ -219,10 +210,13 @@ def _own_lines(text: str, explained: bool) -> list[str]:
 
 
 def publish(source: Path, target: Path) -> Path:
-    """Copy a run's output to a fixed place, replacing what is there as a whole.
+    """Put a run's output at a place where people look for it, replacing what is there as a whole.
+
+    The files there are the very files of the run, under a second name, where the file system can do that: nothing
+    that embedtune runs ever changes a file of a finished step.
 
     Args:
-        source: File or folder inside the run.
+        source: File or folder that a step wrote.
         target: Where people look for it.
 
     Raises:
@@ -230,8 +224,8 @@ def publish(source: Path, target: Path) -> Path:
     """
     if source.is_dir():
         with atomic_folder(target) as part:
-            shutil.copytree(source, part, dirs_exist_ok=True)
+            shutil.copytree(source, part, copy_function=link_or_copy, dirs_exist_ok=True)
     else:
         with atomic_path(target) as part:
-            shutil.copy2(source, part)
+            link_or_copy(source, part)
     return target

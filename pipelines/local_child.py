@@ -4,19 +4,69 @@ A process of its own, because kfp.local sets global state, swaps log handlers an
 """
 
 import json
+import os
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from types import FrameType
 
 from kfp import local
 from kfp.dsl import Artifact
+from kfp.local import cache, subprocess_task_handler
+from kfp.local.status import Status
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
+from embedtune.progress import EVENTS_VARIABLE
 from pipelines.compiling import PIPELINES
+from pipelines.local_cache import NOTES, CheckedCache
+from pipelines.local_events import read_events
+from pipelines.local_process import end_with_caller, inherited_files
 
-_FILELESS = ("system.Metrics", "system.ClassificationMetrics")
+INDENT = "    "
+"""What kfp.local puts before every line that a step prints."""
+
+
+class StepHandler(subprocess_task_handler.SubprocessTaskHandler):
+    """Runs a step as kfp.local does, but in a process that ends with the run, and without changing its arguments.
+
+    kfp 2.17 puts the path of Python into every argument that has 'python3' in it, and starts a shell in between.
+    """
+
+    def run(self) -> Status:
+        """Run the step, print what it prints, and keep its notes beside its outputs."""
+        code, *arguments = self.full_command[3:]  # after sh, -ec and the shell's script
+        with tempfile.TemporaryDirectory() as folder:
+            module = Path(folder, "component.py")
+            module.write_text(code, encoding="utf-8")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pipelines.local_step", "--component_module_path", module, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, **self.env_vars, "_KFP_RUNTIME": "true"},
+                pass_fds=inherited_files(),
+            )
+            with process:
+                for line in process.stdout:
+                    sys.stdout.write(f"{INDENT}{line}")
+        if process.returncode < 0:
+            sys.stdout.write(f"{INDENT}The process was ended by {signal.Signals(-process.returncode).name}.\n")
+        if process.returncode != 0:
+            return Status.FAILURE
+        executor_input = json.loads(arguments[arguments.index("--executor_input") + 1])
+        _keep_notes(process.pid, Path(executor_input["outputs"]["outputFile"]).with_name(NOTES))
+        return Status.SUCCESS
+
+
+def _keep_notes(process: int, target: Path) -> None:
+    events = read_events(Path(os.environ[EVENTS_VARIABLE]), 0)[1]
+    notes = [event["text"] for event in events if event["event"] == "note" and event["process"] == process]
+    target.write_text(json.dumps(notes), encoding="utf-8")
 
 
 def main(request_path: str) -> int:
@@ -29,16 +79,21 @@ def main(request_path: str) -> int:
     # kfp wonders about images without "python" in their name, which this runner does not use anyway.
     warnings.filterwarnings("ignore", message=".*may not be compatible with.*|.*no effect.*", category=Warning)
     signal.signal(signal.SIGTERM, _let_task_end)
+    end_with_caller()
     component = PIPELINES[request["pipeline"]].component
     drop_retries(component.pipeline_spec)
-    complete_cached_metrics(component.pipeline_spec, Path(request["pipeline_root"]))
+    subprocess_task_handler.SubprocessTaskHandler = StepHandler
+    checked = CheckedCache(Path(request["cache"]), Path(request["output"])) if request["caching"] else None
+    cache.get_local_cache = lambda: checked
     local.init(
         local.SubprocessRunner(use_venv=False),
         pipeline_root=request["pipeline_root"],
-        enable_caching=request["caching"],
         raise_on_error=False,  # what it would raise says less than the log
     )
-    task = component(**request["arguments"])
+    try:
+        task = component(**request["arguments"])
+    finally:
+        shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)  # the caller may be gone
     outputs = {name: value.path if isinstance(value, Artifact) else value for name, value in task.outputs.items()}
     if not outputs:
         return 1
@@ -51,24 +106,6 @@ def drop_retries(spec: PipelineSpec) -> None:
     for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
         for task in dag.tasks.values():
             task.ClearField("retry_policy")
-
-
-def complete_cached_metrics(spec: PipelineSpec, pipeline_root: Path) -> None:
-    """Give the Metrics outputs of earlier runs an empty file.
-
-    Their values are metadata and they have no file, which kfp.local 2.17 takes for a lost output: it would run every
-    task with Metrics again.
-
-    Args:
-        spec: The pipeline.
-        pipeline_root: Folder of the runs.
-    """
-    for component_name, component in spec.components.items():
-        task = component_name.removeprefix("comp-")
-        for name, definition in component.output_definitions.artifacts.items():
-            if definition.artifact_type.schema_title in _FILELESS:
-                for folder in pipeline_root.glob(f"{spec.pipeline_info.name}-*/**/{task}"):
-                    (folder / name).touch()
 
 
 def _let_task_end(number: int, frame: FrameType | None) -> None:

@@ -15,14 +15,12 @@ _PLAIN_SECONDS = 10.0
 class Display:
     """Turns the steps' events into lines."""
 
-    def __init__(self, steps: list[str], verbose: bool) -> None:
+    def __init__(self, verbose: bool) -> None:
         """Prepare.
 
         Args:
-            steps: Step names in the order in which they run.
             verbose: Whether the log is shown as well, which leaves no room for a bar.
         """
-        self._steps = steps
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._bar = Progress(
             SpinnerColumn(),
@@ -60,7 +58,7 @@ class Display:
             self._bar.stop()
 
     def show(self, event: dict[str, Any]) -> None:
-        """Show one event of a step."""
+        """Show one event, as `local_events.read_events` returns it."""
         match event["event"]:
             case "start":
                 self._start(event["step"], event["process"], event["time"])
@@ -68,6 +66,8 @@ class Display:
                 self._progress(event)
             case "note":
                 self._note(event["text"])
+            case "cached":
+                self._cached(event["step"], event["notes"])
             case "end":
                 self._end(event["step"], event["process"], event["time"], "[green]✓[/]")
             case "error":
@@ -84,15 +84,12 @@ class Display:
         self._console.print(Text.from_ansi(line))
 
     def finish(self, succeeded: bool) -> None:
-        """Name the steps that did not run because nothing changed, or the one that ended without a word."""
-        if succeeded:
-            self._print_cached(len(self._steps))
-        elif self.running:
+        """Name the step that ended without a word, if there is one."""
+        if not succeeded and self.running:
             self._drop_bar()
             self._console.print(f"[red]✗[/] {self.running}")
 
     def _start(self, step: str, process: int, when: float) -> None:
-        self._print_cached(self._steps.index(step))
         self._started[step, process] = when
         self._last_line = time.monotonic()
         if self._animated:
@@ -113,19 +110,23 @@ class Display:
             self._console.print(f"    {self.running}: {event['description']}, {count}", markup=False)
 
     def _end(self, step: str, process: int, when: float, sign: str) -> None:
+        started = self._started.pop((step, process), None)
+        if started is None:
+            return  # of a process that never began here
         self._drop_bar()
-        seconds = when - self._started.pop((step, process))
+        seconds = when - started
         self.seconds[step] = self.seconds.get(step, 0.0) + seconds
         self._printed.add(step)
         self._ends[step] = self._ends.get(step, 0) + 1
         name = f"{step} ({self._ends[step]})" if self._ends[step] > 1 else step
         self._console.print(f"{sign} {name:<20} {seconds:6.1f} s")
 
-    def _print_cached(self, end: int) -> None:
-        for step in self._steps[:end]:
-            if step not in self._printed:
-                self._printed.add(step)
-                self._console.print(f"[green]✓[/] {step:<20} unchanged, taken from an earlier run")
+    def _cached(self, step: str, notes: list[str]) -> None:
+        if step not in self._printed:
+            self._printed.add(step)
+            self._console.print(f"[green]✓[/] {step:<20} unchanged, taken from an earlier run")
+        for text in notes:
+            self._note(text)
 
     def _drop_bar(self) -> None:
         if self._task is not None:

@@ -16,29 +16,46 @@ from embedtune.retrieval.comparison import Comparison
 from embedtune.steps.evaluate_retrieval import COMPARISON_FILE
 from embedtune.storage.atomic import write_text_whole
 from pipelines.local import LocalRun, publish
+from pipelines.local_folder import DATA_PAGE, MODEL, REPORT, RUNS, SCORES, SUMMARY
 
 _SQLITE = "sqlite:///"
 
 
 def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> dict[str, Any]:
-    """Put a run's results at fixed places in the output folder and write `summary.json`.
+    """Put a run's results and `summary.json` into the run's folder, and at fixed places in the output folder.
 
     Args:
         run: The finished run.
         arguments: The parameters it was started with.
-        output: The run's folder.
+        output: The output folder, which shows its latest run.
 
     Returns:
-        The content of `summary.json`.
+        The content of `summary.json` in the output folder.
     """
+    earlier = _earlier(output)
+    for folder in (run.folder, output):
+        summary = {
+            **_publish_results(run, folder),
+            "data": {"uri": arguments["data_uri"], "version": run.outputs["data_version"]},
+            "parameters": arguments,
+            "seconds": run.seconds,
+            "step_seconds": run.step_seconds,
+            "run": str(run.folder),
+            "previous": earlier,
+        }
+        write_text_whole(folder / SUMMARY, json.dumps(summary, indent=2, ensure_ascii=False))
+    return summary
+
+
+def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
     outputs = run.outputs
-    model = publish(Path(outputs["model"]), output / "model")
-    report = publish(Path(outputs["report"]), output / "report.html")
-    data_page = publish(Path(outputs["data_page"]), output / "data.html")
-    scores = publish(Path(outputs["scores"]), output / "scores")
+    model = publish(Path(outputs["model"]), folder / MODEL)
+    report = publish(Path(outputs["report"]), folder / REPORT)
+    data_page = publish(Path(outputs["data_page"]), folder / DATA_PAGE)
+    scores = publish(Path(outputs["scores"]), folder / SCORES)
     comparison = Comparison.load(scores / COMPARISON_FILE)
     card = ModelCard.load(model)
-    summary = {
+    return {
         "decision": dataclasses.asdict(comparison.decision),
         "metrics": {metric.name: dataclasses.asdict(metric) for metric in comparison.metrics},
         "queries": comparison.queries,
@@ -62,16 +79,20 @@ def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> di
             "run_id": outputs["run_id"],
             "tracking_uri": run.tracking_uri,
         },
-        "data": {"uri": arguments["data_uri"], "version": outputs["data_version"]},
         "report": str(report),
         "data_page": str(data_page),
         "scores": str(scores),
-        "parameters": arguments,
-        "seconds": run.seconds,
-        "step_seconds": run.step_seconds,
     }
-    write_text_whole(output / "summary.json", json.dumps(summary, indent=2, ensure_ascii=False))
-    return summary
+
+
+def _earlier(output: Path) -> str | None:
+    """Return where the summary of the run before is, None if there was none or it is gone."""
+    try:
+        run = Path(json.loads((output / SUMMARY).read_text(encoding="utf-8"))["run"])
+    except (OSError, ValueError, KeyError, TypeError):  # of an earlier version, or damaged by hand
+        return None
+    summary = output / RUNS / run.name / SUMMARY
+    return str(summary) if summary.is_file() else None
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from pipelines.local_events import read_events
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 180.0
 """Seconds after which a run that does not come to its end fails the test."""
@@ -33,6 +35,8 @@ class Finished:
     """Where the run's processes put their temporary files."""
     summary: dict[str, Any]
     """Content of `summary.json` right after the run, {} if there was none."""
+    folder: Path | None
+    """The run's own folder, None if it made none."""
     events: list[dict[str, Any]]
     """What the steps told."""
 
@@ -48,6 +52,7 @@ class Running:
 
     def __init__(self, output: Path, scratch: Path, pipeline: str, options: tuple[object, ...]) -> None:
         self.output, self._scratch = output, scratch
+        self._before = set(output.glob("runs/[0-9]*"))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pipelines", "run", pipeline, "--output", output, *map(str, options)],
@@ -59,10 +64,13 @@ class Running:
             start_new_session=True,
         )
 
+    @property
+    def folder(self) -> Path | None:
+        """The run's own folder, once it has one."""
+        return next(iter(set(self.output.glob("runs/[0-9]*")) - self._before), None)
+
     def events(self) -> list[dict[str, Any]]:
-        path = self.output / "runs" / "events.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return [] if self.folder is None else read_events(self.folder / "events.jsonl", 0)[1]
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -75,7 +83,8 @@ class Running:
         out, err = self.process.communicate(timeout=PATIENCE)
         path = self.output / "summary.json"
         summary = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return Finished(self.output, self.process.returncode, out, err, self._scratch, summary, self.events())
+        code = self.process.returncode
+        return Finished(self.output, code, out, err, self._scratch, summary, self.folder, self.events())
 
     def end(self) -> None:
         """Leave nothing behind when a test fails in the middle."""

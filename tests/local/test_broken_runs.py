@@ -59,8 +59,8 @@ def assert_one_message(run, step: str, message: str) -> None:
     assert f"Error: The step {step} failed: " in run.err
     assert message in run.err
     assert "Traceback" not in run.err
-    assert f"The whole log is {run.output / 'runs' / 'log.txt'}." in run.err
-    assert "Traceback" in (run.output / "runs" / "log.txt").read_text(encoding="utf-8")
+    assert f"The whole log is {run.folder / 'log.txt'}." in run.err
+    assert "Traceback" in (run.folder / "log.txt").read_text(encoding="utf-8")
     assert run.out == ""
 
 
@@ -97,7 +97,7 @@ def hanging(start, tmp_path: Path):
 
 
 def test_a_step_that_is_killed_is_named_with_the_end_of_its_log(hanging, processes_of) -> None:
-    # kfp.local, the shell that it starts, and the step itself, in the order in which they were started
+    # kfp.local and the step itself, in the order in which they were started
     step = max(pid for pid in processes_of(hanging.output / "runs"))
     os.kill(step, signal.SIGKILL)
     run = hanging.finish()
@@ -105,7 +105,7 @@ def test_a_step_that_is_killed_is_named_with_the_end_of_its_log(hanging, process
     assert run.steps == ["✗ resolve_data"]
     assert "Error: The step resolve_data ended without saying why; perhaps memory ran out." in run.err
     assert "Last lines of its log:" in run.err
-    assert "Killed" in run.err
+    assert "The process was ended by SIGKILL." in run.err
     assert "Traceback" not in run.err
     assert "\x1b" not in run.err
     assert processes_of(run.output) == []

@@ -7,8 +7,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from embedtune.errors import ConfigError, StorageError
 from pipelines.compiling import PIPELINES, compiled_documents, parameters_of
-from pipelines.local import publish, run_locally
-from pipelines.local_child import complete_cached_metrics, drop_retries
+from pipelines.local import check_run, publish
+from pipelines.local_child import drop_retries
 
 
 def specification() -> pipeline_spec_pb2.PipelineSpec:
@@ -26,19 +26,6 @@ def test_local_runs_do_not_retry() -> None:
     assert not spec.components["comp-nested"].dag.tasks["inner"].HasField("retry_policy")
     original = compiled_documents(PIPELINES["finetune"])[0]["root"]["dag"]["tasks"]
     assert all("retryPolicy" in task for task in original.values())
-
-
-def test_metrics_of_earlier_runs_get_the_file_that_the_cache_looks_for(tmp_path: Path) -> None:
-    for task in ("finetune", "ingest-csv"):
-        (tmp_path / "embedtune-finetune-2026-01-01" / task).mkdir(parents=True)
-    (tmp_path / "other-2026-01-01" / "finetune").mkdir(parents=True)
-    complete_cached_metrics(specification(), tmp_path)
-    complete_cached_metrics(specification(), tmp_path)
-    made = [str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()]
-    assert sorted(made) == [
-        "embedtune-finetune-2026-01-01/finetune/training",
-        "embedtune-finetune-2026-01-01/ingest-csv/counts",
-    ]
 
 
 def test_publishing_replaces_a_folder_as_a_whole(tmp_path: Path) -> None:
@@ -89,20 +76,15 @@ def arguments(**changes: object) -> dict[str, object]:
         {"data_layout": "table"},
         {"register_model_name": "a/b"},
         {"data_uri": "s3://user:secret@bucket/data.csv"},
-        {"data_uri": "data for python3.csv"},
         {"register_experiment": "{{$.inputs}}"},
     ],
 )
 def test_bad_values_are_refused_before_anything_is_written(changes: dict[str, object], tmp_path: Path) -> None:
     with pytest.raises((ConfigError, StorageError)) as caught:
-        run_locally("finetune", arguments(**changes), tmp_path / "out", caching=True, verbose=False)
+        check_run("finetune", arguments(**changes), tmp_path / "out")
     assert len(str(caught.value)) > 20
     assert not (tmp_path / "out").exists()
 
 
-def test_an_output_folder_that_cannot_be_is_one_message(tmp_path: Path) -> None:
-    (tmp_path / "out").write_text("a file", encoding="utf-8")
-    with pytest.raises(StorageError, match="cannot be made"):
-        run_locally("finetune", arguments(), tmp_path / "out", caching=True, verbose=False)
-    with pytest.raises(ConfigError, match="python3"):
-        run_locally("finetune", arguments(), tmp_path / "python3.11" / "out", caching=True, verbose=False)
+def test_a_path_with_python3_in_it_is_a_path_like_others(tmp_path: Path) -> None:
+    check_run("finetune", arguments(data_uri="/opt/python3/data.csv"), tmp_path / "python3.11" / "out")

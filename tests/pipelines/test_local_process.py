@@ -35,7 +35,7 @@ def start(tmp_path: Path):
     def enter(deaf: bool):
         (tmp_path / "sleeper.py").write_text(SLEEPER.format(deaf=deaf), encoding="utf-8")
         environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        return child_process("sleeper", tmp_path / "pids.json", tmp_path / "log.txt", environment)
+        return child_process("sleeper", tmp_path / "pids.json", tmp_path / "log.txt", environment, ())
 
     def pids() -> list[int]:
         deadline = time.monotonic() + 20
@@ -65,7 +65,7 @@ def test_leaving_ends_the_whole_group(start) -> None:
 
 
 def test_a_process_that_does_not_listen_is_killed_after_the_grace_period(start, monkeypatch) -> None:
-    monkeypatch.setattr(local_process, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(local_process, "GRACE_SECONDS", 0.3)
     enter, pids = start
     with enter(deaf=True) as child:
         group = pids()
@@ -99,6 +99,6 @@ def test_told_to_stop_means_interrupted(number: signal.Signals, start) -> None:
 
 
 def test_a_child_that_ends_by_itself_is_waited_for(tmp_path: Path) -> None:
-    with child_process("json.tool", tmp_path / "none.json", tmp_path / "log.txt", dict(os.environ)) as child:
+    with child_process("json.tool", tmp_path / "none.json", tmp_path / "log.txt", dict(os.environ), ()) as child:
         assert child.wait() == 2
     assert "none.json" in (tmp_path / "log.txt").read_text(encoding="utf-8")

@@ -46,17 +46,19 @@ CARD = ModelCard(
 CHAMPION = {"version": 3, "metric": "ndcg_at_10", "value": 0.6, "queries": "10", "evaluation_digest": "sha256:ee"}
 
 
-def run_in(folder: Path, aliases: str, champion: dict[str, object]) -> LocalRun:
+def run_in(output: Path, aliases: str, champion: dict[str, object], number: int = 1) -> LocalRun:
+    folder = output / "runs" / str(number)
+    steps = folder / "steps"
     for name in ("model", "scores"):
-        (folder / "runs" / name).mkdir(parents=True, exist_ok=True)
-    CARD.save(folder / "runs" / "model")
-    COMPARISON.save(folder / "runs" / "scores" / "comparison.json")
+        (steps / name).mkdir(parents=True)
+    CARD.save(steps / "model")
+    COMPARISON.save(steps / "scores" / "comparison.json")
     for name in ("report", "data_page"):
-        (folder / "runs" / name).write_text("<html>", encoding="utf-8")
-    outputs = {name: str(folder / "runs" / name) for name in ("model", "scores", "report", "data_page")}
+        (steps / name).write_text(f"<html>{number}", encoding="utf-8")
+    outputs = {name: str(steps / name) for name in ("model", "scores", "report", "data_page")}
     values = {"name": "tickets", "version": 3.0, "aliases": aliases, "reason": "Version 4 is newer.", "run_id": "r1"}
-    values["champion"] = champion
-    return LocalRun({**outputs, **values, "data_version": "sha256:22"}, {"finetune": 3.0}, 5.0, "http://mlflow:5000")
+    outputs |= {**values, "champion": champion, "data_version": "sha256:22"}
+    return LocalRun(folder, outputs, {"finetune": 3.0}, 5.0, "http://mlflow:5000")
 
 
 @pytest.mark.parametrize(
@@ -111,15 +113,34 @@ def test_registration_is_told_as_the_registry_has_it(
     assert f"{'Promoted' if promoted else 'Not promoted'}: Version 4 is newer." in lines
 
 
-def test_a_second_run_replaces_what_the_first_published(tmp_path: Path) -> None:
-    for _ in range(2):
-        publish_run(run_in(tmp_path, "challenger", CHAMPION), {"data_uri": "x.csv"}, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "data.html",
-        "model",
-        "report.html",
-        "runs",
-        "scores",
-        "summary.json",
-    ]
+def test_a_second_run_replaces_what_the_first_published_and_both_keep_their_own(tmp_path: Path) -> None:
+    for number in (1, 2):
+        summary = publish_run(run_in(tmp_path, "challenger", CHAMPION, number), {"data_uri": "x.csv"}, tmp_path)
+    names = ["data.html", "model", "report.html", "scores", "summary.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "runs"])
     assert ModelCard.load(tmp_path / "model") == CARD
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == "<html>2"
+    for number in (1, 2):
+        folder = tmp_path / "runs" / str(number)
+        assert sorted(path.name for path in folder.iterdir()) == sorted([*names, "steps"])
+        assert (folder / "report.html").read_text(encoding="utf-8") == f"<html>{number}"
+        own = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        assert own["model"]["path"] == str(folder / "model")
+        assert own["run"] == str(folder)
+    assert summary["model"]["path"] == str(tmp_path / "model")
+    assert summary["run"] == str(tmp_path / "runs" / "2")
+    assert summary["previous"] == str(tmp_path / "runs" / "1" / "summary.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"run": 7}', '{"run": "runs/gone"}'])
+def test_a_summary_that_names_no_run_that_is_there_has_no_successor(text: str, tmp_path: Path) -> None:
+    (tmp_path / "summary.json").write_text(text, encoding="utf-8")
+    assert publish_run(run_in(tmp_path, "", CHAMPION), {"data_uri": "x.csv"}, tmp_path)["previous"] is None
+
+
+def test_a_result_is_there_once(tmp_path: Path) -> None:
+    run = run_in(tmp_path, "", CHAMPION)
+    publish_run(run, {"data_uri": "x.csv"}, tmp_path)
+    for name in ("model/embedtune.json", "scores/comparison.json"):
+        (found,) = {(path / name).stat().st_ino for path in (tmp_path, run.folder, run.folder / "steps")}
+        assert found
