@@ -18,7 +18,7 @@ import numpy as np
 from embedtune.errors import InputError
 from embedtune.progress import Advance, progress
 from embedtune.records.beir_files import BEIRFiles, find_files
-from embedtune.records.beir_texts import TextStore, parse_text, read_lines
+from embedtune.records.beir_texts import EmptyTextError, TextStore, parse_text, read_lines
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
@@ -39,8 +39,8 @@ def ingest_beir(root: Path, origin: str, rows: Path, quarantine: Path, max_bad_s
     The content of a document is its title and text, see `beir_texts.parse_text`. The line of a row is that of its
     judgment, or of its document in the corpus where nobody judged it; `source` names the file. Set aside are malformed
     lines, texts that are empty, ids that come again with another text, judgments of unknown ids, and scores that are
-    negative or no number; but -1 and -2, which TREC gives to spam, count as 0. Texts pass through a temporary file
-    beside `rows`; memory holds the ids.
+    negative or no number; but -1 and -2, which TREC gives to spam, count as 0, and a document or query without text
+    that no judgment names is passed over. Texts pass through a temporary file beside `rows`; memory holds the ids.
 
     Args:
         root: The folder, or one that holds nothing but it.
@@ -83,6 +83,8 @@ class _Reading:
     relevant: int = 0
     spam: int = 0
     """Judgments with a score of -1 or -2."""
+    empty: dict[tuple[Path, str], int] = field(default_factory=dict)
+    """Of each file and id without a text that no judgment has named so far, the line."""
     judged_queries: set[int] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
     """Judgments of each split."""
@@ -109,6 +111,8 @@ class _Reading:
                 if problem:
                     raise ValueError(problem)
                 store.add(line, *parse_text(raw))
+            except EmptyTextError as error:
+                self.empty[path, error.identifier] = line
             except ValueError as error:
                 self._reject(path, line, str(error), raw)
 
@@ -139,10 +143,14 @@ class _Reading:
         """Return the numbers of query and document and the score of a judgment."""
         if len(cells) not in (2, 3):
             raise ValueError(f"{len(cells)} columns instead of query-id, corpus-id and score, divided by tabs")
-        if cells[0] not in self.queries.numbers:
-            raise ValueError(f"no usable query has the id {cells[0]!r}")
-        if cells[1] not in self.corpus.numbers:
-            raise ValueError(f"no usable document has the id {cells[1]!r}")
+        for identifier, store, path in (
+            (cells[0], self.queries, self.files.queries),
+            (cells[1], self.corpus, self.files.corpus),
+        ):
+            if identifier not in store.numbers:
+                if line := self.empty.pop((path, identifier), 0):
+                    self._reject(path, line, "the text is empty, and a judgment names it", identifier.encode())
+                raise ValueError(f"no usable {_WHAT[store is self.corpus]} has the id {identifier!r}")
         score = _parse_score(cells[2]) if len(cells) == 3 else 1.0
         if score in _NOT_RELEVANT:
             self.spam += 1
@@ -186,6 +194,8 @@ class _Reading:
         )
 
     def _notes(self) -> Iterator[str]:
+        if self.empty:
+            yield f"Passed over: {len(self.empty)} documents or queries without text that no judgment names."
         if self.spam:
             yield f"{self.spam} judgments with a score of -1 or -2 count as not relevant, as TREC means them."
         for path, _ in self.files.judgments:
@@ -211,6 +221,8 @@ def _parse_score(cell: str) -> float:
         raise ValueError(f"the score {cell!r} is negative")
     return score
 
+
+_WHAT = ("query", "document")
 
 _Row = tuple[int, str, str | None, str, float, str]
 

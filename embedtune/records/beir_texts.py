@@ -20,6 +20,15 @@ LINE_LIMIT = 16 << 20
 _TOLD_EVERY = 1 << 20
 
 
+class EmptyTextError(ValueError):
+    """A text that is empty, of this id."""
+
+    def __init__(self, identifier: str) -> None:
+        """Say so."""
+        super().__init__("the text is empty")
+        self.identifier = identifier
+
+
 class TextStore:
     """Texts by id.
 
@@ -109,6 +118,7 @@ def parse_text(raw: bytes) -> tuple[str, bytes]:
         The id, and the text in UTF-8.
 
     Raises:
+        EmptyTextError: the text is empty.
         ValueError: the line is not an object with `_id` and `text`, or holds no text that a row may hold.
     """
     entry = _parse_object(raw)
@@ -121,8 +131,10 @@ def parse_text(raw: bytes) -> tuple[str, bytes]:
         raise ValueError("title is no text")
     content = stripped(f"{title or ''} {text}")
     identifier = str(identifier).strip()
-    if not content or not identifier:
-        raise ValueError("the text is empty" if identifier else "the _id is empty")
+    if not identifier:
+        raise ValueError("the _id is empty")
+    if not content:
+        raise EmptyTextError(identifier)
     if "\0" in content:
         raise ValueError("the text contains a NUL character")
     try:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 CSVDialect: TypeAlias = csv.Dialect | type[csv.Dialect]
 """A dialect of Python's csv module."""
 
+_END_SIGN = "\x1a"
+
 FIELD_LIMIT = 1 << 20
 """Most characters of one value; a longer one is malformed, most often because of a quote that is never closed."""
 
@@ -113,16 +115,36 @@ def field_limit() -> Iterator[None]:
 
 
 def is_blank(cells: list[str]) -> bool:
-    """Whether a parsed record is an empty line, or one of nothing but white space."""
-    return not cells or (len(cells) == 1 and not cells[0].strip())
+    """Whether a parsed record is an empty line, or one of nothing but delimiters and white space."""
+    return not any(map(str.strip, cells))
+
+
+def without_end_sign(line: str) -> str:
+    """Return a physical line without the sign with which DOS ends a file, and which it leaves between joined files."""
+    is_last = not line.endswith(("\n", "\r"))
+    if _END_SIGN not in line or not (is_last or not line.strip(_END_SIGN + "\r\n")):
+        return line
+    return line.rstrip(_END_SIGN) if is_last else line.replace(_END_SIGN, "")
+
+
+def trim(cells: list[str], width: int) -> list[str]:
+    """Return a record without the empty values beyond a width, which a delimiter at the end of its line makes."""
+    while len(cells) > width and not cells[-1].strip():
+        cells.pop()
+    return cells
 
 
 def parse_sample(text: str, dialect: Dialect) -> list[list[str]]:
-    """Return the records of a text that are well-formed and not blank, their values stripped."""
+    """Return the records of a text that are well-formed and not blank, their values stripped.
+
+    Columns at the right without a name or a value are left out.
+    """
     lines: Iterator[str] = io.StringIO(text, newline="")
     if dialect.names_delimiter:
         next(lines)
-    return [cells for cells, _ in parse_lines(lines, dialect) if cells]
+    records = [cells for cells, _ in parse_lines(lines, dialect) if cells]
+    width = max((len(trim(list(cells), 0)) for cells in records), default=0)
+    return [trim(cells, width) for cells in records]
 
 
 def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[str] | None, int]]:
@@ -156,7 +178,7 @@ class _RecordStarts:
         return self
 
     def __next__(self) -> str:
-        line = next(self._lines)
+        line = without_end_sign(next(self._lines))
         if self.at_start and self._straighten is not None:
             line = self._straighten(line)
         self.at_start = False

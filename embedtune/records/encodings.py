@@ -23,6 +23,7 @@ _OTHER_FORMATS = (
     (b"PAR1", "a Parquet file; export it as CSV"),
 )
 _NUL_SHARE = 0.1
+_EMPTY_BYTES = 1 << 12
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,18 @@ def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> 
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
         text = text[:end] if end else text
     return Sample(text.removeprefix("\ufeff"), encoding)
+
+
+def is_empty(source: CSVSource) -> bool:
+    """Whether a file holds nothing but a byte order mark, white space, delimiters, and DOS's sign of a file's end.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: it is a folder.
+    """
+    data, complete = _read_beginning(source, _EMPTY_BYTES)
+    mark = next((mark for mark, _ in _BYTE_ORDER_MARKS if data.startswith(mark)), b"")
+    return complete and not data[len(mark) :].strip(b' \t\r\n\x1a,;|"' + (b"\0" if mark else b""))
 
 
 def undecodable(source: CSVSource, encoding: str) -> InputError:

@@ -1,6 +1,6 @@
 """Turn CSV files into validated rows and a quarantine file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from embedtune.errors import InputError, StorageError
@@ -16,6 +16,7 @@ from embedtune.records.request import CSVSource, IngestRequest
 from embedtune.records.row_parsers import Row, row_parser
 from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
 from embedtune.records.sampling import RowSampler
+from embedtune.records.table import shown_names
 from embedtune.storage.atomic import atomic_path
 
 _BATCH_ROWS = 10_000
@@ -56,7 +57,7 @@ def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, reque
 def _copy_files(plan: IngestPlan, options: CSVOptions, rows: Path, quarantine: Path) -> "_Copy":
     columns = plan.columns
     texts_only = all(modality is Modality.TEXT for modality in columns.modalities)
-    several = len(plan.files) > 1
+    several = plan.several
     rows_format = RowsFormat(columns.layout, columns.modalities, loaded=texts_only, several_sources=several)
     size = sum(file.stamp[0] for file in plan.files)
     what = plan.files[0].name if not several else f"{len(plan.files)} files"
@@ -77,6 +78,7 @@ class _Copy:
     Attributes:
         kept: Records that became rows.
         rejected: Records that did not.
+        only_delimiters: Records of nothing but delimiters, which count as blank.
         counts: Of each file the records that became rows, and those that did not.
         check: Saw all rows.
     """
@@ -88,7 +90,8 @@ class _Copy:
         self.counts: list[tuple[int, int]] = []
         self.check = LearnableCheck(plan.columns.layout)
         self._columns = plan.columns
-        self._several = len(plan.files) > 1
+        self._several = plan.several
+        self.only_delimiters = 0
         self._writer = writer
         rate = options.sampling_rate
         self._sampler = None if rate is None else RowSampler(rate, options.seed)
@@ -129,6 +132,7 @@ class _Copy:
                 told = position
         if pending:
             self._write(pending, plan.name)
+        self.only_delimiters += reader.only_delimiters
         self.counts.append((self.kept - before[0], self.rejected.count - before[1]))
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
@@ -161,8 +165,6 @@ def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share
 
 def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:
     options, columns, first = request.options, plan.columns, plan.files[0]
-    several = len(plan.files) > 1
-    others = [file for file in plan.files if (file.dialect, file.encoding) != (first.dialect, first.encoding)]
     settled = {
         "layout": request.wanted is not None,
         "modalities": options.task != AUTO,
@@ -188,7 +190,20 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
             columns_used=tuple(columns.names[i] for i in columns.used),
             detected=tuple(name for name, is_set in settled.items() if not is_set),
         ),
-        notes=tuple(f"{file.name} was read as {file.dialect.describe()}, encoding {file.encoding}." for file in others),
+        notes=(*plan.notes, *_notes(plan, copy, options)),
         warnings=columns.warnings,
-        files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if several),
+        files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if plan.several),
     )
+
+
+def _notes(plan: IngestPlan, copy: _Copy, options: CSVOptions) -> Iterator[str]:
+    first = plan.files[0]
+    for file in plan.files:
+        if (file.dialect, file.encoding) != (first.dialect, first.encoding):
+            yield f"{file.name} was read as {file.dialect.describe()}, encoding {file.encoding}."
+    if options.size is None and options.sampling_rate is None:
+        bare = [file.name for file, counts in zip(plan.files, copy.counts, strict=True) if not any(counts)]
+        if bare:
+            yield f"There are no rows in {shown_names(bare)}."
+    if copy.only_delimiters:
+        yield f"Passed over as blank: {copy.only_delimiters} rows of nothing but delimiters."

@@ -10,15 +10,21 @@ from pathlib import Path, PurePosixPath
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.addresses import media_suffix
+from embedtune.records.table import shown_names
 from embedtune.text import excerpt
 
 _BEIR_FILE = re.compile(r"(corpus|queries)\.jsonl(\.gz)?|(qrels/[^/]+|qrels)\.tsv")
-_CSV_FILE = re.compile(r".*\.(csv|tsv|txt)", re.IGNORECASE)
+_TABLES = {".csv": "CSV", ".tsv": "CSV"}
+"""Endings of tables, and their formats."""
+
+_PERHAPS_TABLES = (".txt",)
+"""Endings of tables and of much else: such files are read where there is nothing better."""
+
 _DOCUMENTS_FILE = re.compile(
     r".*\.(da|docarray|((protobuf|pickle)(-array)?)(\.(gzip|gz|bz2|lzma|lz4|zlib|zstd))?)", re.IGNORECASE
 )
-_COMPANIONS = frozenset({"manifest.json", "relevance.parquet"})
-"""What lies beside the shards of Documents."""
+_COMPANION = re.compile(r"README|LICENSE|(manifest\.json|relevance\.parquet)$", re.IGNORECASE)
+"""Names of files that lie beside data and tell about them."""
 
 GZIP_START = b"\x1f\x8b"
 BZ2_START = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
@@ -78,6 +84,8 @@ def names_kind(names: Sequence[str]) -> SourceKind:
         kind = _name_kind(name, is_beir)
         if kind is not None:
             found.setdefault(kind, []).append(name)
+    if not found and table_names(inner):
+        return SourceKind.CSV
     if not found:
         told = ", ".join(map(excerpt, inner[:_MOST_TOLD]))
         raise InputError(f"None of the {len(inner)} files is of a known kind ({told}). Give {_ACCEPTED}.")
@@ -128,9 +136,29 @@ def file_kind(path: Path) -> SourceKind:
     return SourceKind.CSV
 
 
-def csv_names(names: Sequence[str]) -> list[str]:
-    """Return those names of files that are the names of CSVs, in their order."""
-    return [name for name in names if _is_csv_name(name)]
+def table_names(names: Sequence[str]) -> list[str]:
+    """Return those names of files that are the names of tables, in their order.
+
+    Of endings that tables share with much else, such as `.txt`, they are only where no other table is there.
+    """
+    tables = [name for name in names if not _COMPANION.match(PurePosixPath(name).name)]
+    sure = [name for name in tables if _suffix(name) in _TABLES]
+    for suffix in _PERHAPS_TABLES:
+        sure = sure or [name for name in tables if _suffix(name) == suffix]
+    return sure
+
+
+def passed_over(names: Sequence[str], read: Sequence[str]) -> tuple[str, ...]:
+    """Say which files of a source are not read, in one sentence or none; files that tell about data go unsaid.
+
+    Args:
+        names: All files of the source.
+        read: Those that are read.
+    """
+    left = [name for name in names if name not in set(read) and not _COMPANION.match(PurePosixPath(name).name)]
+    if not left:
+        return ()
+    return (f"Not read, for they are no tables by their names: {shown_names(left)}. To read one, give it by itself.",)
 
 
 def is_documents_name(name: str) -> bool:
@@ -176,18 +204,15 @@ def starts_pickle(start: bytes) -> bool:
 def _name_kind(name: str, is_beir: bool) -> SourceKind | None:
     if is_beir and _BEIR_FILE.fullmatch(name):
         return SourceKind.BEIR
-    if PurePosixPath(name).name in _COMPANIONS:
-        return None
     if is_documents_name(name):
         return SourceKind.DOCUMENTS
-    if _is_csv_name(name):
+    if _suffix(name) in _TABLES and not _COMPANION.match(PurePosixPath(name).name):
         return SourceKind.CSV
     return None if media_suffix(name) is None else SourceKind.CLASS_FOLDERS
 
 
-def _is_csv_name(name: str) -> bool:
-    companion = PurePosixPath(name).name.upper().startswith(("README", "LICENSE"))
-    return _CSV_FILE.fullmatch(name) is not None and not companion
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
 
 
 def _first_bytes(path: Path) -> tuple[bytes, str]:

@@ -1,7 +1,7 @@
 """Decide how to read one or several CSV files as one."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from embedtune.errors import InputError, StorageError
@@ -10,7 +10,7 @@ from embedtune.records.columns import Columns, find_columns
 from embedtune.records.csv_options import AUTO
 from embedtune.records.dialect_detection import choose_dialect
 from embedtune.records.dialects import Dialect, parse_sample
-from embedtune.records.encodings import SAMPLE_BYTES, read_sample
+from embedtune.records.encodings import SAMPLE_BYTES, is_empty, read_sample
 from embedtune.records.header import detect_header, same_names
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.records.other_formats import other_format
@@ -22,6 +22,7 @@ _LEAST_SAMPLE_BYTES = 1 << 16
 _POOLED_RECORDS = 20_000
 _KEPT_RECORDS = 50
 _COMPARED_RECORDS = 1000
+_NOTHING = ' \t\r\n\x1a,;|"'
 _POOLED_LINES = 2000
 
 
@@ -45,6 +46,11 @@ class IngestPlan:
     columns: Columns
     """Of every file."""
     files: tuple[FilePlan, ...]
+    """Those that hold something."""
+    several: bool
+    """Whether rows name the file that they come from."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the rows must know, one sentence each."""
 
     @property
     def label(self) -> str:
@@ -69,7 +75,8 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
 
     These are told from the beginnings of all files as if they were one, a first row that they share counted once; so a
     file cut into pieces, each with the header if there is one, is read as the whole. Files that seem to differ in their
-    dialect are read by the one that fits them all together, unless each has the same header under its own.
+    dialect are read by the one that fits them all together, unless each has the same header under its own. An empty
+    file among others is passed over.
 
     Args:
         sources: The files, at least one.
@@ -82,10 +89,15 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     """
     if not sources:
         raise InputError("There is no file to read. Give at least one CSV.")
-    beginnings, pooled = _begin_all(sources, request)
+    named = dict(zip(source_names(sources), sources, strict=True))
+    empty = [name for name, source in named.items() if len(sources) > 1 and is_empty(source)]
+    if len(empty) == len(sources):
+        raise InputError(f"All {len(sources)} files are empty: {shown_names(empty)}. Give at least one row.")
+    files = {name: source for name, source in named.items() if name not in set(empty)}
+    beginnings, pooled = _begin_all(files, request)
     common = _common_dialect(beginnings, request)
     if common is not None:
-        beginnings, pooled = _begin_all(sources, request, common)
+        beginnings, pooled = _begin_all(files, request, common)
         _check_dialect(beginnings)
     first = beginnings[0].plan
     try:
@@ -95,22 +107,23 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     for beginning in beginnings[1:]:
         _check_columns(columns, request, pooled[:_COMPARED_RECORDS], beginnings[0], beginning)
         _check_contents(columns, beginnings[0], beginning)
-    return IngestPlan(columns, tuple(beginning.plan for beginning in beginnings))
+    notes = (f"Passed over, for there is nothing in it: {shown_names(empty)}.",) if empty else ()
+    return IngestPlan(columns, tuple(beginning.plan for beginning in beginnings), len(sources) > 1, notes)
 
 
 def _begin_all(
-    sources: Sequence[CSVSource], request: IngestRequest, dialect: Dialect | None = None
+    sources: Mapping[str, CSVSource], request: IngestRequest, dialect: Dialect | None = None
 ) -> tuple[list[_Beginning], list[list[str]]]:
     """Return the beginnings of the files, and their records together.
 
     Args:
-        sources: The files.
+        sources: The files by their names.
         request: What was asked for.
         dialect: That of every file which does not name its delimiter itself; None finds out for each.
     """
     beginnings = []
     pooled: list[list[str]] = []
-    for source, name in zip(sources, source_names(sources), strict=True):
+    for name, source in sources.items():
         limit = max(SAMPLE_BYTES // len(sources), _LEAST_SAMPLE_BYTES)
         plan, records, text = _begin(source, name, request, limit, dialect)
         repeats_header = bool(pooled and records) and same_names(records[0], pooled[0])
@@ -174,9 +187,10 @@ def _begin(
     """Return how to read a file, the records at its beginning, and its text."""
     options = request.options
     sample = read_sample(source, options.encoding, limit)
-    if not sample.text.strip():
+    if not sample.text.strip(_NOTHING):
         raise InputError(
-            f"{source.origin} holds nothing but white space. Give rows such as text,label or query,document."
+            f"{source.origin} holds nothing but white space and delimiters. Give rows such as text,label or "
+            "query,document."
         )
     other = other_format(sample.text) if options.dialect != "lines" else ""
     if other:

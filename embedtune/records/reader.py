@@ -6,13 +6,16 @@ from functools import partial
 from itertools import chain
 from typing import TextIO
 
-from embedtune.errors import InputError, StorageError
-from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank
+from embedtune.errors import StorageError
+from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank, trim, without_end_sign
 from embedtune.records.encodings import undecodable, unmarked
 from embedtune.records.request import CSVSource
 
 LINE_LIMIT = 4 * FIELD_LIMIT
 """Most characters of one physical line, so that a file without line ends cannot fill the memory."""
+
+_SHOWN_OF_LONG = 1000
+_TOO_LONG = f"a line has more than {LINE_LIMIT} characters; one row per line is expected"
 
 _LEAST_SWALLOWED = 5
 _NEARLY_ALL = 0.9
@@ -20,7 +23,7 @@ _SWALLOWED = "a quote is opened and perhaps never closed, because its lines are 
 
 
 class RecordReader:
-    """The records of one file that are not blank.
+    """The records of one file that are not blank, without the empty values beyond the width of the file.
 
     A record that is malformed (text after a closing quote, a quote that is never closed, a value of more than
     FIELD_LIMIT characters) is given line by line, because nobody knows where it was meant to end. So is one of five
@@ -29,6 +32,7 @@ class RecordReader:
 
     Attributes:
         blank_line: The last line so far on which a blank record starts, 0 if there was none.
+        only_delimiters: Records so far of nothing but delimiters.
     """
 
     def __init__(self, source: CSVSource, encoding: str, dialect: Dialect, width: int = 0) -> None:
@@ -38,14 +42,16 @@ class RecordReader:
             source: The file.
             encoding: Its encoding.
             dialect: Its dialect.
-            width: How many columns it has; below 2 nothing is taken for swallowed rows.
+            width: How many columns it has, 0 if that is not known; below 2 nothing is taken for swallowed rows.
         """
         self._width = width
         self.blank_line = 0
+        self.only_delimiters = 0
         self._source = source
         self._encoding = encoding
         self._dialect = dialect
         self._lines: list[str] = []
+        self._too_long = False
         self._file: TextIO | None = None
 
     @property
@@ -63,7 +69,7 @@ class RecordReader:
 
         Raises:
             StorageError: the file cannot be read.
-            InputError: undecodable bytes, or an endless line.
+            InputError: undecodable bytes.
         """
         try:
             with self._source.path.open(encoding=self._encoding, newline="") as file, field_limit():
@@ -85,31 +91,40 @@ class RecordReader:
         reader = self._dialect.reader(lines)
         while True:
             self._lines.clear()
+            self._too_long = False
             line = reader.line_num + 1 + self._dialect.names_delimiter
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield from self._malformed(line, _explain(str(error)))
+                yield from self._malformed(line, _TOO_LONG if self._too_long else _explain(str(error)))
+                continue
+            if self._too_long:
+                yield from self._malformed(line, _TOO_LONG)
                 continue
             if len(self._lines) >= _LEAST_SWALLOWED and self._has_swallowed_rows():
                 yield from self._malformed(line, _SWALLOWED)
                 continue
             if is_blank(cells):
                 self.blank_line = line
+                self.only_delimiters += len(cells) > 1
             else:
-                yield line, cells, ""
+                yield line, trim(cells, self._width) if self._width else cells, ""
 
     def _read_lines(self, file: TextIO) -> Iterator[str]:
         straighten = self._dialect.straightener()
         held = self._lines
         readline = partial(file.readline, LINE_LIMIT)
-        for number, line in enumerate(chain([readline().removeprefix("\ufeff")], iter(readline, "")), 1):
+        for line in chain([readline().removeprefix("\ufeff")], iter(readline, "")):
             if len(line) >= LINE_LIMIT:
-                raise InputError(
-                    f"{self._source.origin}: line {number} has {LINE_LIMIT} characters or more. Give one row per line."
-                )
+                self._too_long = True
+                held.append(line[:_SHOWN_OF_LONG] + "…")
+                while not line.endswith(("\n", "\r")) and (line := readline()):
+                    pass
+                yield "\n"
+                continue
+            line = without_end_sign(line)
             starts_record = not held
             held.append(line)
             yield straighten(line) if starts_record and straighten is not None else line

@@ -53,7 +53,7 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     names = head.names or tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
     table = Table.of(names, bool(head.names), records[1:])
     position = _position(source, table, column)
-    reader = RecordReader(CSVSource(source, str(source)), sample.encoding, dialect)
+    reader = RecordReader(CSVSource(source, str(source)), sample.encoding, dialect, len(names))
     values = _rows(reader, source, dialect, table, position)
     if not values:
         raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from embedtune.records.beir import ingest_beir
 from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.ingest import ingest_csv as ingest_files
-from embedtune.records.kinds import SourceKind, csv_names, source_kind
+from embedtune.records.kinds import SourceKind, passed_over, source_kind, table_names
 from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
 from embedtune.records.request import CSVSource, IngestRequest, source_names
@@ -24,6 +24,9 @@ from embedtune.steps.sources import check_address, open_source
 from embedtune.storage.atomic import atomic_path, check_writable
 from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import LocalSource
+
+_MOST_TOLD = 10
+"""Names of files in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ def read_source(config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Cal
     ):
         read = Path(scratch) / "rows.parquet"
         report, origins = _read(source, config, read, quarantine)
-        report = dataclasses.replace(report, source=parse_location(config.uri).title, version=config.version)
+        title = parse_location(config.uri).title
+        warnings = (*report.warnings, *_broken(source))
+        report = dataclasses.replace(report, source=title, version=config.version, warnings=warnings)
         for sentence in (report.describe(), *report.notes, *report.warnings):
             tell(sentence)
         if _keeps_addresses(read_format(read), options):
@@ -132,16 +137,19 @@ def _read(
             asked = config.documents_request()
             report = ingest_documents(source.files, config.uri, rows, quarantine, asked)
             return report, _array_origins(source, rows)
-    wanted = set(csv_names(names)) if len(names) > 1 else set(names)
-    found = [
-        CSVSource(path, origin)
-        for name, path, origin in zip(names, source.files, source.origins, strict=True)
-        if name in wanted
-    ]
+    wanted = table_names(names) if len(names) > 1 else names
+    titles, origins = (dict(zip(names, each, strict=True)) for each in (source.titles, source.origins))
+    found = [CSVSource(source.root / name, titles[name]) for name in wanted]
     report = ingest_files(found, rows, quarantine, request)
+    report = dataclasses.replace(report, notes=(*report.notes, *passed_over(names, wanted)))
     if len(found) == 1:
-        return report, found[0].origin
-    return report, dict(zip(source_names(found), (one.origin for one in found), strict=True))
+        return report, origins[wanted[0]]
+    return report, {title: origins[name] for title, name in zip(source_names(found), wanted, strict=True)}
+
+
+def _broken(source: LocalSource) -> Iterator[str]:
+    if source.broken:
+        yield f"Not read, for they are broken links or no regular files: {', '.join(source.broken[:_MOST_TOLD])}."
 
 
 def _array_origins(source: LocalSource, rows: Path) -> dict[str, str] | str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from embedtune.errors import StorageError
-from embedtune.records.kinds import SourceKind, csv_names, names_kind
+from embedtune.records.kinds import SourceKind, names_kind, table_names
 from embedtune.storage.locations import Scheme, parse_location
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
@@ -83,7 +83,9 @@ def _dataset_version(uri: str) -> str:
 
 
 def sources_of(uri: str, version: str) -> tuple[Source, ...]:
-    """Return the sources at an address: each CSV of a folder, prefix or pattern; anything else is one source.
+    """Return the sources at an address: each table of a folder, prefix or pattern; anything else is one source.
+
+    Of several tables, empty files are left out.
 
     Args:
         uri: Address of the data.
@@ -100,7 +102,9 @@ def sources_of(uri: str, version: str) -> tuple[Source, ...]:
         raise _changed(uri, version, found.version)
     files = {file.name: file for file in found.files}
     if found.is_folder and names_kind(list(files)) is SourceKind.CSV:
-        return tuple(Source(files[name].uri, files[name].version) for name in csv_names(list(files)))
+        names = table_names(list(files))
+        filled = [name for name in names if files[name].size] or names
+        return tuple(Source(files[name].uri, files[name].version) for name in filled)
     return (Source(found.uri, found.version),)
 
 

@@ -66,13 +66,19 @@ def is_archive(name: str) -> bool:
 
 
 def unpack_archive(
-    archive: Path, target: Path, max_files: int = 100_000, max_bytes: int = 20 << 30, max_ratio: int = 200
+    archive: Path,
+    target: Path,
+    title: str = "",
+    max_files: int = 100_000,
+    max_bytes: int = 20 << 30,
+    max_ratio: int = 200,
 ) -> None:
     """Unpack a zip or tar file (plain, gzip, bzip2 or xz) to a folder, which appears whole or not at all.
 
     Args:
         archive: The file; a zip if its name ends in .zip.
         target: Folder to make, in place of an older one.
+        title: What to call the archive in messages, '' for its path.
         max_files: Largest accepted number of entries, folders included.
         max_bytes: Largest accepted size of all files together.
         max_ratio: Largest accepted size of all files together, as a multiple of the archive's; 1 MiB always is.
@@ -81,66 +87,69 @@ def unpack_archive(
         StorageError: the archive is missing, damaged, encrypted or beyond a limit; an entry is a link, a device, not
             below the folder, or there twice; or the disk is full.
     """
-    with _explained(archive):
+    title = title or str(archive)
+    with _explained(title):
         size = archive.stat().st_size
     limit = min(max_bytes, max(size * max_ratio, _HARMLESS_BYTES))
-    left, too_much = limit, _refused(archive, f"of {size} bytes unpacks to more than {limit}")
+    left, too_much = limit, _refused(title, f"of {size} bytes unpacks to more than {limit}")
     with (
-        _explained(archive),
+        _explained(title),
         atomic_folder(target) as folder,
         progress(f"Unpacking {archive.name}", None, "files") as advance,
     ):
-        for count, member in enumerate(_members(archive, limit, too_much), start=1):
+        for count, member in enumerate(_members(archive, title, limit, too_much), start=1):
             if count > max_files:
-                raise _refused(archive, f"has more than {max_files} entries")
-            left -= _write(member, folder.joinpath(*_safe_parts(archive, member.name)), left)
+                raise _refused(title, f"has more than {max_files} entries")
+            left -= _write(member, folder.joinpath(*_safe_parts(title, member.name)), left)
             if left < 0:
                 raise too_much
             advance(1)
 
 
 @contextmanager
-def _explained(archive: Path) -> Iterator[None]:
+def _explained(title: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StorageError(f"{archive} does not exist. Check the path.") from error
+        raise StorageError(f"{title} does not exist. Check the path.") from error
     except _RefusedError as error:
-        raise _refused(archive, str(error)) from None
+        raise _refused(title, str(error)) from None
     except FileExistsError as error:
-        raise _refused(archive, f"has two entries for one file: {error}") from error
+        raise _refused(title, f"has two entries for one file: {Path(error.filename).name}") from error
     except _DAMAGE as error:
+        # The message of an OSError names the temporary folder.
+        why = error.strerror if isinstance(error, OSError) and error.filename else error
         raise StorageError(
-            f"{archive} is damaged, or not the kind of archive that its name says: {error}. Fetch or make it again."
+            f"{title} is damaged, or not the kind of archive that its name says: {why}. Fetch or make it again."
         ) from error
 
 
-def _members(archive: Path, limit: int, too_much: StorageError) -> Iterator[_Member]:
+def _members(archive: Path, title: str, limit: int, too_much: StorageError) -> Iterator[_Member]:
     if archive.name.lower().endswith(".zip"):
-        return _zip_members(archive)
+        return _zip_members(archive, title)
     # What lies around the contents may take as much again.
-    return _tar_members(archive, 2 * limit + _HARMLESS_BYTES, too_much)
+    return _tar_members(archive, title, 2 * limit + _HARMLESS_BYTES, too_much)
 
 
-def _zip_members(archive: Path) -> Iterator[_Member]:
+def _zip_members(archive: Path, title: str) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as opened:
         for entry in opened.infolist():
             kind = stat.S_IFMT(entry.external_attr >> 16)
             # zipfile ends a name at a zero byte, and cannot tell whether an empty one is a folder's.
             if not entry.filename or "\0" in entry.orig_filename:
-                raise _refused(archive, f"holds {excerpt(entry.orig_filename)}, which is no plain path")
+                raise _refused(title, f"holds {excerpt(entry.orig_filename)}, which is no plain path")
             if entry.flag_bits & 1:
-                raise _refused(archive, f"is encrypted: {excerpt(entry.filename)}")
+                raise _refused(title, f"is encrypted: {excerpt(entry.filename)}")
             if entry.is_dir():
                 yield _Member(entry.filename, None)
             elif kind in (0, stat.S_IFREG):
                 with opened.open(entry) as content:
                     yield _Member(entry.filename, content)
             else:
-                raise _refused(archive, f"holds a link or device: {excerpt(entry.filename)}")
+                raise _refused(title, f"holds a link or device: {excerpt(entry.filename)}")
 
 
-def _tar_members(archive: Path, limit: int, too_much: StorageError) -> Iterator[_Member]:
+def _tar_members(archive: Path, title: str, limit: int, too_much: StorageError) -> Iterator[_Member]:
     """Yield the entries of a tar file, of which up to `limit` bytes are read, headers included."""
     with _Tar.open(archive, "r:*") as opened:
         for entry in opened:
@@ -148,7 +157,7 @@ def _tar_members(archive: Path, limit: int, too_much: StorageError) -> Iterator[
                 raise too_much
             content = opened.extractfile(entry) if entry.isreg() else None
             if content is None and not entry.isdir():
-                raise _refused(archive, f"holds a link or device: {excerpt(entry.name)}")
+                raise _refused(title, f"holds a link or device: {excerpt(entry.name)}")
             yield _Member(entry.name, content)
             # tarfile keeps all entries that it saw.
             opened.members.clear()  # type: ignore[attr-defined]
@@ -219,17 +228,17 @@ def _write(member: _Member, path: Path, limit: int) -> int:
         return file.tell()
 
 
-def _safe_parts(archive: Path, name: str) -> list[str]:
+def _safe_parts(title: str, name: str) -> list[str]:
     """Return the parts of an entry's path below the folder; none for the folder itself."""
     parts = name.removeprefix("./").removesuffix("/").split("/")
     if parts in ([""], ["."]) and not name.startswith("/"):
         return []
     if not _UNSAFE.isdisjoint(parts) or "\\" in name or "\0" in name:
-        raise _refused(archive, f"holds {excerpt(name)}, which is no plain path below the folder")
+        raise _refused(title, f"holds {excerpt(name)}, which is no plain path below the folder")
     return parts
 
 
-def _refused(archive: Path, why: str) -> StorageError:
+def _refused(title: str, why: str) -> StorageError:
     return StorageError(
-        f"{archive} {why}, and is not unpacked. Unpack it with a tool that you trust, and give the folder."
+        f"{title} {why}, and is not unpacked. Unpack it with a tool that you trust, and give the folder."
     )

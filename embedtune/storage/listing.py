@@ -14,6 +14,7 @@ from embedtune.storage.locations import Location, Scheme
 from embedtune.storage.ownership import is_run_folder
 
 _JUNK_FOLDERS = frozenset({"_temporary", "__MACOSX"})
+_JUNK_FILES = frozenset({"thumbs.db", "desktop.ini"})
 _UNSAFE = frozenset({"", ".", ".."})
 
 
@@ -47,6 +48,8 @@ class Listing:
     """False: the address of one file was given."""
     passed_over: tuple[str, ...] = ()
     """Output folders of runs that lie in the folder, whose files do not count."""
+    broken: tuple[str, ...] = ()
+    """Names in the folder that are broken links or no regular files, which do not count either."""
 
     def tell_passed_over(self) -> None:
         """Say which folders are left out because embedtune wrote them."""
@@ -83,12 +86,12 @@ def list_files(location: Location) -> Listing:
 
 
 def is_data(name: str) -> bool:
-    """Return whether a file of a folder is data: not hidden, no marker, not in a folder that tools leave behind."""
+    """Whether a file of a folder is data: not hidden, no marker or lock, not in a folder that tools leave behind."""
     *folders, last = name.split("/")
     if any(part.startswith(".") for part in (*folders, last)) or not _JUNK_FOLDERS.isdisjoint(folders):
         return False
-    is_marker = last.startswith("_") and "." not in last
-    return not (is_marker or last.endswith("_$folder$"))
+    is_marker = last.startswith("~$") or (last.startswith("_") and "." not in last)
+    return not (is_marker or last.endswith("_$folder$") or last.lower() in _JUNK_FILES)
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -123,15 +126,15 @@ def sorted_entries(uri: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 def _list_local(location: Location) -> Listing:
     path, start = location.path, location.pattern_start
-    passed_over: set[str] = set()
+    passed_over, broken = set[str](), set[str]()
     try:
         if path.is_dir():
-            entries = sorted_entries(location.uri, _walk(path, passed_over))
-            return Listing(location.uri, path, entries, True, tuple(sorted(passed_over)))
+            entries = sorted_entries(location.uri, _walk(path, passed_over, broken))
+            return Listing(location.uri, path, entries, True, tuple(sorted(passed_over)), tuple(sorted(broken)))
         if start is not None and not path.exists():
             root = Path(*path.parts[:start])
-            entries = sorted_entries(location.uri, _match(root, path, passed_over))
-            return Listing(location.uri, root, entries, True, tuple(sorted(passed_over)))
+            entries = sorted_entries(location.uri, _match(root, path, passed_over, broken))
+            return Listing(location.uri, root, entries, True, tuple(sorted(passed_over)), tuple(sorted(broken)))
         size = path.stat().st_size
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist. Check the path; in a pod, give an s3:// address.") from error
@@ -144,7 +147,7 @@ def _list_local(location: Location) -> Listing:
     return Listing(location.uri, path.parent, (Entry(path.name, location.uri, size, path=path),), is_folder=False)
 
 
-def _walk(root: Path, passed_over: set[str]) -> Iterator[Entry]:
+def _walk(root: Path, passed_over: set[str], broken: set[str]) -> Iterator[Entry]:
     seen = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise):
         real = os.path.realpath(folder)
@@ -156,13 +159,13 @@ def _walk(root: Path, passed_over: set[str]) -> Iterator[Entry]:
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _JUNK_FOLDERS]
-        yield from _entries(root, (Path(folder, name) for name in names))
+        yield from _entries(root, (Path(folder, name) for name in names), broken)
 
 
-def _match(root: Path, pattern: Path, passed_over: set[str]) -> Iterator[Entry]:
+def _match(root: Path, pattern: Path, passed_over: set[str], broken: set[str]) -> Iterator[Entry]:
     is_output = cache(is_run_folder)
     found = (path for path in map(Path, glob.iglob(str(pattern))) if not path.is_dir())
-    for entry in _entries(root, found):
+    for entry in _entries(root, found, broken):
         above = [root / folder for folder in list(Path(entry.name).parents)[:-1]]
         outputs = [str(folder.relative_to(root)) for folder in above if is_output(folder)]
         passed_over.update(outputs)
@@ -170,14 +173,15 @@ def _match(root: Path, pattern: Path, passed_over: set[str]) -> Iterator[Entry]:
             yield entry
 
 
-def _entries(root: Path, paths: Iterable[Path]) -> Iterator[Entry]:
+def _entries(root: Path, paths: Iterable[Path], broken: set[str]) -> Iterator[Entry]:
     for path in paths:
         name = path.relative_to(root).as_posix()
         if not is_data(name):
             continue
-        if not path.is_file():
-            raise StorageError(f"{path} is a broken link or no regular file. Remove it.")
-        yield Entry(name, str(path), path.stat().st_size, path=path)
+        if path.is_file():
+            yield Entry(name, str(path), path.stat().st_size, path=path)
+        else:
+            broken.add(name)
 
 
 def _raise(error: OSError) -> None:

@@ -24,8 +24,17 @@ class LocalSource:
     files: tuple[Path, ...]
     """At least one, sorted by their paths relative to `root`."""
     origins: tuple[str, ...]
-    """The address that each file came from, for messages and for the addresses relative to it. A file of an archive has
-    none but its unpacked path."""
+    """The address that each file came from, which addresses in it are relative to. A file of an archive has none but
+    its unpacked path."""
+    titles: tuple[str, ...] = ()
+    """What to call each file in messages: its address, or that of its archive with its path inside."""
+    broken: tuple[str, ...] = ()
+    """Names in a local folder that are broken links or no regular files."""
+
+    def __post_init__(self) -> None:
+        """Call files by their addresses unless they have other titles."""
+        if not self.titles:
+            object.__setattr__(self, "titles", self.origins)
 
 
 @contextmanager
@@ -55,9 +64,10 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
             root = stack.enter_context(_temporary_folder())
             files = _download(listing, location.name, root)
         if not listing.is_folder and is_archive(files[0].name):
-            yield _unpack(files[0], stack.enter_context(_temporary_folder()))
+            yield _unpack(files[0], listing.entries[0].uri.partition("?")[0], stack.enter_context(_temporary_folder()))
         else:
-            yield LocalSource(root, files, tuple(entry.uri for entry in listing.entries))
+            origins = tuple(entry.uri for entry in listing.entries)
+            yield LocalSource(root, files, origins, broken=listing.broken)
 
 
 @contextmanager
@@ -97,9 +107,9 @@ def _fetch(item: tuple[Entry, Path], advance: Advance) -> None:
         fetch_object(location, entry.etag, entry.size, path, advance)
 
 
-def _unpack(archive: Path, folder: Path) -> LocalSource:
+def _unpack(archive: Path, title: str, folder: Path) -> LocalSource:
     root = folder / "unpacked"
-    unpack_archive(archive, root)
+    unpack_archive(archive, root, title)
     listing = list_files(parse_location(str(root)))
     tops = {entry.name.partition("/")[0] for entry in listing.entries if "/" in entry.name}
     if len(tops) == 1 and all("/" in entry.name for entry in listing.entries):
@@ -108,6 +118,7 @@ def _unpack(archive: Path, folder: Path) -> LocalSource:
         root,
         tuple(entry.path for entry in listing.entries),
         tuple(entry.uri for entry in listing.entries),
+        tuple(f"{title}/{entry.name}" for entry in listing.entries),
     )
 
 

@@ -136,8 +136,6 @@ def test_byte_order_marks_crlf_blank_lines_and_numbers_as_ids(folder):
         ({"_id": "d9"}, "no text"),
         ({"_id": "d9", "text": ["a"]}, "text is no text"),
         ({"_id": "d9", "text": "a", "title": 3}, "title is no text"),
-        ({"_id": "d9", "text": " ", "title": "\n"}, "the text is empty"),
-        ({"_id": "d9", "text": "\u200b", "title": "\ufeff"}, "the text is empty"),
         ({"_id": "d9", "text": "a\0b"}, "the text contains a NUL character"),
         ('{"_id": "d9", "text": "\\ud800"}', "the text contains half a surrogate pair"),
         ({"_id": "d1", "title": "Rain", "text": "It rises."}, "line 1 has the same _id and another text"),
@@ -266,6 +264,23 @@ def test_spam_is_not_relevant(folder):
     report, rows = folder.ingest()
     assert [row[4] for row in rows if row[1] == "qrels/test.tsv"] == [1.0, 0.0, 0.0]
     assert report.notes == ("2 judgments with a score of -1 or -2 count as not relevant, as TREC means them.",)
+
+
+def test_texts_that_are_empty_matter_where_a_judgment_names_them(folder):
+    folder.lines("corpus.jsonl", [*CORPUS, {"_id": "d9", "text": "\u200b", "title": "\n\ufeff"}])
+    folder.lines("queries.jsonl", [*QUERIES, {"_id": "q9", "text": ""}])
+    report, rows = folder.ingest()
+    assert (report.bad_rows, len(rows), folder.bad()) == (0, 5, [])
+    assert report.notes == ("Passed over: 2 documents or queries without text that no judgment names.",)
+    folder.file("qrels/test.tsv", f"{TEST}q1\td9\t1\nq1\td9\t1\n")
+    report, rows = folder.ingest(0.7)
+    assert (report.bad_rows, len(rows)) == (3, 5)
+    assert folder.bad() == [
+        ("5", "corpus.jsonl: the text is empty, and a judgment names it"),
+        ("2", "qrels/test.tsv: no usable document has the id 'd9'"),
+        ("3", "qrels/test.tsv: no usable document has the id 'd9'"),
+    ]
+    assert report.notes == ("Passed over: 1 documents or queries without text that no judgment names.",)
 
 
 def test_judgments_without_a_line_are_noted(folder):

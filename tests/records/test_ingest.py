@@ -286,10 +286,68 @@ def test_a_quote_never_closed_costs_a_bounded_part(ingest):
     assert "never closed" in done.quarantine[1][1]
 
 
-def test_a_line_without_end_is_refused(ingest, monkeypatch):
+@pytest.mark.parametrize(
+    "long", ["x" * 1001, ",".join("x" * 501), '"' + "x," * 2000 + '",y', '"' + "x" * 5001 + '\ny",']
+)
+def test_a_line_that_is_too_long_costs_its_row(ingest, monkeypatch, long):
     monkeypatch.setattr(reader, "LINE_LIMIT", 1000)
-    with pytest.raises(InputError, match="line 5 has 1000 characters or more"):
-        ingest(LABELLED + "x" * 1001)
+    done = ingest(f"{LABELLED}{long}\n{LABELLED}", share=0.5)
+    last = 5 + long.count("\n")
+    assert [row[0] for row in done.rows] == [1, 2, 3, 4, *range(last + 1, last + 5)]
+    line, reason, text = done.quarantine[1]
+    assert (line, len(text.lstrip("'"))) == ("5", 1001)
+    assert "a line has more than" in reason
+    assert done.report.bad_rows == 1 + long.count("\n")
+    with pytest.raises(InputError, match=r"1 of 5 rows.*a line has more than"):
+        ingest(LABELLED + long.partition("\n")[0])
+
+
+@pytest.mark.parametrize("junk", [",", " , ", '"",""', ",,,", "\t,\t", "\x1a"])
+def test_rows_of_nothing_but_delimiters_are_blank(ingest, junk):
+    rows = [row for _, *row in ingest(LABELLED).rows]
+    lines = LABELLED.splitlines()
+    contents = {
+        "above": [junk, *lines],
+        "between": [lines[0], *[junk] * 30, *lines[1:]],
+        "at the end": [*lines, *[junk] * 30],
+    }
+    for place, written in contents.items():
+        done = ingest("\n".join(written) + "\n")
+        assert [row for _, *row in done.rows] == rows, place
+        assert done.rows[-1][0] == (4 if place == "at the end" else len(written))
+        assert done.quarantine == [["line", "reason", "row"]]
+        count = len(written) - 4
+        told = f"Passed over as blank: {count} rows of nothing but delimiters."
+        assert done.report.notes == ((told,) if "," in junk else ())
+    header = ingest("\n".join([junk, "text,label", *lines]) + "\n")
+    assert [row for _, *row in header.rows] == rows
+    assert header.report.csv.columns == ("text", "label")
+
+
+@pytest.mark.parametrize("ends", [("", ",,"), (",,", ""), (",,", ",,"), (",, ", ",,,,"), (";;", " ; ;")])
+def test_empty_columns_at_the_right_are_none(ingest, ends):
+    delimiter = ";" if ";" in ends[0] else ","
+    names, values = ends
+    lines = [line.replace(",", delimiter) + values for line in LABELLED.splitlines()]
+    done = ingest("\n".join([f"text{delimiter}label{names}", *lines]))
+    assert done.rows == [(line + 1, *row) for line, *row in ingest(LABELLED).rows]
+    assert done.report.csv.columns == ("text", "label")
+    assert [row[1:] for row in ingest("\n".join(lines)).rows] == [row[1:] for row in done.rows]
+
+
+def test_a_label_without_a_text_stays_a_bad_row(ingest):
+    done = ingest("text,label,,\n" + LABELLED + ",greeting,,\nHello again,,,\n,,,\n", share=0.5)
+    assert done.quarantine[1:] == [
+        ["6", "the content is empty", ",greeting,,"],
+        ["7", "the label is empty", "Hello again,,,"],
+    ]
+
+
+@pytest.mark.parametrize("end", ["\x1a", "\n\x1a", "\n\x1a\x1a\x1a", "\r\n\x1a\r\n", "\n\x1aWow,greeting"])
+def test_the_sign_with_which_dos_ends_a_file(ingest, end):
+    done = ingest(LABELLED.rstrip("\n") + end)
+    assert done.rows[:4] == ingest(LABELLED).rows
+    assert [row[1] for row in done.rows[4:]] == (["\x1aWow"] if "Wow" in end else [])
 
 
 def test_an_output_that_cannot_be_written(ingest, tmp_path):

@@ -101,7 +101,7 @@ def test_plain_texts(ingest):
     assert ingest("one,two,,four,five\n")[1] == [(1, "one"), (1, "two"), (1, "four"), (1, "five")]
     assert ingest("a,b\nc,\n,\n", "plain", dialect="excel")[1:] == (
         [(1, "a"), (1, "b"), (2, "c")],
-        [(3, "the text is empty")],
+        [],
     )
     assert ingest("id,text\n1,a\n2,b\n", "plain")[1] == [(2, "a"), (3, "b")]
     assert ingest("text\na\nb\n")[1] == [(2, "a"), (3, "b")]

@@ -8,7 +8,15 @@ import pytest
 from docarray import Document, DocumentArray
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records.kinds import SourceKind, common_folder, csv_names, file_kind, names_kind, source_kind
+from embedtune.records.kinds import (
+    SourceKind,
+    common_folder,
+    file_kind,
+    names_kind,
+    passed_over,
+    source_kind,
+    table_names,
+)
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 BEIR = ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv"]
@@ -40,6 +48,25 @@ BEIR = ["corpus.jsonl", "queries.jsonl", "qrels/train.tsv", "qrels/test.tsv"]
 )
 def test_kind_by_names(names, kind):
     assert names_kind(names) is kind
+
+
+@pytest.mark.parametrize(
+    ("names", "kind", "tables", "notes"),
+    [
+        (["cat/1.png", "dog/1.png", "classes.txt"], SourceKind.CLASS_FOLDERS, None, None),
+        (["a/train.csv", "a/labels.txt", "a/README.txt"], SourceKind.CSV, ["a/train.csv"], "a/labels.txt"),
+        (["a.txt", "b.TXT", "notes.log"], SourceKind.CSV, ["a.txt", "b.TXT"], "notes.log"),
+        (["train.da", "notes.txt"], SourceKind.DOCUMENTS, None, None),
+    ],
+)
+def test_texts_beside_better_known_files(names, kind, tables, notes):
+    assert names_kind(names) is kind
+    if tables is not None:
+        assert table_names(names) == tables
+        assert passed_over(names, tables) == (
+            f"Not read, for they are no tables by their names: {notes}. To read one, give it by itself.",
+        )
+        assert passed_over(tables, tables) == ()
 
 
 def test_csv_that_names_images_beside_it_is_several_kinds():
@@ -166,5 +193,5 @@ def test_real_csvs_are_csvs():
     assert {file_kind(path) for path in found} == {SourceKind.CSV}
 
 
-def test_csv_names():
-    assert csv_names(["b.csv", "README.txt", "x/a.TSV", "c.png", "LICENSE.txt"]) == ["b.csv", "x/a.TSV"]
+def test_table_names():
+    assert table_names(["b.csv", "README.txt", "x/a.TSV", "c.png", "LICENSE.txt"]) == ["b.csv", "x/a.TSV"]

@@ -88,7 +88,6 @@ def test_a_tiny_last_file_that_alone_could_not_be_told(ingest):
         ("label,text\nb,a\n", "a.csv has text,label, but .*b.csv"),
         ("text,label,more\na,b,c\n", "a.csv has text,label, but .*b.csv"),
         ("text,label\na.jpg,x\nb.jpg,y\n", "values of text are those of text in .*a.csv, but of image in .*b.csv"),
-        ("", "s3://data/b.csv is empty"),
         (b"text,label\n\xff,x\n", "s3://data/b.csv is not valid utf-8"),
     ],
 )
@@ -138,6 +137,28 @@ def test_bad_rows_are_judged_file_by_file(ingest):
             ingest({"a.csv": many, "b.csv": lost, "c.csv": lost}, share=share)
     with pytest.raises(InputError, match=r"b\.csv, .*: 1 of 1 rows \(100.00%\) cannot be used, nothing is left"):
         ingest({"a.csv": many, "b.csv": ",x\n"}, share=0.01)
+
+
+@pytest.mark.parametrize("nothing", ["", "\ufeff", "\r\n\r\n", ",\n,,\n", "\x1a", b"\xff\xfe\r\0\n\0"])
+def test_empty_files_among_others_are_passed_over(ingest, nothing):
+    good = "text,label\n" + "".join(f"text {i},label {i % 5}\n" for i in range(20))
+    for names in (["a.csv", "b.csv"], ["b.csv", "a.csv"]):
+        report, rows = ingest(dict(zip(names, (nothing, good), strict=True)))
+        assert rows["source"] == [names[1]] * 20
+        assert (report.sources, report.files) == (1, ((names[1], 20, 0),))
+        assert report.notes == (f"Passed over, for there is nothing in it: {names[0]}.",)
+    with pytest.raises(InputError, match=r"All 2 files are empty: a\.csv, b\.csv"):
+        ingest({"a.csv": nothing, "b.csv": nothing})
+    with pytest.raises(InputError, match=r"a\.csv (is empty|holds nothing)"):
+        ingest({"a.csv": nothing})
+
+
+def test_files_with_a_header_only_are_noted(ingest):
+    good = "text,label\n" + "".join(f"text {i},label {i % 5}\n" for i in range(20))
+    report, rows = ingest({"a.csv": "text,label\n", "b.csv": good, "c.csv": "text,label"})
+    assert rows["source"] == ["b.csv"] * 20
+    assert report.notes == ("There are no rows in a.csv, c.csv.",)
+    assert ingest({"a.csv": good, "b.csv": good}, size=8)[0].notes == ()
 
 
 def test_no_file(tmp_path):

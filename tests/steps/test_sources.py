@@ -1,6 +1,9 @@
 """What the data steps read: files, several of them, datasets by name, and other kinds of sources."""
 
 import json
+import re
+import warnings
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.list_sources import ListSourcesConfig, list_sources
 from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.sources import sources_of
 
 VERBS = ("open", "close", "sell", "paint")
 
@@ -192,3 +196,56 @@ def test_addresses_in_several_arrays_start_from_the_folder_of_each(tmp_path: Pat
     assert (report.rows, report.bad_rows) == (8, 0)
     expected = [(tmp_path / folder / f"{number}.png").read_bytes() for folder in "ab" for number in range(4)]
     assert contents_of(tmp_path / "rows") == expected
+
+
+def test_a_zip_is_named_in_messages_and_texts_beside_tables_are_passed_over(tmp_path):
+    archive = tmp_path / "data.zip"
+    good = "text,label\n" + "".join(f"text {i},label {i % 5}\n" for i in range(20))
+
+    def read(*tables):
+        with zipfile.ZipFile(archive, "w") as file:
+            for name, text in zip(("a/train.csv", "a/test.csv"), tables, strict=True):
+                file.writestr(name, text)
+            file.writestr("a/labels.txt", "label 0\nlabel 1\n")
+        return ingest_csv(IngestCSVConfig(str(archive)), tmp_path / "rows", tmp_path / "bad.csv")
+
+    report = read(good, good)
+    assert (report.rows, report.sources) == (40, 2)
+    assert report.notes == (
+        "Not read, for they are no tables by their names: labels.txt. To read one, give it by itself.",
+    )
+    with pytest.raises(InputError, match=re.escape(f"{archive}/a/test.csv has text,label, but {archive}/a/train.csv")):
+        read("label,text\n" + good.partition("\n")[2], good)
+    with pytest.raises(InputError, match=re.escape(f"{archive}/a/train.csv, read as excel") + ".*1 of 21 rows"):
+        read(good + ",x\n", good)
+    archive.write_bytes(archive.read_bytes()[:200])
+    with pytest.raises(StorageError, match=re.escape(f"{archive} is damaged, or not")):
+        ingest_csv(IngestCSVConfig(str(archive)), tmp_path / "rows", tmp_path / "bad.csv")
+
+
+def test_a_file_that_is_twice_in_a_zip(tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            file.writestr("a.csv", "x")
+    with pytest.raises(StorageError, match=r"data.zip has two entries for one file: a.csv, and"):
+        ingest_csv(IngestCSVConfig(str(tmp_path / "data.zip")), tmp_path / "rows", tmp_path / "bad.csv")
+
+
+def test_a_broken_link_is_a_warning(tmp_path):
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "a.csv").write_text("text,label\n" + "".join(f"text {i},label {i % 5}\n" for i in range(20)))
+    (folder / "b.csv").symlink_to(tmp_path / "none")
+    report = ingest_csv(IngestCSVConfig(str(folder)), tmp_path / "rows", tmp_path / "bad.csv")
+    assert report.rows == 20
+    assert report.warnings == ("Not read, for they are broken links or no regular files: b.csv.",)
+
+
+def test_empty_tables_are_no_sources_of_their_own(tmp_path):
+    for name, text in {"a.csv": "", "b.csv": "x,y\n", "c.csv": "x,y\n", "d.txt": "z"}.items():
+        (tmp_path / name).write_text(text)
+    assert [Path(source.uri).name for source in sources_of(f"{tmp_path}/", "")] == ["b.csv", "c.csv"]
+    (tmp_path / "b.csv").write_text("")
+    (tmp_path / "c.csv").write_text("")
+    assert len(sources_of(f"{tmp_path}/", "")) == 3

@@ -134,16 +134,18 @@ def test_links(folder, tmp_path):
         resolve_source(str(folder))
     (tmp_path / "elsewhere" / "deep" / "up").unlink()
     (folder / "broken.csv").symlink_to(tmp_path / "none")
-    with pytest.raises(StorageError, match=r"broken\.csv is a broken link or no regular file"):
-        resolve_source(str(folder))
+    os.mkfifo(folder / "pipe.csv")
+    assert names_of(folder) == ["more/a.csv", "more/deep/b.csv", *CSVS, "z.csv"]
+    assert names_of(f"{folder}/*") == [*CSVS, "z.csv"]
+    for address in (str(folder), f"{folder}/*"):
+        with local_copy(address, "") as source:
+            assert source.broken == ("broken.csv", "pipe.csv")
 
 
 def test_what_is_no_file(folder):
     os.mkfifo(folder / "pipe.csv")
     with pytest.raises(StorageError, match="that can be read twice"):
         resolve_source(str(folder / "pipe.csv"))
-    with pytest.raises(StorageError, match="no regular file"):
-        resolve_source(str(folder))
     with pytest.raises(StorageError, match="cannot be read"):
         resolve_source(str(folder / ("n" * 300)))
     with pytest.raises(StorageError, match="is a file, not a folder"):
