@@ -27,6 +27,22 @@ class LossPoint:
 
 
 @dataclass(frozen=True)
+class CutTexts:
+    """What a model's length and its vocabulary do to different texts."""
+
+    texts: int
+    """Number of different texts."""
+    cut: int
+    """How many of them have more tokens than the model reads."""
+    alike: int
+    """How many are read as the same tokens as another text that differs by more than case, Unicode form and space."""
+    unknown: int
+    """How many of those alike are not cut, but hold signs that the model does not know."""
+    max_length: int
+    """Tokens that the model reads, its own special ones included."""
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """Where a fine-tuned model comes from and what it is."""
 
@@ -53,6 +69,8 @@ class ModelCard:
     """Versions of the libraries that produced the model."""
     parity_max_difference: float
     """Largest absolute difference of a vector component between the trained model and its reloaded folder."""
+    train_texts: CutTexts | None = None
+    """What the model's length did to the training texts; None where the version that wrote the card did not count."""
     others: Mapping[str, object] = field(default_factory=dict)
     """Facts of another version of embedtune, which this one keeps and does not know. A field of a later version has a
     default: the cards of the versions before lack it."""
@@ -92,4 +110,6 @@ class ModelCard:
         facts = {name: found.pop(name) for name in known & found.keys()}
         points = [(point["step"], point["epoch"], point["loss"]) for point in facts["history"]]  # type: ignore[attr-defined]
         facts["history"] = tuple(LossPoint(*point) for point in points)
+        if facts.get("train_texts") is not None:
+            facts["train_texts"] = CutTexts(**facts["train_texts"])  # type: ignore[arg-type]
         return cls(**facts, others=found)  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """A tuned model and its backbone encode the same texts."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,27 @@ import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError
-from embedtune.models.card import ModelCard
+from embedtune.models.card import CutTexts, ModelCard
+from embedtune.models.cut_texts import Digests, cut_texts, load_training_tokens
 from embedtune.models.encoding import encode_texts
 from embedtune.models.loading import load_model, weights_digest
+
+
+@dataclass(frozen=True, eq=False)
+class BothEncoded:
+    """What the two models made of queries and index."""
+
+    base: "Encoded"
+    tuned: "Encoded"
+    query_texts: CutTexts
+    """What the models' length, the same for both, did to the queries."""
+    index_texts: CutTexts
+    """The same for the index."""
+    seen_queries: int
+    """Queries that are read as the same tokens as a training text."""
+    seen_index: int
+    """Index documents that are."""
+
 
 Encoded = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Vectors of the queries (N, d) and of the index (M, d)."""
@@ -18,7 +37,7 @@ Encoded = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 def encode_with_both(
     card: ModelCard, folder: Path, queries: Sequence[str], index: Sequence[str], batch_size: int
-) -> tuple[Encoded, Encoded]:
+) -> BothEncoded:
     """Encode queries and index with the backbone and with the tuned model.
 
     Args:
@@ -40,10 +59,29 @@ def encode_with_both(
             f"Backbone {card.backbone!r} has other weights now than when the model was fine-tuned from it, so a "
             "comparison would be with something else. Fine-tune again, or name a fixed folder as the backbone."
         )
-    return (
-        _encode(base, queries, index, batch_size, "base model"),
-        _encode(load_model(str(folder), 0), queries, index, batch_size, "tuned model"),
+    encoded = _encode(base, queries, index, batch_size, "base model")
+    tuned = load_model(str(folder), 0)
+    trained = load_training_tokens(folder)
+    prompt = str(tuned.prompts.get(tuned.default_prompt_name) or "") if tuned.default_prompt_name else ""
+    (query_texts, seen_queries), (index_texts, seen_index) = (
+        _read(tuned, texts, prompt, trained) for texts in (queries, index)
     )
+    return BothEncoded(
+        base=encoded,
+        tuned=_encode(tuned, queries, index, batch_size, "tuned model"),
+        query_texts=query_texts,
+        index_texts=index_texts,
+        seen_queries=seen_queries,
+        seen_index=seen_index,
+    )
+
+
+def _read(
+    model: SentenceTransformer, texts: Sequence[str], prompt: str, trained: Digests | None
+) -> tuple[CutTexts, int]:
+    """Return what the model's length does to texts, and how many are nothing new to it."""
+    counts, digests = cut_texts(model, texts, prompt)
+    return counts, 0 if trained is None else int(np.isin(digests, trained).sum())
 
 
 def _encode(

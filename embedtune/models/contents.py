@@ -79,6 +79,10 @@ class Contents(Sequence[Content]):
         modality, value = self._value(position)
         return value if modality is Modality.TEXT and isinstance(value, str) else ""
 
+    def texts(self) -> list[str]:
+        """Return all that are texts, in order."""
+        return [text for modality, values in self._columns if modality is Modality.TEXT for text in values.to_pylist()]
+
     def stored(self, position: int) -> str | bytes:
         """Return the content as it is stored: a text, or the bytes of an image or of points."""
         return self._value(position)[1]

@@ -70,21 +70,22 @@ def compare(
     base_result = evaluate(judged, Vectors(base.queries[rows], base.index))
     tuned_result = evaluate(judged, Vectors(tuned.queries[rows], tuned.index))
     metrics = _compare_metrics(base_result, tuned_result, resamples, seed)
-    mean_cosine = mean_pair_cosine(tuned.index)
+    base_cosine, tuned_cosine = mean_pair_cosine(base.index), mean_pair_cosine(tuned.index)
     comparison = Comparison(
         metrics=tuple(metrics.values()),
-        decision=refuse_collapsed(decide(metrics[metric], min_gain, rows.size), mean_cosine),
+        decision=refuse_collapsed(decide(metrics[metric], min_gain, rows.size), base_cosine, tuned_cosine),
         queries=rows.size,
         queries_without_relevant=len(evaluation_set.query_ids) - rows.size,
         index_documents=len(judged.index_ids),
         base_tied_queries=int(base_result.ranking.tied_at_cut.sum()),
         tuned_tied_queries=int(tuned_result.ranking.tied_at_cut.sum()),
-        tuned_mean_cosine=mean_cosine,
+        tuned_mean_cosine=tuned_cosine,
         confidence=CONFIDENCE,
         resamples=resamples,
         seed=seed,
         examples=pick_examples(judged, base_result, tuned_result),
         evaluation_digest=judged.digest(),
+        base_mean_cosine=base_cosine,
     )
     return Evaluation(comparison, judged, base_result, tuned_result)
 

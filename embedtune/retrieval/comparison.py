@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embedtune.errors import InputError
+from embedtune.models.card import CutTexts
 
 METRIC_NAMES: dict[str, str] = {
     "ndcg_at_10": "nDCG@10",
@@ -91,7 +92,7 @@ class Comparison:
     """Queries where a tie of scores crosses rank 10, base model; order among ties is by ascending id."""
     tuned_tied_queries: int
     tuned_mean_cosine: float
-    """Mean cosine of all pairs of index documents, tuned model, -1..1; near 1 means that it collapsed to one point."""
+    """Mean cosine of all pairs of index documents, tuned model, -1..1; near 1 means that it tells none apart."""
     confidence: float
     """Confidence level of the intervals, 0.95."""
     resamples: int
@@ -100,6 +101,18 @@ class Comparison:
     examples: tuple[QueryExample, ...]
     evaluation_digest: str = ""
     """`sha256:` of what the means are over: `EvaluationSet.digest`; '' where it is not known."""
+    base_mean_cosine: float | None = None
+    """The same for the base model; None, as the fields below, where embedtune 0.1 compared."""
+    query_texts: CutTexts | None = None
+    """What the models' length did to the queries."""
+    index_texts: CutTexts | None = None
+    """What it did to the index documents."""
+    seen_queries: int = 0
+    """Queries that the models read as the same tokens as a text that was trained on."""
+    seen_index: int = 0
+    """Index documents that they do, where the source does not mean to search in training documents too."""
+    warnings: tuple[str, ...] = ()
+    """What a person should look at in data and texts, one sentence or two each, with the cure."""
 
     def metric(self, name: str) -> MetricComparison:
         """Return one metric's comparison.
@@ -128,6 +141,9 @@ class Comparison:
             data["metrics"] = tuple(MetricComparison(**metric) for metric in data["metrics"])
             data["decision"] = Decision(**data["decision"])
             data["examples"] = tuple(_load_example(example) for example in data["examples"])
+            for name in ("query_texts", "index_texts"):
+                data[name] = None if data.get(name) is None else CutTexts(**data[name])
+            data["warnings"] = tuple(data.get("warnings", ()))
             return cls(**data)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(

@@ -54,22 +54,31 @@ def decide(metric: MetricComparison, min_gain: float, queries: int) -> Decision:
     return Decision(better=better, reason=reason, metric=metric.name, min_gain=min_gain)
 
 
-def refuse_collapsed(decision: Decision, mean_cosine: float) -> Decision:
-    """Turn the decision into a refusal if the tuned model has collapsed.
+def refuse_collapsed(decision: Decision, base_cosine: float, tuned_cosine: float) -> Decision:
+    """Turn the decision into a refusal if the tuned model hardly tells documents apart.
 
     Scores that differ only in their last digits may still rank well here and fall apart once vectors are stored in
-    half precision or quantised.
+    half precision or quantised. Where the base model tells them apart no better, training is not what did it.
 
     Args:
         decision: What the metric says.
-        mean_cosine: Mean cosine of all pairs of index documents, tuned model, -1..1.
+        base_cosine: Mean cosine of all pairs of index documents, base model, -1..1.
+        tuned_cosine: The same for the tuned model.
     """
-    if mean_cosine <= COLLAPSE_COSINE:
+    if tuned_cosine <= COLLAPSE_COSINE:
         return decision
-    reason = (
-        f"The tuned model has collapsed: two index documents have a cosine of {mean_cosine:.4f} on average, "
-        f"above the {COLLAPSE_COSINE} that is accepted, so it hardly tells documents apart."
-    )
+    if base_cosine > COLLAPSE_COSINE:
+        reason = (
+            f"Neither model tells the index documents apart: two of them have a cosine of {tuned_cosine:.4f} on "
+            f"average, and {base_cosine:.4f} with the base model, so training did not cause it. Look at what is read "
+            "of the texts."
+        )
+    else:
+        reason = (
+            f"The tuned model has collapsed: two index documents have a cosine of {tuned_cosine:.4f} on average (base "
+            f"model {base_cosine:.4f}), above the {COLLAPSE_COSINE} that is accepted, so it hardly tells documents "
+            "apart."
+        )
     return dataclasses.replace(decision, better=False, reason=reason)
 
 

@@ -1,15 +1,18 @@
 """Step 5: is the tuned model better than the base, and by how much? Imports torch only when it runs."""
 
 import csv
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_manifest, read_relevance, read_table
+from embedtune.documents.split import OFFICIAL_RULE
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.card import ModelCard
 from embedtune.progress import note
+from embedtune.reports.cut_texts import text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
@@ -21,6 +24,9 @@ from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 from embedtune.training.fits import check_trainable
+
+if TYPE_CHECKING:
+    from embedtune.models.comparing import BothEncoded
 
 COMPARISON_FILE = "comparison.json"
 TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
@@ -82,15 +88,22 @@ def evaluate_retrieval(
     documents = _evaluation_set(evaluation)
     from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
 
-    base, tuned = encode_with_both(card, model, documents.query_texts, documents.index_texts, config.batch_size)
+    both = encode_with_both(card, model, documents.query_texts, documents.index_texts, config.batch_size)
     outcome = compare(
-        documents, Vectors(*base), Vectors(*tuned), metric=config.metric, min_gain=config.min_gain, seed=config.seed
+        documents,
+        Vectors(*both.base),
+        Vectors(*both.tuned),
+        metric=config.metric,
+        min_gain=config.min_gain,
+        seed=config.seed,
     )
+    comparison = _with_texts(outcome.comparison, both, card, data)
+    outcome = replace(outcome, comparison=comparison)
     report = EvaluationReport(
         title=config.title,
         base_model=card.backbone,
         tuned_model=f"{config.title}, tuned",
-        comparison=outcome.comparison,
+        comparison=comparison,
         training=training,
         history=card.history,
         data=data,
@@ -100,7 +113,24 @@ def evaluate_retrieval(
         write_scores(folder, outcome)
         write_text_whole(html, evaluation_html(report))
         write_text_whole(markdown, evaluation_markdown(report))
-    return outcome.comparison
+    return comparison
+
+
+def _with_texts(comparison: Comparison, both: "BothEncoded", card: ModelCard, data: DataSummary) -> Comparison:
+    """Add what the models read of the texts, and say what a person should look at."""
+    # Of an official split, training and evaluation search in the same corpus, as its source means it.
+    seen_index = 0 if data.split_rule == OFFICIAL_RULE else both.seen_index
+    found = text_warnings(card.train_texts, both.query_texts, both.index_texts, both.seen_queries, seen_index)
+    for warning in found:
+        note(warning)
+    return replace(
+        comparison,
+        query_texts=both.query_texts,
+        index_texts=both.index_texts,
+        seen_queries=both.seen_queries,
+        seen_index=seen_index,
+        warnings=(*found, *data.warnings),
+    )
 
 
 def _check_held_out(evaluation: Path, card: ModelCard) -> None:

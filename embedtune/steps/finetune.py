@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from embedtune.models.card import ModelCard
+from embedtune.progress import note
+from embedtune.reports.cut_texts import cut_warnings
 from embedtune.reports.training import TrainingReport, training_html
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import step
@@ -37,6 +39,9 @@ def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, m
     from embedtune.training.finetune import finetune_model  # torch takes seconds, which wrong documents need not cost
 
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
+    if card.train_texts is not None:
+        for warning in cut_warnings(card.train_texts, "training texts"):
+            note(warning)
     report = TrainingReport(
         title="Fine-tuning",
         base_model=card.backbone,

@@ -9,6 +9,7 @@ from transformers import set_seed
 
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.models.card import ModelCard
+from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
 from embedtune.models.parity import check_parity
 from embedtune.models.saving import check_served, save_model, whole_folder
@@ -55,9 +56,11 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
         examples = TrainingSet.read(documents, Path(scratch))
+        train_texts, tokens = cut_texts(model, examples.contents.texts())
         result = train(model, examples, config, checkpoints)
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
+            save_training_tokens(folder, tokens)
             card = ModelCard(
                 backbone=config.backbone,
                 backbone_digest=backbone_digest,
@@ -72,6 +75,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 texts_per_second=result.texts_per_second,
                 versions=versions,
                 parity_max_difference=check_parity(model, folder),
+                train_texts=train_texts,
             )
             card.save(folder)
         checkpoints.clear()

@@ -6,8 +6,9 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from embedtune.errors import ModelError
-from embedtune.models.card import ModelCard
+from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.comparing import encode_with_both
+from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.models.saving import save_model
 
@@ -28,7 +29,8 @@ def save_tuned(backbone: str, max_length: int, folder) -> None:
 
 def test_both_models_cut_at_the_tuned_length(copied, tmp_path):
     save_tuned(str(copied), 20, tmp_path / "tuned")
-    base, tuned = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", QUERIES, INDEX, 2)
+    both = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", QUERIES, INDEX, 2)
+    base, tuned = both.base, both.tuned
     for (queries, index), model in (
         (base, load_model(str(copied), 20)),
         (tuned, load_model(str(tmp_path / "tuned"), 20)),
@@ -50,5 +52,17 @@ def test_a_backbone_without_pooling_layer_is_recognised(save_transformer, tmp_pa
     config = BertConfig(vocab_size=89, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
     folder = str(save_transformer(BertForMaskedLM(config)))
     save_tuned(folder, 20, tmp_path / "tuned")
-    (queries, _), _ = encode_with_both(card_of(folder, 20), tmp_path / "tuned", QUERIES, INDEX, 2)
+    queries, _ = encode_with_both(card_of(folder, 20), tmp_path / "tuned", QUERIES, INDEX, 2).base
     assert queries.shape == (2, 32)
+
+
+def test_what_was_read_of_the_held_out_texts(copied, tmp_path):
+    save_tuned(str(copied), 20, tmp_path / "tuned")
+    card = card_of(str(copied), 20)
+    both = encode_with_both(card, tmp_path / "tuned", QUERIES, INDEX, 2)
+    assert both.query_texts == CutTexts(texts=2, cut=1, alike=0, unknown=0, max_length=20)
+    assert (both.index_texts.cut, both.seen_queries, both.seen_index) == (1, 0, 0)
+    _, tokens = cut_texts(load_model(str(copied), 20), ["b", "abc " * 70, "not held out"])
+    save_training_tokens(tmp_path / "tuned", tokens)
+    both = encode_with_both(card, tmp_path / "tuned", QUERIES, INDEX, 2)
+    assert (both.seen_queries, both.seen_index) == (1, 1)

@@ -78,11 +78,21 @@ def test_unknown_metric() -> None:
 
 def test_a_collapsed_model_is_never_promoted() -> None:
     decision = decide(BETTER, 0.01, 100)
-    assert refuse_collapsed(decision, 0.99) is decision
-    refused = refuse_collapsed(decision, 0.99123)
+    assert refuse_collapsed(decision, 0.5, 0.99) is decision
+    refused = refuse_collapsed(decision, 0.5, 0.99123)
     assert not refused.better
     assert refused.reason.startswith("The tuned model has collapsed: two index documents have a cosine of 0.9912")
+    assert "(base model 0.5000)" in refused.reason
     assert (refused.metric, refused.min_gain) == (decision.metric, decision.min_gain)
+
+
+def test_training_is_not_blamed_for_what_the_base_model_does_too() -> None:
+    refused = refuse_collapsed(decide(BETTER, 0.01, 100), 1.0, 0.9999)
+    assert not refused.better
+    assert refused.reason == (
+        "Neither model tells the index documents apart: two of them have a cosine of 0.9999 on average, and 1.0000 "
+        "with the base model, so training did not cause it. Look at what is read of the texts."
+    )
 
 
 def test_few_queries_decide_nothing() -> None:

@@ -1,0 +1,97 @@
+"""What a model makes of texts before it reads them: which it cuts, and which it can no longer tell apart."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from sentence_transformers import SentenceTransformer
+
+from embedtune.documents.grouping import content_key
+from embedtune.errors import ModelError
+from embedtune.models.card import CutTexts
+from embedtune.progress import progress
+
+TRAINING_TOKENS_FILE = "training-tokens.npy"
+"""In a model folder: digests of the token sequences that it was trained on, ascending, 8 bytes each."""
+
+_BATCH = 1000
+_DIGEST_BYTES = 8
+
+Digests = npt.NDArray[np.uint64]
+"""Of token sequences as a model reads them, cut at its length. Two of a million are equal by chance once in 37 million
+such sets."""
+
+
+def cut_texts(model: SentenceTransformer, texts: Sequence[str], prompt: str = "") -> tuple[CutTexts, Digests]:
+    """Count what is cut and what becomes alike, by one tokenisation of each different text.
+
+    Args:
+        model: A model of texts that has a transformer.
+        texts: N texts.
+        prompt: What the model puts before each text.
+
+    Returns:
+        The counts, and the digest of what is read of each text (N,).
+    """
+    distinct = list(dict.fromkeys(texts))
+    tokenizer, length = model.tokenizer, int(model.max_seq_length or 0)
+    room = length - tokenizer.num_special_tokens_to_add() if length else None
+    kept = slice(0, room) if room is None or tokenizer.truncation_side == "right" else slice(-room, None)
+    digests, cut, unknown = np.zeros(len(distinct), np.uint64), np.zeros(len(distinct), np.bool_), []
+    with progress("Counting tokens", len(distinct), "texts") as advance:
+        for start in range(0, len(distinct), _BATCH):
+            part = [prompt + text for text in distinct[start : start + _BATCH]]
+            found = tokenizer(part, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+            for number, tokens in enumerate(found, start):
+                digests[number] = _digest(np.array(tokens[kept], np.uint32).tobytes())
+                cut[number] = room is not None and len(tokens) > room
+                unknown.append(tokenizer.unk_token_id in tokens[kept])
+            advance(len(part))
+    alike = _alike(digests, distinct)
+    counts = CutTexts(
+        texts=len(distinct),
+        cut=int(cut.sum()),
+        alike=int(alike.sum()),
+        unknown=int((alike & ~cut & np.array(unknown, np.bool_)).sum()),
+        max_length=length,
+    )
+    place = {text: number for number, text in enumerate(distinct)}
+    return counts, digests[[place[text] for text in texts]]
+
+
+def _alike(digests: Digests, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Tell which texts have the digest of one that is not merely another spelling (N,)."""
+    _, group, sizes = np.unique(digests, return_inverse=True, return_counts=True)
+    shared = np.flatnonzero(sizes[group] > 1)
+    spellings = np.array([_digest(content_key(texts[number]).encode()) for number in shared.tolist()], np.uint64)
+    least, most = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64), np.zeros(len(sizes), np.uint64)
+    np.minimum.at(least, group[shared], spellings)
+    np.maximum.at(most, group[shared], spellings)
+    return (most > least)[group]
+
+
+def _digest(data: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest(), "big")
+
+
+def save_training_tokens(folder: Path, digests: Digests) -> None:
+    """Write into a model folder what it was trained on, so that an evaluation can tell what is not new to it."""
+    np.save(folder / TRAINING_TOKENS_FILE, np.unique(digests), allow_pickle=False)
+
+
+def load_training_tokens(folder: Path) -> Digests | None:
+    """Read what `save_training_tokens` wrote; None where there is none, as of models of embedtune 0.1.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    path = folder / TRAINING_TOKENS_FILE
+    try:
+        digests: Digests = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError) as error:
+        raise ModelError(f"{path} is damaged ({error}). Fine-tune again.") from error
+    return digests

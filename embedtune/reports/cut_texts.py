@@ -1,0 +1,78 @@
+"""What a model's length and vocabulary do to texts, in sentences."""
+
+from collections.abc import Iterator
+
+from embedtune.models.card import CutTexts
+
+CUT_SHARE = 0.05
+"""Share of cut texts above which a person is warned: a limit is commonly set so that 95 % of the texts fit."""
+
+ALIKE_SHARE = 0.01
+"""Share of texts that are alike above which a person is warned: the share of contradictory rows that a run accepts."""
+
+
+def cut_fact(counts: CutTexts) -> str:
+    """Say how many texts are cut and alike, as a part of a sentence."""
+    share = counts.cut / max(counts.texts, 1)
+    return (
+        f"{counts.cut:,} of {counts.texts:,} ({share:.1%}) cut at {counts.max_length} tokens, "
+        f"{counts.alike:,} alike once read"
+    )
+
+
+def cut_warnings(counts: CutTexts, what: str) -> Iterator[str]:
+    """Yield what a person should look at, with the cure.
+
+    Args:
+        counts: What was counted.
+        what: Which texts, such as 'queries'.
+    """
+    cut, alike = (number / max(counts.texts, 1) for number in (counts.cut, counts.alike))
+    if cut > CUT_SHARE:
+        yield (
+            f"{counts.cut:,} of {counts.texts:,} {what} ({cut:.1%}) are longer than the {counts.max_length} tokens "
+            "that the model reads; what follows is not seen. Raise model_max_length if the backbone can read more, "
+            "choose one that can, or shorten the texts."
+        )
+    if alike > ALIKE_SHARE:
+        of_signs = counts.unknown > counts.alike / 2
+        cause = (
+            "in signs that it does not know" if of_signs else "behind the cut or in signs that it does not tell apart"
+        )
+        cure = (
+            "Choose a backbone that knows these signs, such as one of that language."
+            if of_signs
+            else "Raise model_max_length, or remove what the texts have in common, such as a greeting."
+        )
+        yield (
+            f"{counts.alike:,} of {counts.texts:,} {what} ({alike:.1%}) are the same to the model as another text, "
+            f"which differs only {cause}: between these it can learn and rank nothing. {cure}"
+        )
+
+
+def text_warnings(
+    train: CutTexts | None, queries: CutTexts, index: CutTexts, seen_queries: int, seen_index: int
+) -> tuple[str, ...]:
+    """Return all warnings of an evaluation about what the models read of the texts.
+
+    Args:
+        train: Of the training texts, None where that is not known.
+        queries: Of the held-out queries.
+        index: Of the index documents.
+        seen_queries: Queries that are read as a training text is.
+        seen_index: Index documents that are.
+    """
+    parts = ((train, "training texts"), (queries, "queries"), (index, "index documents"))
+    found = [warning for counts, what in parts if counts is not None for warning in cut_warnings(counts, what)]
+    return (*found, *filter(None, (_seen_warning(seen_queries, seen_index),)))
+
+
+def _seen_warning(queries: int, index: int) -> str:
+    """Return the warning that held-out texts are nothing new to the model, '' where all are new."""
+    if not queries + index:
+        return ""
+    return (
+        f"{queries:,} held-out queries and {index:,} index documents are read as the same tokens as a training text, "
+        "so the scores do not speak of new texts alone. Raise model_max_length, or remove what the texts have in "
+        "common."
+    )

@@ -1,0 +1,35 @@
+"""What is said of texts that a model cuts or cannot tell apart."""
+
+import pytest
+
+from embedtune.models.card import CutTexts
+from embedtune.reports.cut_texts import cut_fact, cut_warnings, text_warnings
+
+FINE = CutTexts(texts=1000, cut=50, alike=10, unknown=0, max_length=128)
+
+
+def test_a_few_are_a_fact_and_no_warning() -> None:
+    assert cut_fact(FINE) == "50 of 1,000 (5.0%) cut at 128 tokens, 10 alike once read"
+    assert list(cut_warnings(FINE, "queries")) == []
+    assert list(cut_warnings(CutTexts(0, 0, 0, 0, 128), "queries")) == []
+
+
+def test_many_that_are_cut() -> None:
+    (warning,) = cut_warnings(CutTexts(1000, 51, 0, 0, 128), "queries")
+    assert warning.startswith("51 of 1,000 queries (5.1%) are longer than the 128 tokens that the model reads")
+    assert "Raise model_max_length" in warning
+
+
+@pytest.mark.parametrize(("unknown", "cure"), [(0, "Raise model_max_length"), (11, "Choose a backbone that knows")])
+def test_many_that_are_alike(unknown: int, cure: str) -> None:
+    (warning,) = cut_warnings(CutTexts(1000, 50, 11, unknown, 128), "training texts")
+    assert warning.startswith("11 of 1,000 training texts (1.1%) are the same to the model as another text")
+    assert cure in warning
+
+
+def test_texts_that_are_not_new() -> None:
+    assert text_warnings(None, FINE, FINE, 0, 0) == ()
+    (warning,) = text_warnings(FINE, FINE, FINE, 3, 12)
+    assert warning.startswith(
+        "3 held-out queries and 12 index documents are read as the same tokens as a training text"
+    )
