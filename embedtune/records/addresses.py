@@ -9,7 +9,7 @@ from embedtune.records.layouts import Modality
 from embedtune.text import excerpt
 
 MEDIA_SUFFIXES: dict[Modality, tuple[str, ...]] = {
-    Modality.IMAGE: (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    Modality.IMAGE: (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
     Modality.MESH: (".off", ".obj", ".stl", ".ply", ".glb"),
 }
 """Endings of the files of each modality, in lower case."""
@@ -18,6 +18,7 @@ _SUFFIXES = {suffix: modality for modality, suffixes in MEDIA_SUFFIXES.items() f
 _WITH_SCHEME = re.compile(r"(?:(?:https?|s3|minio|file)://|data:[\w.+-]+/[\w.+-]+[;,])\S+", re.IGNORECASE)
 _DATA_IMAGE = re.compile(r"data:image/", re.IGNORECASE)
 _BEGINS_AS_PATH = re.compile(r"~?/|\.\.?/|[A-Za-z]:[\\/]")
+_PAGE = re.compile(r"https?://\S+$", re.IGNORECASE)
 _BLANK = re.compile(r"\s")
 _NEARLY_ALL = 0.9
 _HALF = 0.5
@@ -49,18 +50,26 @@ def is_address(value: str) -> bool:
 def modality_of_column(name: str, cells: Sequence[str]) -> Modality | None:
     """Tell what the cells of a column are, see `modality_of_cells`, with the help of its name.
 
-    Under a name that pages have too (`url`, `path`, `file`), addresses that do not end like an image or mesh are texts.
+    Under the name of an image or mesh nothing is a text, unless it is a name that pages have too (`url`, `path`,
+    `file`) over web addresses that do not end like an image or mesh: what else is there may be ids or names without
+    their ending, which nobody would train on as texts.
 
     Args:
         name: The column's name.
         cells: Its values at the beginning of the file, stripped.
     """
-    named = role_of(name) is Role.MEDIA
-    if named and names_any_address(name):
-        endings = sum(media_suffix(cell) is not None for cell in cells)
-        if endings < _HALF * len(cells):
-            return Modality.TEXT
-    return modality_of_cells(cells, named)
+    if role_of(name) is not Role.MEDIA or not cells:
+        return modality_of_cells(cells)
+    if names_any_address(name) and not ends_like_media(cells):
+        pages = sum(_PAGE.match(cell) is not None for cell in cells)
+        return Modality.TEXT if pages >= _NEARLY_ALL * len(cells) else None
+    found = modality_of_cells(cells, named=True)
+    return None if found is Modality.TEXT else found
+
+
+def ends_like_media(cells: Sequence[str]) -> bool:
+    """Whether at least half of the values end like an image or mesh."""
+    return sum(media_suffix(cell) is not None for cell in cells) >= _HALF * len(cells)
 
 
 def modality_of_cells(cells: Sequence[str], named: bool = False) -> Modality | None:
@@ -102,6 +111,15 @@ def untold_modality(name: str, cells: Sequence[str]) -> InputError:
         name: The column's name.
         cells: Its values at the beginning of the file.
     """
+    if role_of(name) is Role.MEDIA and not ends_like_media(cells):
+        endings = "; ".join(", ".join(suffixes) for suffixes in MEDIA_SUFFIXES.values())
+        return InputError(
+            f"It cannot be told what the column {excerpt(name)} holds: it is named like images or meshes, but values "
+            f"such as {excerpt(next(cell for cell in cells if media_suffix(cell) is None))} have none of their "
+            f"endings ({endings}). If they stand for files, give paths with an ending, from the folder of the CSV on, "
+            "or URLs (with the CSV option `task` set to 'image-to-image', 'text-to-image' or 'mesh-to-mesh' these need "
+            "none). If they are texts, set `task` to 'text-to-text'."
+        )
     kinds = {cell: _kind(cell, _may_be_spaced(cell)) for cell in cells}
     address = next((cell for cell in cells if kinds[cell] is Modality.TEXT), None)
     address = next(cell for cell in cells if kinds[cell] is not None) if address is None else address

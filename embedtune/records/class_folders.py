@@ -7,7 +7,7 @@ split of `documents` decides what is held out. Folders below that of the class m
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from embedtune.errors import InputError
@@ -21,6 +21,15 @@ from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
 
 _SPLIT_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
+_COMPANION_ENDINGS = frozenset({
+    ".txt", ".md", ".rst", ".xml", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".csv", ".tsv", ".html", ".htm", ".pdf",
+    ".ini", ".db", ".log", ".mtl", ".lnk", ".url",
+})  # fmt: skip
+"""Endings of notes, lists, boxes around things, materials and what file managers leave behind."""
+_COMPANION_NAMES = ("readme", "license", "icon\r")
+_UNREAD = "a file of a kind that is not read"
+_CURE = "convert images to .jpg or .png and meshes to .off, .stl or .glb, "
+_MOST_ENDINGS = 5
 
 
 def ingest_class_folders(
@@ -29,54 +38,101 @@ def ingest_class_folders(
     """Turn the names of the files into labelled rows whose contents are addresses.
 
     Only names are looked at; the files are opened when their contents are loaded. The line of a row is the number of
-    its file, from 1, in the order of `names`; the address is the name.
+    its file, from 1, in the order of `names`; the address is the name. Files in the folder of a class that are of no
+    known kind are set aside; what only accompanies images or meshes, such as notes and lists of boxes, is ignored.
 
     Args:
         names: Paths of the files relative to the folder, with '/'.
         origin: URI of the folder, for messages.
         rows: Rows file to write. It appears only if nothing is raised.
-        quarantine: Quarantine file to write: files whose names cannot be used.
-        max_bad_share: Largest accepted share of these among the images or meshes, 0..1.
+        quarantine: Quarantine file to write: files that cannot be used.
+        max_bad_share: Largest accepted share of these, 0..1.
 
     Raises:
-        InputError: no images or meshes, both, files outside of class folders, one class, no class with two files, or
-            too many names that cannot be used.
+        InputError: no images or meshes, both, files outside of class folders, one class, no class with two files, a
+            class without any file that can be used, or too many files that cannot.
         StorageError: an output cannot be written.
     """
-    media = [(line, name, found) for line, name in enumerate(names, 1) if (found := media_suffix(name)) is not None]
-    modality = _check_modality(origin, [(name, found) for _, name, found in media])
-    labels = _labels([name for _, name, _ in media], origin)
+    media = [(name, found) for name in names if (found := media_suffix(name)) is not None]
+    modality = _check_modality(origin, names, media)
+    labels = dict(zip((name for name, _ in media), _labels([name for name, _ in media], origin), strict=True))
+    unread = _unread(names, list(labels))
     lines, addresses, classes = [], [], []
     with atomic_path(quarantine) as part, part.open("w", encoding="utf-8", newline="") as file:
         rejected = QuarantineWriter(file)
-        for (line, name, _), label in zip(media, labels, strict=True):
-            problem = _problem(name, label)
+        for line, name in enumerate(names, 1):
+            problem = _problem(name, labels[name]) if name in labels else _UNREAD if name in unread else ""
             if problem:
-                rejected.add(line, problem, name.encode("utf-8", "backslashreplace").decode())
-                continue
-            lines.append(line)
-            addresses.append(name)
-            classes.append(label.strip())
-    rejected.check_shares([Part("", origin, len(media))], max_bad_share, quarantine, "names of files")
+                rejected.add(line, problem, _shown(name))
+            elif name in labels:
+                lines.append(line)
+                addresses.append(name)
+                classes.append(labels[name].strip())
+    endings = f" (not read: {_endings(unread)})" if unread else ""
+    total = len(labels) + len(unread)
+    if classes:
+        _check_lost(origin, {**labels, **unread}, classes)
+    rejected.check_shares([Part("", origin + endings, total)], max_bad_share, quarantine, "files", _CURE)
     counts = _check_classes(origin, classes)
     rows_format = RowsFormat(Layout.LABELLED, (modality,), loaded=False)
     with atomic_path(rows) as part, open_rows(part, rows_format) as writer:
         writer.write((lines, addresses, classes))
-    ignored = len(names) - len(media)
-    told = f"a folder per class, {len(counts)} classes" + (f", {ignored} other files ignored" if ignored else "")
+    told = f"a folder per class, {len(counts)} classes"
+    ignored = [name for name in names if name not in labels and name not in unread]
+    if ignored:
+        told += f", {len(ignored)} of {len(names)} files ignored: {_endings(ignored)}"
     folders = (set(PurePosixPath(name).parts[:-1]) - {label} for name, label in zip(addresses, classes, strict=True))
     if any(names & _SPLIT_FOLDERS for names in folders):
         told += ", its folders train and test taken together"
-    return IngestReport(len(lines), rejected.count, Layout.LABELLED, (modality,), len(media), told)
+    return IngestReport(len(lines), rejected.count, Layout.LABELLED, (modality,), len(labels), told)
 
 
-def _check_modality(origin: str, media: Sequence[tuple[str, Modality]]) -> Modality:
+def _unread(names: Sequence[str], media: Sequence[str]) -> dict[str, str]:
+    """Return the files of no known kind in the folders of classes, with their class.
+
+    Args:
+        names: All files.
+        media: The images or meshes among them.
+    """
+    level = _class_level(media, [PurePosixPath(name).parts for name in media])
+    around = [*map(frozenset, zip(*(PurePosixPath(name).parts[:level] for name in media), strict=True))]
+    found = {}
+    for name in names:
+        parts = PurePosixPath(name).parts
+        within = all(part in known | _SPLIT_FOLDERS for part, known in zip(parts, around, strict=False))
+        if len(parts) >= level + 2 and within and media_suffix(name) is None and not _accompanies(parts[-1]):
+            found[name] = parts[level]
+    return found
+
+
+def _accompanies(name: str) -> bool:
+    """Tell by its name whether a file is one that lies beside images or meshes without being one."""
+    return PurePosixPath(name).suffix.lower() in _COMPANION_ENDINGS or name.lower().startswith(_COMPANION_NAMES)
+
+
+def _endings(names: Iterable[str]) -> str:
+    """Return the endings of files with how many have each, the most frequent first."""
+    counts = Counter(PurePosixPath(name).suffix.lower() or "no ending" for name in names)
+    shown = ", ".join(f"{_shown(ending)} {count}" for ending, count in counts.most_common(_MOST_ENDINGS))
+    return shown + (" and others" if len(counts) > _MOST_ENDINGS else "")
+
+
+def _shown(name: str) -> str:
+    """Return a name in UTF-8, whatever its bytes are."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _check_modality(origin: str, names: Sequence[str], media: Sequence[tuple[str, Modality]]) -> Modality:
     first: dict[Modality, str] = {}
     for name, modality in media:
         first.setdefault(modality, name)
     if not first:
         endings = ", ".join(suffix for suffixes in MEDIA_SUFFIXES.values() for suffix in suffixes)
-        raise InputError(f"{origin} holds no images and no meshes. Give a folder per class with files of {endings}.")
+        there = f", its files are {_endings(names)}" if names else ""
+        raise InputError(
+            f"{origin} holds no images and no meshes of a kind that is read{there}. Give a folder per class with files "
+            f"of {endings}."
+        )
     if len(first) > 1:
         told = " and ".join(f"{excerpt(name)} is a file of kind {modality}" for modality, name in first.items())
         raise InputError(f"{origin} holds images and meshes: {told}. Give a folder with one of them.")
@@ -119,6 +175,18 @@ def _problem(name: str, label: str) -> str:
     if name != name.strip() or not label.strip():
         return "the name begins or ends with white space"
     return "the name contains a NUL character" if "\0" in name else ""
+
+
+def _check_lost(origin: str, labels: Mapping[str, str], classes: Sequence[str]) -> None:
+    """Refuse a folder of which a whole class is lost."""
+    lost = {label.strip() for label in labels.values()} - set(classes) - {""}
+    for label in sorted(lost):
+        names = [name for name, each in labels.items() if each.strip() == label]
+        more = f" {len(lost) - 1} more classes are lost as well." if len(lost) > 1 else ""
+        raise InputError(
+            f"{origin}: no file of the class {excerpt(_shown(label))} can be used ({_endings(names)}).{more} "
+            f"{_CURE.capitalize()}rename them, or remove the folder."
+        )
 
 
 def _check_classes(origin: str, classes: Sequence[str]) -> Counter[str]:

@@ -83,8 +83,9 @@ ROLE_NAMES: dict[Role, tuple[str, ...]] = {
     Role.FIRST: ("first", "sentence1", "sentence_1", "sentence_a", "text1", "text_1", "text_a"),
     Role.SECOND: ("second", "sentence2", "sentence_2", "sentence_b", "text2", "text_2", "text_b"),
     Role.MEDIA: (
-        "image", "image_uri", "image_url", "image_path", "image_file", "img", "picture", "photo", "mesh", "mesh_uri",
-        "mesh_url", "mesh_path", "uri", "url", "path", "file", "filename", "file_name",
+        *(f"{what}{part}" for what in ("image", "img", "picture", "photo", "mesh")
+          for part in ("", "_uri", "_url", "_path", "_file", "_filename", "_file_name", "_name", "_id")),
+        "uri", "url", "path", "file", "filename", "file_name",
         "bild", "foto", "bilddatei", "bildpfad", "imagen", "imagem", "immagine", "afbeelding", "obraz", "zdjęcie",
         "изображение", "картинка", "фото", "resim", "görsel", "fotoğraf", "图片", "图像", "照片", "圖片", "画像",
         "写真", "이미지", "사진", "صورة",

@@ -5,8 +5,8 @@ import re
 from collections import Counter
 
 from embedtune.errors import InputError
-from embedtune.records.addresses import is_address, modality_of_column
-from embedtune.records.column_names import Role, role_of
+from embedtune.records.addresses import ends_like_media, is_address, modality_of_column
+from embedtune.records.column_names import Role, names_any_address, role_of
 from embedtune.records.csv_options import Task
 from embedtune.records.evidence import all_numbers
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
@@ -154,7 +154,9 @@ def _compared(table: Table, places: dict[Role, list[int]], pairs: Places) -> Pla
 
 
 def _holds_addresses(table: Table, position: int, request: IngestRequest) -> bool:
-    cells = table.cells(position)
-    if request.task is Task.AUTO and modality_of_column(table.names[position], cells) is Modality.TEXT:
-        return False
+    name, cells = table.names[position], table.cells(position)
+    if request.task is Task.AUTO:
+        found = modality_of_column(name, cells)
+        if found is Modality.TEXT or (found is None and names_any_address(name) and not ends_like_media(cells)):
+            return False
     return 2 * sum(map(is_address, cells)) > len(cells)

@@ -115,7 +115,11 @@ def read_source(config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Cal
             return report
         loading = LoadOptions(options.point_cloud_size, options.seed, config.max_bad_share)
         loaded = load_contents(read, whole, quarantine, origins, loading, report)
-    tell(f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be")
+    for sentence in (
+        f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be",
+        *loaded.warnings,
+    ):
+        tell(sentence)
     return dataclasses.replace(report, rows=loaded.rows, bad_rows=report.bad_rows + loaded.bad_rows)
 
 

@@ -2,7 +2,11 @@
 
 import errno
 import os
+import re
 import stat
+import unicodedata
+from itertools import islice
+from urllib.parse import unquote
 
 from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules
@@ -11,6 +15,8 @@ from embedtune.storage.failures import too_large
 # Without O_NONBLOCK, opening a pipe would wait for its writer.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _UNNAMED = ("", ".", "..")
+_MOST_LISTED = 100_000
+"""Entries of a folder that are looked at for a file whose name is only spelt otherwise."""
 
 
 class LocalContents:
@@ -20,6 +26,7 @@ class LocalContents:
         """Remember the rules; nothing is opened yet."""
         self._rules = rules
         self._real_folders: dict[str, str] = {}
+        self._listed: dict[str, dict[str, str]] = {}
 
     def read(self, path: str, uri: str, max_bytes: int) -> bytes:
         """Return the content of one file.
@@ -40,7 +47,7 @@ class LocalContents:
             finally:
                 os.close(descriptor)
         except FileNotFoundError as error:
-            raise StorageError(f"{uri} does not exist.") from error
+            raise StorageError(f"{uri} does not exist{self._hint(path)}.") from error
         except IsADirectoryError as error:
             raise StorageError(f"{uri} is not a file.") from error
         except OSError as error:
@@ -70,6 +77,46 @@ class LocalContents:
                 return None
             self._real_folders[folder] = real
         return real
+
+    def _hint(self, path: str) -> str:
+        """Return how the spelling of a missing file differs from that of one that is there, '' where there is none."""
+        folder, missing = path, list[str]()
+        while folder and not os.path.isdir(folder):
+            folder, _, name = folder.rpartition("/")
+            missing.insert(0, name)
+        if not folder:
+            return ""
+        found = []
+        for name in re.split(r"[\\/]", unquote("/".join(missing))):
+            entry = self._entries(folder).get(_folded(name))
+            if entry is None:
+                return ""
+            found.append(entry)
+            folder = os.path.join(folder, entry)
+        asked, there = "/".join(missing), "/".join(found)
+        plain = unquote(asked).replace("\\", "/")
+        differences = {
+            "'/' instead of '\\'": "\\" in asked,
+            "the signs that %20 and the like stand for": unquote(asked) != asked,
+            "other upper and lower case": plain != there and plain.casefold() == there.casefold(),
+            "another Unicode form or other white space": plain.casefold() != there.casefold(),
+        }
+        return f", but a file does whose name has {' and '.join(name for name, told in differences.items() if told)}"
+
+    def _entries(self, folder: str) -> dict[str, str]:
+        """Return the entries of a folder that may be read, by their names without what spellings differ in."""
+        real = os.path.realpath(folder)
+        if real not in self._listed and self._rules.permits(os.path.join(real, "")):
+            try:
+                with os.scandir(real) as entries:
+                    self._listed[real] = {_folded(entry.name): entry.name for entry in islice(entries, _MOST_LISTED)}
+            except OSError:
+                self._listed[real] = {}
+        return self._listed.get(real, {})
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", unquote(name)).casefold().split())
 
 
 def _read(descriptor: int, uri: str, max_bytes: int) -> bytes:

@@ -209,6 +209,12 @@ def test_too_many_bad_rows_leave_a_quarantine_file_but_no_rows(images, load, tmp
     assert "line 6: content: " in capsys.readouterr().err
 
 
+def test_labels_of_which_nothing_is_left_are_told(images, load, tmp_path):
+    names = ["images/0.jpg", "images/1.jpg", *(f"missing/{n}.jpg" for n in range(6))]
+    report = load(labelled(), by_line(names, ["a", "b", "a", "c", "d", "e", "f", "c"]))
+    assert report.warnings == ("4 labels are lost, since none of their images can be used: 'c', 'd', 'e' and 1 more.",)
+
+
 def test_no_row_left(load, tmp_path):
     with pytest.raises(InputError, match=r"2 of 2 rows \(100.00%\) cannot be used; no row is left"):
         load(labelled(), by_line(["a.jpg", "b.jpg"]))

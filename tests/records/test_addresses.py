@@ -11,6 +11,7 @@ TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
     [
         ("a.jpg", IMAGE),
         ("A.JPEG", IMAGE),
+        ("a.JFIF", IMAGE),
         ("https://x.org/a.webp?size=3#top", IMAGE),
         ("odd#name?.png", IMAGE),
         ("s3://bucket/a.off", MESH),

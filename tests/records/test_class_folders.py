@@ -29,7 +29,7 @@ def test_folder_per_class(ingest):
         (4, "dog/deep/er/2.tif", "dog"),
     ]
     assert report == IngestReport(
-        4, 0, "labelled", ("image",), 4, "a folder per class, 2 classes, 2 other files ignored"
+        4, 0, "labelled", ("image",), 4, "a folder per class, 2 classes, 2 of 6 files ignored: .txt 1, .md 1"
     )
 
 
@@ -64,7 +64,7 @@ def test_classes_called_train_beside_others_are_classes(ingest):
     ("names", "message"),
     [
         ([], "no images and no meshes"),
-        (["cat/a.txt", "dog/b.xml"], "no images and no meshes"),
+        (["cat/a.txt", "dog/b.xml"], r"no images and no meshes of a kind that is read, its files are \.txt 1, \.xml 1"),
         (
             ["cat/1.png", "dog/1.off"],
             "images and meshes: 'cat/1.png' is a file of kind image and 'dog/1.off' is a file",
@@ -99,10 +99,75 @@ def test_names_that_cannot_be_used(ingest, tmp_path):
     ]
     assert found[0]["row"] == "dog/\\udcff.png"
     assert report.bad_rows == 3
-    with pytest.raises(InputError, match=r"3 of 6 names of files .50.00%. cannot be used, max_bad_share allows 0.25"):
+    with pytest.raises(InputError, match=r"3 of 6 files .50.00%. cannot be used, max_bad_share allows 0.25"):
         ingest(names, share=0.25)
 
 
 def test_all_names_are_bad(ingest):
-    with pytest.raises(InputError, match="2 of 2 names of files"):
+    with pytest.raises(InputError, match="2 of 2 files"):
         ingest([" a/1.png", " b/1.png"], share=1.0)
+
+
+PICTURES = [f"{kind}/{n}.png" for kind in ("cat", "dog") for n in range(8)]
+
+
+def test_files_of_unknown_kinds_count_as_bad_rows(ingest, tmp_path):
+    names = sorted([*PICTURES, *(f"cat/x{n}.HEIC" for n in range(3)), "dog/y.svg", "dog/noending", "dog/notes.txt"])
+    with pytest.raises(InputError) as caught:
+        ingest(names)
+    assert str(caught.value).startswith(
+        "s3://bucket/set/ (not read: .heic 3, no ending 1, .svg 1): 5 of 21 files (23.81%) cannot be used, "
+        "max_bad_share allows 0.01. First ones: line 9: a file of a kind that is not read: 'cat/x0.HEIC'; "
+    )
+    assert "Mend the files, convert images to .jpg or .png and meshes to .off, .stl or .glb, or" in str(caught.value)
+    report, rows = ingest(names, share=0.25)
+    assert ([row[1] for row in rows], report.bad_rows) == (PICTURES, 5)
+    assert report.read_as == "a folder per class, 2 classes, 1 of 22 files ignored: .txt 1"
+    with (tmp_path / "bad.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["row"] for row in csv.DictReader(file)][2:] == ["cat/x2.HEIC", "dog/noending", "dog/y.svg"]
+
+
+def test_what_accompanies_images_is_ignored_and_told_by_ending(ingest):
+    clutter = [
+        "cat/Thumbs.db",
+        "cat/desktop.ini",
+        "cat/0.xml",
+        "dog/Desktop.INI",
+        "dog/LICENSE",
+        "weights.bin",
+        "m.heic",
+    ]
+    report, rows = ingest([*PICTURES, *clutter])
+    assert (len(rows), report.bad_rows) == (16, 0)
+    assert report.read_as == (
+        "a folder per class, 2 classes, 7 of 23 files ignored: .ini 2, .db 1, .xml 1, no ending 1, .bin 1 and others"
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "lost"),
+    [
+        (
+            [*PICTURES, "fox/1.heic", "fox/2.avif"],
+            r"the class 'fox' can be used \(\.heic 1, \.avif 1\)\. Convert images",
+        ),
+        ([f"set/{name}" for name in [*PICTURES, "fox/1.heic"]], "the class 'fox'"),
+        ([f"train/{name}" for name in [*PICTURES[:8], "dog/1.heic"]], "the class 'dog'"),
+        ([*(f"train/{name}" for name in PICTURES), "test/fox/1.jxl", "test/cat/9.png"], "the class 'fox'"),
+        ([*PICTURES, "gr\udcfcn/1.png", "gr\udcfcn/2.png"], r"the class 'gr\\\\udcfcn' can be used \(\.png 2\)"),
+        (
+            [*PICTURES, "fox/1.heic", "owl/1.heic"],
+            r"the class 'fox' can be used \(\.heic 1\)\. 1 more classes are lost",
+        ),
+        (["bed/train/1.off", "bed/test/2.off", "desk/train/1.step"], "the class 'desk'"),
+    ],
+)
+def test_a_class_that_is_lost_is_named(ingest, names, lost):
+    with pytest.raises(InputError, match=f"no file of {lost}"):
+        ingest(names, share=1.0)
+
+
+@pytest.mark.parametrize("ending", [".PNG", ".Jpg", ".jfif", ".JPE", ".TIF"])
+def test_endings_in_any_case(ingest, ending):
+    names = [f"{kind}/{n}{ending}" for kind in ("cat", "dog") for n in range(3)]
+    assert len(ingest(names)[1]) == 6

@@ -186,6 +186,34 @@ def test_text_and_image_in_either_order():
     assert find_columns(records).modalities[1] is IMAGE
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["a1b2c3{}", "{}", "pics/red/my pic {}", "3f2504e0-4f89-11d3-9a0c-{:012d}", "scan {}.heic", "a red shoe, no. {}"],
+)
+@pytest.mark.parametrize(
+    "name", ["image", "Photo", "img", "mesh", "picture_id", "path", "file", "file name", "image-path"]
+)
+def test_names_of_media_over_values_without_their_endings_are_asked_for(name, value):
+    for second in ("label", "caption"):
+        rows = [
+            [value.format(n), f"kind {n % 2}" if second == "label" else f"what is to be seen on the {n}th"]
+            for n in range(8)
+        ]
+        with pytest.raises(InputError, match=r"named like images or meshes, but values such as .*'text-to-text'"):
+            find_columns([[name, second], *rows])
+    assert find_columns([[name, "label"], *rows], task="text-to-text").modalities[0] is TEXT
+
+
+def test_names_of_pages_over_web_addresses_and_columns_that_are_not_used_are_no_media():
+    pages = [[f"https://x.org/{n}", f"kind {n % 2}"] for n in range(8)]
+    assert find_columns([["url", "label"], *pages]).modalities == (TEXT,)
+    rows = [[f"a text no. {n}", f"kind {n % 2}", f"a1b2c3{n}"] for n in range(8)]
+    for name in ("image_id", "file", "photo"):
+        assert find_columns([["text", "label", name], *rows]).used == (0, 1)
+    rows = [[f"a text no. {n}", f"kind {n % 2}", f"docs/page{n}.html"] for n in range(8)]
+    assert find_columns([["text", "label", "path"], *rows]).used == (0, 1)
+
+
 def test_labelled_images_or_captions_are_asked_for():
     rows = [["a.jpg", "apple"], ["b.jpg", "apple"], ["c.jpg", "pear"], ["d.jpg", "pear"]]
     with pytest.raises(

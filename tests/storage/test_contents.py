@@ -181,3 +181,34 @@ def accept(server: socket.socket, drips: bool, stop: threading.Event) -> None:
                 connection.sendall(b"X")
     for connection in taken:
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        (r"My Pics\red\a b.png", r", but a file does whose name has '/' instead of '\'."),
+        ("My%20Pics/red/a%20b.png", ", but a file does whose name has the signs that %20 and the like stand for."),
+        ("my pics/red/a b.PNG", ", but a file does whose name has other upper and lower case."),
+        ("My Pics/red/a  b.png", ", but a file does whose name has another Unicode form or other white space."),
+        ("My Pics/re\u0301d/c.png", ", but a file does whose name has another Unicode form or other white space."),
+        (
+            "my pics\\red/a b.png",
+            ", but a file does whose name has '/' instead of '\\' and other upper and lower case.",
+        ),
+        ("My Pics/red/b.png", "."),
+        (r"..\outside.png", "."),
+        ("../Outside.png", None),
+        ("nowhere/a.png", "."),
+    ],
+)  # fmt: skip
+def test_a_missing_file_that_is_only_spelt_otherwise(tmp_path, asked, hint):
+    for name in ("in/My Pics/red/a b.png", "in/My Pics/r\u00e9d/c.png", "outside.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    reader = ContentReader(AccessRules((tmp_path / "in",), (), ()))
+    with pytest.raises(StorageError) as caught:
+        reader.read(f"{tmp_path}/in/{asked}", 10)
+    if hint is None:
+        assert isinstance(caught.value, ForbiddenError)
+    else:
+        assert str(caught.value) == f"{tmp_path}/in/{asked} does not exist{hint}"

@@ -15,17 +15,19 @@ from embedtune.documents.media.load_queue import LoadQueue, Ticket
 from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.layouts import CONTENT_COLUMNS, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
+from embedtune.records.layouts import CONTENT_COLUMNS, LABEL_COLUMN, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
 from embedtune.records.quarantine import QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, RowsWriter, iter_rows, open_rows, read_format
 from embedtune.storage.atomic import atomic_path
+from embedtune.text import excerpt
 
 _WINDOW_BYTES = 32 << 20
 _BATCH_BYTES = 8 << 20
 _BATCH_ROWS = 2_000
 _ADVANCE_ROWS = 50
 _HOPELESS_CONTENTS = 200
+_MOST_TOLD = 3
 _PEEKED_ROWS = 1_000
 _PLURALS = {Modality.IMAGE: "images", Modality.MESH: "meshes"}
 
@@ -42,6 +44,8 @@ class LoadReport:
     """Rows set aside because a content could not be loaded; those set aside before are not among them."""
     first: tuple[str, ...]
     """The first few of them, as 'line N: reason: row'."""
+    warnings: tuple[str, ...] = ()
+    """What a person should know about the rows set aside."""
 
 
 def load_contents(
@@ -85,11 +89,17 @@ def load_contents(
         ):
             work = _Work(rows_format, origins, writer, rejected)
             work.run(rows, options)
+            warnings = work.warnings()
             if report is not None:
-                writer.report = replace(report, rows=writer.count, bad_rows=report.bad_rows + rejected.count)
+                writer.report = replace(
+                    report,
+                    rows=writer.count,
+                    bad_rows=report.bad_rows + rejected.count,
+                    warnings=(*report.warnings, *warnings),
+                )
         work.hope.check_at_end()
         _check_counts(work, earlier, quarantine, options.max_bad_share)
-    return LoadReport(writer.count, rejected.count, tuple(rejected.first))
+    return LoadReport(writer.count, rejected.count, tuple(rejected.first), warnings)
 
 
 @dataclass(frozen=True)
@@ -121,6 +131,8 @@ class _Work:
         }
         self._told = [self._names.index(name) for name in (*modalities, *VALUE_COLUMNS[rows_format.layout])]
         self._batch = _Batch(writer)
+        self._label = self._names.index(LABEL_COLUMN) if LABEL_COLUMN in self._names else None
+        self._labels: tuple[set[object], set[object]] = set(), set()
         self.hope = _Hope(self.what)
 
     def run(self, rows: Path, options: LoadOptions) -> None:
@@ -135,6 +147,16 @@ class _Work:
                 if number % _ADVANCE_ROWS == 0 or number == total:
                     advance(_ADVANCE_ROWS if number % _ADVANCE_ROWS == 0 else number % _ADVANCE_ROWS)
             self._batch.flush()
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return what the rows set aside mean: which labels are lost with them."""
+        kept, hit = self._labels
+        lost = sorted(str(label) for label in hit - kept)
+        if not lost:
+            return ()
+        more = f" and {len(lost) - _MOST_TOLD} more" if len(lost) > _MOST_TOLD else ""
+        told = ", ".join(map(excerpt, lost[:_MOST_TOLD]))
+        return (f"{len(lost)} labels are lost, since none of their {self.what} can be used: {told}{more}.",)
 
     def _workers(self, rows: Path, options: LoadOptions) -> int:
         origins = [self._origins] if isinstance(self._origins, str) else list(self._origins.values())
@@ -164,6 +186,7 @@ class _Work:
             self.hope.note(ticket.key, content)
             if isinstance(content, Failed):
                 self._reject(row, place, content)
+                self._note_label(row, False)
                 return
             found.append((place, ticket.key.cell, content))
         values = list(row.cells)
@@ -171,6 +194,11 @@ class _Work:
         for place, cell, content in reversed(found):
             values[place : place + 1] = (content.data, content.digest, _named(cell))
         self._batch.add(values, sum(len(content.data) for _, _, content in found))
+        self._note_label(row, True)
+
+    def _note_label(self, row: _Row, is_kept: bool) -> None:
+        if self._label is not None:
+            self._labels[0 if is_kept else 1].add(row.cells[self._label])
 
     def _reject(self, row: _Row, place: int, failed: Failed) -> None:
         line = row.cells[self._names.index(LINE_COLUMN)]
