@@ -12,7 +12,7 @@ from typing import Any
 
 from embedtune.errors import ConfigError, EmbedtuneError
 from embedtune.progress import EVENTS_VARIABLE
-from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
+from embedtune.registry.tracking import TRACKING_VARIABLE, check_registry, local_tracking_uri
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE
 from embedtune.storage.atomic import atomic_folder, atomic_path, link_or_copy, write_text_whole
 from pipelines.compiling import PIPELINES
@@ -82,6 +82,7 @@ def run_locally(name: str, arguments: dict[str, object], folder: RunFolder, cach
 
     Raises:
         StorageError: the folder cannot be written.
+        RegistryError: MLflow cannot be written or reached.
         RunFailedError: a step failed.
         KeyboardInterrupt: the run was stopped; its processes are gone.
     """
@@ -97,6 +98,7 @@ def run_locally(name: str, arguments: dict[str, object], folder: RunFolder, cach
     write_text_whole(folder.request, json.dumps(request))
     started = time.monotonic()
     environment = _environment(folder)
+    check_registry(environment[TRACKING_VARIABLE])
     with Display(verbose) as display:
         follower = _Follower(folder, display, verbose)
         code = _follow(folder, environment, follower, display)

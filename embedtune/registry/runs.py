@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
 from embedtune.models.card import ModelCard
+from embedtune.registry.beside_database import database_path
 from embedtune.registry.contents import public_uri
+from embedtune.registry.local_database import artifact_location
 from embedtune.registry.request import RegistrationRequest
-from embedtune.registry.tracking import artifact_location_beside
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -70,9 +71,10 @@ def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
 
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        location = artifact_location_beside(tracking_uri)
+        database = database_path(tracking_uri)
+        location = None if database is None else artifact_location(database)  # None: the server's own place
         try:
-            return client.create_experiment(name, artifact_location=location if location else None)
+            return client.create_experiment(name, artifact_location=location)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise

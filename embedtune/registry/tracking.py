@@ -5,14 +5,17 @@ MLflow takes over a second to import, so it is imported inside functions.
 
 import os
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
+from embedtune.registry.beside_database import SQLITE, database_path
+from embedtune.registry.local_database import check_writable_database, move_along, sole_user
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -37,7 +40,6 @@ _REFUSED = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")
 _NO_SUCH_ENDPOINT = "ENDPOINT_NOT_FOUND"
 """MLflow's codes; it derives them from the status 401, 403 and 404 of an answer that is none of an MLflow server."""
 
-_SQLITE = "sqlite:///"
 _MESSAGE_LIMIT = 600
 _USERINFO = re.compile(r"(://)[^/\s]*@")  # up to the last @: a password may hold one
 _UNFIT = re.compile(r"[#?%]")
@@ -56,22 +58,7 @@ def local_tracking_uri(folder: Path) -> str:
             "Use a folder without '#', '?' and '%' in its path."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    return f"{_SQLITE}{folder.resolve() / 'mlflow.db'}"
-
-
-def local_artifact_location(folder: Path) -> str:
-    """Return where experiments of the folder's database keep their files; see `local_tracking_uri`."""
-    return (folder.resolve() / "artifacts").as_uri()
-
-
-def artifact_location_beside(tracking_uri: str) -> str:
-    """Return where a new experiment keeps its files: beside a local database, else '' for the server's own place.
-
-    Left to itself, MLflow puts a database's files into the folder that the process happens to run in.
-    """
-    if not tracking_uri.startswith(_SQLITE):
-        return ""
-    return local_artifact_location(Path(tracking_uri.removeprefix(_SQLITE)).parent)
+    return f"{SQLITE}{folder.resolve() / 'mlflow.db'}"
 
 
 def resolve_tracking_uri() -> str:
@@ -89,7 +76,7 @@ def resolve_tracking_uri() -> str:
     if urlsplit(uri).scheme in ("", "file"):
         raise RegistryError(
             f"The tracking URI {uri!r} is a folder, which MLflow 3 keeps no models in. Use a server (http:// or "
-            f"https://) or a database, such as {_SQLITE}/absolute/path/mlflow.db."
+            f"https://) or a database, such as {SQLITE}/absolute/path/mlflow.db."
         )
     return uri
 
@@ -107,12 +94,36 @@ def connect(tracking_uri: str) -> "MlflowClient":
     """
     for variable, value in _DEFAULTS.items():
         os.environ.setdefault(variable, value)
+    database = database_path(tracking_uri)
     with translated_errors(tracking_uri), _settings(_FIRST_CONTACT):
         from mlflow import MlflowClient
 
-        client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
-        client.search_experiments(max_results=1)
+        # Two processes that make the tables of one new database at a time break each other (MLflow 3.17).
+        with nullcontext() if database is None else sole_user(database):
+            client = MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
+            client.search_experiments(max_results=1)
+            if database is not None:
+                move_along(database)
     return client
+
+
+def check_registry(tracking_uri: str) -> None:
+    """Find out before hours of training whether a model could be registered after it.
+
+    Raises:
+        RegistryError: a local database cannot be written, or a server cannot be reached or refuses the request.
+    """
+    database = database_path(tracking_uri)
+    if database is None:
+        connect(tracking_uri)
+        return
+    try:
+        check_writable_database(database)
+    except (OSError, sqlite3.Error) as error:
+        raise RegistryError(
+            f"MLflow's database {database} cannot be written: {error}. Make the file and its folder writable, or set "
+            f"{TRACKING_VARIABLE} to another place."
+        ) from error
 
 
 @contextmanager
@@ -145,7 +156,7 @@ def translated_errors(tracking_uri: str) -> Iterator[None]:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    failures: tuple[type[Exception], ...] = (OSError, ImportError)
+    failures: tuple[type[Exception], ...] = (OSError, ImportError, sqlite3.Error)
     if "mlflow" in sys.modules:
         from mlflow.exceptions import MlflowException
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from embedtune.models.card import LossPoint, ModelCard
+from embedtune.registry.local_database import artifact_location
 from embedtune.registry.request import RegistrationRequest
-from embedtune.registry.tracking import TRACKING_VARIABLE, local_artifact_location, local_tracking_uri
+from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
 
 CARD = ModelCard(
@@ -52,7 +53,7 @@ def model_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     folder = tmp_path_factory.mktemp("mlflow")
-    registry = Registry(local_tracking_uri(folder), local_artifact_location(folder))
+    registry = Registry(local_tracking_uri(folder), artifact_location(folder / "mlflow.db"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
         yield registry

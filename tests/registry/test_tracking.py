@@ -1,4 +1,5 @@
 import http.server
+import os
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from embedtune.errors import RegistryError
 from embedtune.registry.contents import public_uri
-from embedtune.registry.tracking import connect, local_tracking_uri, translated_errors
+from embedtune.registry.tracking import check_registry, connect, local_tracking_uri, translated_errors
 
 
 @pytest.fixture
@@ -103,3 +104,40 @@ def test_public_uri(uri, expected):
 def test_importing_the_package_imports_no_mlflow():
     code = "import sys, embedtune.registry.register; sys.exit(any(m in sys.modules for m in ('mlflow', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestCheck:
+    def test_a_database_that_can_be_made_is_not_made(self, tmp_path):
+        check_registry(local_tracking_uri(tmp_path))
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_database_that_is_there(self, registry, make_request):
+        connect(registry.tracking_uri)
+        check_registry(registry.tracking_uri)
+
+    def test_a_file_that_is_no_database(self, tmp_path):
+        (tmp_path / "mlflow.db").write_text("no database " * 100)
+        with pytest.raises(RegistryError, match=r"mlflow\.db cannot be written: file is not a database"):
+            check_registry(f"sqlite:///{tmp_path}/mlflow.db")
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(RegistryError, match=r"cannot be written: .*No such file"):
+            check_registry(f"sqlite:///{tmp_path}/gone/mlflow.db")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+    @pytest.mark.parametrize("name", ["", "artifacts"])
+    def test_a_folder_without_permission(self, name, tmp_path):
+        (tmp_path / "artifacts").mkdir()
+        folder = tmp_path / name
+        folder.chmod(0o500)
+        with pytest.raises(RegistryError, match="Permission denied"):
+            check_registry(f"sqlite:///{tmp_path}/mlflow.db")
+        folder.chmod(0o700)
+
+    def test_a_server_that_is_not_there(self):
+        with pytest.raises(RegistryError, match="Check that the server runs"):
+            check_registry("http://127.0.0.1:1")
+
+    def test_a_server_that_refuses(self, answering):
+        with pytest.raises(RegistryError, match="MLFLOW_TRACKING_USERNAME"):
+            check_registry(f"http://{answering(401, '')}")
