@@ -1,0 +1,1 @@
+"""Parts of a model that sentence-transformers does not have."""
