@@ -7,9 +7,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from embedtune.cli.index_texts import read_index
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.records.csv_options import CSVOptions
-from embedtune.records.texts import read_texts
 from embedtune.retrieval.ranking import rank
 from embedtune.storage.atomic import atomic_path
 
@@ -17,29 +16,30 @@ Model = Annotated[str, typer.Option(help="Model folder, such as out/model, or a 
 Column = Annotated[
     str,
     typer.Option(
-        help="Column with the texts: a name in the first row, or a number from 1. '' takes the only one, or the first "
-        "below a header."
+        help="Column of a CSV with the texts: a name in the first row, or a number from 1. '' takes the column of the "
+        "documents where the CSV is like the training data, else the only one, or the first below a header."
     ),
 ]
 CSVOptionsJSON = Annotated[
     str,
-    typer.Option(help="JSON object with any of dialect, encoding and header; what is left out is detected."),
+    typer.Option(help="JSON object with CSV options, such as dialect, encoding and header; the rest is detected."),
 ]
+_TEXTS = "CSV file with a text per row, or data such as a run reads: a folder, pattern, address, dataset://user/name."
 BatchSize = Annotated[int, typer.Option(min=1, help="Texts encoded at a time.")]
 
 
 def encode(
     model: Model,
-    input: Annotated[Path, typer.Option(help="CSV file with a text per row.")],  # noqa: A002 - the flag's name
+    input: Annotated[str, typer.Option(help=_TEXTS)],  # noqa: A002 - the flag's name
     output: Annotated[Path, typer.Option(help="File for the vectors: NumPy, float32, one row per text.")],
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
     batch_size: BatchSize = 64,
 ) -> None:
-    """Encode the texts of a CSV file into vectors."""
+    """Encode texts into vectors."""
     if output.suffix != ".npy":
         raise ConfigError(f"--output is {str(output)!r}; give a file that ends in .npy.")
-    vectors = _encode(model, _read(input, column, csv_options), batch_size)
+    vectors = _encode(model, _read(input, column, csv_options, model), batch_size)
     with atomic_path(output) as part, part.open("wb") as file:
         np.save(file, vectors, allow_pickle=False)
     typer.echo(f"{vectors.shape[0]} vectors of {vectors.shape[1]} components in {output}")
@@ -48,15 +48,17 @@ def encode(
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     model: Model,
-    index: Annotated[Path, typer.Option(help="CSV file with a text per row.")],
+    index: Annotated[str, typer.Option(help=_TEXTS)],
     vectors: Annotated[Path | None, typer.Option(help="Vectors that `encode` made of the index, to save time.")] = None,
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
     limit: Annotated[int, typer.Option(min=1, help="Most results to show.")] = 10,
     batch_size: BatchSize = 64,
 ) -> None:
-    """Find the texts of a CSV file that are nearest to a query."""
-    texts = _read(index, column, csv_options)
+    """Find the texts that are nearest to a query."""
+    if not query.strip():
+        raise ConfigError("The query is blank, and everything is equally near to it. Give what to look for.")
+    texts = _read(index, column, csv_options, model)
     index_vectors = _encode(model, texts, batch_size) if vectors is None else _load_vectors(vectors, len(texts))
     query_vectors = _encode(model, [query], batch_size)
     if query_vectors.shape[1] != index_vectors.shape[1]:
@@ -64,16 +66,17 @@ def search(
             f"{vectors} holds {index_vectors.shape[1]} components a vector, the model makes {query_vectors.shape[1]}. "
             "Encode the index again with this model."
         )
-    ids = [f"{row:012d}" for row in range(len(texts))]
-    found = rank(query_vectors, ["query"], index_vectors, ids, min(limit, len(texts)))
+    different = sorted({text: row for row, text in reversed(list(enumerate(texts)))}.values())
+    ids = [f"{row:012d}" for row in different]
+    found = rank(query_vectors, ["query"], index_vectors[different], ids, min(limit, len(ids)))
     console = Console(highlight=False)
-    for row, score in zip(found.indices[0], found.scores[0], strict=True):
-        if row >= 0:
-            console.print(f"{score:.3f}  {' '.join(texts[row].split())}", markup=False, soft_wrap=True)
+    for place, score in zip(found.indices[0], found.scores[0], strict=True):
+        if place >= 0:
+            console.print(f"{score:.3f}  {' '.join(texts[different[place]].split())}", markup=False, soft_wrap=True)
 
 
-def _read(path: Path, column: str, csv_options: str) -> list[str]:
-    texts = read_texts(path, column, CSVOptions.from_json(csv_options))
+def _read(source: str, column: str, csv_options: str, model: str) -> list[str]:
+    texts = read_index(source, column, csv_options, model)
     typer.echo(texts.description, err=True)
     return texts.values
 

@@ -6,7 +6,7 @@ from embedtune.documents.options import BuildOptions as BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan, evaluation_splits, training_splits
 from embedtune.documents.planning import make_plan
 from embedtune.documents.shards import documents_digest
-from embedtune.documents.summary import SUMMARY_FILE, DataSummary
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
 from embedtune.documents.writing import write_manifest, write_shards
 from embedtune.progress import progress
 from embedtune.storage.atomic import atomic_folder
@@ -56,6 +56,7 @@ def write_documents(rows: Path, plan: DocumentsPlan, train: Path, evaluation: Pa
     ):
         shards = write_shards(rows, assignment, train_folder, training_splits(plan.rows_format), "", advance)
         write_manifest(train_folder, plan.rows_format, shards, plan.train_relevance, "")
+        save_reading(train_folder, plan.summary.reading)
         digest = documents_digest(train_folder)
         shards = write_shards(rows, assignment, evaluation_folder, evaluation_splits(plan.rows_format), "", advance)
         write_manifest(evaluation_folder, plan.rows_format, shards, plan.evaluation_relevance, digest)

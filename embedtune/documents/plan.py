@@ -24,7 +24,7 @@ from embedtune.documents.plan_folder import (
 from embedtune.documents.planning import make_plan
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import documents_digest, read_part
-from embedtune.documents.summary import SUMMARY_FILE, DataSummary
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
 from embedtune.documents.writing import write_manifest, write_part, write_shards
 from embedtune.errors import InputError
 from embedtune.progress import progress
@@ -109,6 +109,7 @@ def merge_documents(
     train_relevance, evaluation_relevance = read_plan_relevance(plan)
     with atomic_folder(evaluation) as evaluation_folder, atomic_folder(train) as train_folder:
         write_manifest(train_folder, header.rows_format, train_shards, train_relevance, "")
+        save_reading(train_folder, summary.reading)
         digest = documents_digest(train_folder)
         write_manifest(evaluation_folder, header.rows_format, evaluation_shards, evaluation_relevance, digest)
         summary.save(evaluation_folder / SUMMARY_FILE)

@@ -12,6 +12,9 @@ from embedtune.records.report import IngestReport
 SUMMARY_FILE = "summary.json"
 """The data summary inside the evaluation folder, for the evaluation report."""
 
+READING_FILE = "reading.json"
+"""How the rows were read, inside the training folder, for the model's card; no part of the documents' digest."""
+
 _TABLES = ("label_histogram", "examples", "length_histogram", "largest_groups", "gain_histogram", "set_aside")
 
 
@@ -140,3 +143,25 @@ class DataSummary:
             raise InputError(
                 f"{path} cannot be read as a data summary of this version ({error!r}). Build the documents again."
             ) from error
+
+
+def save_reading(folder: Path, reading: IngestReport | None) -> None:
+    """Write into a training folder how its rows were read, without what is said of single files."""
+    if reading is not None:
+        facts = dataclasses.asdict(dataclasses.replace(reading, files=()))
+        (folder / READING_FILE).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+
+
+def load_reading(folder: Path) -> IngestReport | None:
+    """Read what `save_reading` wrote; None where there is nothing, as in folders of embedtune 0.1.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / READING_FILE
+    try:
+        return IngestReport.of_json(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged ({error!r}). Build the documents again.") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedtune.errors import ModelError
+from embedtune.records.report import IngestReport
 
 CARD_FILE = "embedtune.json"
 CARD_FORMAT, CARD_VERSION = "embedtune-model", 1
@@ -71,6 +72,8 @@ class ModelCard:
     """Largest absolute difference of a vector component between the trained model and its reloaded folder."""
     train_texts: CutTexts | None = None
     """What the model's length did to the training texts; None where the version that wrote the card did not count."""
+    reading: IngestReport | None = None
+    """How the training data were read, so that what is searched in is read in the same way; None where nobody said."""
     others: Mapping[str, object] = field(default_factory=dict)
     """Facts of another version of embedtune, which this one keeps and does not know. A field of a later version has a
     default: the cards of the versions before lack it."""
@@ -96,7 +99,7 @@ class ModelCard:
                 f"{folder} holds no {CARD_FILE}, so it is not a model that embedtune fine-tuned. "
                 "Give the 'model' output of the fine-tuning step."
             ) from error
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ModelError(f"{path} cannot be read ({error}). Fine-tune again.") from error
 
     @classmethod
@@ -112,4 +115,6 @@ class ModelCard:
         facts["history"] = tuple(LossPoint(*point) for point in points)
         if facts.get("train_texts") is not None:
             facts["train_texts"] = CutTexts(**facts["train_texts"])  # type: ignore[arg-type]
+        if facts.get("reading") is not None:
+            facts["reading"] = IngestReport.of_json(facts["reading"])  # type: ignore[arg-type]
         return cls(**facts, others=found)  # type: ignore[arg-type]

@@ -44,25 +44,41 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
             cannot be told which column to read.
     """
     _check_options(options)
-    sample = read_sample(CSVSource(source, str(source)), options.encoding)
-    dialect = choose_dialect(sample.text, options.dialect, least_columns=1)
-    records = parse_sample(sample.text, dialect)
-    if not records:
-        raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
+    encoding, dialect, records = _begin(source, options)
     head = find_head(records, options.header, (column,) if column and not column.isdecimal() else ())
     names = head.names or tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
     table = Table.of(names, bool(head.names), records[1:])
     position = _position(source, table, column)
-    reader = RecordReader(CSVSource(source, str(source)), sample.encoding, dialect, len(names))
+    reader = RecordReader(CSVSource(source, str(source)), encoding, dialect, len(names))
     values = _rows(reader, source, dialect, table, position)
     if not values:
         raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
     return Texts(
         values,
         f"{source}: {len(values)} texts of {names[position]!r} ({position + 1} of {len(names)} columns), read as "
-        f"{dialect.describe()}; {sample.encoding}; header {'yes' if head.names else 'no'}"
+        f"{dialect.describe()}; {encoding}; header {'yes' if head.names else 'no'}"
         + (f". {head.warning}" if head.warning else ""),
     )
+
+
+def first_row(source: Path, options: CSVOptions) -> list[str]:
+    """Return the first row of a CSV, names or values.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: it has no well-formed row.
+    """
+    return _begin(source, options)[2][0]
+
+
+def _begin(source: Path, options: CSVOptions) -> tuple[str, Dialect, list[list[str]]]:
+    """Return encoding and dialect of a CSV, and the records at its beginning."""
+    sample = read_sample(CSVSource(source, str(source)), options.encoding)
+    dialect = choose_dialect(sample.text, options.dialect, least_columns=1)
+    records = parse_sample(sample.text, dialect)
+    if not records:
+        raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
+    return sample.encoding, dialect, records
 
 
 def _check_options(options: CSVOptions) -> None:

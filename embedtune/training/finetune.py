@@ -8,6 +8,7 @@ from pathlib import Path
 from transformers import set_seed
 
 from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.summary import load_reading
 from embedtune.models.card import ModelCard
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
@@ -76,6 +77,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 versions=versions,
                 parity_max_difference=check_parity(model, folder),
                 train_texts=train_texts,
+                reading=load_reading(documents),
             )
             card.save(folder)
         checkpoints.clear()

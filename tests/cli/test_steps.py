@@ -119,6 +119,11 @@ def test_build_documents_prints_numbers_and_no_long_lists(finished, folder) -> N
 
 def test_finetune_writes_a_model_and_its_card(finished, folder, tiny_model) -> None:
     card = ModelCard.load(folder / "model")
+    assert card.reading is not None
+    assert card.reading.csv is not None
+    assert card.reading.csv.columns_used == ("text", "label")
+    assert card.train_texts is not None
+    assert card.train_texts.texts == card.train_documents
     assert "dimension: 32" in finished["finetune"].out.splitlines()
     assert (card.backbone, card.dimension, card.max_length) == (str(tiny_model), 32, 32)
     assert card.options == dataclasses.asdict(

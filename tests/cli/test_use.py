@@ -1,9 +1,16 @@
 """Using a model: texts to vectors, and search."""
 
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from embedtune.models.card import ModelCard
+from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 
 TEXTS = ["open the shop", "close the shop", "paint the door", "sell a box", 'the "red" box,\nwith a second line']
 
@@ -119,3 +126,102 @@ def test_missing_file(embedtune, tmp_path: Path) -> None:
     done = embedtune("search", "x", "--model", "none", "--index", tmp_path / "none.csv")
     assert done.code == 1
     assert "none.csv" in done.err
+
+
+CARD = ModelCard("tiny", "sha256:00", 32, 64, "pairs", 1, "sha256:11", {}, (), 1.0, 1.0, {}, 0.0)
+
+
+@pytest.fixture
+def trained(tiny_model: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A model whose card says that it was trained on this file: `trained(path, csv_options="{...}")`."""
+
+    def train(data: Path, **options: str) -> Path:
+        report = ingest_csv(IngestCSVConfig(str(data), **options), tmp_path / "rows", tmp_path / "bad.csv")
+        folder = shutil.copytree(tiny_model, tmp_path / "trained")
+        dataclasses.replace(CARD, layout=report.layout, reading=report).save(folder)
+        return folder
+
+    return train
+
+
+SHOPS = [("when do you open", "we open at nine"), ("opening hours", "we open at nine"), ("where", "in the high street")]
+
+
+def rows_of(*columns: str) -> list[str]:
+    """Each pair of SHOPS ten times, so that there is enough to read the columns by."""
+    rows = [(f"{query} {number}", document) for number in range(10) for query, document in SHOPS]
+    return [",".join(columns), *(",".join(row) for row in rows)]
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_the_documents_of_the_training_data_are_found_once_each(
+    header: bool, embedtune, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    lines = rows_of("query", "document")
+    (tmp_path / "data.csv").write_text("\n".join(lines if header else lines[1:]), encoding="utf-8")
+    model = trained(tmp_path / "data.csv", layout="pairs", csv_options="{}" if header else '{"header": "no"}')
+    done = embedtune("search", "we open at nine", "--model", model, "--index", tmp_path / "data.csv")
+    assert done.code == 0, done.err
+    assert [line.split("  ")[1] for line in done.out.splitlines()] == ["we open at nine", "in the high street"]
+    assert "data.csv: 2 documents, 0 set aside; layout pairs" in done.err
+
+
+def test_vectors_of_the_training_data_fit_a_search_in_it(
+    embedtune, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "data.csv").write_text("\n".join(rows_of("query", "document")), encoding="utf-8")
+    model, vectors = trained(tmp_path / "data.csv"), tmp_path / "vectors.npy"
+    done = embedtune("encode", "--model", model, "--input", tmp_path / "data.csv", "--output", vectors)
+    assert done.out == f"2 vectors of 32 components in {vectors}\n"
+    words = ("--model", model, "--index", tmp_path / "data.csv", "--vectors", vectors, "--limit", 1)
+    assert embedtune("search", "in the high street", *words).out == "1.000  in the high street\n"
+
+
+def test_wrong_answers_and_rows_that_cannot_be_used(embedtune, trained: Callable[..., Path], tmp_path: Path) -> None:
+    rows = [f"query {number},answer {number % 3},wrong {number % 2}" for number in range(20)]
+    data = tmp_path / "data.csv"
+    data.write_text("\n".join(["query,answer,wrong_answer", *rows]), encoding="utf-8")
+    model = trained(data)
+    data.write_text(data.read_text(encoding="utf-8") + "\nquery,,wrong 0\n", encoding="utf-8")
+    done = embedtune("search", "answer", "--model", model, "--index", data)
+    assert {line.split("  ")[1] for line in done.out.splitlines()} == {
+        *(f"answer {number}" for number in range(3)),
+        *(f"wrong {number}" for number in range(2)),
+    }
+    assert "5 documents, 1 set aside; layout matches" in done.err
+
+
+def test_another_file_is_read_by_its_first_column(embedtune, trained: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("\n".join(rows_of("query", "document")), encoding="utf-8")
+    model = trained(tmp_path / "data.csv")
+    (tmp_path / "other.csv").write_text("title,price\nred box,1\nred box,2\nblue box,3\n", encoding="utf-8")
+    done = embedtune("search", "red box", "--model", model, "--index", tmp_path / "other.csv")
+    assert [line.split("  ")[1] for line in done.out.splitlines()] == ["red box", "blue box"]
+    assert "3 texts of 'title' (1 of 2 columns)" in done.err
+
+
+def test_a_column_that_is_named_wins(embedtune, trained: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("\n".join(rows_of("query", "document")), encoding="utf-8")
+    words = ("--model", trained(tmp_path / "data.csv"), "--index", tmp_path / "data.csv", "--column", "query")
+    assert embedtune("search", "where 3", *words, "--limit", 1).out == "1.000  where 3\n"
+
+
+def test_the_corpus_of_a_beir_folder(embedtune, tiny_model: Path, tmp_path: Path) -> None:
+    (tmp_path / "beir" / "qrels").mkdir(parents=True)
+    for name, texts in (("queries", ["when", "where"]), ("corpus", ["at nine", "high street", "judged by nobody"])):
+        lines = [json.dumps({"_id": str(number), "text": text}) for number, text in enumerate(texts)]
+        (tmp_path / "beir" / f"{name}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (tmp_path / "beir" / "qrels" / "test.tsv").write_text(
+        "query-id\tcorpus-id\tscore\n0\t0\t1\n1\t1\t1\n", encoding="utf-8"
+    )
+    done = embedtune("search", "judged by nobody", "--model", tiny_model, "--index", tmp_path / "beir")
+    assert done.out.splitlines()[0] == "1.000  judged by nobody"
+    assert len(done.out.splitlines()) == 3
+    refused = embedtune("search", "x", "--model", tiny_model, "--index", tmp_path / "beir", "--column", "text")
+    assert "means a column of one CSV" in refused.err
+
+
+@pytest.mark.parametrize("query", ["", "  ", "\t"])
+def test_a_blank_query_is_refused(query: str, embedtune, index: Path) -> None:
+    done = embedtune("search", query, "--model", "none", "--index", index)
+    assert (done.code, done.out) == (1, "")
