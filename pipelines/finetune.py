@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, Dict, List, NamedTuple
 
 from kfp import dsl
-from kfp.dsl import HTML, Artifact, Model, PipelineTask
+from kfp.dsl import HTML, Artifact, Model
 from kfp.dsl.base_component import BaseComponent
-from kfp.dsl.pipeline_channel import PipelineArtifactChannel
+from kfp.dsl.pipeline_channel import PipelineArtifactChannel, PipelineParameterChannel
 
 from components.build_documents.component import build_documents
 from components.build_shard.component import build_shard
@@ -51,7 +51,7 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         ConfigError: a value is not accepted.
         StorageError: data_uri is no address, or carries credentials.
     """
-    ResolveDataConfig(uri=arguments["data_uri"])
+    ResolveDataConfig(uri=arguments["data_uri"], backbone=arguments["model_backbone"], gpu_count=arguments["gpu_count"])
     IngestCSVConfig(
         uri=arguments["data_uri"],
         layout=arguments["data_layout"],
@@ -77,7 +77,12 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         data_uri=arguments["data_uri"],
     )
     training = {name.removeprefix("train_"): value for name, value in arguments.items() if name.startswith("train_")}
-    FinetuneConfig(backbone=arguments["model_backbone"], max_length=arguments["model_max_length"], **training)
+    FinetuneConfig(
+        backbone=arguments["model_backbone"],
+        max_length=arguments["model_max_length"],
+        gpu_count=arguments["gpu_count"],
+        **training,
+    )
 
 
 def check_finetune_sharded(arguments: Dict[str, Any]) -> None:
@@ -126,21 +131,21 @@ MOST_SHARDS_AT_ONCE = 8
 """Files that are read at the same time on a cluster."""
 
 
-def _build_at_once(version: PipelineTask, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
+def _build_at_once(version: PipelineParameterChannel, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
     """Read all data in one task and build the documents in another."""
-    ingested = on_cluster(ingest_csv(version=version.output, whole=True, **reading))
+    ingested = on_cluster(ingest_csv(version=version, whole=True, **reading))
     rows, rejected = ingested.outputs["rows"], ingested.outputs["quarantine"]
     built = on_cluster(build_documents(rows=rows, rejected=rejected, **building)).outputs
     return Documents(built["train"], built["evaluation"], built["data_page"])
 
 
-def _build_by_file(version: PipelineTask, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
+def _build_by_file(version: PipelineParameterChannel, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
     """Read and build each file in a task of its own; only the plan of the split sees all of them.
 
     Inside a loop kfp.local 2.17 hands on loop items, artifacts and pipeline parameters rightly, but no value that an
     earlier task returned: so each item carries its version, and the address of its rows.
     """
-    sources = on_cluster(list_sources(uri=reading["uri"], version=version.output))
+    sources = on_cluster(list_sources(uri=reading["uri"], version=version))
     settings = {name: value for name, value in reading.items() if name != "uri"}
     with dsl.ParallelFor(items=sources.output, parallelism=MOST_SHARDS_AT_ONCE) as source:
         ingested = on_cluster(ingest_csv(uri=source.uri, version=source.version, whole=False, **settings))
@@ -159,7 +164,7 @@ def _build_by_file(version: PipelineTask, reading: Dict[str, Any], building: Dic
 
 
 def _define(
-    name: str, description: str, build: Callable[[PipelineTask, Dict[str, Any], Dict[str, Any]], Documents]
+    name: str, description: str, build: Callable[[PipelineParameterChannel, Dict[str, Any], Dict[str, Any]], Documents]
 ) -> BaseComponent:
     """Return the pipeline that builds its documents in this way.
 
@@ -207,7 +212,7 @@ def _define(
             data_layout: What a row of a CSV is; 'auto' detects it.
             data_csv_options: JSON object with any of the fields of CSVOptions, such as dialect, header or task.
             data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
-            model_backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
+            model_backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
             model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
             train_loss: Loss by name; docs/defaults.md compares them.
             train_epochs: Passes over the training documents, 1 or more.
@@ -228,7 +233,8 @@ def _define(
             gpu_node_selector: Labels a GPU node must have.
             gpu_tolerations: Taints of GPU nodes to tolerate.
         """
-        version = on_cluster(resolve_data(uri=data_uri)).set_caching_options(False)
+        resolved = on_cluster(resolve_data(uri=data_uri, backbone=model_backbone, gpu_count=gpu_count))
+        version = resolved.set_caching_options(False).outputs["data_version"]
         reading = {
             "uri": data_uri,
             "layout": data_layout,
@@ -255,6 +261,8 @@ def _define(
                 optimizer=train_optimizer,
                 warmup=train_warmup,
                 seed=train_seed,
+                backbone_version=resolved.outputs["backbone_version"],
+                gpu_count=gpu_count,
             )
         )
         evaluated = on_cluster(
@@ -279,7 +287,7 @@ def _define(
                 model_name=register_model_name,
                 experiment=register_experiment,
                 data_uri=data_uri,
-                data_version=version.output,
+                data_version=version,
             )
         ).set_caching_options(False)
         with_mlflow(registered)
@@ -294,7 +302,7 @@ def _define(
             reason=registered.outputs["reason"],
             run_id=registered.outputs["run_id"],
             champion=registered.outputs["champion"],
-            data_version=version.output,
+            data_version=version,
         )
 
     return finetune

@@ -32,7 +32,7 @@ from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
 
-version = resolve_data(ResolveDataConfig('data.csv'))
+version = resolve_data(ResolveDataConfig('data.csv', '')).data_version
 report = ingest_csv(IngestCSVConfig('data.csv', version), Path('rows'), Path('bad.csv'))
 outputs = [Path(name) for name in ('rows', 'train', 'evaluation', 'contradictions.csv', 'data.html', 'data.md')]
 summary = build_documents(BuildOptions(), *outputs)

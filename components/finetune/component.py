@@ -21,6 +21,8 @@ def finetune(
     optimizer: str = "AdamW",
     warmup: float = 0.1,
     seed: int = 42,
+    backbone_version: str = "",
+    gpu_count: str = "0",
 ):
     """Fine-tune an embedding model on the training documents.
 
@@ -31,7 +33,7 @@ def finetune(
         model: sentence-transformers folder, safetensors.
         training: Last loss, duration and speed.
         loss_page: Loss curve for the Visualization tab.
-        backbone: Model to start from: a Hugging Face id or the path of a sentence-transformers folder.
+        backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
         max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
         loss: Loss by name; docs/defaults.md compares them.
         epochs: Passes over the training documents, 1 or more.
@@ -41,6 +43,8 @@ def finetune(
         optimizer: An optimizer of torch.optim, such as AdamW.
         warmup: Share of all steps in which the learning rate rises from 0, 0 to 1.
         seed: Seed of batches, initialisation and dropout.
+        backbone_version: Content that the backbone must have, from resolve_data; '' takes what is there now.
+        gpu_count: GPUs that must be there; with '0' the CPU will do.
     """
     from pathlib import Path
 
@@ -58,6 +62,8 @@ def finetune(
         optimizer=optimizer,
         warmup=warmup,
         seed=seed,
+        backbone_version=backbone_version,
+        gpu_count=gpu_count,
     )
     card = step(config, Path(documents.path), Path(model.path), Path(loss_page.path), model.uri)
     training.log_metric("loss", card.history[-1].loss)

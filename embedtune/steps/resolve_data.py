@@ -1,9 +1,11 @@
-"""Step 1: which version of the data is there now? Never cached; every later step is cached on its answer."""
+"""Step 1: which version of data and backbone is there now? Never cached; every later step is cached on its answers."""
 
 from dataclasses import dataclass
 
+from embedtune.models.backbone_versions import backbone_version, trains_here
 from embedtune.steps.running import step
 from embedtune.steps.sources import check_address, data_version
+from embedtune.training.config import check_gpu_count
 
 
 @dataclass(frozen=True)
@@ -12,19 +14,38 @@ class ResolveDataConfig:
 
     uri: str
     """Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version."""
+    backbone: str
+    """Model that the run starts from, see `finetune`; '' looks at none."""
+    gpu_count: str = "0"
+    """GPUs that the training asks for; looked for here where the training will run here as well."""
 
     def __post_init__(self) -> None:
         check_address(self.uri)
+        check_gpu_count(self.gpu_count)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The versions of what a run starts from."""
+
+    data_version: str
+    """`sha256:<hex>` of a local file or of several files, `etag:<etag>-<bytes>` of an object, `dataset:<version>`."""
+    backbone_version: str
+    """`sha256:<hex>` of a folder or object prefix, `hub:<id>@<commit>`; '' where it is not known to this step."""
 
 
 @step
-def resolve_data(config: ResolveDataConfig) -> str:
-    """Find out the data's version.
-
-    Returns:
-        `sha256:<hex>` for a local file or for several files, `etag:<etag>-<bytes>` for an object, `dataset:<version>`.
+def resolve_data(config: ResolveDataConfig) -> Resolved:
+    """Find out the versions of data and backbone, and refuse a backbone or GPUs that cannot be had.
 
     Raises:
-        StorageError: the data are missing or cannot be reached.
+        ModelError: there is no such backbone, or it holds no weights that are loaded.
+        StorageError: the data or the backbone are missing or cannot be reached.
+        TrainingError: there are fewer GPUs than asked for.
     """
-    return data_version(config.uri)
+    if int(config.gpu_count) and trains_here():
+        from embedtune.models.devices import check_gpus  # torch takes seconds, which a run on the CPU need not wait for
+
+        check_gpus(int(config.gpu_count))
+    backbone = backbone_version(config.backbone) if config.backbone else ""
+    return Resolved(data_version(config.uri), backbone)

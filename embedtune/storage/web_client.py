@@ -1,6 +1,7 @@
 """Ask allowed web servers, and no other whatever redirects and name servers say. Imports urllib3."""
 
 import os
+import re
 import socket
 import threading
 import time
@@ -20,6 +21,7 @@ from embedtune.storage.hosts import HostMemory
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _ADDRESSES_S = 6.0
+_CLASS = re.compile(r"^\w*Connection\w*\([^)]*\): ")
 _UNREACHED = (NewConnectionError, ConnectTimeoutError, SSLError)
 
 
@@ -184,5 +186,5 @@ def _is_unreached(error: Exception) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Say what went wrong without the address and the retries that urllib3 puts around it."""
-    return str(error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error)
+    """Say what went wrong without the address, the retries and the name of a class that urllib3 puts around it."""
+    return _CLASS.sub("", str(error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error))

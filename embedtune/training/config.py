@@ -1,5 +1,6 @@
 """How to fine-tune: the configuration of the fine-tuning step. Imports no torch."""
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -40,7 +41,7 @@ class FinetuneConfig:
     """Configuration of the fine-tuning step; `docs/defaults.md` has the measurements behind the defaults."""
 
     backbone: str = DEFAULT_BACKBONE
-    """Model to start from: a Hugging Face id or the path of a sentence-transformers folder."""
+    """Model to start from: a Hugging Face id, or the path or s3:// address of a sentence-transformers folder."""
     max_length: int = 128
     """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
     loss: str = field(default="MultipleNegativesRankingLoss", metadata={"choices": tuple(LOSSES)})
@@ -59,6 +60,10 @@ class FinetuneConfig:
     """Share of all steps in which the learning rate rises from 0, 0 to 1."""
     seed: int = 42
     """Seed of batches, initialisation and dropout, 0 to 4294967295."""
+    backbone_version: str = ""
+    """Content that the backbone must have, as `resolve-data` printed it; '' takes what is there now."""
+    gpu_count: str = "0"
+    """GPUs that must be there, 0 or more; with '0' the CPU will do."""
 
     def __post_init__(self) -> None:
         _check(bool(self.backbone.strip()), "backbone", self.backbone, "a Hugging Face id or a folder")
@@ -76,6 +81,16 @@ class FinetuneConfig:
         _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         _check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+        check_gpu_count(self.gpu_count)
+
+
+def check_gpu_count(value: str) -> None:
+    """Check a number of GPUs, which is a text because Kubeflow's driver drops one that is a number.
+
+    Raises:
+        ConfigError: it is no whole number of 0 or more.
+    """
+    _check(re.fullmatch("[0-9]{1,6}", value) is not None, "gpu_count", value, "'0' (the CPU) or more, a whole number")
 
 
 def _check(passed: bool, name: str, value: object, accepted: str) -> None:

@@ -9,9 +9,11 @@ from transformers import set_seed
 
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.documents.summary import load_reading
+from embedtune.models.backbones import open_backbone
 from embedtune.models.card import ModelCard
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
-from embedtune.models.loading import embedding_dimension, load_model, weights_digest
+from embedtune.models.devices import check_gpus
+from embedtune.models.loading import embedding_dimension, load_backbone, weights_digest
 from embedtune.models.parity import check_parity
 from embedtune.models.saving import check_served, save_model, whole_folder
 from embedtune.training.checkpoints import CheckpointStore, training_digest
@@ -41,14 +43,17 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
 
     Raises:
         InputError: this version cannot train on such documents.
-        ModelError: the backbone cannot be loaded, no server could run it, or the saved model gives other vectors.
+        ModelError: the backbone cannot be loaded or changed, no server could run it, or the saved model gives other
+            vectors.
         StorageError: the documents cannot be read, or the model cannot be written.
-        TrainingError: see `trainer.train`.
+        TrainingError: a GPU that was asked for is not there; see `trainer.train`.
     """
+    check_gpus(int(config.gpu_count))
     check_trainable(documents)
     data_digest = documents_digest(documents)
     set_seed(config.seed)
-    model = load_model(config.backbone, config.max_length)
+    with open_backbone(config.backbone, config.backbone_version) as backbone:
+        model = load_backbone(backbone, config.max_length)
     check_served(model)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
@@ -65,6 +70,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
             card = ModelCard(
                 backbone=config.backbone,
                 backbone_digest=backbone_digest,
+                backbone_version=config.backbone_version,
                 dimension=embedding_dimension(model),
                 max_length=int(model.max_seq_length or 0),
                 layout=read_manifest(documents).layout,

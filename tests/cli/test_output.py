@@ -60,7 +60,7 @@ def test_only_registration_of_a_model_that_is_there_makes_a_database(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "model").mkdir()
-    _runner(finetune, ResolveDataConfig)({"uri": "a", "model": tmp_path / "model"})
+    _runner(finetune, ResolveDataConfig)({"uri": "a", "backbone": "", "model": tmp_path / "model"})
     _runner(register_model, RegisterModelConfig)({"model_name": "a", "model": tmp_path / "typo" / "model"})
     assert capsys.readouterr().out.split() == []
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -69,7 +69,7 @@ def test_only_registration_of_a_model_that_is_there_makes_a_database(
 
 
 def test_brackets_of_a_message_are_no_markup(embedtune) -> None:
-    done = embedtune("resolve-data", "--uri", "ftp://[bold]host\\[/]/x")
+    done = embedtune("resolve-data", "--uri", "ftp://[bold]host\\[/]/x", "--backbone", "")
     assert done.code == 1
     assert "'ftp://[bold]host\\\\[/]/x'" in done.err
 

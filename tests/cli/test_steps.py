@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -42,11 +43,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(embedtune, folder, tickets, tiny_model):
     """The first five steps, in this process."""
     rows, documents, pages = folder / "rows", folder / "documents", folder / "pages"
-    version = embedtune("resolve-data", "--uri", tickets)
+    version = embedtune("resolve-data", "--uri", tickets, "--backbone", tiny_model)
     commands = {
         "ingest-csv": {
             "uri": tickets,
-            "version": version.out.strip(),
+            "version": version.out.splitlines()[0].removeprefix("data_version: "),
             "rows": rows / "rows.parquet",
             "quarantine": rows / "bad.csv",
         },
@@ -63,6 +64,7 @@ def finished(embedtune, folder, tickets, tiny_model):
             "model": folder / "model",
             "html": folder / "loss" / "loss.html",
             "backbone": tiny_model,
+            "backbone-version": version.out.splitlines()[1].removeprefix("backbone_version: "),
             "max-length": 32,
             "epochs": 1,
             "batch-size": 32,
@@ -99,8 +101,10 @@ def test_all_steps_succeed(finished) -> None:
     assert {name: (done.code, done.err) for name, done in finished.items() if done.code} == {}
 
 
-def test_resolve_data_prints_the_version(finished, tickets) -> None:
-    assert finished["resolve-data"].out == f"sha256:{hashlib.sha256(tickets.read_bytes()).hexdigest()}\n"
+def test_resolve_data_prints_the_versions(finished, tickets) -> None:
+    data, backbone = finished["resolve-data"].out.splitlines()
+    assert data == f"data_version: sha256:{hashlib.sha256(tickets.read_bytes()).hexdigest()}"
+    assert re.fullmatch("backbone_version: sha256:[0-9a-f]{64}", backbone)
 
 
 def test_ingest_csv_prints_what_it_found(finished) -> None:
@@ -126,8 +130,17 @@ def test_finetune_writes_a_model_and_its_card(finished, folder, tiny_model) -> N
     assert card.train_texts.texts == card.train_documents
     assert "dimension: 32" in finished["finetune"].out.splitlines()
     assert (card.backbone, card.dimension, card.max_length) == (str(tiny_model), 32, 32)
+    version = finished["resolve-data"].out.splitlines()[1].removeprefix("backbone_version: ")
+    assert card.backbone_version == version
     assert card.options == dataclasses.asdict(
-        FinetuneConfig(backbone=str(tiny_model), max_length=32, epochs=1, batch_size=32, learning_rate=1e-3)
+        FinetuneConfig(
+            backbone=str(tiny_model),
+            max_length=32,
+            epochs=1,
+            batch_size=32,
+            learning_rate=1e-3,
+            backbone_version=version,
+        )
     )
     assert (folder / "loss" / "loss.html").stat().st_size > 1000
 

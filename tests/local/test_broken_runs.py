@@ -80,8 +80,8 @@ def test_bad_file(start, tmp_path: Path) -> None:
 def test_unknown_backbone_without_network_and_without_the_cache(resumed, start, source: Path) -> None:
     words = ("--model-backbone", "nobody/nothing", "--train-epochs", 30, "--no-cache")
     run = start(resumed.output, "--data-uri", source, *words).finish()
-    assert run.steps == [*(f"✓ {step}" for step in STEPS[:3]), "✗ finetune"]
-    assert_one_message(run, "finetune", "Backbone 'nobody/nothing' is neither a local folder nor")
+    assert run.steps == ["✗ resolve_data"]
+    assert_one_message(run, "resolve_data", "Backbone 'nobody/nothing' is no folder here, and cannot be had")
     assert "HF_HUB_OFFLINE is set" in run.err
     assert run.summary == resumed.summary
 

@@ -67,6 +67,12 @@ def test_the_pipelines_defaults_pass() -> None:
         ({"train_seed": -1}, "seed"),
         ({"eval_metric": "accuracy"}, "accuracy"),
         ({"train_loss": "none"}, "loss is 'none'"),
+        ({"model_backbone": " "}, "backbone is ' '"),
+        ({"gpu_count": "abc"}, "gpu_count is 'abc'; accepted: '0' .* or more, a whole number"),
+        ({"gpu_count": "-1"}, "gpu_count is '-1'"),
+        ({"gpu_count": "1.5"}, "gpu_count is '1.5'"),
+        ({"gpu_count": ""}, "gpu_count is ''"),
+        ({"gpu_count": "٣"}, "gpu_count is"),
     ],
 )
 def test_the_pipeline_checks_the_arguments_of_every_step(changes: dict[str, object], message: str) -> None:

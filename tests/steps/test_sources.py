@@ -55,7 +55,7 @@ def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_dataset_by_name_is_read_and_built(datasets: Path, tmp_path: Path) -> None:
     pushed = push(array(12), "verbs")
-    version = resolve_data(ResolveDataConfig("dataset://ada/verbs"))
+    version = resolve_data(ResolveDataConfig("dataset://ada/verbs", "")).data_version
     assert version == f"dataset:{pushed.version}"
     report = ingest_csv(IngestCSVConfig("dataset://ada/verbs", version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.rows, report.bad_rows, report.layout) == (48, 0, "labelled")
@@ -69,9 +69,11 @@ def test_a_dataset_is_read_in_the_version_that_was_found_though_a_newer_one_was_
     datasets: Path, tmp_path: Path
 ) -> None:
     push(array(5), "verbs")
-    version = resolve_data(ResolveDataConfig("dataset://ada/verbs"))
+    version = resolve_data(ResolveDataConfig("dataset://ada/verbs", "")).data_version
     newer = push(array(6), "verbs")
-    assert resolve_data(ResolveDataConfig("dataset://ada/verbs")) == f"dataset:{newer.version}" != version
+    assert (
+        resolve_data(ResolveDataConfig("dataset://ada/verbs", "")).data_version == f"dataset:{newer.version}" != version
+    )
     ingest_csv(IngestCSVConfig("dataset://ada/verbs", version), tmp_path / "rows", tmp_path / "bad.csv")
     assert len(contents_of(tmp_path / "rows")) == 20
     (source,) = list_sources(ListSourcesConfig("dataset://ada/verbs", version))
@@ -84,7 +86,7 @@ def test_a_dataset_of_another_version_than_asked_for_is_refused(datasets: Path, 
     with pytest.raises(StorageError, match="changed"):
         ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
     with pytest.raises(StorageError, match="no dataset ada/nothing"):
-        resolve_data(ResolveDataConfig("dataset://ada/nothing"))
+        resolve_data(ResolveDataConfig("dataset://ada/nothing", ""))
 
 
 def test_a_folder_of_csvs_is_one_source_of_rows_and_several_to_read_one_by_one(tmp_path: Path) -> None:
@@ -93,7 +95,7 @@ def test_a_folder_of_csvs_is_one_source_of_rows_and_several_to_read_one_by_one(t
         csv_file(tmp_path / "parts" / f"{number}.csv", rows[number::3])
     (tmp_path / "parts" / "README.md").write_text("not data", encoding="utf-8")
     uri = f"{tmp_path}/parts/"
-    version = resolve_data(ResolveDataConfig(uri))
+    version = resolve_data(ResolveDataConfig(uri, "")).data_version
     report = ingest_csv(IngestCSVConfig(uri, version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.rows, report.sources) == (24, 3)
     sources = list_sources(ListSourcesConfig(uri, version))

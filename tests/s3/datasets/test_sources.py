@@ -95,11 +95,11 @@ def test_folders_of_documents_stay_what_they_are(place, tmp_path, capsys, layout
     again = push(f"{train}/", "train")
     assert again.reference == pushed.reference
     # Read by the pipeline's steps, it gives the rows of the same texts.
-    version = resolve_data(ResolveDataConfig("dataset://alice/train"))
+    version = resolve_data(ResolveDataConfig("dataset://alice/train", "")).data_version
     report = ingest_csv(
         IngestCSVConfig(f"dataset://{pushed.reference}"), tmp_path / "again.parquet", tmp_path / "bad3.csv"
     )
-    assert version == resolve_data(ResolveDataConfig(f"dataset://{pushed.reference}"))
+    assert version == resolve_data(ResolveDataConfig(f"dataset://{pushed.reference}", "")).data_version
     assert report.layout == layout
     _, rows = read_rows(tmp_path / "again.parquet")
     if layout == "pairs":

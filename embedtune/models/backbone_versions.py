@@ -1,0 +1,97 @@
+"""Which version of a backbone there is now, and whether it can be had at all. Imports no torch.
+
+The first step of a run asks this, so that everything after it is cached on the answer. On one machine it sees what the
+training will see. On a cluster its image cannot train, and lacks what the training's image may hold (folders, packages,
+a cache of the hub): there, what cannot be seen is said and left to the training, which looks again.
+"""
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+from embedtune.errors import ModelError
+from embedtune.models.backbones import (
+    ACCEPTED,
+    Place,
+    content_version,
+    hub_version,
+    is_packaged,
+    resolve_backbone,
+    what_lacks,
+)
+from embedtune.models.hub import HubError, HubRefusedError, cached_snapshot, find_model
+from embedtune.progress import note
+
+_IDENTIFIER = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+def trains_here() -> bool:
+    """Tell whether this environment can train; if not, the training runs in another image, which has other files."""
+    return find_spec("sentence_transformers") is not None
+
+
+def backbone_version(name: str) -> str:
+    """Return the version of a backbone; it changes whenever the model's content does.
+
+    Args:
+        name: See `backbones.resolve_backbone`.
+
+    Returns:
+        `sha256:<hex>` of a folder, a package's folder or an object prefix; `hub:<id>@<commit>` of a model on the hub;
+        '' where this step cannot know, which it says.
+
+    Raises:
+        ModelError: there is no such backbone, or it holds no weights that are loaded.
+        StorageError: it cannot be read.
+    """
+    backbone = resolve_backbone(name)
+    path = Path(backbone.location)
+    if backbone.place is Place.PREFIX or path.is_dir():
+        return content_version(backbone)
+    if path.is_file():
+        raise ModelError(f"Backbone {name!r} is a file. {ACCEPTED}")
+    if backbone.place is Place.HUB and _is_identifier(name):
+        return _version_on_hub(name)
+    if trains_here():
+        raise ModelError(f"Backbone {name!r} is no folder here, and no Hugging Face id. Check the path. {ACCEPTED}")
+    note(
+        f"Backbone {name!r} cannot be seen from this step; the training looks for it in its own image, and a change of "
+        "its content does not make a run train again. Give an s3:// address for both."
+    )
+    return ""
+
+
+def _is_identifier(name: str) -> bool:
+    return _IDENTIFIER.fullmatch(name) is not None and not any(part in name for part in ("--", "..", ".git"))
+
+
+def _version_on_hub(name: str) -> str:
+    candidates = (name,) if "/" in name else (f"sentence-transformers/{name}", name)
+    try:
+        identifier, commit = find_model(candidates)
+    except HubError as error:
+        found = next(filter(None, map(cached_snapshot, candidates)), None)
+        if found is None:
+            return _unknown(name, error)
+        identifier, folder = found
+        commit = folder.name
+        lack = what_lacks(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+        if lack:
+            raise ModelError(f"Backbone {name!r}: its copy in the cache of the hub, {folder}, {lack}") from error
+        if error.reason:
+            note(f"Backbone {name!r}: the copy of commit {commit} in the cache of the hub is used, for {error.reason}.")
+    return hub_version(identifier, commit)
+
+
+def _unknown(name: str, error: HubError) -> str:
+    """Refuse a backbone that the training could not load either, or say what is not known of it."""
+    refused = isinstance(error, HubRefusedError) and not is_packaged(name)
+    if refused or trains_here():
+        raise ModelError(
+            f"Backbone {name!r} is no folder here, and cannot be had from the Hugging Face hub: {error} {ACCEPTED}"
+        ) from error
+    note(
+        f"Backbone {name!r}: its present version is not known to this step, so a change of it does not make a run "
+        f"train again: {error}"
+    )
+    return ""
