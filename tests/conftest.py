@@ -2,6 +2,7 @@
 
 import os
 import string
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,4 +35,20 @@ def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     BertTokenizerFast(vocab={word: number for number, word in enumerate(words)}).save_pretrained(bert)
     folder = tmp_path_factory.mktemp("tiny")
     SentenceTransformer(str(bert), device="cpu").save(str(folder), create_model_card=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folders of tiny random models of transformers, as a hub gives them: `tiny_models('vit')`; see that file."""
+    from tests.tiny_models import save_tiny
+
+    made: dict[str, Path] = {}
+
+    def folder(kind: str) -> Path:
+        if kind not in made:
+            made[kind] = tmp_path_factory.mktemp(kind)
+            save_tiny(kind, made[kind])
+        return made[kind]
+
     return folder

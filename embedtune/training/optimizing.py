@@ -5,17 +5,12 @@ is told the optimizer's class.
 """
 
 import inspect
-import re
 from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-_BLOCK = re.compile(r"^(.*?\.(?:layers?|blocks?|h|stages))\.(\d+)\.")
-"""The start of a parameter's name in a stack of like blocks, as transformers names them."""
-
-_EMBEDDING = re.compile(r"embed|\.w[tp]e\.")
-"""A part of the names of what stands below the blocks."""
+from embedtune.models.freezing import BLOCK, EMBEDDING
 
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
@@ -68,7 +63,7 @@ def own_parameters(objective: nn.Module, model: nn.Module) -> Iterator[nn.Parame
 def _by_rate(model: nn.Module, learning_rate: float, layer_decay: float) -> dict[float, list[nn.Parameter]]:
     """Return the trainable weights by their rate: embeddings lie below all blocks, everything else above them."""
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
-    found = {name: _BLOCK.match(name) for name, _ in named}
+    found = {name: BLOCK.match(name) for name, _ in named}
     blocks: dict[str, int] = {}
     for block in filter(None, found.values()):
         blocks[block[1]] = max(blocks.get(block[1], 0), int(block[2]) + 1)
@@ -76,6 +71,6 @@ def _by_rate(model: nn.Module, learning_rate: float, layer_decay: float) -> dict
     lowest = max(blocks.values(), default=0)
     for name, parameter in named:
         match = found[name]
-        above = blocks[match[1]] - 1 - int(match[2]) if match else lowest if _EMBEDDING.search(name) else 0
+        above = blocks[match[1]] - 1 - int(match[2]) if match else lowest if EMBEDDING.search(name) else 0
         by_rate.setdefault(learning_rate * layer_decay**above, []).append(parameter)
     return by_rate

@@ -1,0 +1,60 @@
+"""How a backbone is changed before it is trained: the fields of `model_options`. Imports no torch."""
+
+from dataclasses import dataclass, field
+
+from embedtune.errors import ConfigError
+from embedtune.options import options_from_json
+
+POOLINGS = ("", "cls", "mean", "max", "weightedmean", "lasttoken", "gem")
+"""Accepted ways from tokens to one vector; '' keeps the backbone's own."""
+
+FREEZE_ALL = "backbone"
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What to change; the defaults keep the backbone as it is."""
+
+    pooling: str = field(default="", metadata={"choices": POOLINGS})
+    """How the vectors of tokens become one: the first one (cls), their mean, maximum, mean weighted by position, the
+    last one, or their generalised mean (gem); '' keeps the backbone's own."""
+    pooling_p: float = 3.0
+    """gem: the exponent to start from, above 0; 1 is the mean, large ones come near the maximum."""
+    pooling_eps: float = 1e-6
+    """gem: least value of a component before the power, above 0."""
+    output_dim: int = 0
+    """Components of a vector: a projection head is put on; 0 keeps the backbone's."""
+    normalize: bool | None = None
+    """Whether vectors have length 1; null keeps what the backbone does."""
+    freeze: str = ""
+    """What is not trained: '' nothing, 'backbone' all but the head, a number N the embeddings and the lowest N blocks,
+    or names and patterns of layers, comma-separated, such as '*embeddings*'; see 'embedtune tailor'."""
+    query_prompt: str | None = None
+    """What is put before a query; null keeps the backbone's own."""
+    document_prompt: str | None = None
+    """What is put before a document; null keeps the backbone's own."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: one is not accepted.
+        """
+        _check(self.pooling in POOLINGS, "pooling", self.pooling, f"'' or one of {', '.join(POOLINGS[1:])}")
+        _check(self.pooling_p > 0, "pooling_p", self.pooling_p, "above 0")
+        _check(self.pooling_eps > 0, "pooling_eps", self.pooling_eps, "above 0")
+        _check(self.output_dim >= 0, "output_dim", self.output_dim, "0 (the backbone's) or more components")
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelOptions":
+        """Read the options from a JSON object.
+
+        Raises:
+            ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
+        """
+        return options_from_json(cls, text, "model_options")
+
+
+def _check(passed: bool, name: str, value: object, accepted: str) -> None:
+    if not passed:
+        raise ConfigError(f"model_options: {name} is {value!r}; accepted: {accepted}.")
