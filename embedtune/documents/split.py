@@ -66,7 +66,7 @@ def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPla
         held = (hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified)(corpus, eval_share)
         divide = _divide_labelled if corpus.layout is Layout.LABELLED else _divide_pairs
         plan = divide(corpus, held, applied, reason)
-    check_train(corpus, plan.train, eval_share)
+    check_train(corpus, plan.train, eval_share, plan.rule)
     check_evaluation(corpus, plan.query, plan.index, eval_share)
     verify_no_leak(corpus, plan.train, plan.query, plan.index)
     return plan

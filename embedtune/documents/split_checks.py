@@ -12,6 +12,8 @@ from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt
 
+_LEAST_GROUPS = 4
+
 
 def most_connected(corpus: Corpus, group: int) -> str:
     """Name what joins most of a group of connected rows: its most frequent label, or its most related content."""
@@ -60,7 +62,7 @@ def check_groups(corpus: Corpus, rule: SplitRule) -> None:
         )
 
 
-def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float) -> None:
+def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float, rule: str) -> None:
     """Refuse a training split without both relevant and irrelevant pairs of contents.
 
     Raises:
@@ -73,7 +75,7 @@ def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float)
     kind = "labels have" if corpus.layout is Layout.LABELLED else "groups of connected pairs have"
     raise InputError(
         f"{usable} {kind} at least two different contents among the {np.count_nonzero(train)} of {len(corpus)} "
-        f"documents left for training{_cause(corpus, eval_share)}; at least 2 are needed. {_advice(corpus)}"
+        f"documents left for training{_cause(corpus, eval_share)}; at least 2 are needed. {_advice(corpus, rule)}"
     )
 
 
@@ -81,10 +83,19 @@ def _cause(corpus: Corpus, eval_share: float) -> str:
     return " by the split of the source" if corpus.judgments.official else f" with eval_share={eval_share}"
 
 
-def _advice(corpus: Corpus) -> str:
+def _advice(corpus: Corpus, rule: str) -> str:
     if corpus.judgments.official:
         return "Add judgments, or use split='group', which holds out some of all of them."
-    return "Add rows, or lower eval_share."
+    groups = len(distinct(corpus.groups[corpus.judged])[0])
+    if rule != SplitRule.GROUP or groups >= _LEAST_GROUPS:
+        return "Add rows, or lower eval_share."
+    what, other = "groups of connected pairs", "pairs that are not connected to the others"
+    if corpus.layout is Layout.LABELLED:
+        what, other = "labels", "rows with other labels, or use split='stratified' if labels have texts enough"
+    return (
+        f"Holding out whole {what} takes {_LEAST_GROUPS} of them, two to train on and two to evaluate on, but there "
+        f"are {groups}. Add {other}."
+    )
 
 
 def check_evaluation(

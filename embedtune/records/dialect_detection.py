@@ -10,6 +10,7 @@ from itertools import islice
 from embedtune.errors import InputError
 from embedtune.records.column_names import role_of
 from embedtune.records.dialects import NAMED_DIALECTS, CSVDialect, Dialect, given_dialect, parse_lines
+from embedtune.records.other_formats import other_separation
 from embedtune.records.typographic import Straightener
 
 _DETECTION_LINES = 2000
@@ -29,7 +30,7 @@ def choose_dialect(text: str, wanted: str | CSVDialect, least_columns: int = 2) 
     Args:
         text: The beginning of the file, up to the end of a line.
         wanted: 'auto', a key of NAMED_DIALECTS, or a dialect of Python's csv module.
-        least_columns: 1 or 2, see `detect_dialect`.
+        least_columns: 0, 1 or 2, see `detect_dialect`.
 
     Raises:
         InputError: no delimiter gives two columns, or the first line names one that is not accepted.
@@ -66,7 +67,8 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
 
     Args:
         text: The beginning of the file, up to the end of a line.
-        least_columns: 1 takes a file that no delimiter splits for one text per row, 2 refuses it.
+        least_columns: Of a file that no delimiter splits, 0 makes one text per row, 2 refuses it, and 1 does so only
+            where something else divides nearly all rows, see `other_formats.other_separation`.
 
     Raises:
         InputError: no delimiter gives two columns, or two fit equally well.
@@ -74,14 +76,17 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
     lines = _lines(text)
     trials = [_best_quoting(lines, name) for name in _CANDIDATES]
     candidates = [trial for trial in trials if trial.multiple_share >= 0.5]
-    if not candidates and least_columns == 1:
+    mark = "" if candidates or not least_columns else other_separation("".join(lines))
+    if not candidates and not mark and least_columns < 2:
         return _best_quoting(lines, "lines").dialect
     if not candidates:
         first = next((line for line in lines if line.strip()), "").strip()
         raise InputError(
             f"The rows have one column: neither comma, semicolon, tab nor pipe splits {first[:80]!r}. "
-            "Two columns or more are needed, such as text and label or query and document. Write them with one of "
-            "these delimiters, or set the layout to 'plain' if each row is one text."
+            + (f"Nearly every row is divided by {mark}, which is not looked for. " if mark else "")
+            + "Two columns or more are needed, such as text and label or query and document. Write them with one of "
+            "these delimiters (from Python, `dialect` may be any csv.Dialect), or set the CSV option `dialect` to "
+            "'lines' and the layout to 'plain' if each row is one text."
         )
     best = max(candidates, key=lambda trial: (trial.known_header, round(trial.share, 1), trial.dialect.quoting))
     return _settled(best, candidates, lines).dialect

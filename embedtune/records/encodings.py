@@ -5,6 +5,7 @@ import io
 from dataclasses import dataclass
 
 from embedtune.errors import InputError, StorageError
+from embedtune.records.other_formats import other_bytes
 from embedtune.records.request import CSVSource
 
 SAMPLE_BYTES = 1 << 20
@@ -16,11 +17,6 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_OTHER_FORMATS = (
-    (b"PK\x03\x04", "a ZIP archive or an Excel workbook; export the sheet as CSV"),
-    (b"\x1f\x8b", "compressed with gzip; unpack it"),
-    (b"PAR1", "a Parquet file; export it as CSV"),
 )
 _NUL_SHARE = 0.1
 _EMPTY_BYTES = 1 << 12
@@ -48,14 +44,14 @@ def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> 
         StorageError: the file is missing or unreadable.
         InputError: a folder, an empty file, another file format, or bytes that the encoding does not allow.
     """
-    data, complete = _read_beginning(source, limit)
+    data, complete = read_beginning(source, limit)
     if not data:
         raise InputError(
             f"{source.origin} is empty (0 bytes). Give a CSV with rows such as text,label or query,document."
         )
-    for magic, name in _OTHER_FORMATS:
-        if data.startswith(magic):
-            raise InputError(f"{source.origin} is not a CSV but {name}.")
+    other = other_bytes(data)
+    if other:
+        raise InputError(f"{source.origin} is no table but {other}.")
     if encoding == "auto":
         encoding = _detect(source, data)
     try:
@@ -78,7 +74,7 @@ def is_empty(source: CSVSource) -> bool:
         StorageError: the file is missing or unreadable.
         InputError: it is a folder.
     """
-    data, complete = _read_beginning(source, _EMPTY_BYTES)
+    data, complete = read_beginning(source, _EMPTY_BYTES)
     mark = next((mark for mark, _ in _BYTE_ORDER_MARKS if data.startswith(mark)), b"")
     return complete and not data[len(mark) :].strip(b' \t\r\n\x1a,;|"' + (b"\0" if mark else b""))
 
@@ -131,7 +127,13 @@ def unmarked(source: CSVSource, encoding: str) -> InputError:
     )
 
 
-def _read_beginning(source: CSVSource, limit: int) -> tuple[bytes, bool]:
+def read_beginning(source: CSVSource, limit: int) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, and whether these are all.
+
+    Raises:
+        StorageError: it is missing or unreadable.
+        InputError: it is a folder.
+    """
     if source.path.is_dir():
         raise InputError(f"{source.origin} is a folder. Give the path of one CSV file.")
     try:
@@ -148,9 +150,16 @@ def _detect(source: CSVSource, data: bytes) -> str:
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return name
-    if data.count(0) > _NUL_SHARE * len(data):
+    nuls = data.count(0)
+    if nuls > _NUL_SHARE * len(data):
+        if not data.rstrip(b"\0").count(0):
+            raise InputError(
+                f"{source.origin} ends in NUL bytes ({nuls} of its first {len(data)}), as a file does whose writing "
+                "was cut off: rows are lost. Copy or export it again."
+            )
+        order = "be" if data[::2].count(0) > data[1::2].count(0) else "le"
         raise InputError(
-            f"{source.origin} holds {data.count(0)} NUL bytes in its first {len(data)}: UTF-16 without a byte order "
-            "mark, or no text at all. Save it as UTF-8, or set the CSV option `encoding`, for example to utf-16-le."
+            f"{source.origin} holds {nuls} NUL bytes in its first {len(data)}: UTF-16 without a byte order mark, or no "
+            f"text at all. Save it as UTF-8, or set the CSV option `encoding`, for example to utf-16-{order}."
         )
     return "utf-8"

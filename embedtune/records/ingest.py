@@ -8,9 +8,9 @@ from embedtune.progress import Advance, progress
 from embedtune.records.checks import LearnableCheck
 from embedtune.records.csv_options import AUTO, CSVOptions
 from embedtune.records.layouts import Modality
+from embedtune.records.named_tables import NamedRecords
 from embedtune.records.plans import FilePlan, IngestPlan, file_stamp, plan_files
 from embedtune.records.quarantine import Part, QuarantineWriter
-from embedtune.records.reader import RecordReader
 from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.records.request import CSVSource, IngestRequest
 from embedtune.records.row_parsers import Row, row_parser
@@ -78,7 +78,8 @@ class _Copy:
     Attributes:
         kept: Records that became rows.
         rejected: Records that did not.
-        only_delimiters: Records of nothing but delimiters, which count as blank.
+        without_value: Records without any value, which count as blank.
+        unknown: Files with columns that none of the first rows has.
         counts: Of each file the records that became rows, and those that did not.
         check: Saw all rows.
     """
@@ -91,7 +92,8 @@ class _Copy:
         self.check = LearnableCheck(plan.columns.layout)
         self._columns = plan.columns
         self._several = plan.several
-        self.only_delimiters = 0
+        self.without_value = 0
+        self.unknown: dict[str, NamedRecords] = {}
         self._writer = writer
         rate = options.sampling_rate
         self._sampler = None if rate is None else RowSampler(rate, options.seed)
@@ -104,11 +106,11 @@ class _Copy:
 
     def file(self, plan: FilePlan, advance: Advance) -> None:
         """Copy one file, unless there are rows enough already."""
-        reader = RecordReader(plan.source, plan.encoding, plan.dialect, len(self._columns.names))
+        reader = plan.records(self._columns)
         parse = row_parser(self._columns)
         header_ahead = self._columns.header
         before = self.kept, self.rejected.count
-        told, pending = 0, list[Row]()
+        told, weight, pending = 0, 0, list[Row]()
         for line, cells, problem in reader.records():
             if header_ahead and not problem:
                 header_ahead = False
@@ -123,16 +125,18 @@ class _Copy:
                 continue
             self.kept += 1
             pending += found
-            long = self.kept % _ROWS_BETWEEN_LOOKS == 0 and reader.position - told >= _BATCH_BYTES
+            long = self.kept % _ROWS_BETWEEN_LOOKS == 0 and reader.weight - weight >= _BATCH_BYTES
             if long or len(pending) >= _BATCH_ROWS:
                 self._write(pending, plan.name)
                 pending = []
                 position = reader.position
                 advance(position - told)
-                told = position
+                told, weight = position, reader.weight
         if pending:
             self._write(pending, plan.name)
-        self.only_delimiters += reader.only_delimiters
+        self.without_value += reader.without_value
+        if isinstance(reader, NamedRecords) and reader.unknown:
+            self.unknown[plan.name] = reader
         self.counts.append((self.kept - before[0], self.rejected.count - before[1]))
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
@@ -154,7 +158,7 @@ def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share
     parts = [
         Part(
             file.name,
-            f"{file.source.origin}, read as {file.dialect.describe()}, layout {plan.columns.layout}",
+            f"{file.source.origin}, read as {file.read_as}, layout {plan.columns.layout}",
             sum(counts),
         )
         for file, counts in zip(plan.files, copy.counts, strict=True)
@@ -172,6 +176,7 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
         "encoding": options.encoding != AUTO,
         "header": options.header != AUTO,
     }
+    is_csv = first.table is None
     return IngestReport(
         rows=copy.rows,
         bad_rows=copy.rejected.count,
@@ -179,8 +184,8 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
         modalities=tuple(modality.value for modality in columns.modalities),
         sources=len(plan.files),
         csv=CSVFacts(
-            dialect=first.dialect.name,
-            delimiter=first.dialect.delimiter,
+            dialect=first.dialect.name if is_csv else first.read_as,
+            delimiter=first.dialect.delimiter if is_csv else "",
             quoting=first.dialect.quoting,
             skip_blanks=first.dialect.skip_blanks,
             typographic=first.dialect.typographic,
@@ -191,7 +196,7 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
             detected=tuple(name for name, is_set in settled.items() if not is_set),
         ),
         notes=(*plan.notes, *_notes(plan, copy, options)),
-        warnings=columns.warnings,
+        warnings=(*columns.warnings, *_unknown(copy)),
         files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if plan.several),
     )
 
@@ -205,5 +210,13 @@ def _notes(plan: IngestPlan, copy: _Copy, options: CSVOptions) -> Iterator[str]:
         bare = [file.name for file, counts in zip(plan.files, copy.counts, strict=True) if not any(counts)]
         if bare:
             yield f"There are no rows in {shown_names(bare)}."
-    if copy.only_delimiters:
-        yield f"Passed over as blank: {copy.only_delimiters} rows of nothing but delimiters."
+    if copy.without_value:
+        yield f"Passed over as blank: {copy.without_value} rows without any value."
+
+
+def _unknown(copy: _Copy) -> Iterator[str]:
+    for name, reader in copy.unknown.items():
+        yield (
+            f"{name}: {reader.unknown} rows have columns that none of the first rows has, and these are not read: "
+            f"{shown_names(list(reader.unknown_names))}. Write every column into each row."
+        )

@@ -14,10 +14,10 @@ from embedtune.records.table import shown_names
 from embedtune.text import excerpt
 
 _BEIR_FILE = re.compile(r"(corpus|queries)\.jsonl(\.gz)?|(qrels/[^/]+|qrels)\.tsv")
-_TABLES = {".csv": "CSV", ".tsv": "CSV"}
+_TABLES = {".csv": "CSV", ".tsv": "CSV", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".parquet": "Parquet"}
 """Endings of tables, and their formats."""
 
-_PERHAPS_TABLES = (".txt",)
+_PERHAPS_TABLES = (".txt", ".json")
 """Endings of tables and of much else: such files are read where there is nothing better."""
 
 _DOCUMENTS_FILE = re.compile(
@@ -33,8 +33,8 @@ BZ2_START = re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)")
 _FIRST_BYTES = 64
 _MOST_TOLD = 3
 _ACCEPTED = (
-    "a CSV or a folder of CSVs, a BEIR folder (corpus.jsonl, queries.jsonl, qrels/*.tsv), a folder per class of images "
-    "or meshes, or a DocumentArray saved in protobuf"
+    "a table (CSV, JSON lines, Parquet) or a folder of them, a BEIR folder (corpus.jsonl, queries.jsonl, "
+    "qrels/*.tsv), a folder per class of images or meshes, or a DocumentArray saved in protobuf"
 )
 
 
@@ -42,7 +42,7 @@ class SourceKind(StrEnum):
     """What the files of a source are."""
 
     CSV = "csv"
-    """One file with rows, or several of the same shape."""
+    """One table (a CSV, JSON lines, Parquet), or several of the same shape."""
 
     BEIR = "beir"
     """corpus.jsonl, queries.jsonl and qrels, see `records.beir`."""
@@ -89,12 +89,20 @@ def names_kind(names: Sequence[str]) -> SourceKind:
     if not found:
         told = ", ".join(map(excerpt, inner[:_MOST_TOLD]))
         raise InputError(f"None of the {len(inner)} files is of a known kind ({told}). Give {_ACCEPTED}.")
+    if any("_delta_log" in PurePosixPath(name).parts for name in inner):
+        raise InputError(
+            "The files are a Delta Lake table, whose log says which of them count. Export it as Parquet or CSV."
+        )
     if len(found) > 1:
         told = "; ".join(f"{kind}: {', '.join(map(excerpt, some[:_MOST_TOLD]))}" for kind, some in found.items())
         raise InputError(
             f"The files are of several kinds ({told}). Give one of them: the CSV itself if it names the other files, "
             "or a folder or glob that holds only one kind."
         )
+    formats = {_TABLES[_suffix(name)]: name for name in found.get(SourceKind.CSV, ())}
+    if len(formats) > 1:
+        told = ", ".join(f"{form}: {excerpt(name)}" for form, name in formats.items())
+        raise InputError(f"The files are tables of several formats ({told}). Give a pattern for one, such as '*.csv'.")
     return next(iter(found))
 
 
@@ -206,6 +214,8 @@ def _name_kind(name: str, is_beir: bool) -> SourceKind | None:
         return SourceKind.BEIR
     if is_documents_name(name):
         return SourceKind.DOCUMENTS
+    if is_beir and _TABLES.get(_suffix(name), "CSV") != "CSV":
+        return None
     if _suffix(name) in _TABLES and not _COMPANION.match(PurePosixPath(name).name):
         return SourceKind.CSV
     return None if media_suffix(name) is None else SourceKind.CLASS_FOLDERS

@@ -1,5 +1,6 @@
-"""Decide how to read one or several CSV files as one."""
+"""Decide how to read one or several CSV files, or other tables, as one."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import SAMPLE_BYTES, is_empty, read_sample
 from embedtune.records.header import detect_header, same_names
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.records.named_tables import NamedTable, Records, TableForm, names_of, table_form
 from embedtune.records.other_formats import other_format
+from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource, IngestRequest, source_names
 from embedtune.records.table import Table, shown_names
 from embedtune.text import excerpt
@@ -37,6 +40,19 @@ class FilePlan:
     dialect: Dialect
     stamp: tuple[int, int]
     """Size in bytes and time of the last change (ns) when the file was looked at."""
+    table: NamedTable | None = None
+    """The file where it is no CSV; encoding and dialect mean nothing then."""
+
+    @property
+    def read_as(self) -> str:
+        """How the file is read, in words."""
+        return self.dialect.describe() if self.table is None else str(self.table.form)
+
+    def records(self, columns: Columns) -> Records:
+        """Return what reads its records."""
+        if self.table is not None:
+            return self.table.records(columns.names, columns.used)
+        return RecordReader(self.source, self.encoding, self.dialect, len(columns.names))
 
 
 @dataclass(frozen=True)
@@ -76,7 +92,7 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     These are told from the beginnings of all files as if they were one, a first row that they share counted once; so a
     file cut into pieces, each with the header if there is one, is read as the whole. Files that seem to differ in their
     dialect are read by the one that fits them all together, unless each has the same header under its own. An empty
-    file among others is passed over.
+    file among others is passed over. Of tables that are no CSVs (`named_tables`), the columns of all files are joined.
 
     Args:
         sources: The files, at least one.
@@ -93,7 +109,12 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     empty = [name for name, source in named.items() if len(sources) > 1 and is_empty(source)]
     if len(empty) == len(sources):
         raise InputError(f"All {len(sources)} files are empty: {shown_names(empty)}. Give at least one row.")
+    notes = (f"Passed over, for there is nothing in it: {shown_names(empty)}.",) if empty else ()
     files = {name: source for name, source in named.items() if name not in set(empty)}
+    form = _common_form(files, request)
+    if form is not TableForm.CSV:
+        plans, columns, told = _plan_tables(files, form, request)
+        return IngestPlan(columns, plans, len(sources) > 1, (*notes, *told))
     beginnings, pooled = _begin_all(files, request)
     common = _common_dialect(beginnings, request)
     if common is not None:
@@ -107,8 +128,58 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     for beginning in beginnings[1:]:
         _check_columns(columns, request, pooled[:_COMPARED_RECORDS], beginnings[0], beginning)
         _check_contents(columns, beginnings[0], beginning)
-    notes = (f"Passed over, for there is nothing in it: {shown_names(empty)}.",) if empty else ()
     return IngestPlan(columns, tuple(beginning.plan for beginning in beginnings), len(sources) > 1, notes)
+
+
+def _common_form(files: Mapping[str, CSVSource], request: IngestRequest) -> TableForm:
+    """Return what all files are.
+
+    Raises:
+        InputError: they are of different forms, which nobody reads as one; the message names two.
+    """
+    options = request.options
+    forms = {source.origin: table_form(source, options.encoding, options.dialect) for source in files.values()}
+    first, form = next(iter(forms.items()))
+    other = next((origin for origin, each in forms.items() if each is not form), None)
+    if other is not None:
+        raise InputError(
+            f"{first} is {form}, but {other} is {forms[other]}. Several files are read as one: give files of one "
+            "format."
+        )
+    if form is not TableForm.CSV and options.header == "no":
+        raise InputError(f"{first} is {form}, which names its columns. Leave the CSV option `header` out.")
+    return form
+
+
+def _plan_tables(
+    files: Mapping[str, CSVSource], form: TableForm, request: IngestRequest
+) -> tuple[tuple[FilePlan, ...], Columns, tuple[str, ...]]:
+    """Decide how to read tables that are no CSVs: each of them, their columns, and notes."""
+    encoding = request.options.encoding
+    tables = {name: NamedTable(source, form, encoding) for name, source in files.items()}
+    limit = max(_POOLED_RECORDS // len(files), _KEPT_RECORDS)
+    samples = [table.sample(limit, SAMPLE_BYTES) for table in tables.values()]
+    names, nested = names_of(list(tables.values()), samples)
+    note = f"Not read, for they hold lists, objects or other data than texts: {shown_names(nested)}." if nested else ""
+    rows = [[str(row.get(name) or "").strip() for name in names] for sample in samples for row in sample]
+    named = dataclasses.replace(request, options=dataclasses.replace(request.options, header="yes"))
+    try:
+        columns = find_columns([list(names), *filter(any, rows)], named)
+    except InputError as error:
+        first = next(iter(files.values())).origin
+        raise InputError(f"{first}, read as {form}: {error}{f' {note}' if note else ''}") from error
+    plans = tuple(
+        FilePlan(
+            table.source,
+            name,
+            encoding,
+            Dialect("lines"),
+            file_stamp(table.source),
+            dataclasses.replace(table, left_out=nested),
+        )
+        for name, table in tables.items()
+    )
+    return plans, columns, (note,) if note else ()
 
 
 def _begin_all(
@@ -162,7 +233,9 @@ def _common_dialect(beginnings: list[_Beginning], request: IngestRequest) -> Dia
 
 
 def _least_columns(request: IngestRequest) -> int:
-    return 1 if request.wanted in (None, Layout.PLAIN) else 2
+    if request.wanted is Layout.PLAIN:
+        return 0
+    return 1 if request.wanted is None else 2
 
 
 def _check_dialect(beginnings: list[_Beginning]) -> None:
@@ -194,7 +267,7 @@ def _begin(
         )
     other = other_format(sample.text) if options.dialect != "lines" else ""
     if other:
-        raise InputError(f"{source.origin} is not a CSV but {other}.")
+        raise InputError(f"{source.origin} is no table but {other}.")
     try:
         found = choose_dialect(sample.text, options.dialect, _least_columns(request))
     except InputError as error:

@@ -32,7 +32,7 @@ class RecordReader:
 
     Attributes:
         blank_line: The last line so far on which a blank record starts, 0 if there was none.
-        only_delimiters: Records so far of nothing but delimiters.
+        without_value: Records so far of nothing but delimiters.
     """
 
     def __init__(self, source: CSVSource, encoding: str, dialect: Dialect, width: int = 0) -> None:
@@ -46,7 +46,7 @@ class RecordReader:
         """
         self._width = width
         self.blank_line = 0
-        self.only_delimiters = 0
+        self.without_value = 0
         self._source = source
         self._encoding = encoding
         self._dialect = dialect
@@ -58,6 +58,11 @@ class RecordReader:
     def position(self) -> int:
         """How many bytes of the file were read so far, with what is read ahead; 0 unless records are being read."""
         return 0 if self._file is None or self._file.closed else self._file.buffer.tell()
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the records so far take in memory."""
+        return self.position
 
     @property
     def raw(self) -> str:
@@ -108,7 +113,7 @@ class RecordReader:
                 continue
             if is_blank(cells):
                 self.blank_line = line
-                self.only_delimiters += len(cells) > 1
+                self.without_value += len(cells) > 1
             else:
                 yield line, trim(cells, self._width) if self._width else cells, ""
 

@@ -15,8 +15,9 @@ class CSVFacts:
     """How CSV files were read; of several files with different answers, those of the first."""
 
     dialect: str
-    """Key of `dialects.NAMED_DIALECTS`, or the name of a `csv.Dialect`."""
+    """Key of `dialects.NAMED_DIALECTS`, or the name of a `csv.Dialect`; where the file is no CSV its format."""
     delimiter: str
+    """'' where the file is no CSV."""
     quoting: bool
     """False: quotes were taken literally."""
     skip_blanks: bool
@@ -36,6 +37,9 @@ class CSVFacts:
 
     def facts(self) -> tuple[tuple[str, str], ...]:
         """Return name and value of each fact."""
+        used = ("columns used:", f"{shown_names(self.columns_used, ' and ')} of {len(self.columns)}")
+        if not self.delimiter:
+            return ("format", self.dialect), used
         notes = "" if self.quoting else ", quotes taken literally"
         notes += ", blanks before quotes skipped" if self.skip_blanks else ""
         notes += ", typographic quotes" if self.typographic else ""
@@ -43,7 +47,7 @@ class CSVFacts:
             ("dialect", f"{self.dialect} (delimiter {self.delimiter!r}{notes}), {self.origin('dialect')}"),
             ("encoding", f"{self.encoding}, {self.origin('encoding')}"),
             ("header", f"{'yes' if self.header else 'no'}, {self.origin('header')}"),
-            ("columns used:", f"{shown_names(self.columns_used, ' and ')} of {len(self.columns)}"),
+            used,
         )
 
     def origin(self, name: str) -> str:

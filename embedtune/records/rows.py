@@ -155,6 +155,15 @@ def read_report(path: Path) -> IngestReport | None:
         ) from error
 
 
+def is_rows_file(path: Path) -> bool:
+    """Tell whether a path is a rows file; where it cannot be read it is not."""
+    try:
+        metadata = pq.read_schema(path).metadata if path.is_file() else None
+    except (OSError, pa.ArrowException):
+        return False
+    return metadata is not None and _LAYOUT_KEY in metadata
+
+
 def read_format(path: Path) -> RowsFormat:
     """Return what the columns of a rows file hold.
 

@@ -1,4 +1,4 @@
-"""Read one column of a CSV, every row of it or none."""
+"""Read one column of a CSV or another table, every row of it or none."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -8,12 +8,15 @@ from embedtune.errors import ConfigError, InputError
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.dialect_detection import choose_dialect
 from embedtune.records.dialects import Dialect, parse_sample
-from embedtune.records.encodings import read_sample
+from embedtune.records.encodings import SAMPLE_BYTES, read_sample
 from embedtune.records.header import find_head, same_names
+from embedtune.records.named_tables import NamedTable, Records, TableForm, names_of, table_form
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
 from embedtune.records.table import Table
 from embedtune.text import excerpt, stripped
+
+_SAMPLE_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,13 @@ class Texts:
 
 
 def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
-    """Read one column of a CSV, or a file with one text per row.
+    """Read one column of a CSV or another table (`named_tables`), or a file with one text per row.
 
     Dialect, encoding and header are detected as in `ingest.ingest_csv`. Unlike there, a row that cannot be used stops
     the reading, so that the n-th text is that of the n-th row.
 
     Args:
-        source: The CSV, a local file.
+        source: The table, a local file.
         column: A name in the first row, or a number from 1; '' for the only column, or the first below a header.
         options: How to read the CSV.
 
@@ -44,13 +47,16 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
             cannot be told which column to read.
     """
     _check_options(options)
+    named = _named_table(source, options)
+    if named is not None:
+        return _named_texts(named, column)
     encoding, dialect, records = _begin(source, options)
     head = find_head(records, options.header, (column,) if column and not column.isdecimal() else ())
     names = head.names or tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
     table = Table.of(names, bool(head.names), records[1:])
     position = _position(source, table, column)
     reader = RecordReader(CSVSource(source, str(source)), encoding, dialect, len(names))
-    values = _rows(reader, source, dialect, table, position)
+    values = _rows(reader, source, dialect.describe(), table, position)
     if not values:
         raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
     return Texts(
@@ -62,23 +68,50 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
 
 
 def first_row(source: Path, options: CSVOptions) -> list[str]:
-    """Return the first row of a CSV, names or values.
+    """Return the first row of a CSV, names or values, or the names of another table's columns.
 
     Raises:
         StorageError: the file is missing or unreadable.
         InputError: it has no well-formed row.
     """
-    return _begin(source, options)[2][0]
+    named = _named_table(source, options)
+    return _begin(source, options)[2][0] if named is None else list(_begin_named(named)[1].names)
+
+
+def _named_table(source: Path, options: CSVOptions) -> NamedTable | None:
+    """Return a table that is no CSV."""
+    file = CSVSource(source, str(source))
+    form = table_form(file, options.encoding, options.dialect)
+    return None if form is TableForm.CSV else NamedTable(file, form, options.encoding)
 
 
 def _begin(source: Path, options: CSVOptions) -> tuple[str, Dialect, list[list[str]]]:
     """Return encoding and dialect of a CSV, and the records at its beginning."""
     sample = read_sample(CSVSource(source, str(source)), options.encoding)
-    dialect = choose_dialect(sample.text, options.dialect, least_columns=1)
+    dialect = choose_dialect(sample.text, options.dialect, least_columns=0)
     records = parse_sample(sample.text, dialect)
     if not records:
         raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
     return sample.encoding, dialect, records
+
+
+def _begin_named(named: NamedTable) -> tuple[NamedTable, Table]:
+    """Return a table with the columns that are left out, and its beginning."""
+    sample = named.sample(_SAMPLE_ROWS, SAMPLE_BYTES)
+    names, left_out = names_of([named], [sample])
+    rows = [[str(row.get(name) or "") for name in names] for row in sample]
+    return dataclasses.replace(named, left_out=left_out), Table.of(names, True, rows)
+
+
+def _named_texts(named: NamedTable, column: str) -> Texts:
+    source = named.source.path
+    named, table = _begin_named(named)
+    position = _position(source, table, column)
+    values = _rows(named.records(table.names, (position,)), source, str(named.form), table, position)
+    if not values:
+        raise InputError(f"{source} holds no texts. Add rows.")
+    described = f"{table.names[position]!r} ({position + 1} of {len(table.names)} columns), read as {named.form}"
+    return Texts(values, f"{source}: {len(values)} texts of {described}")
 
 
 def _check_options(options: CSVOptions) -> None:
@@ -110,7 +143,7 @@ def _position(source: Path, table: Table, column: str) -> int:
     return table.index
 
 
-def _rows(reader: RecordReader, source: Path, dialect: Dialect, table: Table, position: int) -> list[str]:
+def _rows(reader: Records, source: Path, read_as: str, table: Table, position: int) -> list[str]:
     texts = []
     width, header_ahead = len(table.names), table.header
     for line, cells, malformed in reader.records():
@@ -128,7 +161,7 @@ def _rows(reader: RecordReader, source: Path, dialect: Dialect, table: Table, po
             problem = "the text is empty"
         if problem:
             raise InputError(
-                f"{source}, read as {dialect.describe()}: line {line}: {problem}: {excerpt(reader.raw)}. Mend the row, "
+                f"{source}, read as {read_as}: line {line}: {problem}: {excerpt(reader.raw)}. Mend the row, "
                 """or set the CSV options if the file was read wrongly, such as '{"dialect": "lines"}' for one text """
                 "per row."
             )

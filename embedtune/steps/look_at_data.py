@@ -15,6 +15,7 @@ from embedtune.documents.views.pictures import draw_gallery
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.quarantine_reasons import read_reasons
+from embedtune.records.rows import is_rows_file
 from embedtune.reports.data import DataReport
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_source
 from embedtune.storage.locations import Scheme, parse_location
@@ -24,7 +25,6 @@ _ALL = 1.0
 """Share of rows that may be set aside: someone who looks at data wants to see what is wrong with them."""
 
 _REJECTED = "quarantine.csv"
-_PARQUET_START = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, InputError | No
     """Return the rows file, and why a run would refuse to read the source."""
     address = _address(config.data)
     location = parse_location(address)
-    if location.scheme is Scheme.FILE and _is_parquet(location.path):
+    if location.scheme is Scheme.FILE and is_rows_file(location.path):
         return location.path, None
     rows, rejected = scratch / "rows.parquet", scratch / _REJECTED
     read = IngestCSVConfig(address, "", config.layout, config.csv_options)
@@ -143,14 +143,6 @@ def _without_place(error: InputError, quarantine: Path) -> InputError:
 
 def _tell_nobody(_: str) -> None:
     """Take a sentence that stands in the report as well."""
-
-
-def _is_parquet(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_PARQUET_START)) == _PARQUET_START
-    except OSError:
-        return False  # reading it as a source says what is wrong
 
 
 def _address(data: str) -> str:

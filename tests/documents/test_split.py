@@ -259,6 +259,19 @@ class TestRefusals:
         with pytest.raises(InputError, match="1 groups of connected pairs have at least two different contents"):
             build(Layout.PAIRS, pairs(3), BuildOptions())
 
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_whole_labels_need_four_of_them(self, build, count):
+        message = (
+            rf"whole labels takes 4 of them, .* but there are {count}\. Add rows with other labels, or use split='st"
+        )
+        with pytest.raises(InputError, match=message):
+            build(Layout.LABELLED, labelled(count, 10), BuildOptions(split="group"))
+        build(Layout.LABELLED, labelled(4, 10), BuildOptions(split="group"))
+        with pytest.raises(
+            InputError, match=rf"of connected pairs takes 4 of them, .* there are {count}\. Add pairs that"
+        ):
+            build(Layout.PAIRS, pairs(count), BuildOptions())
+
     def test_only_single_texts(self, build):
         with pytest.raises(InputError, match="0 labels have at least two different contents"):
             build(Layout.LABELLED, labelled(40, 1), BuildOptions())

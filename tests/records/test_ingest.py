@@ -1,4 +1,6 @@
 import csv
+import lzma
+import pickle
 import resource
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,9 +231,22 @@ def test_a_character_cut_by_the_sample_is_not_an_error(ingest):
         (b" \n\n", "nothing but white space"),
         (b"text,label\n", "header .text, label. but not one row"),
         ("Grüße,a\nHallo,b\n".encode("utf-16-le"), "NUL bytes.*utf-16-le"),
-        (b"PK\x03\x04abc", "Excel workbook"),
+        ("Grüße,a\nHallo,b\n".encode("utf-16-be"), "NUL bytes.*utf-16-be"),
+        (b"text,label\na,x\n" + bytes(200), r"ends in NUL bytes \(200 of its first 215\).*rows are lost"),
+        (b"PK\x03\x04..xl/workbook.xml", "no table but an Excel workbook; export the sheet as CSV"),
+        (b"PK\x03\x04..word/document.xml", "no table but a Word document"),
+        (b"PK\x03\x04..a.csv", "no table but a ZIP archive whose name"),
         (b"\x1f\x8babc", "gzip"),
-        (b"PAR1abc", "Parquet"),
+        (lzma.compress(b"text,label\na,x\n"), "compressed with xz; unpack it"),
+        (b"\x28\xb5\x2f\xfd\x00", "compressed with zstd; unpack it"),
+        (b"%PDF-1.7\n%\xe2\xe3", "no table but a PDF"),
+        (b"\xd0\xcf\x11\xe0" + bytes(600), "older Office programs"),
+        (b"SQLite format 3\0" + bytes(600), "an SQLite database"),
+        (pickle.dumps(["a"]), "a pickle, which is never opened"),
+        (b"\x93NUMPY\x01\0", "an array of NumPy"),
+        (b"{\\rtf1\\ansi a,b}", "Rich Text Format"),
+        (b"\x89PNG\r\n\x1a\n", "an image; give a folder per class"),
+        (b"PAR1abc", "no whole Parquet file"),
         (b"a,x\nb,x\nc,x\n", "all rows have the same label 'x'"),
         (b"text,label\na,x\nb,y\n", "every label occurs once"),
         (b"question,answer\na,x\na,y\n", "all rows have the same query 'a'"),
@@ -317,7 +332,7 @@ def test_rows_of_nothing_but_delimiters_are_blank(ingest, junk):
         assert done.rows[-1][0] == (4 if place == "at the end" else len(written))
         assert done.quarantine == [["line", "reason", "row"]]
         count = len(written) - 4
-        told = f"Passed over as blank: {count} rows of nothing but delimiters."
+        told = f"Passed over as blank: {count} rows without any value."
         assert done.report.notes == ((told,) if "," in junk else ())
     header = ingest("\n".join([junk, "text,label", *lines]) + "\n")
     assert [row for _, *row in header.rows] == rows

@@ -56,6 +56,12 @@ def test_kind_by_names(names, kind):
         (["cat/1.png", "dog/1.png", "classes.txt"], SourceKind.CLASS_FOLDERS, None, None),
         (["a/train.csv", "a/labels.txt", "a/README.txt"], SourceKind.CSV, ["a/train.csv"], "a/labels.txt"),
         (["a.txt", "b.TXT", "notes.log"], SourceKind.CSV, ["a.txt", "b.TXT"], "notes.log"),
+        (["a.json", "b.JSON"], SourceKind.CSV, ["a.json", "b.JSON"], None),
+        (["a/part-0.parquet", "a/part-1.parquet", "a/info.json"], SourceKind.CSV, None, None),
+        (["a.jsonl", "b.ndjson", "labels.txt"], SourceKind.CSV, ["a.jsonl", "b.ndjson"], "labels.txt"),
+        (["a.csv", "datasets.json"], SourceKind.CSV, ["a.csv"], "datasets.json"),
+        ([*BEIR, "more.jsonl", "x.parquet", "info.json"], SourceKind.BEIR, None, None),
+        (["cat/1.png", "dog/1.png", "info.json"], SourceKind.CLASS_FOLDERS, None, None),
         (["train.da", "notes.txt"], SourceKind.DOCUMENTS, None, None),
     ],
 )
@@ -63,10 +69,18 @@ def test_texts_beside_better_known_files(names, kind, tables, notes):
     assert names_kind(names) is kind
     if tables is not None:
         assert table_names(names) == tables
-        assert passed_over(names, tables) == (
-            f"Not read, for they are no tables by their names: {notes}. To read one, give it by itself.",
-        )
+        told = f"Not read, for they are no tables by their names: {notes}. To read one, give it by itself."
+        assert passed_over(names, tables) == ((told,) if notes else ())
         assert passed_over(tables, tables) == ()
+
+
+def test_tables_of_several_formats():
+    with pytest.raises(InputError, match=r"tables of several formats \(CSV: 'a.csv', Parquet: 'b.parquet'\)"):
+        names_kind(["a.csv", "b.parquet", "c.txt"])
+    with pytest.raises(InputError, match=r"several kinds \(csv: 'metadata.jsonl'; class-folders: 'cats/1.png'"):
+        names_kind(["metadata.jsonl", "cats/1.png"])
+    with pytest.raises(InputError, match="a Delta Lake table"):
+        names_kind(["part-0.parquet", "part-1.parquet", "_delta_log/0.json"])
 
 
 def test_csv_that_names_images_beside_it_is_several_kinds():
@@ -81,7 +95,7 @@ def test_csv_beside_a_beir_folder_is_several_kinds():
         names_kind([*BEIR, "extra.csv"])
 
 
-@pytest.mark.parametrize("names", [["a.xml", "b.parquet"], ["manifest.json", "relevance.parquet"], ["README.txt", "b"]])
+@pytest.mark.parametrize("names", [["a.xml", "b.orc"], ["manifest.json", "relevance.parquet"], ["README.txt", "b"]])
 def test_no_known_kind(names):
     with pytest.raises(InputError, match="None of the 2 files is of a known kind"):
         names_kind(names)

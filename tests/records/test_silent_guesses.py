@@ -158,16 +158,32 @@ def test_links_under_a_general_name_can_be_images(ingest):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (rows('{{"text": "a, {i}", "label": "{j}"}}'), "is not a CSV but JSON lines.*BEIR folder"),
-        (json.dumps([{"text": "a", "label": "b"}] * 3), "is not a CSV but JSON; export"),
-        (json.dumps([{"text": "a", "label": "b"}] * 3, indent=1), "is not a CSV but JSON; export"),
-        ("\n<!DOCTYPE html>\n<html><body>a, b</body></html>\n", "is not a CSV but an HTML page"),
-        ("<html lang='en'>\n<body>a, b</body></html>\n", "is not a CSV but an HTML page"),
+        ("\n<!DOCTYPE html>\n<html><body>a, b</body></html>\n", "is no table but an HTML page"),
+        ("<html lang='en'>\n<body>a, b</body></html>\n", "is no table but an HTML page"),
+        ('<?xml version="1.0"?>\n<rows><row a="b, c"/></rows>\n', "is no table but XML"),
+        ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123\n", "a pointer of Git LFS.*git lfs pull"),
+        (rows("__label__{j} a text, number {i}"), "a file of fastText.*text,label"),
+        (rows("a text {i}^kind {j}"), r"divided by '\^', which is not looked for.*csv.Dialect.*'lines'"),
+        (rows("a text {i}::kind {j}"), "divided by '::', which"),
+        (rows("a text {i}~kind {j}"), "divided by '~', which"),
+        (rows("a text {i}\x01kind {j}"), r"divided by '\\x01', which"),
+        (rows("a text {i}     kind {j}"), "divided by a run of blanks, which"),
     ],
 )
 def test_other_formats(ingest, content, message):
     with pytest.raises(InputError, match=message):
         ingest(content)
+
+
+@pytest.mark.parametrize("layout", ["plain", "labelled"])
+def test_one_text_a_row_that_holds_a_rare_sign(ingest, layout):
+    content = rows("a text {i}^ kind {j}")
+    if layout == "labelled":
+        with pytest.raises(InputError, match=r"The rows have one column.*divided by '\^'"):
+            ingest(content, layout=layout)
+    else:
+        assert len(ingest(content, layout=layout)[1]) == len(ingest(content, dialect="lines")[1]) == 20
+        assert len(ingest(rows("a text {i}") + "2^3\n")[1]) == 21
 
 
 def test_braces_in_a_csv(ingest):
