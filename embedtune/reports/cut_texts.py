@@ -1,8 +1,10 @@
 """What a model's length and vocabulary do to texts, in sentences."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from embedtune.models.card import CutTexts
+from embedtune.retrieval.comparison import Comparison
 
 CUT_SHARE = 0.05
 """Share of cut texts above which a person is warned: a limit is commonly set so that 95 % of the texts fit."""
@@ -11,13 +13,33 @@ ALIKE_SHARE = 0.01
 """Share of texts that are alike above which a person is warned: the share of contradictory rows that a run accepts."""
 
 
-def cut_fact(counts: CutTexts) -> str:
-    """Say how many texts are cut and alike, as a part of a sentence."""
-    share = counts.cut / max(counts.texts, 1)
-    return (
-        f"{counts.cut:,} of {counts.texts:,} ({share:.1%}) cut at {counts.max_length} tokens, "
-        f"{counts.alike:,} alike once read"
-    )
+@dataclass(frozen=True)
+class TextRow:
+    """One line of the table of what a model reads of the texts."""
+
+    name: str
+    counts: CutTexts
+    known: int | None
+    """How many are read as a training text is; None for the training texts themselves."""
+
+    @property
+    def cut(self) -> float:
+        """Share that is cut, 0..1."""
+        return self.counts.cut / max(self.counts.texts, 1)
+
+    @property
+    def alike(self) -> float:
+        """Share that is read as another text, 0..1."""
+        return self.counts.alike / max(self.counts.texts, 1)
+
+
+def text_rows(train: CutTexts | None, comparison: Comparison | None = None) -> tuple[TextRow, ...]:
+    """Return the lines of the table, none where nothing was counted."""
+    rows: list[tuple[str, CutTexts | None, int | None]] = [("Training", train, None)]
+    if comparison is not None:
+        rows.append(("Queries", comparison.query_texts, comparison.seen_queries))
+        rows.append(("Index", comparison.index_texts, comparison.seen_index))
+    return tuple(TextRow(name, counts, known) for name, counts, known in rows if counts is not None)
 
 
 def cut_warnings(counts: CutTexts, what: str) -> Iterator[str]:

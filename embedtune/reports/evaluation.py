@@ -3,17 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from html import escape
 
 from markupsafe import Markup
 
 from embedtune.documents.summary import DataSummary
-from embedtune.models.card import LossPoint
+from embedtune.models.card import CutTexts, LossPoint
 from embedtune.reports import numbers
+from embedtune.reports.advice import next_steps
 from embedtune.reports.charts import common_scale, interval_plot
+from embedtune.reports.cut_texts import text_rows
 from embedtune.reports.facts import Provenance, TrainingFacts
+from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, MetricComparison, QueryExample
+
+_DATA_PAGE = "<!-- the data page -->"
+"""Where a link to the data page goes; a step does not know where that page will be."""
 
 _EXAMPLES_PER_GROUP = 8
 _HITS = 5
@@ -34,6 +41,10 @@ class EvaluationReport:
     """By ascending step; empty where nothing was logged."""
     data: DataSummary | None
     provenance: Provenance
+    train_texts: CutTexts | None = None
+    """What the model's length did to the training texts, None where nobody counted."""
+    made: str = ""
+    """When the evaluation was made, '' where that is not said."""
 
 
 class Change(StrEnum):
@@ -99,6 +110,17 @@ def evaluation_markdown(report: EvaluationReport) -> str:
     return render("evaluation.md", _context(report))
 
 
+def with_data_page(html: str, address: str) -> str:
+    """Return an evaluation page that links to the data page, for a place where both are.
+
+    Args:
+        html: What `evaluation_html` returned.
+        address: Address of the data page, relative to this one.
+    """
+    link = f'<span aria-hidden="true">/</span> <a href="{escape(address, quote=True)}">data page</a>'
+    return html.replace(_DATA_PAGE, link, 1)
+
+
 def change_of(metric: MetricComparison) -> Change:
     """Say what a metric's interval tells about the difference."""
     if metric.difference == metric.lower == metric.upper == 0:
@@ -125,6 +147,11 @@ def _context(report: EvaluationReport) -> dict[str, object]:
         "training": report.training,
         "data": report.data,
         "provenance": report.provenance,
+        "warnings": comparison.warnings,
+        "next_steps": next_steps(comparison, report.title),
+        "text_rows": text_rows(report.train_texts, comparison),
+        "reading": shown_reading(None if report.data is None else report.data.reading),
+        "data_page": trusted(_DATA_PAGE),
     }
 
 

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from embedtune.models.card import LossPoint
+from embedtune.models.card import CutTexts, LossPoint
+from embedtune.records.report import IngestReport
 from embedtune.reports import numbers
 from embedtune.reports.charts import line_chart
+from embedtune.reports.cut_texts import cut_warnings, text_rows
 from embedtune.reports.facts import Provenance, TrainingFacts
+from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 
 _MARKDOWN_POINTS = 10
@@ -25,6 +28,10 @@ class TrainingReport:
     history: tuple[LossPoint, ...]
     """By ascending step; empty where training ended before anything was logged."""
     provenance: Provenance
+    texts: CutTexts | None = None
+    """What the model's length did to the training texts, None where nobody counted."""
+    reading: IngestReport | None = None
+    """How the data were read, None where nobody said."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,9 @@ def _context(report: TrainingReport) -> dict[str, object]:
         "training": report.training,
         "provenance": report.provenance,
         "curve": loss_curve(report.history),
+        "text_rows": text_rows(report.texts),
+        "warnings": () if report.texts is None else tuple(cut_warnings(report.texts, "training texts")),
+        "reading": shown_reading(report.reading),
     }
 
 

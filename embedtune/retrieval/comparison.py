@@ -19,6 +19,12 @@ METRIC_NAMES: dict[str, str] = {
 }
 """Metric keys (MLflow refuses '@' in a name) and how people write them, in the order in which they are shown."""
 
+COLLAPSE_COSINE = 0.99
+"""A model whose index documents are on average more similar than this has collapsed to nearly one point."""
+
+MIN_QUERIES = 20
+"""Fewer queries than this decide nothing: see `gate.decide`."""
+
 
 @dataclass(frozen=True)
 class MetricComparison:

@@ -4,13 +4,13 @@ import dataclasses
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import CONFIDENCE
-from embedtune.retrieval.comparison import METRIC_NAMES, Decision, MetricComparison
-
-COLLAPSE_COSINE = 0.99
-"""A model whose index documents are on average more similar than this has collapsed to nearly one point."""
-
-MIN_QUERIES = 20
-"""Fewer queries than this decide nothing: see `decide`."""
+from embedtune.retrieval.comparison import (
+    COLLAPSE_COSINE,
+    METRIC_NAMES,
+    MIN_QUERIES,
+    Decision,
+    MetricComparison,
+)
 
 ROUNDING = 1e-9
 """Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""

@@ -2,6 +2,7 @@
 
 import csv
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,8 @@ def evaluate_retrieval(
         history=card.history,
         data=data,
         provenance=provenance,
+        train_texts=card.train_texts,
+        made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
     )
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)

@@ -43,11 +43,13 @@ def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, m
         for warning in cut_warnings(card.train_texts, "training texts"):
             note(warning)
     report = TrainingReport(
-        title="Fine-tuning",
+        title="Fine-tuning" if card.reading is None else card.reading.source,
         base_model=card.backbone,
         training=training_facts_of(card),
         history=card.history,
         provenance=provenance_of(card),
+        texts=card.train_texts,
+        reading=card.reading,
     )
     write_text_whole(html, training_html(report))
     return card

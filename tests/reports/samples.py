@@ -4,7 +4,8 @@ import dataclasses
 import math
 
 from embedtune.documents.summary import DataSummary, SplitSummary
-from embedtune.models.card import LossPoint
+from embedtune.models.card import CutTexts, LossPoint
+from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.reports.evaluation import EvaluationReport
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.training import TrainingReport
@@ -93,6 +94,8 @@ EXAMPLES = (
     ),
 )
 
+DATA_WARNINGS = ("14 rows were set aside because the same text carries several labels.",)
+
 COMPARISON = Comparison(
     metrics=METRICS,
     decision=Decision(
@@ -112,8 +115,19 @@ COMPARISON = Comparison(
     resamples=10_000,
     seed=42,
     examples=EXAMPLES,
+    base_mean_cosine=0.1984,
+    query_texts=CutTexts(texts=412, cut=31, alike=5, unknown=0, max_length=128),
+    index_texts=CutTexts(texts=1653, cut=92, alike=9, unknown=1, max_length=128),
+    seen_queries=1,
+    seen_index=0,
+    warnings=(
+        "31 of 412 queries (7.5%) are longer than the 128 tokens that the model reads; what follows is not seen. Raise "
+        "model_max_length if the backbone can read more, choose one that can, or shorten the texts.",
+        *DATA_WARNINGS,
+    ),
 )
 
+TRAIN_TEXTS = CutTexts(texts=8448, cut=402, alike=11, unknown=0, max_length=128)
 TRAINING = TrainingFacts("MultipleNegativesRankingLoss", 3.0, 64, 2e-5, 192.4, 131.7, 8448)
 PROVENANCE = Provenance(
     {"embedtune": "0.1.0", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"},
@@ -153,7 +167,30 @@ DATA = DataSummary(
         ("هل يمكن أن تنقل القطط الفيروس؟", "animals"),
         ("What is the difference between isolation and quarantine, and who has to stay at home for how long?", "rules"),
     ),
-    warnings=("14 rows were set aside because the same text carries several labels.",),
+    warnings=DATA_WARNINGS,
+    reading=IngestReport(
+        rows=11_203,
+        bad_rows=3,
+        layout="labelled",
+        modalities=("text",),
+        sources=2,
+        csv=CSVFacts(
+            dialect="semicolon",
+            delimiter=";",
+            quoting=True,
+            skip_blanks=False,
+            typographic=False,
+            encoding="utf-8",
+            header=True,
+            columns=("id", "question", "topic"),
+            columns_used=("question", "topic"),
+            detected=("layout", "modalities", "dialect", "header"),
+        ),
+        notes=("faq-2.csv: line 881 repeats the header and was set aside.",),
+        files=(("faq-1.csv", 8000, 0), ("faq-2.csv", 3203, 3)),
+        source="faq-*.csv",
+        version="sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae",
+    ),
 )
 
 PAIRS_DATA = dataclasses.replace(
@@ -162,6 +199,7 @@ PAIRS_DATA = dataclasses.replace(
     split_rule="group",
     split_reason="Pairs are split by connected groups of queries and documents.",
     label_histogram=(),
+    reading=None,
     examples=(("capital of france", "Paris is the capital and largest city of France."),),
     warnings=(),
 )
@@ -177,6 +215,8 @@ def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
         history=HISTORY,
         data=DATA,
         provenance=PROVENANCE,
+        train_texts=TRAIN_TEXTS,
+        made="27 November 2026, 21:40 UTC",
     )
 
 
@@ -214,6 +254,15 @@ def hostile_data(text: str) -> DataSummary:
         label_histogram=((text, 3),) * 20,
         examples=((text, text),) * 100,
         warnings=(text,) * 100,
+        reading=dataclasses.replace(
+            DATA.reading,
+            csv=None,
+            read_as=text,
+            notes=(text,) * 100,
+            files=((text, 10**9, 10**9),) * 100,
+            source=text,
+            version=text,
+        ),
     )
 
 
@@ -227,7 +276,7 @@ def hostile_report(text: str) -> EvaluationReport:
         title=text,
         base_model=text,
         tuned_model=text,
-        comparison=dataclasses.replace(COMPARISON, decision=decision, examples=examples),
+        comparison=dataclasses.replace(COMPARISON, decision=decision, examples=examples, warnings=(text,) * 100),
         training=dataclasses.replace(TRAINING, loss=text),
         history=tuple(LossPoint(step, step / 1000, float(step % 7)) for step in range(100_000)),
         data=hostile_data(text),
@@ -236,4 +285,12 @@ def hostile_report(text: str) -> EvaluationReport:
 
 
 def training_report(source: EvaluationReport) -> TrainingReport:
-    return TrainingReport(source.title, source.base_model, source.training, source.history, source.provenance)
+    return TrainingReport(
+        source.title,
+        source.base_model,
+        source.training,
+        source.history,
+        source.provenance,
+        source.train_texts,
+        None if source.data is None else source.data.reading,
+    )

@@ -3,13 +3,15 @@
 import pytest
 
 from embedtune.models.card import CutTexts
-from embedtune.reports.cut_texts import cut_fact, cut_warnings, text_warnings
+from embedtune.reports.cut_texts import cut_warnings, text_rows, text_warnings
 
 FINE = CutTexts(texts=1000, cut=50, alike=10, unknown=0, max_length=128)
 
 
 def test_a_few_are_a_fact_and_no_warning() -> None:
-    assert cut_fact(FINE) == "50 of 1,000 (5.0%) cut at 128 tokens, 10 alike once read"
+    (row,) = text_rows(FINE)
+    assert (row.name, row.cut, row.alike, row.known) == ("Training", 0.05, 0.01, None)
+    assert text_rows(None) == ()
     assert list(cut_warnings(FINE, "queries")) == []
     assert list(cut_warnings(CutTexts(0, 0, 0, 0, 128), "queries")) == []
 

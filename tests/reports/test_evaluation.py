@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from embedtune.reports.evaluation import Change, change_of, evaluation_html, evaluation_markdown
+from embedtune.reports.evaluation import Change, change_of, evaluation_html, evaluation_markdown, with_data_page
 from embedtune.retrieval.comparison import MetricComparison
 
 
@@ -35,6 +35,67 @@ def test_the_page_goes_from_the_decision_to_the_details(samples: SimpleNamespace
         "Provenance",
         "How to read this page",
     )
+
+
+def test_the_page_says_which_data_and_when(samples: SimpleNamespace) -> None:
+    html, markdown = (draw(samples.evaluation_report()) for draw in (evaluation_html, evaluation_markdown))
+    assert "<title>Better than the base: covid-faq, faq-*.csv</title>" in html
+    assert "Evaluation / covid-faq / faq-*.csv / 27 November 2026, 21:40 UTC" in words(html)
+    assert "covid\\-faq, faq\\-\\*\\.csv, 27 November 2026, 21\\:40 UTC" in markdown
+
+
+def test_what_to_look_at_and_to_do_stands_before_the_details(samples: SimpleNamespace) -> None:
+    report = samples.evaluation_report()
+    for text in (words(evaluation_html(report)), evaluation_markdown(report).replace("\\", "")):
+        assert in_order(
+            text,
+            "To look at",
+            "31 of 412 queries (7.5%) are longer than the 128 tokens",
+            "14 rows were set aside",
+            "What to do next",
+            "Serve it",
+            "All metrics",
+        )
+
+
+def test_what_the_model_reads_and_how_the_data_were_read(samples: SimpleNamespace) -> None:
+    text = words(evaluation_html(samples.evaluation_report()))
+    for part in (
+        "Training 8,448 402 (4.8 %) 11 (0.1 %)",
+        "Queries 412 31 (7.5 %) 5 (1.2 %) 1",
+        "Index 1,653 92 (5.6 %) 9 (0.5 %) 0",
+        "longer than the 128 tokens",
+        "Data faq-*.csv",
+        "Dialect semicolon (delimiter ';'), detected",
+        "Encoding utf-8, as set",
+        "Columns used question and topic of 3",
+        "line 881 repeats the header",
+        "faq-2.csv 3,203 3 faq-1.csv 8,000 0",
+        "0.247 for the tuned model and 0.198 for the base model",
+    ):
+        assert part in text
+    markdown = evaluation_markdown(samples.evaluation_report()).replace("\u00a0", " ")
+    assert "| Queries | 412 | 31 (7.5 %) | 5 (1.2 %) | 1 |" in markdown
+    assert "| Header | yes, detected |" in markdown
+
+
+def test_a_comparison_of_the_version_before_says_less(samples: SimpleNamespace) -> None:
+    comparison = dataclasses.replace(
+        samples.COMPARISON, base_mean_cosine=None, query_texts=None, index_texts=None, warnings=()
+    )
+    report = dataclasses.replace(samples.evaluation_report(comparison), train_texts=None, data=None, made="")
+    text = words(evaluation_html(report))
+    assert "To look at" not in text
+    assert "Texts as the model reads them" not in text
+    assert "0.247 for the tuned model; near 1" in text
+
+
+def test_the_data_page_is_linked_where_it_is_known(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.evaluation_report())
+    assert "<a " not in html
+    linked = with_data_page(html, "data.html")
+    assert linked.count('<a href="data.html">data page</a>') == 1
+    assert linked.index("data page") < linked.index("<h1>")
 
 
 def test_headline_numbers(samples: SimpleNamespace) -> None:
@@ -126,7 +187,6 @@ def test_settings_and_provenance(samples: SimpleNamespace) -> None:
         samples.PROVENANCE.data_digest,
         "Seed 42",
         "torch 2.13.0",
-        "14 rows were set aside",
     ):
         assert part in text
 

@@ -151,10 +151,7 @@ def test_pages_are_the_same_each_time(samples: SimpleNamespace) -> None:
     assert pages(samples, "good") == pages(samples, "good")
 
 
-def test_import_is_quick() -> None:
-    code = "import time; t = time.perf_counter(); import embedtune.reports.evaluation; print(time.perf_counter() - t)"
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(seconds) < 0.3
+def test_importing_the_report_imports_nothing_slow() -> None:
+    code = "import sys, embedtune.reports.evaluation; print(sorted({'numpy', 'pyarrow', 'torch'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -3,8 +3,8 @@ import pytest
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import mean_intervals
-from embedtune.retrieval.comparison import MetricComparison
-from embedtune.retrieval.gate import MIN_QUERIES, decide, refuse_collapsed
+from embedtune.retrieval.comparison import MIN_QUERIES, MetricComparison
+from embedtune.retrieval.gate import decide, refuse_collapsed
 
 
 def metric(difference: float, lower: float, upper: float, name: str = "ndcg_at_10") -> MetricComparison:

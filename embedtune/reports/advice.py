@@ -1,0 +1,54 @@
+"""What to do after an evaluation, in a few sentences that name the options."""
+
+from collections.abc import Iterator
+
+from embedtune.retrieval.comparison import COLLAPSE_COSINE, METRIC_NAMES, MIN_QUERIES, Comparison
+
+
+def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:
+    """Return what a person can do now, the most promising first.
+
+    Args:
+        comparison: The outcome of the evaluation.
+        model_name: What the model is called in the registry.
+    """
+    return tuple(_after_gain(model_name) if comparison.decision.better else _after_none(comparison))
+
+
+def _after_gain(model_name: str) -> Iterator[str]:
+    yield 'Try it on queries of your own: embedtune search --model MODEL --index DATA "a query".'
+    yield f"Look up in MLflow which version of {model_name} this became, and whether it is the champion."
+    yield (
+        "Serve it: the model folder is read by sentence-transformers, text-embeddings-inference and vLLM, and the "
+        f"champion is models:/{model_name}@champion."
+    )
+
+
+def _after_none(comparison: Comparison) -> Iterator[str]:
+    metric, name = comparison.metric(comparison.decision.metric), METRIC_NAMES[comparison.decision.metric]
+    base_cosine = comparison.base_mean_cosine
+    if comparison.tuned_mean_cosine > COLLAPSE_COSINE:
+        if base_cosine is not None and base_cosine > COLLAPSE_COSINE:
+            yield (
+                "Let the model read what tells the texts apart: raise model_max_length, remove what they have in "
+                "common, or choose another model_backbone."
+            )
+        else:
+            yield "Train again with a lower train_learning_rate or fewer train_epochs."
+        return
+    if metric.difference < 0:
+        yield (
+            "Read the examples under Worse: if what is marked relevant there is not, mend the labels or pairs, since "
+            "contradictory rows teach a model to mix things up."
+        )
+        yield "Train more gently, with fewer train_epochs or a lower train_learning_rate, or on more rows."
+    elif metric.difference == 0:
+        yield "Train longer, with more train_epochs, or with a higher train_learning_rate."
+    elif comparison.queries < MIN_QUERIES or metric.lower <= 0:
+        yield (
+            "Measure more exactly: four times as many queries make the interval half as wide. Bring more rows, or "
+            "raise eval_share."
+        )
+        yield "Gain more: train on more rows, or with more train_epochs."
+    else:
+        yield f"Lower eval_min_gain, if this gain in {name} is worth a new version, or train on more rows to gain more."
