@@ -3,6 +3,16 @@
 Each message states the problem, the value that caused it, what is accepted, and what to do next.
 """
 
+import errno
+
+_SURROUNDINGS = frozenset(
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE),
+        *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+    )
+)
+"""What the system answers for reasons that lie in a person's files, not in this library."""
+
 
 class EmbedtuneError(Exception):
     """Root of all errors that a user can act on; anything else that escapes is a bug."""
@@ -30,3 +40,16 @@ class ModelError(EmbedtuneError):
 
 class RegistryError(EmbedtuneError):
     """The model registry cannot be reached or refuses what was asked."""
+
+
+def explain(error: BaseException) -> str:
+    """Return what a person is told of an error; '' for a bug, whose traceback is worth more."""
+    if isinstance(error, EmbedtuneError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        place = "A file" if error.filename is None else error.filename
+        return f"{place} cannot be used: {error.strerror}. Check its permissions, its name, and the space on its disk."
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        around = error.object[max(0, error.start - 40) : error.end + 20]
+        return f"{around!r} is not text in UTF-8. If a file or folder has that name, rename it."
+    return ""

@@ -8,8 +8,10 @@ from typing import Any
 import typer
 from rich.console import Console
 
-from embedtune.cli.options import REQUIRED, Option, make_command, run_app
+from embedtune.cli.app import run_app
+from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.errors import ConfigError
+from embedtune.storage.outputs import Output, check_outputs, check_run_folder
 from pipelines.compiling import PIPELINES, Parameter, compile_pipeline, parameters_of
 from pipelines.local import check_run, run_locally
 from pipelines.local_folder import run_folder
@@ -33,6 +35,7 @@ _RUN_OPTIONS = [
     Option("output", Path, Path("out"), "Folder for everything the run writes; a later run goes on from it."),
     Option("cache", bool, True, "Take steps whose inputs did not change from an earlier run."),
     Option("verbose", bool, False, "Show what kfp and the steps print."),
+    OVERWRITE,
 ]
 _COMPILE_OPTIONS = [
     Option("output", Path, REQUIRED, "YAML file to write."),
@@ -40,6 +43,7 @@ _COMPILE_OPTIONS = [
     Option(
         "literals", bool, True, "Write closed choices, which Kubeflow 2.17 shows as dropdowns; needs 2.16 or later."
     ),
+    OVERWRITE,
 ]
 
 
@@ -60,8 +64,10 @@ def _option(parameter: Parameter) -> Option:
 def _run(name: str) -> Callable[[dict[str, Any]], None]:
     def run(values: dict[str, Any]) -> None:
         output, caching, verbose = values.pop("output"), values.pop("cache"), values.pop("verbose")
+        overwrite = values.pop(OVERWRITE.name)
         arguments = _arguments(name, values)
         check_run(name, arguments, output)
+        check_run_folder(output, str(arguments["data_uri"]), overwrite)
         with run_folder(output, str(arguments["register_model_name"]), str(arguments["data_uri"])) as folder:
             finished = run_locally(name, arguments, folder, caching, verbose)
             summary = publish_run(finished, arguments, output)
@@ -79,18 +85,22 @@ def _arguments(name: str, values: dict[str, Any]) -> dict[str, object]:
 
 
 def _from_json(parameter: Parameter, text: str) -> object:
-    flag, kind = f"--{parameter.name.replace('_', '-')}", _JSON_TYPES[parameter.type]
+    kind = _JSON_TYPES[parameter.type]
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{flag} is {text!r}, which is not JSON: {error}.") from error
+        example = "{}" if kind is dict else "[]"
+        raise ConfigError(
+            f"{parameter.name} is {text!r}, which is not JSON from character {error.pos + 1} on. {example} is none."
+        ) from error
     if not isinstance(value, kind):
-        raise ConfigError(f"{flag} is {text!r}; accepted: a JSON {'object' if kind is dict else 'list'}.")
+        raise ConfigError(f"{parameter.name} is {text!r}; accepted: a JSON {'object' if kind is dict else 'list'}.")
     return value
 
 
 def _compile(name: str) -> Callable[[dict[str, Any]], None]:
     def run(values: dict[str, Any]) -> None:
+        check_outputs([Output("--output", values["output"], is_folder=False)], (), values[OVERWRITE.name])
         compile_pipeline(PIPELINES[name], values["output"], values["registry"], values["literals"])
         Console(soft_wrap=True).print(f"{values['output']}", markup=False, highlight=False)
 

@@ -11,7 +11,8 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from embedtune.errors import ConfigError, StorageError
+from embedtune.cli.options import Overwrite
+from embedtune.errors import ConfigError
 
 if TYPE_CHECKING:
     from embedtune.datasets.listing import Dataset
@@ -55,15 +56,16 @@ def pull(
     output: Annotated[
         Path | None, typer.Option(help="File to write; <name>.protobuf-array.gzip in this folder without it.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write the Documents of a dataset to one file, as docarray's load_binary and every step here read it."""
     from embedtune.datasets.naming import parse_reference
     from embedtune.datasets.packing import SHARD_SUFFIX
     from embedtune.datasets.pull import pull_file
+    from embedtune.storage.outputs import Output, check_outputs
 
     target = Path(f"{parse_reference(name).name}{SHARD_SUFFIX}") if output is None else output
-    if output is None and target.exists():
-        raise StorageError(f"{target} exists. Give --output, with this path to replace it.")
+    check_outputs([Output("--output", target, is_folder=False)], (), overwrite)
     pulled = pull_file(name, target)
     typer.echo(f"{pulled.reference}: {pulled.rows} Documents in {target}")
 

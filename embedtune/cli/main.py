@@ -3,8 +3,8 @@
 import typer
 
 from embedtune import __version__
+from embedtune.cli.app import run_app
 from embedtune.cli.datasets import datasets, delete, pull, push
-from embedtune.cli.options import run_app
 from embedtune.cli.sample import app as sample
 from embedtune.cli.steps import add_steps
 from embedtune.cli.summary import summary

@@ -1,19 +1,15 @@
 """Command-line options made from a description, so that every name, default and help text is written once."""
 
 import inspect
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from embedtune.errors import EmbedtuneError
+from embedtune.cli.flags import flag
 
 REQUIRED = inspect.Parameter.empty
-
-_INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -29,6 +25,10 @@ class Option:
     help: str
     choices: tuple[str, ...] = ()
     """Accepted values, or empty where any will do."""
+
+
+OVERWRITE = Option("overwrite", bool, False, "Replace files at the outputs' places that embedtune did not write.")
+Overwrite = Annotated[bool, typer.Option(help=OVERWRITE.help)]
 
 
 def make_command(name: str, help_text: str, options: list[Option], run: Callable[[dict[str, object]], None]) -> object:
@@ -52,25 +52,10 @@ def make_command(name: str, help_text: str, options: list[Option], run: Callable
     return command
 
 
-def run_app(app: typer.Typer) -> None:
-    """Run an app; an error a user can act on becomes one message and exit code 1, Ctrl-C exit code 130."""
-    try:
-        app()
-    except EmbedtuneError as error:
-        console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
-        console.print("Error:", style="bold red", end=" ")
-        console.print(str(error))
-        sys.exit(1)
-    except SystemExit as end:  # typer's answer to Ctrl-C, which says nothing
-        if end.code == _INTERRUPTED:
-            Console(stderr=True).print("Stopped.")
-        raise
-
-
 def _parameter(option: Option) -> inspect.Parameter:
     annotation = Literal[option.choices] if option.choices else option.type
     default = ... if option.default is REQUIRED else option.default
-    name = option.name.replace("_", "-")
-    names = f"--{name}/--no-{name}" if option.type is bool else f"--{name}"
-    flag = typer.Option(default, names, help=option.help, show_default=default != "")
-    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=flag, annotation=annotation)
+    name = flag(option.name)
+    names = f"{name}/--no-{name[2:]}" if option.type is bool else name
+    described = typer.Option(default, names, help=option.help, show_default=default != "")
+    return inspect.Parameter(option.name, inspect.Parameter.KEYWORD_ONLY, default=described, annotation=annotation)

@@ -12,10 +12,13 @@ import typer
 from docstring_parser import Docstring, DocstringStyle, parse, parse_from_object
 from rich.console import Console
 
-from embedtune.cli.options import REQUIRED, Option, make_command
+from embedtune.cli.flags import flag
+from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.cli.tables import comparison_table, decision_line, plain_facts
 from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.retrieval.comparison import Comparison
+from embedtune.steps.running import OutputFile, OutputFolder
+from embedtune.storage.outputs import Output, check_outputs
 
 STEPS = (
     "resolve_data",
@@ -32,6 +35,9 @@ STEPS = (
 """The steps in the order in which the pipelines run them; those between ingest_csv and finetune build the documents, at
 once or by file."""
 
+_READ_FIELDS = ("uri", "rows_uri", "data_uri", "train_parts", "evaluation_parts", "backbone")
+"""Fields of configurations that are addresses of what a step reads."""
+
 
 def add_steps(app: typer.Typer) -> None:
     """Add a command for each step."""
@@ -40,8 +46,15 @@ def add_steps(app: typer.Typer) -> None:
         about = parse(inspect.getdoc(step) or "", DocstringStyle.GOOGLE)
         config_class = get_type_hints(step)["config"]
         options = [*_path_options(step, about), *config_options(config_class)]
+        options += [OVERWRITE] if outputs_of(step) else []
         command = make_command(name, about.short_description or "", options, _runner(step, config_class))
         app.command(name.replace("_", "-"))(command)  # type: ignore[type-var]
+
+
+def outputs_of(step: Callable[..., object]) -> dict[str, bool]:
+    """Return which of a step's parameters are paths that it writes, and whether each is a folder."""
+    kinds = {OutputFile: False, OutputFolder: True}
+    return {name: kinds[kind] for name, kind in get_type_hints(step, include_extras=True).items() if kind in kinds}
 
 
 def config_options(config_class: type) -> list[Option]:
@@ -83,17 +96,31 @@ def _option_type(annotation: object) -> object:
 
 def _runner(step: Callable[..., object], config_class: type) -> Callable[[dict[str, object]], None]:
     names = {field.name for field in dataclasses.fields(config_class)}
+    outputs = outputs_of(step)
 
     def run(values: dict[str, Any]) -> None:
+        overwrite = values.pop(OVERWRITE.name, False)
         arguments = {name: _as_argument(value) for name, value in values.items()}
         config = config_class(**{name: value for name, value in arguments.items() if name in names})
         paths = {name: value for name, value in arguments.items() if name not in names}
+        check_outputs(
+            [Output(flag(name), paths[name], is_folder) for name, is_folder in outputs.items()],
+            _inputs({name: value for name, value in arguments.items() if name not in outputs}),
+            overwrite,
+        )
         if step.__name__ == "register_model" and paths["model"].is_dir():
             # Alone, without a pipeline, a model is registered in a database beside it.
             os.environ.setdefault(TRACKING_VARIABLE, local_tracking_uri(paths["model"].parent))
         _show(step(config, **paths))
 
     return run
+
+
+def _inputs(arguments: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the flags and addresses of what a step reads."""
+    given = {name: value if isinstance(value, tuple) else (value,) for name, value in arguments.items()}
+    is_read = {name: name in _READ_FIELDS or isinstance(values[0], Path) for name, values in given.items() if values}
+    return [(flag(name), str(value)) for name, values in given.items() if is_read.get(name) for value in values]
 
 
 def _as_argument(value: Any) -> Any:

@@ -6,10 +6,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from embedtune.cli.options import Overwrite
 from embedtune.errors import EmbedtuneError
 
 
-def summary(
+def summary(  # noqa: PLR0913 - a command's options
     data: Annotated[
         str,
         typer.Argument(
@@ -24,6 +25,7 @@ def summary(
     split: Annotated[str, typer.Option(help="How to hold out, as for build-documents.")] = "auto",
     eval_share: Annotated[float, typer.Option(help="Share of the documents to hold out in the trial.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the choice of pictures.")] = 42,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show what is in data: counts, labels, sizes, duplicates, leaks, and what cannot be used.
 
@@ -35,8 +37,10 @@ def summary(
     from embedtune.reports.data import data_html
     from embedtune.steps.look_at_data import LookConfig, look_at_data
     from embedtune.storage.atomic import check_writable, write_text_whole
+    from embedtune.storage.outputs import Output, check_outputs
 
     if html is not None:
+        check_outputs([Output("--html", html, is_folder=False)], [("DATA", data)], overwrite)
         check_writable(html)
     try:
         report = look_at_data(LookConfig(data, layout, csv_options, split, eval_share, seed))

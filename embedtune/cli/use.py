@@ -8,9 +8,12 @@ import typer
 from rich.console import Console
 
 from embedtune.cli.index_texts import read_index
+from embedtune.cli.options import Overwrite
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.retrieval.ranking import rank
 from embedtune.storage.atomic import atomic_path
+from embedtune.storage.outputs import Output, check_outputs
+from embedtune.storage.ownership import VECTORS_HEADER_BYTES, VECTORS_START
 
 Model = Annotated[str, typer.Option(help="Model folder, such as out/model, or a Hugging Face id.")]
 Column = Annotated[
@@ -35,13 +38,19 @@ def encode(
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
     batch_size: BatchSize = 64,
+    overwrite: Overwrite = False,
 ) -> None:
     """Encode texts into vectors."""
     if output.suffix != ".npy":
         raise ConfigError(f"--output is {str(output)!r}; give a file that ends in .npy.")
+    read = [("--model", model), ("--input", input)]
+    check_outputs([Output("--output", output, is_folder=False)], read, overwrite)
     vectors = _encode(model, _read(input, column, csv_options, model), batch_size)
     with atomic_path(output) as part, part.open("wb") as file:
-        np.save(file, vectors, allow_pickle=False)
+        header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {vectors.shape}, }}"
+        # The header's length, all of it a multiple of 64 bytes, tells that the file is ours.
+        file.write(VECTORS_START + header.encode().ljust(VECTORS_HEADER_BYTES - 1) + b"\n")
+        file.write(np.ascontiguousarray(vectors, "<f4").data)
     typer.echo(f"{vectors.shape[0]} vectors of {vectors.shape[1]} components in {output}")
 
 

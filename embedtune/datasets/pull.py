@@ -14,6 +14,7 @@ from embedtune.errors import StorageError
 from embedtune.progress import Advance, note, progress
 from embedtune.storage.atomic import atomic_path
 from embedtune.storage.digests import CHUNK_BYTES, file_sha256
+from embedtune.storage.ownership import GZIP_END
 from embedtune.storage.parallel import transfer_all
 from embedtune.storage.resumable import resumable_folder
 from embedtune.storage.stores import open_store, silent
@@ -114,13 +115,17 @@ def pull_files(reference: str, folder: Path) -> tuple[Path, ...]:
 
 
 def _put_together(shards: Sequence[Path], target: Path) -> None:
-    """Make one file of shards: files of gzip one after the other are one, and so are arrays in protobuf."""
+    """Make one file of shards: files of gzip one after the other are one, and so are arrays in protobuf.
+
+    The last one is empty and has a comment, which tells that the file is ours.
+    """
     first, *others = shards
     first.replace(target)
     with target.open("ab") as file:
         for shard in others:
             with shard.open("rb") as source:
                 shutil.copyfileobj(source, file, CHUNK_BYTES)
+        file.write(GZIP_END)
 
 
 def _shards(found: Found) -> list[DatasetFile]:

@@ -7,7 +7,7 @@ from embedtune.documents.build import build_documents as build
 from embedtune.documents.summary import DataSummary
 from embedtune.progress import note
 from embedtune.steps.data_page import write_data_page
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable
 
 
@@ -15,11 +15,11 @@ from embedtune.storage.atomic import check_writable
 def build_documents(
     config: BuildOptions,
     rows: Path,
-    train: Path,
-    evaluation: Path,
-    quarantine: Path,
-    html: Path,
-    markdown: Path,
+    train: OutputFolder,
+    evaluation: OutputFolder,
+    quarantine: OutputFile,
+    html: OutputFile,
+    markdown: OutputFile,
     rejected: tuple[Path, ...] = (),
 ) -> DataSummary:
     """Group, split and store the documents, and describe them.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from embedtune.documents.plan import build_shard as build
 from embedtune.errors import ConfigError
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFolder, step
 from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import local_copy
@@ -27,7 +27,7 @@ class BuildShardConfig:
 
 
 @step
-def build_shard(config: BuildShardConfig, plan: Path, train: Path, evaluation: Path) -> None:
+def build_shard(config: BuildShardConfig, plan: Path, train: OutputFolder, evaluation: OutputFolder) -> None:
     """Write the Documents that one file of rows becomes.
 
     Args:

@@ -22,7 +22,7 @@ from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 from embedtune.steps.facts import provenance_of, training_facts_of
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 from embedtune.training.fits import check_trainable
 
@@ -61,7 +61,12 @@ class EvaluateRetrievalConfig:
 
 @step
 def evaluate_retrieval(
-    config: EvaluateRetrievalConfig, model: Path, evaluation: Path, scores: Path, html: Path, markdown: Path
+    config: EvaluateRetrievalConfig,
+    model: Path,
+    evaluation: Path,
+    scores: OutputFolder,
+    html: OutputFile,
+    markdown: OutputFile,
 ) -> Comparison:
     """Compare a tuned model with its backbone on the held-out queries and index.
 

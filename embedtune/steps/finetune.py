@@ -8,7 +8,7 @@ from embedtune.progress import note
 from embedtune.reports.cut_texts import cut_warnings
 from embedtune.reports.training import TrainingReport, training_html
 from embedtune.steps.facts import provenance_of, training_facts_of
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable, write_text_whole
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.fits import check_trainable
@@ -18,7 +18,9 @@ CHECKPOINTS_VARIABLE = "EMBEDTUNE_CHECKPOINTS"
 
 
 @step
-def finetune(config: FinetuneConfig, documents: Path, model: Path, html: Path, model_uri: str = "") -> ModelCard:
+def finetune(
+    config: FinetuneConfig, documents: Path, model: OutputFolder, html: OutputFile, model_uri: str = ""
+) -> ModelCard:
     """Fine-tune a backbone on the training documents.
 
     Args:

@@ -19,7 +19,7 @@ from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
 from embedtune.records.request import CSVSource, IngestRequest, source_names
 from embedtune.records.rows import RowsFormat, copy_rows, read_format
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source
 from embedtune.storage.atomic import atomic_path, check_writable
 from embedtune.storage.locations import parse_location
@@ -72,7 +72,7 @@ class IngestCSVConfig:
 
 
 @step
-def ingest_csv(config: IngestCSVConfig, rows: Path, quarantine: Path) -> IngestReport:
+def ingest_csv(config: IngestCSVConfig, rows: OutputFile, quarantine: OutputFile) -> IngestReport:
     """Read, check and store the rows of a source and the images or meshes that they name.
 
     Args:

@@ -7,7 +7,7 @@ from embedtune.documents.plan import merge_documents as merge
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import ConfigError
 from embedtune.steps.data_page import write_data_page
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
 
@@ -35,10 +35,10 @@ class MergeDocumentsConfig:
 def merge_documents(
     config: MergeDocumentsConfig,
     plan: Path,
-    train: Path,
-    evaluation: Path,
-    html: Path,
-    markdown: Path,
+    train: OutputFolder,
+    evaluation: OutputFolder,
+    html: OutputFile,
+    markdown: OutputFile,
     rejected: tuple[Path, ...] = (),
 ) -> DataSummary:
     """Write manifests that name the shards where they are, and describe the documents.

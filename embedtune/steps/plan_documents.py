@@ -6,12 +6,14 @@ from embedtune.documents.build import BuildOptions
 from embedtune.documents.plan import plan_documents as plan_all
 from embedtune.documents.summary import DataSummary
 from embedtune.progress import note
-from embedtune.steps.running import step
+from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable
 
 
 @step
-def plan_documents(config: BuildOptions, rows: tuple[Path, ...], plan: Path, quarantine: Path) -> DataSummary:
+def plan_documents(
+    config: BuildOptions, rows: tuple[Path, ...], plan: OutputFolder, quarantine: OutputFile
+) -> DataSummary:
     """Group and split the rows of all files together, without writing Documents.
 
     Args:

@@ -2,13 +2,18 @@
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from pathlib import Path
+from typing import Annotated, ParamSpec, TypeVar
 
-from embedtune.errors import EmbedtuneError
+from embedtune.errors import explain
 from embedtune.progress import emit
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+OutputFile = Annotated[Path, "output file"]
+OutputFolder = Annotated[Path, "output folder"]
+"""Paths that a step writes; all others are read. The command line asks before anything there is replaced."""
 
 
 def step(function: Callable[P, R]) -> Callable[P, R]:
@@ -24,9 +29,9 @@ def step(function: Callable[P, R]) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            told = isinstance(error, EmbedtuneError)
-            message = str(error) if told else f"{type(error).__name__}: {error}"
-            emit("error", {"step": name, "message": message, "explained": told})
+            told = explain(error)
+            message = told if told else f"{type(error).__name__}: {error}"
+            emit("error", {"step": name, "message": message, "explained": bool(told)})
             raise
         emit("end", {"step": name})
         return result

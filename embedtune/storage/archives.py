@@ -94,7 +94,7 @@ def unpack_archive(
     left, too_much = limit, _refused(title, f"of {size} bytes unpacks to more than {limit}")
     with (
         _explained(title),
-        atomic_folder(target) as folder,
+        atomic_folder(target, signed=False) as folder,
         progress(f"Unpacking {archive.name}", None, "files") as advance,
     ):
         for count, member in enumerate(_members(archive, title, limit, too_much), start=1):

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from embedtune.errors import StorageError
+from embedtune.storage.ownership import write_inventory
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
@@ -116,11 +117,12 @@ def is_part(name: str) -> bool:
 
 
 @contextmanager
-def atomic_folder(target: Path) -> Iterator[Path]:
+def atomic_folder(target: Path, signed: bool = True) -> Iterator[Path]:
     """Write a folder beside its target and rename it when the block ends without an error.
 
     Args:
         target: Where the folder shall be; missing parent folders are made, an older folder or file is replaced.
+        signed: Whether to leave an inventory in it, so that it may be replaced by a later one (`ownership`).
 
     Yields:
         An empty folder to write to. After an error it is removed, and whatever was at `target` is still there.
@@ -136,6 +138,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         with _full_disk_explained(target):
             yield part
         with _explained(target):
+            if signed:
+                write_inventory(part)
             swap_folder(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)

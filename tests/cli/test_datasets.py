@@ -5,6 +5,7 @@ import io
 import os
 import re
 import sys
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -13,7 +14,7 @@ from docarray import Document, DocumentArray
 
 from embedtune import push
 from embedtune.cli import datasets as commands
-from embedtune.cli.options import run_app
+from embedtune.cli.app import run_app
 
 APP = typer.Typer(pretty_exceptions_enable=False)
 for command in (commands.push, commands.pull, commands.datasets, commands.delete):
@@ -63,10 +64,22 @@ def test_push_and_pull(place):
         "",
     )
     assert DocumentArray.load_binary("things.protobuf-array.gzip") == array
-    code, _, err = run("pull", "things")
-    assert code == 1
-    assert err.startswith("Error: things.protobuf-array.gzip exists. Give --output, with this path to replace it.")
     assert run("pull", f"alice/things@{version}", "--output", "things.protobuf-array.gzip")[0] == 0
+
+
+def test_a_file_of_ones_own_is_not_replaced_by_a_pull(place):
+    save(5)
+    run("push", "train.protobuf-array.gzip", "train")
+    before = Path("train.protobuf-array.gzip").read_bytes()
+    for words in ((), ("--output", "train.protobuf-array.gzip")):
+        code, _, err = run("pull", "train", *words)
+        assert (code, Path("train.protobuf-array.gzip").read_bytes()) == (1, before)
+        assert err == (
+            "Error: --output is train.protobuf-array.gzip, where there is something that embedtune did not write: "
+            "train.protobuf-array.gzip. Give another path, or --overwrite to replace it.\n"
+        )
+    assert run("pull", "train", "--overwrite")[0] == 0
+    assert run("pull", "train")[0] == 0
 
 
 def test_table(place):

@@ -8,7 +8,8 @@ import pytest
 import typer
 
 from embedtune import __version__
-from embedtune.cli.options import REQUIRED, Option, make_command, run_app
+from embedtune.cli.app import run_app
+from embedtune.cli.options import REQUIRED, Option, make_command
 from embedtune.cli.steps import STEPS
 from embedtune.errors import InputError
 

@@ -15,7 +15,7 @@ import typer
 from docarray import DocumentArray
 from PIL import Image
 
-from embedtune.cli.options import run_app
+from embedtune.cli.app import run_app
 from embedtune.cli.sample import app
 
 PUBLIC = runpy.run_path(str(Path(__file__).parents[1] / "datasets" / "public_files.py"))
@@ -138,9 +138,9 @@ def test_meshes(sample, tmp_path):
     [
         (("fashion-mnist", "--num-pos", 1), "--num-pos and --num-neg need --format documents"),
         (("covid-qa", "--num-neg", 1), "--num-pos and --num-neg need --format documents"),
-        (("fashion-mnist", "--num-total", 10**6), "num_total is 1000000"),
-        (("covid-qa", "--num-total", 10**6), "num_total is 1000000"),
-        (("covid-qa", "--num-total", 10**6, "--format", "documents"), "num_total is 1000000"),
+        (("fashion-mnist", "--num-total", 10**6), "--num-total is 1000000"),
+        (("covid-qa", "--num-total", 10**6), "--num-total is 1000000"),
+        (("covid-qa", "--num-total", 10**6, "--format", "documents"), "--num-total is 1000000"),
     ],
 )
 def test_what_cannot_be_done_is_one_message_and_leaves_nothing(words, message, sample, place, tmp_path):

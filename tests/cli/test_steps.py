@@ -210,7 +210,7 @@ def test_value_outside_its_range_is_one_message(embedtune, tmp_path: Path) -> No
     done = embedtune(
         "finetune", "--documents", tmp_path, "--model", tmp_path / "model", "--html", tmp_path / "x", "--epochs", 0
     )
-    assert (done.code, done.err) == (1, "Error: epochs is 0; accepted: 1 or more.\n")
+    assert (done.code, done.err) == (1, "Error: --epochs is 0; accepted: 1 or more.\n")
 
 
 def test_json_option(embedtune, tickets, tmp_path: Path) -> None:
@@ -228,5 +228,5 @@ def test_json_option(embedtune, tickets, tmp_path: Path) -> None:
     )
     assert (done.code, done.err) == (
         1,
-        "Error: CSV option header='perhaps' is not accepted. Choose one of auto, yes, no.\n",
+        "Error: --csv-options: CSV option header='perhaps' is not accepted. Choose one of auto, yes, no.\n",
     )

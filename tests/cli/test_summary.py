@@ -13,7 +13,7 @@ import pytest
 import typer
 from PIL import Image
 
-from embedtune.cli.options import run_app
+from embedtune.cli.app import run_app
 from embedtune.cli.summary import summary
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 

@@ -20,6 +20,7 @@ from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows, read_rows
+from embedtune.storage.ownership import INVENTORY
 
 IMAGE = (Modality.IMAGE,)
 
@@ -125,8 +126,8 @@ class TestSameDocuments:
 
     def test_no_shard_is_copied(self, divided, tmp_path):
         train, evaluation, _ = fan_out(divided(Layout.PAIRS, pairs()), tmp_path)
-        assert sorted(path.name for path in train.iterdir()) == ["manifest.json", "relevance.parquet"]
-        names = ["manifest.json", "relevance.parquet", SUMMARY_FILE]
+        assert sorted(path.name for path in train.iterdir()) == [INVENTORY, "manifest.json", "relevance.parquet"]
+        names = [INVENTORY, "manifest.json", "relevance.parquet", SUMMARY_FILE]
         assert sorted(path.name for path in evaluation.iterdir()) == sorted(names)
         assert all(str(tmp_path / "train-") in shard.uri for shard in read_manifest(train).shards)
 

@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 import yaml
 
-from embedtune.cli.options import run_app
+from embedtune.cli.app import run_app
 from pipelines import __main__ as command_line
 from pipelines.compiling import PIPELINES, parameters_of
 
@@ -46,13 +46,19 @@ def test_help_of_run_has_every_parameter_of_the_pipeline() -> None:
     done = pipelines("run", "finetune", "--help")
     names = [parameter.name.replace("_", "-") for parameter in parameters_of(PIPELINES["finetune"])]
     assert done.code == 0
-    assert flags(done.out) == ["output", "cache", "verbose", *names, "help"]
+    assert flags(done.out) == ["output", "cache", "verbose", "overwrite", *names, "help"]
     for parameter in parameters_of(PIPELINES["finetune"]):
         assert " ".join(parameter.description.split()[:3]) in " ".join(done.out.split())
 
 
 def test_help_of_compile() -> None:
-    assert flags(pipelines("compile", "finetune", "--help").out) == ["output", "registry", "literals", "help"]
+    assert flags(pipelines("compile", "finetune", "--help").out) == [
+        "output",
+        "registry",
+        "literals",
+        "overwrite",
+        "help",
+    ]
 
 
 def test_compile_writes_the_file_and_names_it(tmp_path: Path) -> None:
@@ -73,7 +79,7 @@ def test_compile_writes_the_file_and_names_it(tmp_path: Path) -> None:
         ((), 2, "--data-uri"),
         (("--data-uri", "x.csv", "--train-loss", "CrossEntropy"), 2, "CrossEntropy"),
         (("--data-uri", "x.csv", "--train-epochs", "many"), 2, "--train-epochs"),
-        (("--data-uri", "x.csv", "--train-epochs", "0"), 1, "Error: epochs is 0; accepted: 1 or more."),
+        (("--data-uri", "x.csv", "--train-epochs", "0"), 1, "Error: --train-epochs is 0; accepted: 1 or more."),
         (("--data-uri", "x.csv", "--register-model-name", "a/b"), 1, "'a/b'"),
         (("--data-uri", "x.csv", "--data-csv-options", '{"quote": 1}'), 1, "Unknown CSV option 'quote'"),
         (("--data-uri", "x.csv", "--gpu-tolerations", "none"), 1, "--gpu-tolerations is 'none', which is not JSON"),

@@ -28,6 +28,7 @@ from embedtune.steps.evaluate_retrieval import (
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE, checkpoint_root, finetune
 from embedtune.steps.register_model import RegisterModelConfig, register_model
+from embedtune.storage.ownership import INVENTORY
 from embedtune.training.config import FinetuneConfig
 
 CARD = ModelCard(
@@ -226,7 +227,7 @@ def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Pa
     assert [path.name for path in (out / "scores").iterdir()] == ["stale.run"]
 
     comparison = evaluate_retrieval(EvaluateRetrievalConfig(), model, evaluation, *outputs, out / "new" / "report.md")
-    names = {"comparison.json", "qrels.txt", "base.run", "tuned.run", "queries.csv"}
+    names = {"comparison.json", "qrels.txt", "base.run", "tuned.run", "queries.csv", INVENTORY}
     assert {path.name for path in (out / "scores").iterdir()} == names
     assert Comparison.load(out / "scores" / COMPARISON_FILE) == comparison
     assert "query" in (out / "pages" / "report.html").read_text(encoding="utf-8")

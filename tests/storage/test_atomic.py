@@ -7,6 +7,11 @@ import pytest
 from embedtune.errors import StorageError
 from embedtune.storage import atomic
 from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, create_file, is_part, write_text_whole
+from embedtune.storage.ownership import INVENTORY
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != INVENTORY)
 
 
 def fill(target: Path, content: str) -> None:
@@ -115,7 +120,7 @@ class TestFolder:
             fill(tmp_path / "elsewhere", "kept")
             target.symlink_to(tmp_path / "elsewhere")
         fill(target, "new")
-        assert [path.name for path in target.iterdir()] == ["new"]
+        assert names_in(target) == ["new"]
         assert not target.is_symlink()
         assert {path.name for path in tmp_path.iterdir()} - {"elsewhere"} == {"target"}
         assert older != "link" or (tmp_path / "elsewhere" / "kept").exists()
@@ -134,7 +139,7 @@ class TestFolder:
 
         monkeypatch.setattr(Path, "rename", refuse)
         fill(target, "new")
-        assert [path.name for path in target.iterdir()] == ["new"]
+        assert names_in(target) == ["new"]
 
     def test_an_error_leaves_the_old_folder(self, tmp_path):
         target = tmp_path / "target"
@@ -142,7 +147,7 @@ class TestFolder:
         with pytest.raises(KeyboardInterrupt), atomic_folder(target) as folder:  # noqa: PT012
             (folder / "new").touch()
             raise KeyboardInterrupt
-        assert [path.name for path in target.iterdir()] == ["old"]
+        assert names_in(target) == ["old"]
         assert list(tmp_path.iterdir()) == [target]
 
     def test_a_failed_swap_puts_the_old_folder_back(self, tmp_path, monkeypatch):
@@ -159,7 +164,7 @@ class TestFolder:
         monkeypatch.setattr(atomic, "_exchanged", lambda *_: False)
         with pytest.raises(StorageError, match="target cannot be written: no more renaming"):
             fill(target, "new")
-        assert [path.name for path in target.iterdir()] == ["old"]
+        assert names_in(target) == ["old"]
         assert list(tmp_path.iterdir()) == [target]
 
 
