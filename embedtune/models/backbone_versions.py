@@ -19,6 +19,7 @@ from embedtune.models.backbones import (
     resolve_backbone,
     what_lacks,
 )
+from embedtune.models.card import CARD_FILE
 from embedtune.models.hub import HubError, HubRefusedError, cached_snapshot, find_model
 from embedtune.progress import note
 
@@ -47,7 +48,13 @@ def backbone_version(name: str) -> str:
     backbone = resolve_backbone(name)
     path = Path(backbone.location)
     if backbone.place is Place.PREFIX or path.is_dir():
-        return content_version(backbone)
+        version = content_version(backbone)
+        if (path / CARD_FILE).is_file():
+            note(
+                f"Backbone {name!r} was itself fine-tuned by embedtune, so this run is the next link of a chain. A run "
+                "that replaces its own backbone trains anew each time."
+            )
+        return version
     if path.is_file():
         raise ModelError(f"Backbone {name!r} is a file. {ACCEPTED}")
     if backbone.place is Place.HUB and _is_identifier(name):

@@ -14,6 +14,7 @@ from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.cut_texts import Digests, cut_texts, load_training_tokens
 from embedtune.models.encoding import encode_texts
 from embedtune.models.loading import load_backbone, load_model, weights_digest
+from embedtune.models.trained_texts import load_trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,8 @@ class BothEncoded:
     """What the models' length, the same for both, did to the queries."""
     index_texts: CutTexts
     """The same for the index."""
+    base_trained: Digests | None
+    """What the base model was trained on, see `trained_texts.load_trained`."""
     seen_queries: int
     """Queries that are read as the same tokens as a training text."""
     seen_index: int
@@ -56,6 +59,7 @@ def encode_with_both(
     """
     with open_backbone(card.backbone, card.backbone_version) as backbone:
         base = load_backbone(backbone, card.max_length)
+        base_trained = load_trained(backbone)
     if weights_digest(base) != card.backbone_digest:
         raise ModelError(
             f"Backbone {card.backbone!r} has other weights now than when the model was fine-tuned from it, so a "
@@ -73,6 +77,7 @@ def encode_with_both(
         tuned=_encode(tuned, queries, index, batch_size, "tuned model"),
         query_texts=query_texts,
         index_texts=index_texts,
+        base_trained=base_trained,
         seen_queries=seen_queries,
         seen_index=seen_index,
     )

@@ -83,6 +83,12 @@ class Contents(Sequence[Content]):
         """Return all that are texts, in order."""
         return [text for modality, values in self._columns if modality is Modality.TEXT for text in values.to_pylist()]
 
+    def all_stored(self) -> Iterator[str | bytes]:
+        """Yield all contents as they are stored, in order, without having them in memory all at once."""
+        for _, values in self._columns:
+            for chunk in values.chunks:
+                yield from chunk.to_pylist()
+
     def stored(self, position: int) -> str | bytes:
         """Return the content as it is stored: a text, or the bytes of an image or of points."""
         return self._value(position)[1]

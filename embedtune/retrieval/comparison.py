@@ -117,6 +117,10 @@ class Comparison:
     """Queries that the models read as the same tokens as a text that was trained on."""
     seen_index: int = 0
     """Index documents that they do, where the source does not mean to search in training documents too."""
+    known_queries: int = 0
+    """Queries that were left out because the base model had been trained on them; see `known_texts.find_known`."""
+    known_index: int = 0
+    """Index documents that it had been trained on; they were kept."""
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
 

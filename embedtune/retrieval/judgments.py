@@ -161,6 +161,19 @@ class Judgments:
         others = rows != self.self_rows[query]
         return rows[others], self.key_gains[found][others]
 
+    def any_relevant(self, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell of which queries a relevant document, its own included, is flagged.
+
+        Args:
+            flags: Shape (M,).
+
+        Returns:
+            Shape (N,).
+        """
+        starts, stops = self._slices()
+        before = np.concatenate([[0], np.cumsum(flags[self.keys % self.index_size])])
+        return before[stops] > before[starts]
+
     def digests(self, places: NDArray[np.int64]) -> list[str]:
         """Return what tells each query's relevant documents, its own among them, and their gains from other ones.
 

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedtune.documents.schema import Split
+import numpy as np
+
+from embedtune.documents.schema import Split, SplitRule
 from embedtune.documents.shards import read_manifest, read_relevance, read_table
 from embedtune.documents.split import OFFICIAL_RULE
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
@@ -20,6 +22,7 @@ from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.known_texts import Known, find_known, known_warning
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
@@ -81,7 +84,8 @@ def evaluate_retrieval(
 
     Raises:
         InputError: this version cannot evaluate such documents, they were not held out from the model's training
-            documents, no query has a relevant document, or a model gives vectors that are no numbers.
+            documents, no query has a relevant document, the backbone was trained on all of them, or a model gives
+            vectors that are no numbers.
         ModelError: a model cannot be loaded, or the backbone is not the one the model was trained from.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
@@ -95,15 +99,15 @@ def evaluate_retrieval(
     from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
 
     both = encode_with_both(card, model, documents.query_texts, documents.index_texts, config.batch_size)
+    known = _known(documents, both, data)
     outcome = compare(
-        documents,
-        Vectors(*both.base),
-        Vectors(*both.tuned),
+        documents.select(known.kept),
+        *(Vectors(queries[known.kept], index) for queries, index in (both.base, both.tuned)),
         metric=config.metric,
         min_gain=config.min_gain,
         seed=config.seed,
     )
-    comparison = _with_texts(outcome.comparison, both, card, data)
+    comparison = _with_texts(outcome.comparison, both, card, data, known)
     outcome = replace(outcome, comparison=comparison)
     report = EvaluationReport(
         title=config.title,
@@ -124,11 +128,23 @@ def evaluate_retrieval(
     return comparison
 
 
-def _with_texts(comparison: Comparison, both: "BothEncoded", card: ModelCard, data: DataSummary) -> Comparison:
+def _known(documents: EvaluationSet, both: "BothEncoded", data: DataSummary) -> Known:
+    """Return what the base model was trained on, nothing where it does not say."""
+    if both.base_trained is None:
+        return Known(np.arange(len(documents.query_ids)), 0, 0)
+    return find_known(documents, both.base_trained, whole_groups=data.split_rule == SplitRule.GROUP)
+
+
+def _with_texts(
+    comparison: Comparison, both: "BothEncoded", card: ModelCard, data: DataSummary, known: Known
+) -> Comparison:
     """Add what the models read of the texts, and say what a person should look at."""
     # Of an official split, training and evaluation search in the same corpus, as its source means it.
     seen_index = 0 if data.split_rule == OFFICIAL_RULE else both.seen_index
     found = text_warnings(card.train_texts, both.query_texts, both.index_texts, both.seen_queries, seen_index)
+    queries = comparison.queries + comparison.queries_without_relevant + known.queries
+    told = known_warning(known, queries, comparison.index_documents, card.backbone)
+    found = (told, *found) if told else found
     for warning in found:
         note(warning)
     return replace(
@@ -137,6 +153,8 @@ def _with_texts(comparison: Comparison, both: "BothEncoded", card: ModelCard, da
         index_texts=both.index_texts,
         seen_queries=both.seen_queries,
         seen_index=seen_index,
+        known_queries=known.queries,
+        known_index=known.index,
         warnings=(*found, *data.warnings),
     )
 

@@ -16,6 +16,7 @@ from embedtune.models.devices import check_gpus
 from embedtune.models.loading import embedding_dimension, load_backbone, weights_digest
 from embedtune.models.parity import check_parity
 from embedtune.models.saving import check_served, save_model, whole_folder
+from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
@@ -54,6 +55,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     set_seed(config.seed)
     with open_backbone(config.backbone, config.backbone_version) as backbone:
         model = load_backbone(backbone, config.max_length)
+        inherited = load_trained(backbone)
     check_served(model)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
@@ -67,6 +69,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
             save_training_tokens(folder, tokens)
+            save_trained(folder, trained_digests(examples.contents.all_stored()), inherited)
             card = ModelCard(
                 backbone=config.backbone,
                 backbone_digest=backbone_digest,

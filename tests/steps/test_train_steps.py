@@ -9,10 +9,13 @@ import pytest
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
-from embedtune.documents.shards import documents_digest
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import documents_digest, read_table
 from embedtune.documents.writing import write_manifest
 from embedtune.errors import ConfigError, InputError, ModelError, StorageError
+from embedtune.models.backbones import Backbone, Place
 from embedtune.models.card import LossPoint, ModelCard
+from embedtune.models.trained_texts import load_trained, trained_digests
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
 from embedtune.retrieval.compare import compare
@@ -237,3 +240,45 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_training(tmp_path: 
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match=r"page\.html cannot be written"):
         finetune(FinetuneConfig(), tmp_path, tmp_path / "model", tmp_path / "file" / "page.html")
+
+
+def test_a_backbone_that_was_trained_on_held_out_queries(
+    tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same rows, split by another seed: what the first model saw of the second's queries is left out for both."""
+    config = FinetuneConfig(backbone=str(tiny_model_folder), epochs=1, batch_size=8, max_length=32)
+    first_train, first_evaluation = documents(tmp_path, 1)
+    train, evaluation = documents(tmp_path, 2)
+    first = tmp_path / "first"
+    finetune(config, first_train, first, tmp_path / "page.html")
+    outputs = tmp_path / "scores", tmp_path / "report.html", tmp_path / "report.md"
+    alone = evaluate_retrieval(EvaluateRetrievalConfig(), first, first_evaluation, *outputs)
+    assert (alone.known_queries, alone.known_index) == (0, 0)
+
+    finetune(dataclasses.replace(config, backbone=str(first)), train, tmp_path / "second", tmp_path / "page.html")
+    capsys.readouterr()
+    chained = evaluate_retrieval(EvaluateRetrievalConfig(), tmp_path / "second", evaluation, *outputs)
+    held_out = set(read_table(evaluation, Split.QUERY)["text"].to_pylist())
+    seen = held_out & set(read_table(first_train, Split.TRAIN)["text"].to_pylist())
+    assert 0 < len(seen) < len(held_out)
+    assert (chained.known_queries, chained.known_index) == (len(seen), len(seen))
+    assert (chained.queries, chained.index_documents) == (len(held_out) - len(seen), len(held_out))
+    sentence = f"was itself trained on {len(seen)} of the {len(held_out)} held-out queries"
+    assert sentence in capsys.readouterr().err
+    assert sentence in chained.warnings[0]
+    assert f"{len(seen)} queries were left out for that" in outputs[1].read_text(encoding="utf-8")
+    assert f"because the base model was itself trained on them: {len(seen)} " in outputs[2].read_text(encoding="utf-8")
+    assert Comparison.load(tmp_path / "scores" / COMPARISON_FILE) == chained
+    queries = (tmp_path / "scores" / "queries.csv").read_text(encoding="utf-8").splitlines()
+    assert len(queries) == 1 + chained.queries
+
+    third = dataclasses.replace(config, backbone=str(tmp_path / "second"))
+    finetune(third, first_train, tmp_path / "third", tmp_path / "page.html")
+    closing = evaluate_retrieval(EvaluateRetrievalConfig(), tmp_path / "third", first_evaluation, *outputs)
+    first_held_out = set(read_table(first_evaluation, Split.QUERY)["text"].to_pylist())
+    assert closing.known_queries == len(first_held_out - held_out) > 0
+    assert closing.queries == len(first_held_out & held_out) > 0
+    trained = [load_trained(Backbone(one, str(tmp_path / one), Place.FOLDER)) for one in ("first", "second", "third")]
+    texts = [read_table(folder, Split.TRAIN)["text"].to_pylist() for folder in (first_train, train)]
+    assert trained[0].tolist() == sorted(trained_digests(texts[0]).tolist())
+    assert trained[1].tolist() == trained[2].tolist() == sorted({*trained_digests(texts[0] + texts[1]).tolist()})
