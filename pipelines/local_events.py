@@ -44,7 +44,7 @@ def _parse(line: str) -> dict[str, Any] | None:
         event = json.loads(line)
     except ValueError:
         return None
-    if not isinstance(event, dict) or event.get("event") not in _FIELDS:
+    if not isinstance(event, dict) or str(event.get("event")) not in _FIELDS:
         return None
     fields = _ALL | _FIELDS[event["event"]]
     return event if all(name in event and isinstance(event[name], kind) for name, kind in fields.items()) else None

@@ -6,6 +6,7 @@ one or, worse, pool wrongly. sentence-transformers 6 reads both, so the older fo
 """
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,8 @@ def save_model(model: SentenceTransformer, folder: Path) -> None:
     """
     check_served(model)
     model.save(str(folder), safe_serialization=True, create_model_card=False)
+    for weights in folder.rglob("*.safetensors"):  # safetensors keeps others from reading them
+        shutil.copymode(folder / "modules.json", weights)
     _write_served_modules(folder)
     _write_served_transformer(folder, model)
 

@@ -21,7 +21,7 @@ from embedtune.records.request import CSVSource, IngestRequest, source_names
 from embedtune.records.rows import RowsFormat, copy_rows, read_format
 from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source
-from embedtune.storage.atomic import atomic_path, check_writable
+from embedtune.storage.atomic import PART_SUFFIX, atomic_path, check_writable
 from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import LocalSource
 
@@ -101,7 +101,7 @@ def read_source(config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Cal
     with (
         open_source(config.uri, config.version) as source,
         atomic_path(rows) as whole,
-        tempfile.TemporaryDirectory(dir=rows.parent, prefix=".rows-") as scratch,
+        tempfile.TemporaryDirectory(dir=rows.parent, prefix=".rows-", suffix=PART_SUFFIX) as scratch,
     ):
         read = Path(scratch) / "rows.parquet"
         report, origins = _read(source, config, read, quarantine)

@@ -41,6 +41,11 @@ class Finished:
     """What the steps told."""
 
     @property
+    def notes(self) -> list[str]:
+        """What the steps told, without the indentation."""
+        return [line.strip() for line in self.err.splitlines() if line.startswith("    ")]
+
+    @property
     def steps(self) -> list[str]:
         """The lines about steps, without times."""
         lines = [line.split() for line in self.err.splitlines() if line.startswith(("✓", "✗"))]
@@ -73,9 +78,12 @@ class Running:
         return [] if self.folder is None else read_events(self.folder / "events.jsonl", 0)[1]
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
+        self.wait_for(lambda: condition() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.process.communicate()
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
-            assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -160,7 +168,7 @@ def options(tiny_model_folder: Path) -> tuple[object, ...]:
 def pairs_running(start: Start, folder: Path, options: tuple[object, ...]) -> Running:
     """Pairs, from a file whose name is an ordeal, with the log shown and a gain asked for that nothing reaches."""
     rows = [(f"where is {topic} {n}", f"the {topic} desk, counter {n * 7 % 40}") for topic in TOPICS for n in range(15)]
-    path = write_csv(folder / "pä irs $HOME 'a' \"b\".csv", [("query", "document"), *rows])
+    path = write_csv(folder / "pä irs $HOME python3 'a' \"b\".csv", [("query", "document"), *rows])
     words = ("--eval-metric", "mrr_at_10", "--eval-min-gain", 1, "--register-model-name", "Büro 1", "--verbose")
     return start(folder / "pairs", "--data-uri", path, "--train-epochs", 1, *words, *options)
 

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import shlex
 import sqlite3
@@ -80,6 +81,17 @@ def test_everything_is_at_its_place(run) -> None:
     assert not [name for name in made if name.endswith(".partial")]
     for page in ("report.html", "data.html"):
         assert "</html>" in (run.output / page).read_text(encoding="utf-8")
+
+
+def test_the_model_is_on_the_disk_once_and_all_can_read_it(run, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    modes = [(tmp_path / name).stat().st_mode for name in ("file", "folder")]
+    assert {str(path) for path in run.output.rglob("*") if path.stat().st_mode != modes[path.is_dir()]} == set()
+    weights = run.output / "model" / "model.safetensors"
+    copies = [path for path in run.output.rglob("model.safetensors") if path.stat().st_size == weights.stat().st_size]
+    same = [path for path in copies if path.samefile(weights)]
+    assert {path.relative_to(run.output).parts[0] for path in same} == {"model", "runs", "artifacts"}
 
 
 def test_nothing_stays_behind(run, processes_of) -> None:
@@ -205,6 +217,21 @@ def test_same_again_takes_the_steps_from_the_cache_and_says_so(first, again) -> 
         "✓ register_model",
     ]
     assert list(again.summary["step_seconds"]) == ["resolve_data", "register_model"]
+
+
+def test_same_again_tells_what_the_steps_had_told(first, again) -> None:
+    assert again.notes == first.notes
+    assert any("120 rows" in note for note in first.notes)
+
+
+def test_a_second_run_leaves_the_first_ones_results_where_it_says(first, again) -> None:
+    assert again.summary["run"] == str(again.folder) != first.summary["run"]
+    assert first.summary["previous"] is None
+    assert again.summary["previous"] == str(first.folder / "summary.json")
+    before = json.loads((first.folder / "summary.json").read_text(encoding="utf-8"))
+    assert before["seconds"] == first.summary["seconds"]
+    assert "</html>" in Path(before["report"]).read_text(encoding="utf-8")
+    assert Path(before["report"]).parent == Path(before["model"]["path"]).parent == first.folder
 
 
 def test_same_again_comes_to_the_same_and_registers_nothing_new(first, again) -> None:
