@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from embedtune.errors import StorageError
-from embedtune.storage.atomic import check_writable, is_part
+from embedtune.storage.atomic import is_part
 from pipelines.local_lock import Holder, folder_lock
 
 RUNS, CACHE = "runs", "runs/.cache"
@@ -109,13 +109,17 @@ def _check_places(output: Path) -> None:
             raise StorageError(
                 f"{output / name} is a folder where the run keeps a file. Move it away, or give another --output."
             )
-    there = (output / name for name in ("", *_FOLDERS) if (output / name).exists())
-    check_writable(*(folder / "check" for folder in there))
     try:
-        if (output / _DATABASE).exists():
-            (output / _DATABASE).open("r+b").close()
+        for name in ("", *_FOLDERS):
+            if (output / name).exists():
+                tempfile.TemporaryFile(dir=output / name).close()
+        name = _DATABASE
+        if (output / name).exists():
+            (output / name).open("r+b").close()
     except OSError as error:
-        raise StorageError(f"{output / _DATABASE} cannot be written: {error}. Give another --output.") from error
+        raise StorageError(
+            f"{output / name} cannot be written: {error.strerror}. Give another --output, or ask for permission."
+        ) from error
 
 
 def _remove_leftovers(output: Path) -> None:

@@ -80,7 +80,8 @@ def folder_lock(folder: Path, holder: Holder) -> Iterator[int]:
         descriptor = _opened(folder)
     except OSError as error:
         raise StorageError(
-            f"The output folder {folder} cannot be written: {error}. Give another --output, or ask for permission."
+            f"{folder / OUTPUT_MARKER} cannot be written: {error.strerror}. "
+            "Give another --output, or ask for permission."
         ) from error
     try:
         os.ftruncate(descriptor, 0)
