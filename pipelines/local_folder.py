@@ -113,9 +113,6 @@ def _check_places(output: Path) -> None:
         for name in ("", *_FOLDERS):
             if (output / name).exists():
                 tempfile.TemporaryFile(dir=output / name).close()
-        name = _DATABASE
-        if (output / name).exists():
-            (output / name).open("r+b").close()
     except OSError as error:
         raise StorageError(
             f"{output / name} cannot be written: {error.strerror}. Give another --output, or ask for permission."

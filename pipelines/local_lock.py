@@ -13,7 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -59,6 +59,9 @@ class Holder:
             return True
         except PermissionError:  # it is there, and another user's
             return False
+        with suppress(OSError):  # no such files on this system, or it has just ended
+            state = Path(f"/proc/{self.process}/stat").read_text(encoding="utf-8", errors="replace")
+            return state.rpartition(")")[2].split()[0] == "Z"  # it has ended, and its parent does not ask
         return False
 
 

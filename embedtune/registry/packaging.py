@@ -11,11 +11,12 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
 from embedtune.models.card import ModelCard
 from embedtune.progress import progress
+from embedtune.registry.beside_database import SCHEME
 from embedtune.registry.contents import model_files
 from embedtune.registry.runs import REGISTRATION_TAG
 from embedtune.storage.atomic import atomic_path, link_or_copy
@@ -66,7 +67,7 @@ def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card:
     Raises:
         RegistryError: the version of a library that serving needs is not known.
     """
-    paths, place = model_files(folder), local_folder(model.artifact_location)
+    paths, place = model_files(folder), _folder_on_disk(client, model.artifact_location)
     with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
         write_package(Path(temporary), folder, card, model.model_id, str(model.source_run_id))
         client.log_model_artifacts(model.model_id, temporary)
@@ -80,9 +81,9 @@ def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card:
             advance(1)
 
 
-def is_whole(model: "LoggedModel", folder: Path) -> bool:
+def is_whole(client: "MlflowClient", model: "LoggedModel", folder: Path) -> bool:
     """Tell whether MLflow still has every file of a model, as far as they are on a disk."""
-    place = local_folder(model.artifact_location)
+    place = _folder_on_disk(client, model.artifact_location)
     if place is None:
         return True
     pairs = ((path, place / _MODEL_PATH / path.relative_to(folder)) for path in model_files(folder))
@@ -93,10 +94,15 @@ def _same(path: Path, other: Path) -> bool:
     return other.is_file() and (other.samefile(path) or filecmp.cmp(path, other, shallow=False))
 
 
-def local_folder(uri: str) -> Path | None:
-    """Return the folder of an artifact location on a disk, None for one that is not."""
-    parts = urlsplit(uri)
-    return Path(unquote(parts.path)) if parts.scheme in ("", "file") else None
+def _folder_on_disk(client: "MlflowClient", address: str) -> Path | None:
+    """Return the folder that MLflow takes an address of files for, None for one that is not on a disk."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
+
+    if urlsplit(address).scheme not in ("", "file", SCHEME):
+        return None
+    files = get_artifact_repository(address, client.tracking_uri, client.tracking_uri)
+    return Path(files.artifact_dir) if isinstance(files, LocalArtifactRepository) else None
 
 
 def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, run_id: str) -> None:

@@ -50,7 +50,7 @@ def _complete(client: "MlflowClient", request: RegistrationRequest, card: ModelC
     run = client.get_run(str(client.get_model_version(request.model_name, str(version)).run_id))
     outputs = run.outputs.model_outputs if run.outputs is not None else []
     models = [client.get_logged_model(output.model_id) for output in outputs]
-    lost = [model for model in models if not is_whole(model, request.model_folder)]
+    lost = [model for model in models if not is_whole(client, model, request.model_folder)]
     for model in lost:
         note(f"MLflow has lost files of {request.model_name!r}, version {version}, or holds damaged ones: stored anew.")
         log_facts(client, run, request, card, digest)

@@ -1,5 +1,6 @@
 """One run at a time in an output folder."""
 
+import dataclasses
 import errno
 import fcntl
 import json
@@ -70,6 +71,17 @@ def test_what_a_killed_run_still_writes_is_waited_for(folder: Path, capsys: pyte
     assert capsys.readouterr().err == (
         f"The run that process {1 << 30} had started in {folder} was killed; waiting for its end.\n"
     )
+
+
+def test_a_holder_that_nobody_waited_for_is_gone() -> None:
+    holder = Holder.here("m", "d")
+    assert not holder.is_gone()
+    with subprocess.Popen([sys.executable, "-c", "pass"], stdout=subprocess.PIPE) as child:
+        child.stdout.read()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert dataclasses.replace(holder, process=child.pid).is_gone()
+    assert dataclasses.replace(holder, process=child.pid).is_gone()
+    assert not dataclasses.replace(holder, process=child.pid, host="elsewhere").is_gone()
 
 
 def _locked(folder: Path):

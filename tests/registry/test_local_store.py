@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from embedtune.registry.register import register_model
 
@@ -17,7 +18,8 @@ def place(make_request, registry, request: pytest.FixtureRequest) -> Path:
     name = request.node.name.partition("[")[0].replace("_", " ")
     register_model(make_request(name))
     client = MlflowClient(registry.tracking_uri, registry.tracking_uri)
-    return Path(client.get_model_version(name, "1").source.removeprefix("file://"))
+    source = client.get_model_version(name, "1").source
+    return Path(get_artifact_repository(source, registry.tracking_uri, registry.tracking_uri).artifact_dir)
 
 
 def test_files_of_the_model_are_on_the_disk_once(place: Path, model_folder: Path) -> None:
