@@ -32,6 +32,7 @@ _ARRAY_BYTES = 32 << 20
 _PARQUET_START = b"PAR1"
 _INDEX_PREFIX = "__index_level_"
 _MOST_TOLD = 3
+_MOST_COLUMNS = 10_000
 
 Values = Mapping[str, Any]
 """The values of one row by the names of their columns: texts, None, and lists or objects, which cannot be read."""
@@ -302,7 +303,7 @@ def names_of(
         samples: The first rows of each.
 
     Raises:
-        InputError: nothing is left, or a name stands for two columns.
+        InputError: nothing is left, a name stands for two columns, or there are too many.
     """
     known = dict[str, bool]()
     for table, sample in zip(tables, samples, strict=True):
@@ -315,6 +316,11 @@ def names_of(
         for row in sample:
             for name, value in row.items():
                 known[name] = known.get(name, False) or value is None or isinstance(value, str)
+    if len(known) > _MOST_COLUMNS:
+        raise InputError(
+            f"{tables[0].source.origin} has more than {_MOST_COLUMNS} columns, such as {shown_names([*known][:3])}. "
+            "Give those that are to be read."
+        )
     names = tuple(name for name, is_flat in known.items() if is_flat)
     nested = tuple(name for name, is_flat in known.items() if not is_flat and not name.startswith(_INDEX_PREFIX))
     if not names:
@@ -358,17 +364,19 @@ def _texts(column: pa.Array) -> list[str | None]:
     if pa.types.is_dictionary(kind):
         values = _texts(column.dictionary)
         return [None if place is None else values[place] for place in column.indices.to_pylist()]
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        texts: list[str | None] = column.to_pylist()
-        return texts
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
-        return [None if value is None else value.decode("utf-8", "surrogateescape") for value in column.to_pylist()]
-    if pa.types.is_boolean(kind):
-        return [None if value is None else str(value).lower() for value in column.to_pylist()]
+    if pa.types.is_timestamp(kind):
+        # In UTC, since the machine may not know the time zone; Python's dates end with the year 9999.
+        column = column.cast(pa.timestamp(kind.unit)).cast(pa.string())
     if pa.types.is_floating(kind):
         # Of float32, 0.8 is to be '0.8', not the nearest float64.
         return [None if np.isnan(value) else str(value) for value in column.to_numpy(zero_copy_only=False)]
-    return [None if value is None else str(value) for value in column.to_pylist()]
+    return [None if value is None else _text(value) for value in column.to_pylist()]
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -400,4 +408,4 @@ def _parse(text: str) -> Values | str:
 def _checked(entry: object) -> Values | str:
     if not isinstance(entry, dict):
         return "no JSON object"
-    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in entry.items()}
+    return {name: _text(value) if isinstance(value, bool) else value for name, value in entry.items()}

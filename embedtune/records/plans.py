@@ -4,6 +4,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.addresses import modality_of_column
@@ -23,6 +24,7 @@ from embedtune.text import excerpt
 
 _LEAST_SAMPLE_BYTES = 1 << 16
 _POOLED_RECORDS = 20_000
+_POOLED_CELLS = 1_000_000
 _KEPT_RECORDS = 50
 _COMPARED_RECORDS = 1000
 _NOTHING = ' \t\r\n\x1a,;|"'
@@ -161,13 +163,14 @@ def _plan_tables(
     samples = [table.sample(limit, SAMPLE_BYTES) for table in tables.values()]
     names, nested = names_of(list(tables.values()), samples)
     note = f"Not read, for they hold lists, objects or other data than texts: {shown_names(nested)}." if nested else ""
-    rows = [[str(row.get(name) or "").strip() for name in names] for sample in samples for row in sample]
+    first = islice(chain.from_iterable(samples), max(_POOLED_CELLS // len(names), _KEPT_RECORDS))
+    rows = [[str(row.get(name) or "").strip() for name in names] for row in first]
     named = dataclasses.replace(request, options=dataclasses.replace(request.options, header="yes"))
     try:
         columns = find_columns([list(names), *filter(any, rows)], named)
     except InputError as error:
-        first = next(iter(files.values())).origin
-        raise InputError(f"{first}, read as {form}: {error}{f' {note}' if note else ''}") from error
+        origin = next(iter(files.values())).origin
+        raise InputError(f"{origin}, read as {form}: {error}{f' {note}' if note else ''}") from error
     plans = tuple(
         FilePlan(
             table.source,

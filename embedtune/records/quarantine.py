@@ -4,9 +4,10 @@ import csv
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TextIO
 
 from embedtune.errors import InputError
@@ -75,12 +76,20 @@ class QuarantineWriter:
 
     def show_first(self, source: str | None = None) -> None:
         """Print the first rows, perhaps of one file only, to stderr: in a pod, nobody reaches a failed task's files."""
-        rows, count = (self.first, self.count) if source is None else (self._first[source], self._counts[source])
+        rows, count = (
+            (self.first, self.count) if source is None else (self._first.get(source, []), self._counts[source])
+        )
         sys.stderr.write(f"The first {len(rows)} of {count} rows that cannot be used:\n")
         sys.stderr.writelines(f"  {row}\n" for row in rows)
 
     def check_shares(
-        self, parts: Sequence[Part], max_bad_share: float, quarantine: Path, what: str = "rows", cure: str = ""
+        self,
+        parts: Sequence[Part],
+        max_bad_share: float,
+        quarantine: Path,
+        what: str = "rows",
+        cure: str = "",
+        earlier: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         """Refuse a source if too much of any of its files was set aside, or all of it.
 
@@ -92,18 +101,19 @@ class QuarantineWriter:
             quarantine: Where the rows are, for the message.
             what: What the rows are.
             cure: What may help besides mending them, such as 'set the CSV options, '.
+            earlier: Rows of each file that somebody else set aside; they count as well.
 
         Raises:
             InputError: a share is larger; the message has the first such file and its first reasons.
         """
-        bad = {part: self._counts[part.name] for part in parts if part.total}
+        bad = {part: self._counts[part.name] + earlier.get(part.name, 0) for part in parts if part.total}
         over = [part for part, count in bad.items() if count > max_bad_share * part.total or count == part.total]
         if not over:
             return
         part = over[0]
         self.show_first(part.name)
         limit = "nothing is left" if bad[part] == part.total else f"max_bad_share allows {max_bad_share:g}"
-        first = "; ".join(self._first[part.name][:_MOST_TOLD])
+        first = "; ".join(self._first.get(part.name, [])[:_MOST_TOLD])
         more = f" There are too many in {len(over) - 1} more files as well." if len(over) > 1 else ""
         share = bad[part] / part.total
         raise InputError(

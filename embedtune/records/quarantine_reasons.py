@@ -46,7 +46,7 @@ def read_reasons(*paths: Path) -> tuple[tuple[str, int, str], ...]:
 
 def _read_rows(path: Path) -> Iterator[tuple[str, str]]:
     try:
-        with _any_field_size(), path.open(encoding="utf-8", newline="") as file:
+        with any_field_size(), path.open(encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 yield row["reason"], row["row"]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
@@ -56,7 +56,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, str]]:
 
 
 @contextmanager
-def _any_field_size() -> Iterator[None]:
+def any_field_size() -> Iterator[None]:
     """Lift the csv module's process-wide limit for a while: a row of many long values is one value here."""
     before = csv.field_size_limit(_MOST_CHARACTERS)
     try:

@@ -195,14 +195,15 @@ def test_rows_that_were_set_aside_before_stay_and_count(images, load, tmp_path):
     assert len(quarantined(tmp_path)) == 4
     (tmp_path / "quarantine.csv").write_bytes(before)
     with pytest.raises(
-        InputError, match=r"3 of 8 rows \(37.50%\) cannot be used, 2 of them before.*allows 0.37[.] First.*line 6"
+        InputError,
+        match=r"^Loading images \(2 rows were set aside before\): 3 of 8 rows \(37.50%\) .*allows 0.37[.] .*line 6",
     ):
         load(labelled(), by_line(names), LoadOptions(max_bad_share=0.37))
     assert len(quarantined(tmp_path)) == 4
 
 
 def test_too_many_bad_rows_leave_a_quarantine_file_but_no_rows(images, load, tmp_path, capsys):
-    with pytest.raises(InputError, match=r"1 of 6 rows \(16.67%\) cannot be used; max_bad_share allows 0.01. First"):
+    with pytest.raises(InputError, match=r"1 of 6 rows \(16.67%\) cannot be used, max_bad_share allows 0.01. First"):
         load(labelled(), by_line([*images, "gone.jpg"]), LoadOptions())
     assert not (tmp_path / "loaded").exists()
     assert len(quarantined(tmp_path)) == 2
@@ -216,7 +217,7 @@ def test_labels_of_which_nothing_is_left_are_told(images, load, tmp_path):
 
 
 def test_no_row_left(load, tmp_path):
-    with pytest.raises(InputError, match=r"2 of 2 rows \(100.00%\) cannot be used; no row is left"):
+    with pytest.raises(InputError, match=r"2 of 2 rows \(100.00%\) cannot be used, nothing is left"):
         load(labelled(), by_line(["a.jpg", "b.jpg"]))
 
 
@@ -242,6 +243,22 @@ def test_addresses_start_from_their_own_source(tmp_path, load):
     header, row = quarantined(tmp_path)
     assert header[-1] == "source"
     assert (row[0], row[1].startswith("content: "), row[-1]) == ("2", True, "two.csv")
+
+
+def test_many_images_hide_no_file_whose_images_are_lost(images, load, tmp_path):
+    origins = {name: str(tmp_path / name) for name in ("one.csv", "two.csv")}
+    names = [*list(images) * 40, "gone.jpg", "lost.jpg"]
+    columns = [list(range(len(names))), ["one.csv"] * (len(names) - 2) + ["two.csv"] * 2, names, ["a"] * len(names)]
+    message = r"^two.csv, loading images: 2 of 2 rows \(100.00%\) cannot be used, nothing is left.*csv line 200: con"
+    with pytest.raises(InputError, match=message):
+        load(labelled(several=True), columns, LoadOptions(max_bad_share=1.0), origins=origins)
+    with (tmp_path / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
+        earlier = QuarantineWriter(file, several_sources=True)
+        earlier.add(1, "of before", "row", "two.csv")
+    columns[2][-1] = names[0]
+    message = r"^two.csv, loading images \(1 rows were set aside before\): 2 of 3 rows .*allows 0.5"
+    with pytest.raises(InputError, match=message):
+        load(labelled(several=True), columns, LoadOptions(max_bad_share=0.5), origins=origins)
 
 
 def test_a_given_root_may_be_opened_too(images, load, tmp_path, monkeypatch):

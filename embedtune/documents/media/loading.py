@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,7 +16,7 @@ from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, 
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import CONTENT_COLUMNS, LABEL_COLUMN, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, RowsWriter, iter_rows, open_rows, read_format
 from embedtune.storage.atomic import atomic_path
@@ -98,7 +98,7 @@ def load_contents(
                     warnings=(*report.warnings, *warnings),
                 )
         work.hope.check_at_end()
-        _check_counts(work, earlier, quarantine, options.max_bad_share)
+        _check_shares(work, earlier, quarantine, options.max_bad_share)
     return LoadReport(writer.count, rejected.count, tuple(rejected.first), warnings)
 
 
@@ -122,6 +122,7 @@ class _Work:
     ) -> None:
         self.rejected = rejected
         self.writer = writer
+        self.seen = Counter[str]()
         self.what = _PLURALS[next(modality for modality in rows_format.modalities if modality is not Modality.TEXT)]
         self._origins = origins
         self._names = rows_format.schema.names
@@ -180,6 +181,7 @@ class _Work:
         return _Row(cells, tuple(queue.ask(key) for key in keys))
 
     def _finish(self, row: _Row, queue: Queue) -> None:
+        self.seen[self._source(row)] += 1
         contents = queue.take(row.tickets)
         found: list[tuple[int, str, Loaded]] = []
         for place, ticket, content in zip(self._media, row.tickets, contents, strict=True):
@@ -200,12 +202,14 @@ class _Work:
         if self._label is not None:
             self._labels[0 if is_kept else 1].add(row.cells[self._label])
 
+    def _source(self, row: _Row) -> str:
+        return str(row.cells[self._names.index(SOURCE_COLUMN)]) if SOURCE_COLUMN in self._names else ""
+
     def _reject(self, row: _Row, place: int, failed: Failed) -> None:
         line = row.cells[self._names.index(LINE_COLUMN)]
-        source = str(row.cells[self._names.index(SOURCE_COLUMN)]) if SOURCE_COLUMN in self._names else ""
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow([row.cells[told] for told in self._told])
-        self.rejected.add(int(str(line)), f"{self._names[place]}: {failed.reason}", text.getvalue(), source)
+        self.rejected.add(int(str(line)), f"{self._names[place]}: {failed.reason}", text.getvalue(), self._source(row))
 
 
 class _Hope:
@@ -278,15 +282,11 @@ def _named(cell: str) -> str:
     return cell.partition(",")[0] if cell[:5].lower() == "data:" else cell
 
 
-def _check_counts(work: _Work, earlier: int, quarantine: Path, max_bad_share: float) -> None:
-    good, bad = work.writer.count, earlier + work.rejected.count
-    if good > 0 and bad <= max_bad_share * (good + bad):
-        return
-    work.rejected.show_first()
-    before = f", {earlier} of them before their {work.what} were loaded" if earlier else ""
-    limit = f"max_bad_share allows {max_bad_share:g}" if good > 0 else "no row is left"
-    raise InputError(
-        f"{bad} of {good + bad} rows ({bad / (good + bad or 1):.2%}) cannot be used{before}; {limit}. First ones: "
-        f"{'; '.join(work.rejected.first[:3])}. All of them are in {quarantine}. Mend the rows and what they name, or "
-        "raise max_bad_share."
-    )
+def _check_shares(work: _Work, earlier: Counter[str], quarantine: Path, max_bad_share: float) -> None:
+    parts = []
+    for name in sorted({*work.seen, *earlier}):
+        before = f" ({earlier[name]} rows were set aside before)" if earlier[name] else ""
+        told = f"{name}, l" if name else "L"
+        parts.append(Part(name, f"{told}oading {work.what}{before}", work.seen[name] + earlier[name]))
+    cure = "and what they name, "
+    work.rejected.check_shares(parts, max_bad_share, quarantine, cure=cure, earlier=earlier)
