@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -95,11 +96,18 @@ ROLE_NAMES: dict[Role, tuple[str, ...]] = {
 Russian, Turkish, Chinese, Japanese, Korean and Arabic. See `role_of` for what makes no difference."""
 
 _NAMES_OF_ANY_ADDRESS = frozenset({"uri", "url", "path", "file", "filename", "file_name"})
-_BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>|【[^【】]*】")
+BRACKETS = re.compile(r"\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|<[^<>]*>|【[^【】]*】")
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PREFIX = re.compile(r".*(?:\.|__)(?=[^\W_])")
 _LONGEST = 100
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060\u00ad"))
 _WITHOUT_ACCENT = str.maketrans("ıłøđ", "ilod")
+
+
+def comparable(cells: Sequence[str]) -> str:
+    """Return what rows of the same names share, whatever their case, blanks, and empty values at their ends."""
+    visible = "\0".join(" ".join(cell.split()) for cell in cells).translate(_INVISIBLE).casefold()
+    return visible.strip("\0")
 
 
 def plain_name(name: str) -> str:
@@ -108,7 +116,7 @@ def plain_name(name: str) -> str:
     Words are joined by '_': `Label (0-5)*` is `label`, `searchTerm:` is `search_term`.
     """
     visible = "".join(sign for sign in unicodedata.normalize("NFKC", name) if unicodedata.category(sign) != "Cf")
-    bare = _BRACKETS.sub(" ", visible)
+    bare = BRACKETS.sub(" ", visible)
     humps = _HUMP.sub("_", bare if bare.strip() else visible)
     letters = unicodedata.normalize("NFD", humps.casefold().translate(_WITHOUT_ACCENT))
     kept = "".join(sign for sign in letters if unicodedata.category(sign) != "Mn")

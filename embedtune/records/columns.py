@@ -4,13 +4,12 @@ import dataclasses
 import json
 from collections import Counter
 from dataclasses import dataclass
-from functools import partial
 
 from embedtune.errors import InputError
 from embedtune.records.addresses import is_address, modality_of_column, untold_modality
 from embedtune.records.column_names import ROLE_NAMES, Role, role_of
 from embedtune.records.csv_options import Task
-from embedtune.records.header import Head, find_head, same_names
+from embedtune.records.header import Head, NameRows, find_head
 from embedtune.records.layout_by_content import layout_by_content
 from embedtune.records.layout_by_name import columns_by_name
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
@@ -32,8 +31,8 @@ class Columns:
     used: tuple[int, ...]
     """0-based positions of the layout's contents and values, in its order; for matches the query, the answer and the
     wrong answers; for plain texts all columns that hold texts."""
-    second: tuple[str, ...] = ()
-    """A second row of names below the header; empty where there is none."""
+    more_names: tuple[tuple[str, ...], ...] = ()
+    """Further rows of names below the header, such as units."""
     warnings: tuple[str, ...] = ()
     """What was taken for what though it is not certain."""
 
@@ -60,7 +59,7 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
         )
     head = find_head(records, request.options.header, request.options.columns or ())
     found = _find(_table(records, head), request)
-    return dataclasses.replace(found, second=head.second, warnings=(head.warning,) if head.warning else ())
+    return dataclasses.replace(found, more_names=head.more, warnings=(head.warning,) if head.warning else ())
 
 
 def _find(table: Table, request: IngestRequest) -> Columns:
@@ -88,7 +87,8 @@ def _table(records: list[list[str]], head: Head) -> Table:
     if not head.names:
         width = Counter(len(cells) for cells in records).most_common(1)[0][0]
         return Table.of(tuple(f"column {i + 1}" for i in range(width)), False, records)
-    rows = [cells for cells in records[1:] if not any(map(partial(same_names, cells), (head.names, head.second)))]
+    names = NameRows(head.names, head.more)
+    rows = [cells for cells in records[1:] if not names.sort(cells)]
     if not rows:
         raise InputError(
             f"There is a header ({shown_names(records[0])}) but not one row of data below it. Add rows; if there are "

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from embedtune.records.addresses import media_suffix
-from embedtune.records.column_names import Role, role_of
+from embedtune.records.column_names import BRACKETS, Role, comparable, role_of
 
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
@@ -24,11 +24,15 @@ _MOST_OF_A_COLUMN = 2.0
 _COLUMNS_COUNTED = 2
 _LIKE_A_SENTENCE = -1.0
 _LIKE_A_TEXT = -2.0
+_LONG = -0.5
 
 _LEAST_VALUES = 3
 _LOOKED_AT = 1000
 _LONGER = 1.5
+_PADDING = 5
+_REPEATED = 3
 _REPEATED_SHARE = 0.1
+_NAME_WORDS = 4
 _SENTENCE_WORDS = 8
 _TEXT_WORDS = 15
 _TEXT_LENGTH = 100
@@ -54,22 +58,27 @@ def weigh_names(row: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
       none count 2 from three of them on, or from one under the known name of a score, image or mesh.
     - A value that comes again in its column, a number among numbers, and an address count -3, unless there are known
       names of several things. A year among numbers that are no years counts nothing.
-    - A value of eight words, or one that reads like a sentence, counts -1; a longer one -2.
+    - A value of more than four words counts -0.5, one of more than eight or that reads like a sentence -1, and one of
+      fifteen -2; brackets left out.
+    - The numbers from 0 on, as pandas names columns, count 4 unless the first column holds numbers.
 
     Args:
         row: Values, stripped.
         rows: Other rows of the same width. Those that equal `row` are passed over if they are few, for a header may
-            come again; but not in a single column.
+            come again; but not in a single column under no known name.
     """
-    equal = sum(1 for other in rows if list(other) == list(row))
-    if len(row) > 1 and equal <= _REPEATED_SHARE * len(rows):
-        rows = [other for other in rows if list(other) != list(row)]
+    names = comparable(row)
+    longest = len(row[0]) + _PADDING
+    others = [other for other in rows if len(other[0]) > longest or comparable(other) != names]
+    repeated = len(rows) - len(others)
+    if (len(row) > 1 or role_of(row[0])) and repeated <= max(_REPEATED, _REPEATED_SHARE * len(rows)) <= len(others):
+        rows = others
     columns = list(zip(*rows, strict=True)) or [()] * len(row)
     roles = {role for role in map(role_of, row) if role is not None}
     weights = [_weigh(name, column) for name, column in zip(row, columns, strict=True)]
     weight = sum(sorted((each for each in weights if each > 0), reverse=True)[:_COLUMNS_COUNTED])
     weight += sum(map(_weigh_form, row))
-    if len(roles) > 1:
+    if len(roles) > 1 or (list(row) == list(map(str, range(len(row)))) and columns[0] and not all_numbers(columns[0])):
         return weight + _SEVERAL_KNOWN
     telling = roles & (_TELLING if len(row) > 1 else _TELLING_ALONE)
     known = _ONE_KNOWN if telling else _ONE_HINTED if roles else 0.0
@@ -114,11 +123,14 @@ def _alike(name: str, cells: list[str]) -> list[int]:
 
 
 def _weigh_form(cell: str) -> float:
+    cell = BRACKETS.sub("", cell).strip()
     words = len(cell.split())
     if words >= _TEXT_WORDS or len(cell) > _TEXT_LENGTH:
         return _LIKE_A_TEXT
     ends = words > 2 and cell.endswith((".", "!", "。", "！"))
-    return _LIKE_A_SENTENCE if ends or words > _SENTENCE_WORDS or _GOES_ON.search(cell) else 0.0
+    if ends or _GOES_ON.search(cell):
+        return _LIKE_A_SENTENCE
+    return _LONG * (words > _NAME_WORDS) + _LONG * (words > _SENTENCE_WORDS)
 
 
 def _kind(cell: str) -> str:

@@ -1,11 +1,12 @@
 """Tell what the first rows of a CSV are: names of columns, lines above them, or data."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from embedtune.errors import InputError
-from embedtune.records.column_names import role_of
+from embedtune.records.column_names import comparable, role_of
 from embedtune.records.csv_options import AUTO
 from embedtune.records.evidence import weigh_names
 from embedtune.records.table import are_keys, shown_names
@@ -15,8 +16,11 @@ _CLEAR = 2.5
 _LIKELY = 1.5
 _LIKELY_OF_ONE = 2.0
 _EVEN = 1.0
+_LEAST = 0.6
+_ROUNDING = 1e-9
 _LINES_ABOVE = 10
-_SECOND_NEEDS = 5
+_MORE_NEED = 5
+_MOST_MORE = 3
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class Head:
 
     names: tuple[str, ...] = ()
     """Names of the columns, '' for one without; empty where there is no header."""
-    second: tuple[str, ...] = ()
-    """A second row of names below the header, such as units; empty where there is none."""
+    more: tuple[tuple[str, ...], ...] = ()
+    """Further rows of names below the header, such as units."""
     warning: str = ""
     """What was taken for what though it is not certain; '' where it is."""
 
@@ -36,9 +40,9 @@ def find_head(records: list[list[str]], header: str, chosen: Collection[str | in
 
     With `header` 'auto' the first one is taken for names by its weight (`evidence.weigh_names`): from 2.5 on it is a
     header, from 1.5 on (2 for a single column) it is one and a warning says so, from 1 on one is asked, or of a single
-    column warned; below it is data. So is a row that names a chosen column a header. Where all rows have one value
-    more than the header, these are R's names of rows, or a delimiter at their end. A row below the header that
-    weighs 2.5 against the others is a second header, such as units, and so is a line of dashes.
+    column warned; below it is data. A row that holds a chosen column is a header. Where it is one value shorter than
+    the rows, and these begin with a key, R wrote the names of the rows. A row below the header that weighs 2.5 against
+    the others is a second header, such as units, and so is a line of dashes.
 
     Args:
         records: The records at the beginning of the file, not none, values stripped.
@@ -52,34 +56,54 @@ def find_head(records: list[list[str]], header: str, chosen: Collection[str | in
         return Head()
     first, width = records[0], _width(records)
     rows = [cells for cells in records[1:] if len(cells) == width]
-    names = _completed(first, rows) if len(first) + 1 == width else tuple(first)
-    if len(names) == len(first):
+    named = tuple(first[: -1 if len(first) == width and not first[-1] and role_of(first[0]) else None])
+    names = _completed(named, rows) if len(named) + 1 == width else ()
+    if not names:
+        names = tuple(first)
         _check_above(records, width)
-    if header != AUTO or not set(chosen).isdisjoint(first):
-        return Head(names)
     fitting = [cells for cells in records[1:] if len(cells) == len(names)]
-    weight = weigh_names(names, fitting)
-    if weight < _EVEN:
-        return Head()
-    shown = excerpt(",".join(first))
-    if weight < (_LIKELY if len(names) > 1 else _LIKELY_OF_ONE):
-        if len(names) == 1:
-            return Head(
-                warning=f"The first row, {shown}, was taken for data. Set the CSV option `header` to 'yes' if it is a "
-                "name."
-            )
-        raise InputError(
-            f"It cannot be told whether the first row, {shown}, holds names of the columns or data. Set the CSV option "
-            "`header` to 'yes' or 'no'."
-        )
-    warning = ""
-    if weight < _CLEAR:
-        warning = (
+    told = ""
+    if header == AUTO and set(chosen).isdisjoint(first):
+        if not (weight := _weigh(names, fitting)):
+            return Head()
+        told = _told(excerpt(",".join(first)), weight, len(names))
+        if weight < _LIKELY:
+            return Head(warning=told)
+    more, doubt = _more_names(names, fitting, _CLEAR if header == AUTO else math.inf)
+    return Head(names, more, " ".join(filter(None, (told, doubt))))
+
+
+def _weigh(names: tuple[str, ...], rows: list[list[str]]) -> float:
+    """Return what speaks for a header, 0 where little does; a line of dashes below settles it."""
+    weight = weigh_names(names, rows)
+    if rows and is_rule(rows[0]):
+        return max(weight, _CLEAR)
+    if len(names) > 1:
+        return weight if weight >= _EVEN else 0.0
+    # A short column cannot weigh as much as a long one; a warning costs little.
+    least = min(_EVEN, max(math.log10(len(rows) + 1), _LEAST))
+    return weight if weight >= _LIKELY_OF_ONE else _EVEN if weight >= least - _ROUNDING else 0.0
+
+
+def _told(shown: str, weight: float, width: int) -> str:
+    """Return what to say about the first row, '' where it is clear.
+
+    Raises:
+        InputError: nobody can tell.
+    """
+    if weight >= _CLEAR:
+        return ""
+    if weight >= _LIKELY:
+        return (
             f"The first row, {shown}, was taken for names of the columns. Set the CSV option `header` to 'no' if it is "
             "data."
         )
-    second, doubt = _second(names, fitting)
-    return Head(names, second, " ".join(filter(None, (warning, doubt))))
+    if width == 1:
+        return f"The first row, {shown}, was taken for data. Set the CSV option `header` to 'yes' if it is a name."
+    raise InputError(
+        f"It cannot be told whether the first row, {shown}, holds names of the columns or data. Set the CSV option "
+        "`header` to 'yes' or 'no'."
+    )
 
 
 def detect_header(records: list[list[str]]) -> bool:
@@ -92,9 +116,29 @@ def same_names(one: Sequence[str], other: Sequence[str]) -> bool:
     return comparable(one) == comparable(other)
 
 
-def comparable(cells: Sequence[str]) -> str:
-    """Return what is the same of all rows for which `same_names` holds."""
-    return "\0".join(" ".join(cell.split()).casefold() for cell in cells).strip("\0")
+class NameRows:
+    """Recognises the header and the second row of names where they come again, of three columns also below a key.
+
+    A single column's name is recognised if it is a known one: any other may be a text as well.
+    """
+
+    def __init__(self, names: Sequence[str], more: Sequence[Sequence[str]] = ()) -> None:
+        """Remember the rows."""
+        self._sorts: dict[str, str] = {}
+        for row, sort in (*((row, "a second row of names") for row in more), (names, "the header again")):
+            if len(row) > 1 or _known(row):
+                self._sorts[comparable(row)] = sort
+            if len(row) > 2:
+                self._sorts[comparable(row[1:])] = sort
+        self._ends = {found.rpartition("\0")[2] for found in self._sorts} | {""}
+        self._longest = max(map(len, self._ends)) + 10
+
+    def sort(self, cells: Sequence[str]) -> str:
+        """Return what the row is, '' if it is not one of names."""
+        end = cells[-1]
+        if len(end) > self._longest or comparable([end]) not in self._ends:
+            return ""
+        return self._sorts.get(comparable(cells), "") or self._sorts.get(comparable(cells[1:]), "")
 
 
 def is_rule(cells: Sequence[str]) -> bool:
@@ -107,14 +151,14 @@ def _width(records: list[list[str]]) -> int:
     return Counter(map(len, records[1:] or records)).most_common(1)[0][0]
 
 
-def _completed(first: list[str], rows: list[list[str]]) -> tuple[str, ...]:
-    """Return names for rows that have one value more than the header has names, or the header as it is."""
-    if not any(cells[-1] for cells in rows):
-        return (*first, "")
+def _completed(first: tuple[str, ...], rows: list[list[str]]) -> tuple[str, ...]:
+    """Return names for rows that have one value more than the header has names, () if that is no name of the row."""
     names = ("", *first)
+    again = NameRows(names)
+    rows = [cells for cells in rows if not again.sort(cells)]
     keys = [cells[0] for cells in rows]
     is_r = are_keys(keys) and len(set(keys)) == len(keys) and (len(first) > 1 or _known(first))
-    return names if is_r and weigh_names(names, rows) >= _LIKELY else tuple(first)
+    return names if is_r and weigh_names(names, rows) >= _LIKELY else ()
 
 
 def _check_above(records: list[list[str]], width: int) -> None:
@@ -142,22 +186,29 @@ def _known(cells: Sequence[str]) -> int:
     return len({role_of(cell) for cell in cells} - {None})
 
 
-def _second(names: tuple[str, ...], rows: list[list[str]]) -> tuple[tuple[str, ...], str]:
-    """Return a second row of names, and what is not certain about it."""
-    if len(names) < 2 or not rows:
-        return (), ""
-    if is_rule(rows[0]):
-        return tuple(rows[0]), ""
-    others = [cells for cells in rows[1:] if not same_names(cells, names)]
-    if len(others) < _SECOND_NEEDS or same_names(rows[0], names):
-        return (), ""
-    weight = weigh_names(rows[0], others)
-    if weight >= _CLEAR:
-        return tuple(rows[0]), ""
-    if weight < _LIKELY:
-        return (), ""
-    shown = excerpt(",".join(rows[0]))
-    return (
-        (),
-        f"The row below the header, {shown}, reads like names too and was taken for data. Remove it if it is none.",
-    )
+def _more_names(names: tuple[str, ...], rows: list[list[str]], least: float) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """Return the further rows of names below the header, and what is not certain about the next row.
+
+    Args:
+        names: The header.
+        rows: The rows below it.
+        least: The weight from which on a row is one of names.
+    """
+    again = NameRows(names)
+    rows = [cells for cells in rows if not again.sort(cells) and sum(map(bool, cells)) > 1]
+    keyed = int(len(names) > 2 and are_keys([cells[0] for cells in rows[1:]]))
+    found: list[tuple[str, ...]] = []
+    told: list[str] = []
+    while len(names) > 1 and len(rows) > _MORE_NEED and len(found) < _MOST_MORE:
+        weight = weigh_names(rows[0][keyed:], [cells[keyed:] for cells in rows[1:]])
+        rule, shown = is_rule(rows[0][keyed:]), excerpt(",".join(rows[0]))
+        if not rule and weight < least:
+            if weight >= _LIKELY:
+                cure = "Remove it if it holds names or units."
+                told.append(f"The row below the header, {shown}, was taken for data. {cure}")
+            break
+        if not rule:
+            cure = "Set the CSV option `header` to 'yes' if it is data."
+            told.append(f"The row below the header, {shown}, was set aside as a second row of names. {cure}")
+        found.append(tuple(rows.pop(0)))
+    return tuple(found), " ".join(told)

@@ -7,6 +7,7 @@ from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
 from embedtune.records.checks import LearnableCheck
 from embedtune.records.csv_options import AUTO, CSVOptions
+from embedtune.records.extra_rows import ExtraRows
 from embedtune.records.layouts import Modality
 from embedtune.records.named_tables import NamedRecords
 from embedtune.records.plans import FilePlan, IngestPlan, file_stamp, plan_files
@@ -81,6 +82,8 @@ class _Copy:
         without_value: Records without any value, which count as blank.
         unknown: Files with columns that none of the first rows has.
         counts: Of each file the records that became rows, and those that did not.
+        notes: What was set aside because it is no data, such as a footer.
+        warnings: What may be no data.
         check: Saw all rows.
     """
 
@@ -89,6 +92,8 @@ class _Copy:
         self.kept = 0
         self.rejected = rejected
         self.counts: list[tuple[int, int]] = []
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.check = LearnableCheck(plan.columns.layout)
         self._columns = plan.columns
         self._several = plan.several
@@ -108,20 +113,20 @@ class _Copy:
         """Copy one file, unless there are rows enough already."""
         reader = plan.records(self._columns)
         parse = row_parser(self._columns)
-        header_ahead = self._columns.header
+        extra = ExtraRows(self._columns, looks=plan.table is None)
         before = self.kept, self.rejected.count
         told, weight, pending = 0, 0, list[Row]()
-        for line, cells, problem in reader.records():
-            if header_ahead and not problem:
-                header_ahead = False
+        for line, cells, problem, held, sort in extra.records(reader):
+            if sort:
+                self.rejected.add_uncounted(line, sort, held or reader.raw, plan.name)
                 continue
             if self._size is not None and self.kept >= self._size:
                 break
-            if self._sampler is not None and not self._sampler.keeps(reader.raw):
+            if self._sampler is not None and not self._sampler.keeps(held or reader.raw):
                 continue
             found = problem or parse(line, cells)
             if isinstance(found, str):
-                self.rejected.add(line, found, reader.raw, plan.name)
+                self.rejected.add(line, found, held or reader.raw, plan.name)
                 continue
             self.kept += 1
             pending += found
@@ -137,6 +142,8 @@ class _Copy:
         self.without_value += reader.without_value
         if isinstance(reader, NamedRecords) and reader.unknown:
             self.unknown[plan.name] = reader
+        self.notes += extra.notes(plan.name if self._several else "")
+        self.warnings += [f"{plan.name}: {extra.warning}" if self._several else extra.warning] if extra.warning else []
         self.counts.append((self.kept - before[0], self.rejected.count - before[1]))
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
@@ -195,8 +202,8 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
             columns_used=tuple(columns.names[i] for i in columns.used),
             detected=tuple(name for name, is_set in settled.items() if not is_set),
         ),
-        notes=(*plan.notes, *_notes(plan, copy, options)),
-        warnings=(*columns.warnings, *_unknown(copy)),
+        notes=(*plan.notes, *copy.notes, *_notes(plan, copy, options)),
+        warnings=(*columns.warnings, *copy.warnings, *_unknown(copy)),
         files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if plan.several),
     )
 

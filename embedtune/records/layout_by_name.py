@@ -12,10 +12,12 @@ from embedtune.records.evidence import all_numbers
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 from embedtune.records.request import IngestRequest
 from embedtune.records.table import Table, shown_names
-from embedtune.text import shortened
+from embedtune.text import excerpt, shortened
 
 _FEW_VALUES = 10
 _SHORT_WORDS = 3
+_LONG_WORDS = 5
+_NEARLY_ALL = 0.8
 _KEY_NAME = re.compile(
     r"|(.*[\W_])?(id|ids|idx|index|no|nr|number|line|row|key|uuid)\d?|(doc|[qpdstu])id\d?", re.IGNORECASE
 )
@@ -58,8 +60,11 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
         choices = " or ".join(repr(layout.value) for layout in fitting)
         raise InputError(f"The columns {table.shown_names} could be {names}. Set the layout to {choices}.")
     used = _settled(table, fitting[0], found[fitting[0]])
-    if fitting[0] is Layout.PAIRS and request.wanted is None and request.options.is_labeled is None:
-        _check_unjudged(table, used)
+    if request.wanted is None and request.options.is_labeled is None:
+        if fitting[0] is Layout.PAIRS:
+            _check_unjudged(table, used)
+        if fitting[0] is Layout.LABELLED:
+            _check_label(table, used[1])
     return fitting[0], used
 
 
@@ -96,6 +101,21 @@ def _check_unjudged(table: Table, used: tuple[int, ...]) -> None:
             f"The columns {table.shown_names} could be pairs, or pairs of which {name!r} says whether they fit. Set "
             f"the layout to 'pairs' if every row is a pair that fits; or to 'scored', and the CSV option `columns` to "
             f"{shortened(columns, 200)}, if {name!r} holds numbers from 0 to 1; or remove the rows that do not fit."
+        )
+
+
+def _check_label(table: Table, position: int) -> None:
+    """Check that a column that is named as a label does not hold long texts which hardly recur.
+
+    Raises:
+        InputError: it does.
+    """
+    cells = table.cells(position)
+    long = sum(len(cell.split()) >= _LONG_WORDS for cell in cells)
+    if 2 * long > len(cells) and len(set(cells)) > _NEARLY_ALL * len(cells) > _FEW_VALUES:
+        raise InputError(
+            f"The column {table.names[position]!r} is named as a label, but it holds long texts that hardly recur, "
+            f"such as {excerpt(cells[0])}. Set the layout to 'pairs' if they are documents, or to 'labelled' if not."
         )
 
 

@@ -122,12 +122,16 @@ class QuarantineWriter:
         )
 
     def add(self, line: int, reason: str, row: str, source: str = "") -> None:
-        """Set one row aside; `source` is the name of its file, used where there are several."""
+        """Set one bad row aside; `source` is the name of its file, used where there are several."""
         self.count += 1
         self._counts[source] += 1
         first = self._first.setdefault(source, [])
         if len(first) < _FIRST_ROWS:
             place = f"{source} line {line}" if self._several else f"line {line}"
             first.append(f"{place}: {reason}: {excerpt(_without_secrets(row))}")
+        self.add_uncounted(line, reason, row, source)
+
+    def add_uncounted(self, line: int, reason: str, row: str, source: str = "") -> None:
+        """Set a row aside that is no bad one, such as a footer."""
         cells: tuple[object, ...] = (line, escape_cell(reason), escape_cell(row))
         self._writer.writerow((*cells, escape_cell(source)) if self._several else cells)

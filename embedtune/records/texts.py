@@ -9,7 +9,7 @@ from embedtune.records.csv_options import CSVOptions
 from embedtune.records.dialect_detection import choose_dialect
 from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import SAMPLE_BYTES, read_sample
-from embedtune.records.header import find_head, same_names
+from embedtune.records.header import NameRows, find_head
 from embedtune.records.named_tables import NamedTable, Records, TableForm, names_of, table_form
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
@@ -146,6 +146,7 @@ def _position(source: Path, table: Table, column: str) -> int:
 def _rows(reader: Records, source: Path, read_as: str, table: Table, position: int) -> list[str]:
     texts = []
     width, header_ahead = len(table.names), table.header
+    names = NameRows(table.names) if table.header else None
     for line, cells, malformed in reader.records():
         if reader.blank_line:
             raise InputError(f"{source}: line {reader.blank_line} is blank. Remove it or give it a text.")
@@ -153,8 +154,8 @@ def _rows(reader: Records, source: Path, read_as: str, table: Table, position: i
         if header_ahead and not problem:
             header_ahead = False
             continue
-        if not problem and table.header and width > 1 and same_names(cells, table.names):
-            problem = "the header again"
+        if not problem and names is not None:
+            problem = names.sort(cells)
         if not problem and len(cells) != width:
             problem = f"{len(cells)} columns instead of {width}"
         if not problem and not stripped(cells[position]):

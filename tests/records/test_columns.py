@@ -290,3 +290,11 @@ def test_plain_texts():
         find_columns([["title", "text"], ["a", "b"]], "plain")
     with pytest.raises(InputError, match="layout plain needs texts"):
         find_columns([["a.jpg"], ["b.jpg"]])
+
+
+def test_a_label_by_name_that_holds_documents_is_asked_about():
+    texts = [["source", "target"], *([f"text {i}", f"the text of number {i} in other words"] for i in range(20))]
+    with pytest.raises(InputError, match=r"'target' is named as a label, but it holds long texts.*'pairs'"):
+        find_columns(texts)
+    assert find_columns(texts, "pairs").used == (0, 1)
+    assert find_columns(texts, "labelled").layout is Layout.LABELLED

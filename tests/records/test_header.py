@@ -106,7 +106,6 @@ def test_names_of_rows_as_r_writes_them():
     assert head_of(["text", "label"], keyed).names == ("", "text", "label")
     assert head_of(["Produkttitel", "Warengruppe"], keyed).names == ("", "Produkttitel", "Warengruppe")
     assert head_of(["text"], [row[:2] for row in keyed]).names == ("", "text")
-    assert head_of(["text", "label"], [[*row, ""] for row in TICKETS]).names == ("text", "label", "")
     unquoted = [["I wait", f"since day {i}", "late"] for i in range(60)]
     assert head_of(["text", "label"], unquoted).names == ("text", "label")
 
@@ -115,8 +114,16 @@ def test_names_of_rows_as_r_writes_them():
     "second", [["free text", "category"], ["(string)", "(class)"], ["Open-Ended Response", "Response"], ["---", "---"]]
 )
 def test_a_second_row_of_names(second):
-    assert head_of(["text", "label"], [second, *TICKETS]) == Head(("text", "label"), tuple(second))
-    assert head_of(["text", "label"], [second, *TICKETS], header="yes") == Head(("text", "label"))
+    found = head_of(["text", "label"], [second, *TICKETS])
+    assert (found.names, found.more) == (("text", "label"), (tuple(second),))
+    assert ("set aside as a second row of names. Set" in found.warning) == (second[0] != "---")
+    told = head_of(["text", "label"], [second, *TICKETS], header="yes")
+    assert (told.more == (), "below the header" in told.warning) == (second[0] != "---", second[0] != "---")
+
+
+def test_several_rows_of_names():
+    more = (("What do you want?", "Which kind is it?"), ('{"ImportId":"Q1"}', '{"ImportId":"Q2"}'))
+    assert head_of(["Q1", "Q2"], [*map(list, more), *TICKETS]).more == more
 
 
 @pytest.mark.parametrize(
@@ -127,7 +134,7 @@ def test_a_second_row_of_names(second):
 def test_lines_above_the_header(above, names):
     records = [*above, names, *TICKETS]
     if above == [["Export", "March 2024"]] and names[0] != "text":
-        assert find_head(records, "auto") == Head(("Export", "March 2024"), tuple(names))
+        assert find_head(records, "auto").more == (tuple(names),)
         return
     with pytest.raises(InputError, match=rf"{names[0]}, {names[1]}\) seems to be row {len(above) + 1}, below"):
         find_head(records, "auto")
