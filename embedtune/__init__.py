@@ -5,7 +5,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from embedtune.datasets.listing import list_datasets
     from embedtune.datasets.pull import pull
-    from embedtune.datasets.push import push
+    from embedtune.steps.push_data import push
 
 __all__ = ["__version__", "list_datasets", "pull", "push"]
 
@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "list_datasets": "embedtune.datasets.listing",
     "pull": "embedtune.datasets.pull",
-    "push": "embedtune.datasets.push",
+    "push": "embedtune.steps.push_data",
 }
 
 

@@ -25,11 +25,11 @@ User = Annotated[str, typer.Option(help="Whose dataset it is; EMBEDTUNE_USER or 
 
 
 def push(
-    documents: Annotated[
+    data: Annotated[
         str,
         typer.Argument(
-            help="A saved DocumentArray in a protobuf form, a folder of these, or a folder that build-documents wrote: "
-            "a path or an s3:// address."
+            help="A saved DocumentArray in a protobuf form, a folder of these, a folder that build-documents wrote, or "
+            "anything else that a run reads, such as a CSV, of which all rows are stored: a path or an s3:// address."
         ),
     ],
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
@@ -37,12 +37,14 @@ def push(
         bool, typer.Option("--public", help="Let everyone read exactly this version, without credentials.")
     ] = False,
     user: User = "",
+    layout: Annotated[str, typer.Option(help="What a row of a CSV is, as for ingest-csv.")] = "auto",
+    csv_options: Annotated[str, typer.Option(help="JSON object, as for ingest-csv.")] = "{}",
 ) -> None:
-    """Store Documents under a name: in EMBEDTUNE_DATASETS, or in a folder of yours without it."""
+    """Store data under a name: in EMBEDTUNE_DATASETS, or in a folder of yours without it."""
     # docarray and minio take half a second to import; `embedtune --help` must not.
-    from embedtune.datasets.push import push as push_documents
+    from embedtune.steps.push_data import push as push_data
 
-    pushed = push_documents(documents, name, public, user)
+    pushed = push_data(data, name, public, user, layout, csv_options)
     was_there = pushed.created != pushed.pushed
     typer.echo(
         f"{pushed.reference}: {pushed.rows} Documents, {decimal(pushed.size)}"

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,28 +20,32 @@ from embedtune.documents.reading import place_of
 from embedtune.documents.shards import read_manifest
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.progress import Advance, progress
-from embedtune.records.kinds import SourceKind, file_kind, is_documents_name
+from embedtune.records.kinds import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.sources import LocalSource, local_copy
 from embedtune.storage.stores import silent
 
 _LARGEST_SHARD = 2 << 30
 _ACCEPTED = (
-    "Accepted are a DocumentArray, the path of a saved one (protobuf forms), a folder of such files, and a folder of "
-    "documents as the build-documents step writes it"
+    "Accepted are a DocumentArray, the path of a saved one (protobuf forms), a folder of such files, a folder of "
+    "documents as the build-documents step writes it, and whatever a run reads, such as a CSV"
 )
+
+ReadRows = Callable[[LocalSource, Path], Path]
+"""Makes a folder of documents of a source of rows, below a folder that may be made, and returns it."""
 
 
 @contextmanager
-def packed(documents: "DocumentArray | Path | str") -> Iterator[Packed]:
+def packed(documents: "DocumentArray | Path | str", read_rows: ReadRows) -> Iterator[Packed]:
     """Give the files that a dataset of these Documents consists of; temporary ones are removed afterwards.
 
     Args:
         documents: A DocumentArray in memory, or the path or address of what is saved.
+        read_rows: What makes a folder of documents of a source that holds none.
 
     Raises:
         ConfigError: it is something else.
-        InputError: a file is no DocumentArray, or a Document cannot be stored.
+        InputError: a source cannot be used, or a Document cannot be stored.
         StorageError: a file cannot be read, or there is no space for the shards.
     """
     with ExitStack() as stack:
@@ -61,7 +65,11 @@ def packed(documents: "DocumentArray | Path | str") -> Iterator[Packed]:
             yield _pack_folder(source.root, scratch, stack)
         else:
             _check_one_folder(str(documents), source)
-            yield _pack_files(str(documents), source, scratch)
+            names = [path.relative_to(source.root).as_posix() for path in source.files]
+            if source_kind(names, source.root) is SourceKind.DOCUMENTS:
+                yield _pack_files(str(documents), source, scratch)
+            else:
+                yield _pack_folder(read_rows(source, scratch / "rows"), scratch, stack)
 
 
 def _check_one_folder(name: str, source: LocalSource) -> None:
@@ -88,11 +96,6 @@ def _pack_files(origin: str, source: LocalSource, scratch: Path) -> Packed:
     is_one = len(source.files) == 1
     files = list(zip(source.files, source.origins, strict=True))
     shards = files if is_one else [(path, name) for path, name in files if is_documents_name(path.name)]
-    if not shards or (is_one and file_kind(source.files[0]) is not SourceKind.DOCUMENTS):
-        raise InputError(
-            f"{origin} holds no DocumentArray. {_ACCEPTED}. Of a CSV, push what build-documents makes of it, or give "
-            "the CSV's own address as data-uri."
-        )
     with progress(f"Reading {origin}", sum(_size(path) for path, _ in shards), "bytes") as advance:
         if is_one and _is_shard(source.files[0]):
             return take(source.files[0], origin, advance)

@@ -19,7 +19,7 @@ from embedtune.datasets.naming import (
     own_user,
 )
 from embedtune.datasets.packing import Packed
-from embedtune.datasets.packing_sources import packed
+from embedtune.datasets.packing_sources import ReadRows, packed
 from embedtune.errors import ConfigError, StorageError
 from embedtune.progress import Advance, note, progress
 from embedtune.storage.parallel import transfer_all
@@ -29,19 +29,21 @@ if TYPE_CHECKING:
     from docarray import DocumentArray
 
 
-def push(documents: "DocumentArray | Path | str", name: str, public: bool = False, user: str = "") -> Dataset:
+def push(documents: "DocumentArray | Path | str", name: str, public: bool, user: str, read_rows: ReadRows) -> Dataset:
     """Store Documents as a version of a dataset; it appears whole or not at all.
 
     The version is made of the Documents, ids included, whatever files they came from: what is there already is not
     stored again, but becomes the latest version. After an interruption the same push goes on where it stopped.
 
     Args:
-        documents: A DocumentArray; the path or address of a saved one in a protobuf form, or of a folder of these; or a
-            folder of documents as the build-documents step writes it, which is stored as it is. Nothing is unpickled.
+        documents: A DocumentArray; the path or address of a saved one in a protobuf form, or of a folder of these; a
+            folder of documents as the build-documents step writes it, which is stored as it is; or another source of
+            rows, for `read_rows`. Nothing is unpickled.
         name: Name of the dataset.
         public: Whether everyone may read exactly this version, without credentials. False leaves a version that is
             public already as it is; only `delete` takes that back.
         user: Whose dataset it is; '' for EMBEDTUNE_USER or the login name.
+        read_rows: What makes a folder of documents of a CSV and the like.
 
     Returns:
         The version. Where `created` is not `pushed`, it was there before.
@@ -57,7 +59,7 @@ def push(documents: "DocumentArray | Path | str", name: str, public: bool = Fals
             f"{reference} cannot be public: datasets are kept in a folder of this machine, {dataset_uri(reference)}. "
             f"Set {ROOT_VARIABLE} to a prefix of an object store, such as s3://bucket/datasets."
         )
-    with packed(documents) as ready:
+    with packed(documents, read_rows) as ready:
         found = _store(reference.at(ready.contents.content[:VERSION_LENGTH]), ready, public)
     try:
         remove_leftovers(found)

@@ -13,7 +13,7 @@ from embedtune.documents.forms import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
 from embedtune.documents.judgments import PARENT_LAYOUTS
 from embedtune.documents.schema import Role, Side, Split
 from embedtune.documents.split import SplitPlan
-from embedtune.records.layouts import Layout
+from embedtune.records.layouts import SPLIT_COLUMN, Layout
 
 ROLE_LAYOUTS = (Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
 """Layouts whose training Documents have a Role, and whose training folder has judged pairs."""
@@ -97,6 +97,8 @@ def _roles(corpus: Corpus, train_pairs: npt.NDArray[np.bool_]) -> npt.NDArray[np
     numbers = np.zeros(len(corpus), np.int8)
     numbers[pairs[:, 0]] |= 1
     numbers[pairs[:, 1]] |= 2
+    # What nobody judged is there to be searched in.
+    numbers[numbers == 0] = 2
     return numbers - np.int8(1)
 
 
@@ -121,15 +123,20 @@ def _table(corpus: Corpus, members: _Members, start: int, stop: int) -> pa.Table
     return pa.table(columns, schema=ASSIGNMENT_SCHEMA)
 
 
-def relevance_table(corpus: Corpus, members: npt.NDArray[np.bool_]) -> pa.Table | None:
+def relevance_table(corpus: Corpus, members: npt.NDArray[np.bool_], divided: bool = False) -> pa.Table | None:
     """Return some judged pairs with RELEVANCE_SCHEMA, or None where rows have one content.
 
     Args:
         corpus: The documents.
         members: Which pairs (P,).
+        divided: Whether to tell the split of each pair where the source gives it one (DIVIDED_SCHEMA).
     """
     if not corpus.contents.has_pairs:
         return None
     pairs = corpus.pairs[members]
     ends = [corpus.ids.take(pa.array(pairs[:, side])) for side in (0, 1)]
-    return pa.table([*ends, corpus.judgments.gains[members]], schema=RELEVANCE_SCHEMA)
+    table = pa.table([*ends, corpus.judgments.gains[members]], schema=RELEVANCE_SCHEMA)
+    if not divided or not corpus.contents.split_names:
+        return table
+    splits = corpus.contents.row_values[SPLIT_COLUMN].take(pa.array(corpus.judgments.rows[members]))
+    return table.append_column(SPLIT_COLUMN, splits)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from embedtune.documents.options import BuildOptions as BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan, evaluation_splits, training_splits
-from embedtune.documents.planning import make_plan
+from embedtune.documents.planning import make_plan, make_whole_plan
 from embedtune.documents.shards import documents_digest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
 from embedtune.documents.writing import write_manifest, write_shards
@@ -32,6 +32,27 @@ def build_documents(rows: Path, train: Path, evaluation: Path, quarantine: Path,
     """
     plan = make_plan([rows], quarantine, options)
     write_documents(rows, plan, train, evaluation)
+    return plan.summary
+
+
+def collect_documents(rows: Path, folder: Path, quarantine: Path, options: BuildOptions) -> DataSummary:
+    """Save all documents of validated rows in one folder, of the form of a training folder; nothing is held out.
+
+    Args:
+        rows: Validated rows as `records` writes them.
+        folder: Folder of documents to write.
+        quarantine: CSV file to write, with the rows that were set aside.
+        options: Which share of rows may be set aside.
+
+    Raises:
+        InputError: The rows cannot be used.
+        StorageError: A file cannot be read or written.
+    """
+    plan = make_whole_plan(rows, quarantine, options)
+    (assignment,) = plan.assignments
+    with progress("Writing documents", len(assignment), "documents") as advance, atomic_folder(folder) as part:
+        shards = write_shards(rows, assignment, part, training_splits(plan.rows_format), "", advance)
+        write_manifest(part, plan.rows_format, shards, plan.train_relevance, "")
     return plan.summary
 
 

@@ -6,10 +6,12 @@ from functools import cached_property
 import pyarrow as pa
 
 from embedtune.documents.schema import RELEVANCE_COLUMNS, Split
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import CONTENT_COLUMNS, SPLIT_COLUMN, Layout, Modality
 from embedtune.records.rows import RowsFormat
 
 RELEVANCE_SCHEMA = pa.schema(zip(RELEVANCE_COLUMNS, (pa.string(), pa.string(), pa.float32()), strict=True))
+DIVIDED_SCHEMA = RELEVANCE_SCHEMA.append(pa.field(SPLIT_COLUMN, pa.string()))
+"""The same where each judged pair has the split that its source gives it."""
 
 ASSIGNMENT_SCHEMA = pa.schema(
     [

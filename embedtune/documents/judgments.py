@@ -28,7 +28,7 @@ class Judgments:
     uses: npt.NDArray[np.int8]
     """Use.OPEN for all, or Use.TRAIN and Use.EVALUATION where the source divides them (P,)."""
     rows: npt.NDArray[np.int64]
-    """Row that a pair is written from, in PARENT_LAYOUTS (P,); none otherwise."""
+    """Row that a pair is written from in PARENT_LAYOUTS, else the first one that judges it (P,)."""
     ids: pa.Array
     """Id of the Document that holds both contents, in PARENT_LAYOUTS (P,); none otherwise."""
 
@@ -61,7 +61,7 @@ def collect_judgments(
     codes = (queries * (int(answers.max(initial=0)) + 1) + answers) * len(Use) + uses[rows]
     firsts, numbers = np.unique(codes, return_index=True, return_inverse=True)[1:]
     ids = pa.array([], pa.string())
-    chosen = np.empty(0, np.int64)
+    chosen = rows[firsts]
     if contents.layout in PARENT_LAYOUTS:
         chosen, ids = _smallest_parents(contents, prints, rows, numbers)
     in_order = np.argsort(firsts, kind="stable")
@@ -70,8 +70,8 @@ def collect_judgments(
         pairs=np.stack([queries[firsts], answers[firsts]], axis=1),
         gains=contents.gains()[rows[firsts]],
         uses=uses[rows[firsts]],
-        rows=chosen[in_order] if chosen.size else chosen,
-        ids=ids.take(pa.array(in_order)) if chosen.size else ids,
+        rows=chosen[in_order],
+        ids=ids.take(pa.array(in_order)) if len(ids) else ids,
     )
 
 

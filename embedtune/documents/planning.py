@@ -1,6 +1,7 @@
 """Rows files become a plan of their documents: everything is decided here, nothing is written but the quarantine."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,28 @@ def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> Docu
     except InputError:
         nothing_held_out = all_in_training(corpus, "These documents cannot be split, so nothing is held out.")
         return _plan(corpus, nothing_held_out, counts, options)
+
+
+def make_whole_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Put all documents of one rows file into the training folder, also those that nobody judged; nothing is held out.
+
+    Args:
+        rows: Rows file as `records` writes it.
+        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
+        options: Which share of rows may be set aside.
+
+    Raises:
+        InputError: The rows cannot be used.
+        StorageError: A file cannot be read or written.
+    """
+    # Whatever split the source has, each of its judgments is kept, with its split.
+    corpus, counts = _load_corpus([rows], quarantine, replace(options, split=SplitRule.GROUP.value))
+    everything = np.ones(len(corpus), np.bool_)
+    split = replace(all_in_training(corpus, "Nothing is held out."), train=everything)
+    plan = _plan(corpus, split, counts, options)
+    if corpus.layout not in ROLE_LAYOUTS:
+        return plan
+    return replace(plan, train_relevance=relevance_table(corpus, split.train_pairs, divided=True))
 
 
 def _plan(corpus: Corpus, split: SplitPlan, counts: RowCounts, options: BuildOptions) -> DocumentsPlan:

@@ -44,7 +44,8 @@ CHUNK_NAME_TAG = "name"
 """Tag of a chunk: 'first', 'second', or 'text', 'image'. docarray's `display` of a parent needs a tag of this name."""
 
 RELEVANCE_COLUMNS = ("query_id", "document_id", "relevance")
-"""Columns of `relevance.parquet`: string, string, float32 gain of 0 or more."""
+"""Columns of `relevance.parquet`: string, string, float32 gain of 0 or more. Where nothing is held out of a source that
+divides its judgments itself, `records.layouts.SPLIT_COLUMN` follows (string)."""
 
 _ID_CHARACTERS = 32
 

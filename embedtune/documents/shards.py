@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from embedtune.documents.codec import decode_documents
-from embedtune.documents.forms import RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.forms import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitForm
 from embedtune.documents.manifest import MANIFEST_NAME, PART_NAME, Manifest, Shard, parse_manifest, parse_part
 from embedtune.documents.reading import check_rows, place_of, read_checked, read_file
 from embedtune.documents.schema import RELEVANCE_COLUMNS, Split
@@ -120,7 +120,7 @@ def read_relevance(folder: Path) -> pa.Table | None:
     """Read the judged pairs of a folder.
 
     Returns:
-        RELEVANCE_COLUMNS (P,), or None where the rows judge none.
+        RELEVANCE_COLUMNS and perhaps the split (P,), or None where the rows judge none.
 
     Raises:
         StorageError: The manifest or the file is missing, damaged, or not what the manifest says.
@@ -133,7 +133,7 @@ def read_relevance(folder: Path) -> pa.Table | None:
         table = pq.read_table(pa.BufferReader(read_checked(folder, entry)))
     except pa.ArrowInvalid as error:
         raise StorageError(f"{path} is not a parquet file ({error}). Build the documents again.") from error
-    if not table.schema.equals(RELEVANCE_SCHEMA):
+    if not any(map(table.schema.equals, (RELEVANCE_SCHEMA, DIVIDED_SCHEMA))):
         raise StorageError(
             f"{path} has the columns {table.schema.names}, expected {list(RELEVANCE_COLUMNS)} as string, string, "
             "float. Build the documents again."

@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from embedtune.documents.forms import RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.forms import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitForm
 from embedtune.documents.manifest import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
 from embedtune.documents.rows_to_tables import content_columns, split_table
 from embedtune.documents.schema import Split
 from embedtune.documents.shard_writer import open_shards
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance
-from embedtune.records.layouts import Modality
+from embedtune.records.layouts import SPLIT_COLUMN, Modality
 from embedtune.records.rows import RowsFormat, iter_rows, read_format
 
 RELEVANCE_NAME = "relevance.parquet"
@@ -117,7 +117,11 @@ def _write_relevance(folder: Path, relevance: pa.Table | None) -> RelevanceFile 
     if relevance is None:
         return None
     sink = io.BytesIO()
-    pq.write_table(relevance.cast(RELEVANCE_SCHEMA), sink, compression="zstd")
+    pq.write_table(
+        relevance.cast(DIVIDED_SCHEMA if SPLIT_COLUMN in relevance.column_names else RELEVANCE_SCHEMA),
+        sink,
+        compression="zstd",
+    )
     (folder / RELEVANCE_NAME).write_bytes(sink.getvalue())
     return RelevanceFile(RELEVANCE_NAME, len(relevance), hashlib.sha256(sink.getvalue()).hexdigest())
 

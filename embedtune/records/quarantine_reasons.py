@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import InputError, StorageError
 from embedtune.records.quarantine import QUARANTINE_COLUMNS
 from embedtune.text import shortened
 
@@ -42,6 +42,14 @@ def read_reasons(*paths: Path) -> tuple[tuple[str, int, str], ...]:
             first.setdefault(told, shortened(text, _ROW_CHARACTERS))
     order = sorted(counts, key=lambda reason: -counts[reason])
     return tuple((reason, counts[reason], first[reason]) for reason in order)
+
+
+def without_place(error: InputError, *paths: Path) -> InputError:
+    """Return an error that does not name quarantine files that are gone when it is read."""
+    told = str(error)
+    for path in paths:
+        told = told.replace(f" All of them are in {path}.", "")
+    return InputError(told)
 
 
 def _read_rows(path: Path) -> Iterator[tuple[str, str]]:

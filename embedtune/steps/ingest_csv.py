@@ -97,9 +97,16 @@ def read_source(config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Cal
         tell: Called with each sentence.
     """
     check_writable(rows, quarantine)
+    with open_source(config.uri, config.version) as source:
+        return read_opened(source, config, rows, quarantine, tell)
+
+
+def read_opened(
+    source: LocalSource, config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Callable[[str], None]
+) -> IngestReport:
+    """Do the same with a source that is open already; see `read_source`."""
     options = config.request().options
     with (
-        open_source(config.uri, config.version) as source,
         atomic_path(rows) as whole,
         tempfile.TemporaryDirectory(dir=rows.parent, prefix=".rows-", suffix=PART_SUFFIX) as scratch,
     ):

@@ -14,7 +14,7 @@ from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.documents.views.pictures import draw_gallery
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.quarantine_reasons import read_reasons
+from embedtune.records.quarantine_reasons import read_reasons, without_place
 from embedtune.records.rows import is_rows_file
 from embedtune.reports.data import DataReport
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_source
@@ -128,17 +128,12 @@ def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, InputError | No
         read_source(read, rows, rejected, _tell_nobody)
         return rows, None
     except InputError as error:
-        refusal = _without_place(error, rejected)
+        refusal = without_place(error, rejected)
     try:
         read_source(replace(read, max_bad_share=_ALL, whole=False), rows, rejected, _tell_nobody)
     except InputError as error:
         raise refusal from error
     return rows, refusal
-
-
-def _without_place(error: InputError, quarantine: Path) -> InputError:
-    """Return an error that does not name a file that is gone when it is read."""
-    return InputError(str(error).replace(f" All of them are in {quarantine}.", ""))
 
 
 def _tell_nobody(_: str) -> None:
@@ -167,7 +162,7 @@ def _look_at_rows(rows: Path, refusal: InputError | None, scratch: Path, options
     try:
         plan = make_plan([rows], aside, options)
     except InputError as error:
-        refusal = _without_place(error, aside) if refusal is None else refusal
+        refusal = without_place(error, aside) if refusal is None else refusal
         try:
             plan = make_trial_plan(rows, aside, replace(options, max_bad_share=_ALL))
         except InputError as worse:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from docarray import DocumentArray
+from docarray import Document, DocumentArray
 from PIL import Image
 
 from embedtune.documents.forms import SplitForm
-from embedtune.documents.schema import Split
+from embedtune.documents.schema import LABEL_TAG, Split
 from embedtune.documents.shard_writer import open_shards
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
@@ -125,3 +125,11 @@ def test_summaries(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert printed.count("Documents Summary") == 3
     assert "in shape (2048, 3), dtype: float32" in printed
+
+
+def test_json_and_dicts_by_protobuf(tmp_path):
+    array = DocumentArray([Document(id="1", text="a text", tags={LABEL_TAG: "a label"})])
+    (entry,) = array.to_list(protocol="protobuf")
+    assert (entry["text"], entry["tags"]) == ("a text", {LABEL_TAG: "a label"})
+    array.save_json(str(tmp_path / "array.json"), protocol="protobuf")
+    assert DocumentArray.load_json(str(tmp_path / "array.json"), protocol="protobuf") == array

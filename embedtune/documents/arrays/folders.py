@@ -17,7 +17,7 @@ from embedtune.documents.schema import RELEVANCE_COLUMNS, Role, Split
 from embedtune.documents.shards import read_manifest, read_relevance, read_table
 from embedtune.documents.writing import RELEVANCE_NAME
 from embedtune.errors import InputError
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import SPLIT_COLUMN, Layout, Modality
 from embedtune.records.quarantine import QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import open_rows
@@ -94,12 +94,16 @@ def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.
     if judged is None:
         raise InputError(f"{origin} has lost its judged pairs. Build it again.")
     queries, documents = _numbers(judged, first, second, origin)
-    gains = judged.column(RELEVANCE_COLUMNS[2])
+    gains, splits = judged.column(RELEVANCE_COLUMNS[2]), None
     if manifest.layout is Layout.BEIR:
         others = _unjudged(documents, second)
         documents = pa.concat_arrays([documents, others])
         queries = pa.concat_arrays([queries, pa.nulls(len(others), queries.type)])
         gains = pa.chunked_array([*gains.chunks, pa.array([0.0] * len(others), pa.float32())])
+        told = (
+            judged.column(SPLIT_COLUMN).chunks if SPLIT_COLUMN in judged.column_names else [pa.repeat("", len(judged))]
+        )
+        splits = pa.chunked_array([*told, pa.repeat("", len(others))])
     sides = (Split.TRAIN, Split.TRAIN) if is_train else (Split.QUERY, Split.INDEX)
     stored = [_stored(table, manifest, split) for table, split in zip((first, second), sides, strict=True)]
     is_small = not manifest.loaded or set(manifest.modalities) == {Modality.TEXT}
@@ -109,8 +113,8 @@ def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.
         columns = [pa.array(range(start + 1, start + 1 + len(contents[0]))), *contents[0].columns, *contents[1].columns]
         if manifest.layout is not Layout.PAIRS and manifest.layout is not Layout.TEXT_IMAGE:
             columns.append(gains[part])
-        if manifest.layout is Layout.BEIR:
-            columns.append(pa.array([""] * len(contents[0])))
+        if splits is not None:
+            columns.append(splits[part])
         yield pa.table(columns, names=manifest.rows_format.schema.names)
 
 
