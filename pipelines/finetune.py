@@ -288,6 +288,9 @@ def _define(
                 experiment=register_experiment,
                 data_uri=data_uri,
                 data_version=version,
+                csv_options=data_csv_options,
+                max_bad_share=data_max_bad_share,
+                started=resolved.outputs["started"],
             )
         ).set_caching_options(False)
         with_mlflow(registered)

@@ -18,6 +18,9 @@ def register_model(
     experiment: str = "embedtune",
     data_uri: str = "",
     data_version: str = "",
+    csv_options: str = "{}",
+    max_bad_share: float = 0.01,
+    started: str = "",
 ) -> NamedTuple(
     "Registered",
     [("name", str), ("version", int), ("aliases", str), ("reason", str), ("run_id", str), ("champion", dict)],
@@ -36,6 +39,9 @@ def register_model(
         experiment: MLflow experiment of the run.
         data_uri: Where the training data came from, for the record.
         data_version: Version of the training data, for the record.
+        csv_options: CSV options that the data were read with, for the record.
+        max_bad_share: Share of rows that could not be used and was accepted, for the record.
+        started: When the run began, in ISO 8601 with its time zone, for the record; '' if that is not known.
 
     Returns:
         name: Name of the registered model.
@@ -51,7 +57,13 @@ def register_model(
     from embedtune.steps.register_model import register_model as step
 
     config = RegisterModelConfig(
-        model_name=model_name, experiment=experiment, data_uri=data_uri, data_version=data_version
+        model_name=model_name,
+        experiment=experiment,
+        data_uri=data_uri,
+        data_version=data_version,
+        csv_options=csv_options,
+        max_bad_share=max_bad_share,
+        started=started,
     )
     made = step(config, Path(model.path), Path(scores.path), (Path(report.path), Path(summary.path)))
     Path(registration.path).write_text(made.to_markdown(), encoding="utf-8")

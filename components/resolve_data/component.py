@@ -7,7 +7,7 @@ from components.images import data_component
 
 @data_component
 def resolve_data(uri: str, backbone: str, gpu_count: str = "0") -> NamedTuple(
-    "Versions", [("data_version", str), ("backbone_version", str)]
+    "Versions", [("data_version", str), ("backbone_version", str), ("started", str)]
 ):
     """Find out which version of the data and of the backbone there is now.
 
@@ -21,9 +21,10 @@ def resolve_data(uri: str, backbone: str, gpu_count: str = "0") -> NamedTuple(
     Returns:
         data_version: sha256 of a file or of several, or etag and size of an object.
         backbone_version: sha256 of a folder or object prefix, or commit of a model on the hub; '' if not known.
+        started: When the run began, in ISO 8601 and UTC.
     """
     from embedtune.steps.resolve_data import ResolveDataConfig
     from embedtune.steps.resolve_data import resolve_data as step
 
     found = step(ResolveDataConfig(uri=uri, backbone=backbone, gpu_count=gpu_count))
-    return found.data_version, found.backbone_version
+    return found.data_version, found.backbone_version, found.started

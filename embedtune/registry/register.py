@@ -7,7 +7,7 @@ from embedtune.progress import note
 from embedtune.registry.contents import check_request, registration_digest
 from embedtune.registry.packaging import is_whole, send_model, upload_model
 from embedtune.registry.request import Registration, RegistrationRequest
-from embedtune.registry.runs import log_facts, log_metrics, open_run
+from embedtune.registry.runs import log_facts, log_metrics, name_run, open_run
 from embedtune.registry.tracking import connect, resolve_tracking_uri, translated_errors
 from embedtune.registry.versions import create_version, find_version, read_registration, set_aliases
 
@@ -34,11 +34,12 @@ def register_model(request: RegistrationRequest) -> Registration:
     with translated_errors(tracking_uri):
         version = find_version(client, request.model_name, digest)
         if version is None:
-            with open_run(client, request, tracking_uri, digest) as run:
+            with open_run(client, request, card, tracking_uri, digest) as run:
                 log_facts(client, run, request, card, digest)
                 model = upload_model(client, run, request.model_folder, card, digest)
                 log_metrics(client, run, request, card, model.model_id)
                 version = create_version(client, model, request, card, digest)
+                name_run(client, run, request, card, version)
         else:
             _complete(client, request, card, digest, version)
         set_aliases(client, request, version)

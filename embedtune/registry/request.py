@@ -2,8 +2,10 @@
 
 import dataclasses
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from embedtune.documents.summary import DataSummary
 from embedtune.registry.champion import Champion
 from embedtune.retrieval.comparison import Comparison
 
@@ -22,6 +24,14 @@ class RegistrationRequest:
     """Where the training data came from, '' if unknown; credentials and query strings are left out of the record."""
     data_version: str
     """Hash or etag of the data source."""
+    data: DataSummary | None = None
+    """What the data were made into, None where the evaluation did not keep it."""
+    csv_options: str = "{}"
+    """CSV options that the data were read with, as JSON."""
+    max_bad_share: float = 0.01
+    """Share of rows that could not be used and was accepted, 0..1."""
+    started: datetime | None = None
+    """When the pipeline's run began, None where that is not known."""
     experiment: str = "embedtune"
     """Experiment of the run. Not used where MLFLOW_RUN_ID names a run to go on with."""
     reports: tuple[Path, ...] = ()

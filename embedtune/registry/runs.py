@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from embedtune.documents.summary import DataSummary
 from embedtune.errors import RegistryError
 from embedtune.models.card import ModelCard
 from embedtune.registry.beside_database import database_path
@@ -25,6 +27,9 @@ RUN_VARIABLE = "MLFLOW_RUN_ID"
 REGISTRATION_TAG = "embedtune.registration"
 """Tag of runs and model versions with the registration's digest."""
 
+DATA_VERSION_TAG = "data_version"
+"""Tag of runs, model versions and logged data sets with the whole version of the data."""
+
 _PARAMETERS_PER_REQUEST = 100
 _METRICS_PER_REQUEST = 1000
 _PARAMETER_LIMIT = 500
@@ -35,7 +40,9 @@ _DOCTYPE = "<!doctype html>"
 
 
 @contextmanager
-def open_run(client: "MlflowClient", request: RegistrationRequest, tracking_uri: str, digest: str) -> "Iterator[Run]":
+def open_run(
+    client: "MlflowClient", request: RegistrationRequest, card: ModelCard, tracking_uri: str, digest: str
+) -> "Iterator[Run]":
     """Yield the run to log to, and end it.
 
     The run that MLFLOW_RUN_ID names belongs to whoever started it (Kubeflow's MLflow plugin), who also ends it. Without
@@ -48,7 +55,7 @@ def open_run(client: "MlflowClient", request: RegistrationRequest, tracking_uri:
     if platform_run:
         yield client.get_run(platform_run)
         return
-    run = _own_run(client, request, tracking_uri, digest)
+    run = _own_run(client, request, card, tracking_uri, digest)
     status = "FAILED"
     try:
         yield run
@@ -57,13 +64,42 @@ def open_run(client: "MlflowClient", request: RegistrationRequest, tracking_uri:
         client.set_terminated(run.info.run_id, status)
 
 
-def _own_run(client: "MlflowClient", request: RegistrationRequest, tracking_uri: str, digest: str) -> "Run":
+def _own_run(
+    client: "MlflowClient", request: RegistrationRequest, card: ModelCard, tracking_uri: str, digest: str
+) -> "Run":
     experiment = _experiment_id(client, request.experiment, tracking_uri)
     earlier = client.search_runs([experiment], f"tags.`{REGISTRATION_TAG}` = '{digest}'", max_results=1)
     if earlier:
         client.update_run(earlier[0].info.run_id, status="RUNNING")
         return earlier[0]
-    return client.create_run(experiment, tags={REGISTRATION_TAG: digest}, run_name=f"register {request.model_name}")
+    return client.create_run(
+        experiment,
+        start_time=_start_milliseconds(request, card),
+        tags={REGISTRATION_TAG: digest},
+        run_name=f"{request.model_name}: {_what_was_trained(card)}",
+    )
+
+
+def _start_milliseconds(request: RegistrationRequest, card: ModelCard) -> int:
+    """Return when the work began as far as is known, so that MLflow's duration tells more than the registration.
+
+    Steps that came from a cache ran before the pipeline's run did.
+    """
+    training = time.time() - card.seconds
+    started = training if request.started is None else min(training, request.started.timestamp())
+    return round(started * 1000)
+
+
+def name_run(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, version: int) -> None:
+    """Call a run of our own after the version that it led to."""
+    if not os.environ.get(RUN_VARIABLE, ""):
+        name = f"{request.model_name} v{version}: {_what_was_trained(card)}"
+        client.update_run(run.info.run_id, name=name)
+
+
+def _what_was_trained(card: ModelCard) -> str:
+    backbone = PurePosixPath(card.backbone).name
+    return f"{backbone or card.backbone}, {card.options.get('loss')}, {card.options.get('epochs')} epochs"
 
 
 def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
@@ -92,6 +128,7 @@ def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, 
 
     run_id = run.info.run_id
     client.set_tag(run_id, REGISTRATION_TAG, digest)
+    client.set_tag(run_id, DATA_VERSION_TAG, request.data_version)
     parameters = [Param(key, shortened(value, _PARAMETER_LIMIT)) for key, value in _parameters(request, card).items()]
     for start in range(0, len(parameters), _PARAMETERS_PER_REQUEST):
         client.log_batch(run_id, params=parameters[start : start + _PARAMETERS_PER_REQUEST])
@@ -117,14 +154,19 @@ def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]
     facts: dict[str, object] = {f"finetune.{key}": value for key, value in card.options.items()}
     facts |= {
         "model.backbone": card.backbone,
+        "model.backbone_version": card.backbone_version,
         "model.backbone_digest": card.backbone_digest,
         "model.dimension": card.dimension,
         "model.max_length": card.max_length,
         "model.layout": card.layout,
         "data.uri": public_uri(request.data_uri),
         "data.version": request.data_version,
+        "data.csv_options": request.csv_options,
+        "data.max_bad_share": request.max_bad_share,
         "data.train_documents": card.train_documents,
         "data.train_digest": card.data_digest,
+        **_data_parameters(request.data),
+        "evaluation.digest": comparison.evaluation_digest,
         "evaluation.metric": comparison.decision.metric,
         "evaluation.min_gain": comparison.decision.min_gain,
         "evaluation.queries": comparison.queries,
@@ -134,6 +176,20 @@ def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]
         "evaluation.seed": comparison.seed,
     }
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
+
+
+def _data_parameters(data: DataSummary | None) -> dict[str, object]:
+    """Return what the data were made into, with the options that decided it."""
+    if data is None:
+        return {}
+    return {
+        "data.read": "" if data.reading is None else data.reading.how(),
+        "data.rows": data.rows,
+        "data.set_aside": data.quarantined + (0 if data.reading is None else data.reading.bad_rows),
+        "data.split_rule": data.split_rule,
+        "data.split_seed": data.seed,
+        "data.eval_share": data.eval_share,
+    }
 
 
 def _log_dataset(client: "MlflowClient", run_id: str, request: RegistrationRequest) -> None:
@@ -148,7 +204,9 @@ def _log_dataset(client: "MlflowClient", run_id: str, request: RegistrationReque
         source_type="http" if web else "s3" if scheme in ("s3", "minio") else "local",
         source=json.dumps({"url" if web else "uri": uri}),
     )
-    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+    # The digest holds less than a sha256; the whole version is a tag beside it.
+    tags = [InputTag("mlflow.data.context", "training"), InputTag(DATA_VERSION_TAG, request.data_version)]
+    client.log_inputs(run_id, [DatasetInput(dataset, tags)])
 
 
 def log_metrics(

@@ -6,7 +6,7 @@ from embedtune.models.card import ModelCard
 from embedtune.registry.champion import CHAMPION, Champion, evaluation_tags, judge_by_champion, read_champion
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import Registration, RegistrationRequest
-from embedtune.registry.runs import REGISTRATION_TAG
+from embedtune.registry.runs import DATA_VERSION_TAG, REGISTRATION_TAG
 from embedtune.retrieval.comparison import METRIC_NAMES
 from embedtune.text import shortened
 
@@ -64,7 +64,7 @@ def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> 
         "base_model_digest": card.backbone_digest,
         "dimension": str(card.dimension),
         "max_length": str(card.max_length),
-        "data_version": request.data_version,
+        DATA_VERSION_TAG: request.data_version,
         f"{judged.name}_base": f"{judged.base:.4f}",
         f"{judged.name}_tuned": f"{judged.tuned:.4f}",
         **evaluation_tags(request.comparison),

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 COMPARISON_FILE = "comparison.json"
 TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
 QUERY_SCORES_FILE = "queries.csv"
+DATA_FILE = "data.json"
+"""What the scores are over: the data summary of the evaluation folder, for whoever keeps the scores."""
 _MOST_JUDGMENTS = 5_000_000
 """Lines of the qrels file above which it is left out: with large labels it grows with their square."""
 
@@ -78,7 +80,7 @@ def evaluate_retrieval(
         model: Model folder of the fine-tuning step.
         evaluation: Evaluation documents folder.
         scores: Folder to write, whole or not at all: the comparison, TREC run and qrels files (qrels up to five
-            million judgments with whole gains), the scores of each query.
+            million judgments with whole gains), the scores of each query, the data summary.
         html: Report page to write.
         markdown: The same as Markdown.
 
@@ -123,6 +125,7 @@ def evaluate_retrieval(
     )
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)
+        data.save(folder / DATA_FILE)
         write_text_whole(html, evaluation_html(report))
         write_text_whole(markdown, evaluation_markdown(report))
     return comparison

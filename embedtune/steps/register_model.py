@@ -1,14 +1,16 @@
 """Step 6: the tuned model becomes a version in the MLflow registry, and champion if it earned it."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from embedtune.documents.summary import DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.registry.contents import check_model_name
 from embedtune.registry.register import register_model as register
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.retrieval.comparison import Comparison
-from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, QUERY_SCORES_FILE, TREC_FILES
+from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, DATA_FILE, QUERY_SCORES_FILE, TREC_FILES
 from embedtune.steps.running import step
 from embedtune.storage.locations import parse_location
 
@@ -25,13 +27,37 @@ class RegisterModelConfig:
     """Where the training data came from, for the record; '' if that is not known."""
     data_version: str = ""
     """Version of the training data, for the record."""
+    csv_options: str = "{}"
+    """CSV options that the data were read with, for the record."""
+    max_bad_share: float = 0.01
+    """Share of rows that could not be used and was accepted, for the record."""
+
+    started: str = ""
+    """When the run began, in ISO 8601 with its time zone, for the record; '' if that is not known."""
 
     def __post_init__(self) -> None:
+        self.start()
         check_model_name(self.model_name)
         if not self.experiment.strip():
             raise ConfigError("experiment is blank; give the name of an MLflow experiment, such as embedtune.")
         if self.data_uri:
             parse_location(self.data_uri)
+
+    def start(self) -> datetime | None:
+        """Return `started` as a time, None where it is not known.
+
+        Raises:
+            ConfigError: it is no time with a time zone.
+        """
+        if not self.started:
+            return None
+        try:
+            time = datetime.fromisoformat(self.started)
+        except ValueError:
+            time = None
+        if time is None or time.tzinfo is None:
+            raise ConfigError(f"started is {self.started!r}; accepted: '' or a time such as 2026-01-31T12:00:00+00:00.")
+        return time
 
 
 @step
@@ -51,7 +77,7 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
     """
     if not (scores / COMPARISON_FILE).is_file():
         raise InputError(f"{scores} holds no {COMPARISON_FILE}. Give the 'scores' output of the evaluation step.")
-    kept = tuple(scores / name for name in (QUERY_SCORES_FILE, *TREC_FILES))
+    kept = tuple(scores / name for name in (QUERY_SCORES_FILE, DATA_FILE, *TREC_FILES))
     return register(
         RegistrationRequest(
             model_folder=model,
@@ -59,6 +85,10 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
             model_name=config.model_name,
             data_uri=config.data_uri,
             data_version=config.data_version,
+            data=DataSummary.load(scores / DATA_FILE) if (scores / DATA_FILE).is_file() else None,
+            csv_options=config.csv_options,
+            max_bad_share=config.max_bad_share,
+            started=config.start(),
             experiment=config.experiment,
             reports=(*reports, *(path for path in kept if path.exists())),
         )

@@ -1,6 +1,7 @@
 """Step 1: which version of data and backbone is there now? Never cached; every later step is cached on its answers."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from embedtune.models.backbone_versions import backbone_version, trains_here
 from embedtune.steps.running import step
@@ -32,6 +33,8 @@ class Resolved:
     """`sha256:<hex>` of a local file or of several files, `etag:<etag>-<bytes>` of an object, `dataset:<version>`."""
     backbone_version: str
     """`sha256:<hex>` of a folder or object prefix, `hub:<id>@<commit>`; '' where it is not known to this step."""
+    started: str
+    """When this step, and with it the run, began, in ISO 8601 and UTC."""
 
 
 @step
@@ -43,9 +46,10 @@ def resolve_data(config: ResolveDataConfig) -> Resolved:
         StorageError: the data or the backbone are missing or cannot be reached.
         TrainingError: there are fewer GPUs than asked for.
     """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
     if int(config.gpu_count) and trains_here():
         from embedtune.models.devices import check_gpus  # torch takes seconds, which a run on the CPU need not wait for
 
         check_gpus(int(config.gpu_count))
     backbone = backbone_version(config.backbone) if config.backbone else ""
-    return Resolved(data_version(config.uri), backbone)
+    return Resolved(data_version(config.uri), backbone, started)

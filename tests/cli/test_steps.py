@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -102,9 +103,10 @@ def test_all_steps_succeed(finished) -> None:
 
 
 def test_resolve_data_prints_the_versions(finished, tickets) -> None:
-    data, backbone = finished["resolve-data"].out.splitlines()
+    data, backbone, started = finished["resolve-data"].out.splitlines()
     assert data == f"data_version: sha256:{hashlib.sha256(tickets.read_bytes()).hexdigest()}"
     assert re.fullmatch("backbone_version: sha256:[0-9a-f]{64}", backbone)
+    assert datetime.fromisoformat(started.removeprefix("started: ")).utcoffset() == timedelta(0)
 
 
 def test_ingest_csv_prints_what_it_found(finished) -> None:

@@ -1,13 +1,16 @@
 import dataclasses
 import json
 import math
+from datetime import UTC, datetime, timedelta
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.errors import RegistryError
+from embedtune.records.report import IngestReport
 from embedtune.registry.champion import Champion
 from embedtune.registry.register import register_model
 
@@ -116,6 +119,7 @@ class TestRepetition:
         experiment = client.get_experiment_by_name("upload").experiment_id
         (failed,) = client.search_runs([experiment])
         assert failed.info.status == "FAILED"
+        assert failed.info.run_name == "upload: tiny-bert, TripletMarginLoss, 3 epochs"
         registration = register_model(make_request("upload", experiment="upload"))
         assert registration.run_id == failed.info.run_id
         assert client.get_run(registration.run_id).info.status == "FINISHED"
@@ -142,6 +146,61 @@ class TestRecord:
         assert parameters["finetune.loss"] == "TripletMarginLoss"
         assert parameters["model.backbone"] == "tiny-bert"
         assert len(parameters["finetune.long"]) == 500
+        assert parameters["evaluation.digest"] == "sha256:" + "e1" * 32
+
+    def test_what_decided_the_data_is_among_the_parameters(self, make_request, client):
+        reading = IngestReport(rows=40, bad_rows=2, layout="labelled", modalities=("text",), read_as="sample")
+        sizes = SplitSummary(documents=10, labels=2, words_median=3, words_p95=5)
+        data = DataSummary(
+            layout="labelled",
+            rows=40,
+            quarantined=1,
+            duplicates=3,
+            split_rule="stratified",
+            split_reason="because",
+            eval_share=0.25,
+            seed=7,
+            train=sizes,
+            query=sizes,
+            index=sizes,
+            relevant_per_query=1.0,
+            largest_group_share=0.1,
+            label_histogram=(),
+            examples=(),
+            warnings=(),
+            reading=reading,
+        )
+        options = '{"sampling_rate": 0.5}'
+        made = register_model(make_request("decided", data=data, csv_options=options, max_bad_share=0.2))
+        expected = {
+            "data.read": "layout labelled; contents text; read as sample",
+            "data.rows": "40",
+            "data.set_aside": "3",
+            "data.split_rule": "stratified",
+            "data.split_seed": "7",
+            "data.eval_share": "0.25",
+            "data.csv_options": options,
+            "data.max_bad_share": "0.2",
+        }
+        assert expected.items() <= client.get_run(made.run_id).data.params.items()
+
+    def test_the_whole_version_of_the_data_is_a_tag_of_run_version_and_data_set(self, run, client):
+        whole = "sha256:" + "ab" * 32
+        tags = {tag.key: tag.value for tag in run.inputs.dataset_inputs[0].tags}
+        assert run.data.tags["data_version"] == tags["data_version"] == run.data.params["data.version"] == whole
+        assert client.get_model_version("record", "1").tags["data_version"] == whole
+
+    def test_the_run_is_called_after_the_version_and_what_was_trained(self, run):
+        assert run.info.run_name == "record v1: tiny-bert, TripletMarginLoss, 3 epochs"
+
+    def test_the_run_is_as_long_as_the_training_at_least(self, run):
+        assert 3.0 <= (run.info.end_time - run.info.start_time) / 1000 < 120.0
+
+    def test_the_run_begins_with_the_pipeline_unless_the_training_is_older(self, make_request, client):
+        begun = datetime.now(UTC) - timedelta(seconds=100)
+        for name, started, seconds in (("whole", begun, 100.0), ("cached", begun + timedelta(seconds=99.5), 3.0)):
+            info = client.get_run(register_model(make_request(name, started=started)).run_id).info
+            assert seconds <= (info.end_time - info.start_time) / 1000 < seconds + 60
 
     def test_metrics(self, run, client):
         metrics = run.data.metrics

@@ -200,7 +200,7 @@ class TestTrecFiles:
 
     def test_fractions(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         names = self.write(tmp_path, [0.5, 1.0])
-        assert names == {"comparison.json", "base.run", "tuned.run", "queries.csv"}
+        assert names == {"comparison.json", "base.run", "tuned.run", "queries.csv", "data.json"}
         assert "qrels.txt is left out: its format holds whole gains only" in capsys.readouterr().err
 
     def test_too_many(
@@ -230,7 +230,7 @@ def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Pa
     assert [path.name for path in (out / "scores").iterdir()] == ["stale.run"]
 
     comparison = evaluate_retrieval(EvaluateRetrievalConfig(), model, evaluation, *outputs, out / "new" / "report.md")
-    names = {"comparison.json", "qrels.txt", "base.run", "tuned.run", "queries.csv", INVENTORY}
+    names = {"comparison.json", "qrels.txt", "base.run", "tuned.run", "queries.csv", "data.json", INVENTORY}
     assert {path.name for path in (out / "scores").iterdir()} == names
     assert Comparison.load(out / "scores" / COMPARISON_FILE) == comparison
     assert "query" in (out / "pages" / "report.html").read_text(encoding="utf-8")
