@@ -1,0 +1,36 @@
+"""The lines of docs/registry.md do what it says."""
+
+import re
+from pathlib import Path
+
+from mlflow import MlflowClient
+
+from embedtune.registry.register import register_model
+
+PAGE = (Path(__file__).parents[2] / "docs" / "registry.md").read_text(encoding="utf-8")
+
+
+def aliases(client, name):
+    return {alias: int(version) for alias, version in client.get_registered_model(name).aliases.items()}
+
+
+def test_rollback_and_what_the_next_runs_do(make_request, registry):
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    code = code.replace("sqlite:///out/mine/mlflow.db", registry.tracking_uri).replace('"embeddings"', '"rolled-back"')
+    client = MlflowClient(registry.tracking_uri)
+    for gain in (0.1, 0.3):
+        register_model(make_request("rolled-back", gain=gain))
+    assert aliases(client, "rolled-back") == {"challenger": 2, "champion": 2, "previous": 1}
+    exec(compile(code, "docs/registry.md", "exec"), {})
+    assert aliases(client, "rolled-back") == {"challenger": 2, "champion": 1, "previous": 1}
+    assert not register_model(make_request("rolled-back", gain=0.3)).promoted
+    assert aliases(client, "rolled-back") == {"challenger": 2, "champion": 1, "previous": 1}
+    assert register_model(make_request("rolled-back", gain=0.2)).champion.version == 3
+    assert aliases(client, "rolled-back") == {"challenger": 3, "champion": 3, "previous": 1}
+
+
+def test_tags_that_the_page_names_are_there(make_request, registry):
+    register_model(make_request("named-tags"))
+    tags = MlflowClient(registry.tracking_uri).get_model_version("named-tags", "1").tags
+    table = PAGE[PAGE.index("| tag of a version |") : PAGE.index("Numbers over other held-out data")]
+    assert set(re.findall(r"`(\w+)`", table)) - {"summary"} <= tags.keys()
