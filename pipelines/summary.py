@@ -75,7 +75,7 @@ def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
             "aliases": [alias for alias in outputs["aliases"].split(", ") if alias],
             "reason": outputs["reason"],
             "promoted": outputs["champion"].get("version") == outputs["version"],
-            "champion": outputs["champion"] if outputs["champion"] else None,
+            "champion": _whole_version(outputs["champion"]) if outputs["champion"] else None,
             "run_id": outputs["run_id"],
             "tracking_uri": run.tracking_uri,
         },
@@ -118,7 +118,11 @@ def print_summary(summary: dict[str, Any]) -> None:
 
 
 def _champion(champion: dict[str, Any] | None) -> str:
-    return "none" if champion is None else Champion(**{**champion, "version": int(champion["version"])}).told()
+    return "none" if champion is None else Champion(**champion).told()
+
+
+def _whole_version(champion: dict[str, Any]) -> dict[str, Any]:
+    return {**champion, "version": int(champion["version"])}  # a number in a dict is a float for kfp
 
 
 def _mlflow_command(tracking_uri: str) -> str:

@@ -98,8 +98,9 @@ def name_run(client: "MlflowClient", run: "Run", request: RegistrationRequest, c
 
 
 def _what_was_trained(card: ModelCard) -> str:
+    epochs = card.options.get("epochs")
     backbone = PurePosixPath(card.backbone).name
-    return f"{backbone or card.backbone}, {card.options.get('loss')}, {card.options.get('epochs')} epochs"
+    return f"{backbone}, {card.options.get('loss')}, {epochs} {'epoch' if epochs == 1 else 'epochs'}"
 
 
 def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
