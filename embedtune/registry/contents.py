@@ -9,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from embedtune.errors import ConfigError, RegistryError
 from embedtune.registry.request import RegistrationRequest
+from embedtune.storage.ownership import is_nobodys
 
 _NAME = re.compile(r"\w[\w .-]{0,199}")
 _REQUIRED_FILES = ("modules.json", "config_sentence_transformers.json", "model.safetensors")
@@ -50,12 +51,12 @@ def check_request(request: RegistrationRequest) -> None:
 
 
 def model_files(folder: Path) -> list[Path]:
-    """Return a model folder's files in a fixed order.
+    """Return a model folder's files in a fixed order, without what systems and embedtune leave in any folder.
 
     Raises:
         RegistryError: one is a link or could run code when it is loaded.
     """
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
+    paths = sorted(path for path in folder.rglob("*") if not path.is_dir() and not is_nobodys(path.name))
     for path in paths:
         if path.is_symlink() or path.suffix.lower() in _EXECUTABLE_SUFFIXES:
             raise RegistryError(
