@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console
 from embedtune.cli.tables import comparison_table, promotion_line
 from embedtune.models.card import ModelCard
 from embedtune.registry.champion import Champion
+from embedtune.reports.evaluation import with_data_page
 from embedtune.retrieval.comparison import Comparison
 from embedtune.steps.evaluate_retrieval import COMPARISON_FILE
 from embedtune.storage.atomic import write_text_whole
@@ -50,7 +52,7 @@ def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> di
 def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
     outputs = run.outputs
     model = publish(Path(outputs["model"]), folder / MODEL)
-    report = publish(Path(outputs["report"]), folder / REPORT)
+    report = _publish_report(Path(outputs["report"]), folder / REPORT)
     data_page = publish(Path(outputs["data_page"]), folder / DATA_PAGE)
     scores = publish(Path(outputs["scores"]), folder / SCORES)
     comparison = Comparison.load(scores / COMPARISON_FILE)
@@ -85,6 +87,12 @@ def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
     }
 
 
+def _publish_report(source: Path, target: Path) -> Path:
+    """Put the report beside the data page, to which it then links."""
+    write_text_whole(target, with_data_page(source.read_text(encoding="utf-8"), DATA_PAGE))
+    return target
+
+
 def _earlier(output: Path) -> str | None:
     """Return where the summary of the run before is, None if there was none or it is gone."""
     try:
@@ -111,7 +119,7 @@ def print_summary(summary: dict[str, Any]) -> None:
         "Registered": f"{registered['name']}, version {registered['version']} ({aliases})",
         "Champion": _champion(registered["champion"]),
         "MLflow": _mlflow_command(registered["tracking_uri"]),
-        "Search": f'{_program("embedtune")} search --model {summary["model"]["path"]} --index FILE.csv "your query"',
+        "Search": _search_command(summary),
     }
     for name, value in facts.items():
         console.print(f"{name + ':':<12}{value}", markup=False)
@@ -125,11 +133,19 @@ def _whole_version(champion: dict[str, Any]) -> dict[str, Any]:
     return {**champion, "version": int(champion["version"])}  # a number in a dict is a float for kfp
 
 
+def _search_command(summary: dict[str, Any]) -> str:
+    """Return how to search in the documents of the run's own data."""
+    options = summary["parameters"].get("data_csv_options", "{}")
+    words = [_program("embedtune"), "search", "--model", summary["model"]["path"], "--index", summary["data"]["uri"]]
+    words += [] if options in ("", "{}") else ["--csv-options", options]
+    return f'{shlex.join(words)} "your query"'
+
+
 def _mlflow_command(tracking_uri: str) -> str:
     if not tracking_uri.startswith(_SQLITE):
         return tracking_uri
     database = os.path.relpath(tracking_uri.removeprefix(_SQLITE))
-    return f"{_program('mlflow')} ui --backend-store-uri {_SQLITE}{database}"
+    return shlex.join([_program("mlflow"), "ui", "--backend-store-uri", f"{_SQLITE}{database}"])
 
 
 def _program(name: str) -> str:

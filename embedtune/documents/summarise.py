@@ -11,6 +11,7 @@ from embedtune.documents.corpus import Corpus
 from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
 from embedtune.documents.grouping import distinct
 from embedtune.documents.judgments import PARENT_LAYOUTS
+from embedtune.documents.long_texts import count_long, long_warnings
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.split import NO_RULE, Flags, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
@@ -48,6 +49,7 @@ def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: fl
     """Describe documents and their split for a person."""
     plain = corpus.layout is Layout.PLAIN
     held = plan.query | plan.index
+    long = count_long(corpus)
     return DataSummary(
         layout=corpus.layout.value,
         rows=counts.rows,
@@ -64,7 +66,7 @@ def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: fl
         largest_group_share=0.0 if plain else float(np.bincount(corpus.groups).max() / len(corpus)),
         label_histogram=_labels(corpus) if corpus.layout is Layout.LABELLED else (),
         examples=counts.examples,
-        warnings=tuple(_warnings(corpus, plan, counts, eval_share)),
+        warnings=(*_warnings(corpus, plan, counts, eval_share), *long_warnings(int(_texts(corpus).sum()), *long)),
         modalities=tuple(modality.value for modality in corpus.contents.rows_format.modalities),
         length_histogram=_lengths(corpus),
         largest_groups=() if plain else _groups(corpus),
@@ -77,6 +79,8 @@ def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: fl
         other_judgments=counts.left_out.other_judgments,
         set_aside=counts.set_aside,
         media=counts.media,
+        long_texts=long[0],
+        alike_texts=long[1],
         reading=counts.reading,
     )
 

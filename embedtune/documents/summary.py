@@ -15,6 +15,16 @@ SUMMARY_FILE = "summary.json"
 READING_FILE = "reading.json"
 """How the rows were read, inside the training folder, for the model's card; no part of the documents' digest."""
 
+READ_WORDS = 128
+"""Words above which a text is certainly cut by a model that reads 128 tokens, as `model_max_length` is set by default:
+a word is one token or more."""
+
+CUT_SHARE = 0.05
+"""Share of cut texts above which a person is warned: a limit is commonly set so that 95 % of the texts fit."""
+
+ALIKE_SHARE = 0.01
+"""Share of texts that are alike above which a person is warned: the share of contradictory rows that a run accepts."""
+
 _TABLES = ("label_histogram", "examples", "length_histogram", "largest_groups", "gain_histogram", "set_aside")
 
 
@@ -113,6 +123,10 @@ class DataSummary:
     """Why rows were set aside: the reason, how many rows, and the cells of the first; the most frequent first."""
     media: tuple[MediaSummary, ...] = ()
     """The images and meshes; empty where there are none or they are not loaded."""
+    long_texts: int = 0
+    """Texts of more than READ_WORDS words."""
+    alike_texts: int = 0
+    """Those of them that begin like another one for so many words."""
     reading: IngestReport | None = None
     """How the rows were read; None where the rows do not say. Its warnings are among `warnings`."""
 

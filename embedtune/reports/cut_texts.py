@@ -3,14 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from embedtune.documents.summary import ALIKE_SHARE, CUT_SHARE
 from embedtune.models.card import CutTexts
 from embedtune.retrieval.comparison import Comparison
-
-CUT_SHARE = 0.05
-"""Share of cut texts above which a person is warned: a limit is commonly set so that 95 % of the texts fit."""
-
-ALIKE_SHARE = 0.01
-"""Share of texts that are alike above which a person is warned: the share of contradictory rows that a run accepts."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
-from embedtune.documents.summary import DataSummary, SplitSummary
+from embedtune.documents.summary import READ_WORDS, DataSummary, SplitSummary
 from embedtune.documents.views.gallery import Gallery
 from embedtune.errors import EmbedtuneError
 from embedtune.records.layouts import Layout, Modality
@@ -173,6 +173,7 @@ def _context(report: DataReport) -> dict[str, object]:
         "more_reasons": max(len(aside) - _MAX_ROWS, 0),
         "warnings": refused + summary.warnings[:_MAX_ROWS],
         "examples": summary.examples[:_MAX_ROWS],
+        "read_words": READ_WORDS,
     }
 
 

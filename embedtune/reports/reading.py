@@ -27,7 +27,7 @@ def shown_reading(report: IngestReport | None) -> ShownReading | None:
     if report is None:
         return None
     facts = [("Data", report.source), ("Version", report.version)]
-    facts += [(name.rstrip(":").capitalize(), value) for name, value in report.facts()]
+    facts += [(name.removesuffix(" used:").capitalize(), value) for name, value in report.facts()]
     files = sorted(report.files, key=lambda file: -file[2])
     missing = {"notes": len(report.notes) - _MOST, "files": len(files) - _MOST}
     more = " and ".join(f"{number:,} more {name}" for name, number in missing.items() if number > 0)

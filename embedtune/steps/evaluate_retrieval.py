@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedtune.documents.long_texts import long_warnings
 from embedtune.documents.schema import Split, SplitRule
 from embedtune.documents.shards import read_manifest, read_relevance, read_table
 from embedtune.documents.split import OFFICIAL_RULE
@@ -150,6 +151,8 @@ def _with_texts(
     found = (told, *found) if told else found
     for warning in found:
         note(warning)
+    # What was said of the words, the counts above say of the tokens.
+    counted = long_warnings(sum(number for _, number in data.length_histogram), data.long_texts, data.alike_texts)
     return replace(
         comparison,
         query_texts=both.query_texts,
@@ -158,7 +161,7 @@ def _with_texts(
         seen_index=seen_index,
         known_queries=known.queries,
         known_index=known.index,
-        warnings=(*found, *data.warnings),
+        warnings=(*found, *(warning for warning in data.warnings if warning not in counted)),
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,27 @@ def test_registration_is_told_as_the_registry_has_it(
     assert "MLflow:     http://mlflow:5000" in lines
     assert f"Champion:   {told}" in lines
     assert f"{'Promoted' if promoted else 'Not promoted'}: Version 4 is newer." in lines
+
+
+def test_the_printed_search_is_of_the_data_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = '{"header": "no"}'
+    arguments = {"data_uri": "my data/a & b.csv", "data_csv_options": options}
+    print_summary(publish_run(run_in(tmp_path / "my run", "challenger", CHAMPION), arguments, tmp_path / "my run"))
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("Search:"))
+    words = shlex.split(line.removeprefix("Search:"))
+    model = str(tmp_path / "my run" / "model")
+    assert words[1:] == [
+        "search", "--model", model, "--index", "my data/a & b.csv", "--csv-options", options, "your query",
+    ]  # fmt: skip
+
+
+def test_the_report_links_to_the_data_page_beside_it(tmp_path: Path) -> None:
+    run = run_in(tmp_path, "challenger", CHAMPION)
+    Path(run.outputs["report"]).write_text("<p><!-- the data page --></p>", encoding="utf-8")
+    publish_run(run, {"data_uri": "x.csv"}, tmp_path)
+    for folder in (tmp_path, run.folder):
+        assert '<a href="data.html">' in (folder / "report.html").read_text(encoding="utf-8")
+    assert "<a " not in Path(run.outputs["report"]).read_text(encoding="utf-8")
 
 
 def test_a_second_run_replaces_what_the_first_published_and_both_keep_their_own(tmp_path: Path) -> None:

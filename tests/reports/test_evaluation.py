@@ -68,7 +68,7 @@ def test_what_the_model_reads_and_how_the_data_were_read(samples: SimpleNamespac
         "Data faq-*.csv",
         "Dialect semicolon (delimiter ';'), detected",
         "Encoding utf-8, as set",
-        "Columns used question and topic of 3",
+        "Columns question and topic of 3",
         "line 881 repeats the header",
         "faq-2.csv 3,203 3 faq-1.csv 8,000 0",
         "0.247 for the tuned model and 0.198 for the base model",
