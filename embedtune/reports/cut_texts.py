@@ -37,34 +37,38 @@ def text_rows(train: CutTexts | None, comparison: Comparison | None = None) -> t
     return tuple(TextRow(name, counts, known) for name, counts, known in rows if counts is not None)
 
 
-def cut_warnings(counts: CutTexts, what: str) -> Iterator[str]:
+def cut_warnings(*parts: tuple[CutTexts, str]) -> Iterator[str]:
     """Yield what a person should look at, with the cure.
 
     Args:
-        counts: What was counted.
-        what: Which texts, such as 'queries'.
+        parts: Of each part of the texts what was counted, and its name, such as 'queries'.
     """
-    cut, alike = (number / max(counts.texts, 1) for number in (counts.cut, counts.alike))
-    if cut > CUT_SHARE:
+    cut = [(counts.cut, counts, name) for counts, name in parts if counts.cut > CUT_SHARE * counts.texts]
+    if cut:
         yield (
-            f"{counts.cut:,} of {counts.texts:,} {what} ({cut:.1%}) are longer than the {counts.max_length} tokens "
-            "that the model reads; what follows is not seen. Raise model_max_length if the backbone can read more, "
-            "choose one that can, or shorten the texts."
+            f"{_listed(cut)} are longer than the {cut[0][1].max_length} tokens that the model reads; what follows "
+            "is not seen. Raise model_max_length if the backbone can read more, choose one that can, or shorten the "
+            "texts."
         )
-    if alike > ALIKE_SHARE:
-        of_signs = counts.unknown > counts.alike / 2
-        cause = (
-            "in signs that it does not know" if of_signs else "behind the cut or in signs that it does not tell apart"
-        )
-        cure = (
-            "Choose a backbone that knows these signs, such as one of that language."
-            if of_signs
-            else "Raise model_max_length, or remove what the texts have in common, such as a greeting."
-        )
+    alike = [(counts.alike, counts, name) for counts, name in parts if counts.alike > ALIKE_SHARE * counts.texts]
+    if not alike:
+        return
+    same = f"{_listed(alike)} are the same to the model as another text, which differs only"
+    if 2 * sum(counts.unknown for _, counts, _ in alike) > sum(number for number, _, _ in alike):
         yield (
-            f"{counts.alike:,} of {counts.texts:,} {what} ({alike:.1%}) are the same to the model as another text, "
-            f"which differs only {cause}: between these it can learn and rank nothing. {cure}"
+            f"{same} in signs that it does not know: between these it can learn and rank nothing. Choose a backbone "
+            "that knows them, such as one of that language."
         )
+    else:
+        yield (
+            f"{same} behind the cut or in signs that it does not tell apart: between these it can learn and rank "
+            "nothing. Raise model_max_length, or remove what the texts have in common, such as a greeting."
+        )
+
+
+def _listed(parts: list[tuple[int, CutTexts, str]]) -> str:
+    told = [f"{number:,} of {counts.texts:,} {name} ({number / counts.texts:.1%})" for number, counts, name in parts]
+    return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))
 
 
 def text_warnings(
@@ -80,7 +84,7 @@ def text_warnings(
         seen_index: Index documents that are.
     """
     parts = ((train, "training texts"), (queries, "queries"), (index, "index documents"))
-    found = [warning for counts, what in parts if counts is not None for warning in cut_warnings(counts, what)]
+    found = cut_warnings(*((counts, name) for counts, name in parts if counts is not None))
     return (*found, *filter(None, (_seen_warning(seen_queries, seen_index),)))
 
 

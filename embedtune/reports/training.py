@@ -90,7 +90,7 @@ def _context(report: TrainingReport) -> dict[str, object]:
         "provenance": report.provenance,
         "curve": loss_curve(report.history),
         "text_rows": text_rows(report.texts),
-        "warnings": () if report.texts is None else tuple(cut_warnings(report.texts, "training texts")),
+        "warnings": () if report.texts is None else tuple(cut_warnings((report.texts, "training texts"))),
         "reading": shown_reading(report.reading),
     }
 

@@ -42,7 +42,7 @@ def finetune(
 
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
     if card.train_texts is not None:
-        for warning in cut_warnings(card.train_texts, "training texts"):
+        for warning in cut_warnings((card.train_texts, "training texts")):
             note(warning)
     report = TrainingReport(
         title="Fine-tuning" if card.reading is None else card.reading.source,
