@@ -90,7 +90,7 @@ def test_parts_that_somebody_deleted_are_made_again(
     output = shutil.copytree(resumed.output, tmp_path / "copy")
     for name in ("model", "scores", "artifacts", "checkpoints"):
         shutil.rmtree(output / name)
-    for name in ("report.html", "data.html", "summary.json", "mlflow.db", ".embedtune-output"):
+    for name in ("report.html", "data.html", "summary.json", "mlflow.db"):
         (output / name).unlink()
     run = start(output, "--data-uri", source, "--train-epochs", 30, *options).finish()
     assert run.code == 0, run.err
