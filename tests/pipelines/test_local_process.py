@@ -102,3 +102,35 @@ def test_a_child_that_ends_by_itself_is_waited_for(tmp_path: Path) -> None:
     with child_process("json.tool", tmp_path / "none.json", tmp_path / "log.txt", dict(os.environ), ()) as child:
         assert child.wait() == 2
     assert "none.json" in (tmp_path / "log.txt").read_text(encoding="utf-8")
+
+
+CALLER = """
+import os, sys
+from pathlib import Path
+from pipelines.local_process import child_process
+with child_process("watcher", Path(sys.argv[1]), Path(sys.argv[1]).with_name("log.txt"), dict(os.environ), ()) as child:
+    child.wait()
+"""
+WATCHER = """
+from pipelines import local_process
+local_process.GRACE_SECONDS = 0.3
+local_process.end_with_caller()
+"""
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_the_death_of_the_caller_ends_the_whole_group(deaf: bool, start, tmp_path: Path) -> None:
+    """A process that does not listen takes the group along after the grace period, children that do not watch too."""
+    _, pids = start
+    (tmp_path / "caller.py").write_text(CALLER, encoding="utf-8")
+    (tmp_path / "watcher.py").write_text(WATCHER + SLEEPER.format(deaf=deaf), encoding="utf-8")
+    path = f"{tmp_path}{os.pathsep}{Path(__file__).parents[2]}"
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "caller.py", tmp_path / "pids.json"], env={**os.environ, "PYTHONPATH": path}
+    ) as caller:
+        group = pids()
+        caller.kill()
+    deadline = time.monotonic() + 20
+    while any(map(alive, group)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
