@@ -121,7 +121,7 @@ def _check_places(output: Path) -> None:
 
 def _remove_leftovers(output: Path) -> None:
     """Remove what killed runs had begun to write; none of it is in use while the output folder is held."""
-    deep = (path for name in (RUNS, CHECKPOINTS, _ARTIFACTS) for path in (output / name).rglob(".*"))
+    deep = [path for name in (RUNS, CHECKPOINTS, _ARTIFACTS) for path in (output / name).rglob(".*")]
     for path in (*output.iterdir(), *deep):
         if is_part(path.name):
             shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
