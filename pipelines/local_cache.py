@@ -6,6 +6,7 @@ again after the output folder was moved, and tells once more what the step had t
 """
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ class CheckedCache(LocalCache):
         super().__init__(str(root))
         self._output = output
         self._steps: dict[str, str] = {}
+        self._recorded: dict[str, dict[str, Contents]] = {}
 
     def compute_key(
         self,
@@ -62,7 +64,11 @@ class CheckedCache(LocalCache):
         return key
 
     def put(self, key: str, outputs: dict[str, Any]) -> None:
-        """Record what a step returned, and every file of it."""
+        """Record what a step returned, and every file of it.
+
+        If the step ran again because its earlier result was damaged, and came to the same, that is mended: MLflow and
+        earlier runs may know the damaged file under another name.
+        """
         artifacts = [value for value in outputs.values() if isinstance(value, Artifact)]
         notes: list[str] = []
         for artifact in artifacts:
@@ -71,13 +77,18 @@ class CheckedCache(LocalCache):
                 path.touch()
             beside = path.with_name(NOTES)
             notes = json.loads(beside.read_text(encoding="utf-8")) if beside.exists() else []
+        contents = {self._portable(artifact.uri): _contents(Path(artifact.uri)) for artifact in artifacts}
         entry = {
             "output": str(self._output),
             "outputs": _with_uris(self._serialize_outputs(outputs), self._portable),
-            "contents": {self._portable(artifact.uri): _contents(Path(artifact.uri)) for artifact in artifacts},
+            "contents": contents,
             "notes": notes,
         }
         write_text_whole(Path(self._entry_path(key)), json.dumps(entry))
+        earlier = {Path(uri).name: (uri, recorded) for uri, recorded in self._recorded.pop(key, {}).items()}
+        for uri, new in contents.items():
+            old_uri, recorded = earlier.get(Path(uri).name, (uri, {}))
+            _mend(Path(self._absolute(old_uri)), recorded, Path(self._absolute(uri)), new)
 
     def get(self, key: str) -> dict[str, Any] | None:
         """Return what a step returned before, or None if it has to run; a person is told which, and why."""
@@ -85,7 +96,10 @@ class CheckedCache(LocalCache):
         if not path.exists():
             return None
         try:
-            entry = self._checked(path)
+            entry = self._read(path)
+            self._recorded[key] = entry["contents"]
+            for uri, recorded in entry["contents"].items():
+                _check_contents(Path(self._absolute(uri)), recorded)
         except _UnusableError as error:
             path.unlink()
             note(f"{step} runs again: {error}.")
@@ -93,23 +107,22 @@ class CheckedCache(LocalCache):
         emit("cached", {"step": step, "notes": entry["notes"]})
         return self._deserialize_outputs(_with_uris(entry["outputs"], self._absolute))
 
-    def _checked(self, path: Path) -> dict[str, Any]:
-        """Read an entry and everything that it names.
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Read an entry.
 
         Raises:
-            _UnusableError: the entry or something of what it names is missing or damaged, or names another folder.
+            _UnusableError: it is damaged, or names files where the output folder was before.
         """
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
-            contents, written_at = dict(entry["contents"]), str(entry["output"])
+            written_at = str(entry["output"])
+            dict(entry["contents"])
             values = [value for value in entry["outputs"].values() if not isinstance(value, dict)]
             list(entry["notes"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _UnusableError(f"{path} is damaged ({error!r})") from error
         if written_at != str(self._output) and written_at in json.dumps(values, ensure_ascii=False):
             raise _UnusableError(f"its result names files in {written_at}, where the output folder was before")
-        for uri, recorded in contents.items():
-            _check_contents(Path(self._absolute(uri)), recorded)
         return entry
 
     def _portable(self, uri: str) -> str:
@@ -161,3 +174,11 @@ def _check_contents(path: Path, recorded: Contents) -> None:
     for name, (_, sha256) in recorded.items():
         if file_sha256(files[name], silent) != sha256:
             raise _UnusableError(f"{files[name]} is damaged: its content is not what was written")
+
+
+def _mend(old: Path, recorded: Contents, new: Path, contents: Contents) -> None:
+    """Write what a damaged artifact should hold into its files, under all their names, where it was made again."""
+    files, copies = _files(old), _files(new)
+    for name in files.keys() & recorded.keys() & contents.keys():
+        if recorded[name] == contents[name] != _contents(old / name if name else old).get(""):
+            shutil.copyfile(copies[name], files[name])

@@ -98,6 +98,22 @@ def test_what_is_damaged_is_made_again(damage, said: str, output: Path) -> None:
     assert len(told(output)) == 1
 
 
+def test_what_was_damaged_under_all_its_names_is_mended_by_the_same_result(output: Path) -> None:
+    cache = stored(output)
+    step = output / "runs" / "1" / "finetune"
+    (output / "weights in MLflow").hardlink_to(step / "model/weights")
+    again = shutil.copytree(step, output / "runs" / "2" / "finetune")
+    (step / "model/weights").write_bytes(b"w" * 50)
+    (step / "page").write_bytes(b"<html>changed")
+    (again / "page").write_bytes(b"<html>another")
+    key = key_of(cache, output)
+    assert cache.get(key) is None
+    cache.put(key, {name: Model(name=name, uri=str(again / name), metadata={}) for name in ("model", "page")})
+    assert (output / "weights in MLflow").read_bytes() == b"w" * 1000
+    assert (step / "page").read_bytes() == b"<html>changed"
+    assert cache.get(key)["model"].uri == str(again / "model")
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"outputs": [], "contents": {}, "output": "", "notes": []}'])
 def test_a_damaged_entry_is_made_again(text: str, output: Path) -> None:
     cache = stored(output)
