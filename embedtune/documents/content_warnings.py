@@ -56,8 +56,9 @@ def look_alikes(labels: dict[str, int]) -> list[list[tuple[str, int]]]:
 def _look(label: str) -> str:
     """Return what a label has in common with all that look like it."""
     folded = unicodedata.normalize("NFKC", label).casefold()
-    seen = "".join(sign for sign in folded if sign.isspace() or not is_unseen(sign))
-    plain = " ".join(seen.split())
+    if not (folded.isascii() and folded.isprintable()):
+        folded = "".join(sign for sign in folded if sign.isspace() or not is_unseen(sign))
+    plain = " ".join(folded.split())
     return unicodedata.normalize("NFKC", plain.rstrip(_END_SIGNS) or plain)
 
 

@@ -18,7 +18,7 @@ from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, open_rows
 from embedtune.storage.atomic import atomic_path
-from embedtune.text import excerpt
+from embedtune.text import excerpt, stripped
 
 _SPLIT_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
 _COMPANION_ENDINGS = frozenset({
@@ -172,7 +172,7 @@ def _problem(name: str, label: str) -> str:
         name.encode()
     except UnicodeEncodeError:
         return "the name is not in UTF-8"
-    if name != name.strip() or not label.strip():
+    if name != name.strip() or not stripped(label):
         return "the name begins or ends with white space"
     return "the name contains a NUL character" if "\0" in name else ""
 
@@ -184,7 +184,7 @@ def _check_lost(origin: str, labels: Mapping[str, str], classes: Sequence[str]) 
         names = [name for name, each in labels.items() if each.strip() == label]
         more = f" {len(lost) - 1} more classes are lost as well." if len(lost) > 1 else ""
         raise InputError(
-            f"{origin}: no file of the class {excerpt(_shown(label))} can be used ({_endings(names)}).{more} "
+            f"{origin}: no file of the class {excerpt(label)} can be used ({_endings(names)}).{more} "
             f"{_CURE.capitalize()}rename them, or remove the folder."
         )
 
