@@ -16,6 +16,7 @@ _CLEAR = 2.5
 _LIKELY = 1.5
 _LIKELY_OF_ONE = 2.0
 _EVEN = 1.0
+_EVEN_OF_ONE = 0.85
 _LEAST = 0.6
 _ROUNDING = 1e-9
 _LINES_ABOVE = 10
@@ -40,9 +41,10 @@ def find_head(records: list[list[str]], header: str, chosen: Collection[str | in
 
     With `header` 'auto' the first one is taken for names by its weight (`evidence.weigh_names`): from 2.5 on it is a
     header, from 1.5 on (2 for a single column) it is one and a warning says so, from 1 on one is asked, or of a single
-    column warned; below it is data. A row that holds a chosen column is a header. Where it is one value shorter than
-    the rows, and these begin with a key, R wrote the names of the rows. A row below the header that weighs 2.5 against
-    the others is a second header, such as units, and so is a line of dashes.
+    column warned (from 0.85 on); below it is data. A row that holds a chosen column is a header. Where it is one value
+    shorter than the rows, and these begin with a key, R wrote the names of the rows. A row below the header that weighs
+    2.5 against the others is a further one of names, such as units, and so is a line of dashes; where `header` is
+    'yes', only the latter.
 
     Args:
         records: The records at the beginning of the file, not none, values stripped.
@@ -57,7 +59,7 @@ def find_head(records: list[list[str]], header: str, chosen: Collection[str | in
     first, width = records[0], _width(records)
     rows = [cells for cells in records[1:] if len(cells) == width]
     named = tuple(first[: -1 if len(first) == width and not first[-1] and role_of(first[0]) else None])
-    names = _completed(named, rows) if len(named) + 1 == width else ()
+    names = _completed(named, rows) if len(named) + 1 == width and records[1:2] == rows[:1] else ()
     if not names:
         names = tuple(first)
         _check_above(records, width)
@@ -81,7 +83,7 @@ def _weigh(names: tuple[str, ...], rows: list[list[str]]) -> float:
     if len(names) > 1:
         return weight if weight >= _EVEN else 0.0
     # A short column cannot weigh as much as a long one; a warning costs little.
-    least = min(_EVEN, max(math.log10(len(rows) + 1), _LEAST))
+    least = min(_EVEN_OF_ONE, max(math.log10(len(rows) + 1), _LEAST))
     return weight if weight >= _LIKELY_OF_ONE else _EVEN if weight >= least - _ROUNDING else 0.0
 
 
@@ -132,11 +134,14 @@ class NameRows:
                 self._sorts[comparable(row[1:])] = sort
         self._ends = {found.rpartition("\0")[2] for found in self._sorts} | {""}
         self._longest = max(map(len, self._ends)) + 10
+        self._initials = {end[:1] for end in self._ends}
 
     def sort(self, cells: Sequence[str]) -> str:
         """Return what the row is, '' if it is not one of names."""
         end = cells[-1]
-        if len(end) > self._longest or comparable([end]) not in self._ends:
+        if len(end) > self._longest or (end[:1].isalnum() and end[:1].casefold() not in self._initials):
+            return ""
+        if comparable([end]) not in self._ends:
             return ""
         return self._sorts.get(comparable(cells), "") or self._sorts.get(comparable(cells[1:]), "")
 

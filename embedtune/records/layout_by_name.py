@@ -11,7 +11,7 @@ from embedtune.records.csv_options import Task
 from embedtune.records.evidence import all_numbers
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 from embedtune.records.request import IngestRequest
-from embedtune.records.table import Table, shown_names
+from embedtune.records.table import Table, are_keys, shown_names
 from embedtune.text import excerpt, shortened
 
 _FEW_VALUES = 10
@@ -121,7 +121,7 @@ def _check_label(table: Table, position: int) -> None:
 
 def _may_judge(name: str, cells: list[str]) -> bool:
     """Whether the values of a column may be judgments: numbers that are no keys, or a few short values that recur."""
-    if _KEY_NAME.fullmatch(name.strip()) or not cells:
+    if not cells or (_KEY_NAME.fullmatch(name.strip()) and (name.strip() or are_keys(cells))):
         return False
     counts = Counter(cells)
     if all_numbers(cells):

@@ -8,7 +8,7 @@ from embedtune.text import shortened
 
 _SHOWN = 300
 _UNNAMED = re.compile(r"|Unnamed: 0(\.\d+)?|row\.names|rownames|\.\.\.1")
-_KEY = re.compile(r"[\w.-]*\d[\w.-]*")
+_KEY = re.compile(r"(?!\d*\.\d+$)[\w.-]*\d[\w.-]*")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Table:
 
 
 def are_keys(values: Sequence[str]) -> bool:
-    """Whether values are whole numbers, or all different words with a digit, as rows are called."""
+    """Whether values are whole numbers, or all different words with a digit, as rows are called, but no decimals."""
     if all(map(str.isdecimal, values)):
         return True
     return len(set(values)) == len(values) and all(map(_KEY.fullmatch, values))

@@ -298,3 +298,10 @@ def test_a_label_by_name_that_holds_documents_is_asked_about():
         find_columns(texts)
     assert find_columns(texts, "pairs").used == (0, 1)
     assert find_columns(texts, "labelled").layout is Layout.LABELLED
+
+
+def test_numbers_without_a_name_may_judge_pairs():
+    rows = [[f"a man {i}", f"a dog {i}", f"0.{i}"] for i in range(12)]
+    with pytest.raises(InputError, match=r"could be pairs, or pairs of which '' says"):
+        find_columns([["first", "second", ""], *rows])
+    assert find_columns([["", "first", "second"], *([str(i), *row[:2]] for i, row in enumerate(rows))]).used == (1, 2)

@@ -106,6 +106,7 @@ def test_names_of_rows_as_r_writes_them():
     assert head_of(["text", "label"], keyed).names == ("", "text", "label")
     assert head_of(["Produkttitel", "Warengruppe"], keyed).names == ("", "Produkttitel", "Warengruppe")
     assert head_of(["text"], [row[:2] for row in keyed]).names == ("", "text")
+    assert head_of(["Tickets", "all of them"], [["Anliegen", "Bereich"], *keyed]) == Head()
     unquoted = [["I wait", f"since day {i}", "late"] for i in range(60)]
     assert head_of(["text", "label"], unquoted).names == ("text", "label")
 
