@@ -10,6 +10,8 @@ from rich.console import Console
 from embedtune.cli.index_texts import read_index
 from embedtune.cli.options import Overwrite
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.models.card import CARD_FILE, ModelCard
+from embedtune.models.roles import EncodingRole, index_role
 from embedtune.retrieval.ranking import rank
 from embedtune.storage.atomic import atomic_path
 from embedtune.storage.outputs import Output, check_outputs
@@ -37,6 +39,10 @@ def encode(
     output: Annotated[Path, typer.Option(help="File for the vectors: NumPy, float32, one row per text.")],
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
+    role: Annotated[
+        EncodingRole | None,
+        typer.Option(help="What the texts are: it chooses the model's prompt. Not set: what is searched in."),
+    ] = None,
     batch_size: BatchSize = 64,
     overwrite: Overwrite = False,
 ) -> None:
@@ -45,7 +51,8 @@ def encode(
         raise ConfigError(f"--output is {str(output)!r}; give a file that ends in .npy.")
     read = [("--model", model), ("--input", input)]
     check_outputs([Output("--output", output, is_folder=False)], read, overwrite)
-    vectors = _encode(model, _read(input, column, csv_options, model), batch_size)
+    texts = _read(input, column, csv_options, model)
+    vectors = _encode(model, texts, role if role else _index_role(model), batch_size)
     with atomic_path(output) as part, part.open("wb") as file:
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {vectors.shape}, }}"
         # The header's length, all of it a multiple of 64 bytes, tells that the file is ours.
@@ -68,8 +75,11 @@ def search(
     if not query.strip():
         raise ConfigError("The query is blank, and everything is equally near to it. Give what to look for.")
     texts = _read(index, column, csv_options, model)
-    index_vectors = _encode(model, texts, batch_size) if vectors is None else _load_vectors(vectors, len(texts))
-    query_vectors = _encode(model, [query], batch_size)
+    if vectors is None:
+        index_vectors = _encode(model, texts, _index_role(model), batch_size)
+    else:
+        index_vectors = _load_vectors(vectors, len(texts))
+    query_vectors = _encode(model, [query], EncodingRole.QUERY, batch_size)
     if query_vectors.shape[1] != index_vectors.shape[1]:
         raise InputError(
             f"{vectors} holds {index_vectors.shape[1]} components a vector, the model makes {query_vectors.shape[1]}. "
@@ -90,12 +100,19 @@ def _read(source: str, column: str, csv_options: str, model: str) -> list[str]:
     return texts.values
 
 
-def _encode(model: str, texts: list[str], batch_size: int) -> np.ndarray:
+def _index_role(model: str) -> EncodingRole:
+    """Return what the texts of an index are encoded as: as the model was trained, where it says so."""
+    folder = Path(model)
+    return index_role(ModelCard.load(folder).layout if (folder / CARD_FILE).is_file() else "")
+
+
+def _encode(model: str, texts: list[str], role: EncodingRole, batch_size: int) -> np.ndarray:
     # torch takes seconds to import; `embedtune --help` must not.
-    from embedtune.models.encoding import encode_texts
+    from embedtune.models.contents import Contents
+    from embedtune.models.encoding import encode_contents
     from embedtune.models.loading import load_model
 
-    return encode_texts(load_model(model, 0), texts, batch_size, "Encoding")
+    return encode_contents(load_model(model, 0), Contents.of_texts(texts), role, batch_size, "Encoding")
 
 
 def _load_vectors(path: Path, texts: int) -> np.ndarray:

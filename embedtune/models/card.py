@@ -76,6 +76,8 @@ class ModelCard:
     """What the model's length did to the training texts; None where the version that wrote the card did not count."""
     reading: IngestReport | None = None
     """How the training data were read, so that what is searched in is read in the same way; None where nobody said."""
+    servers: dict[str, str] = field(default_factory=dict)
+    """Servers of embeddings: '' for one that can run the model, else why not; see `servers.servers_of`."""
     others: Mapping[str, object] = field(default_factory=dict)
     """Facts of another version of embedtune, which this one keeps and does not know. A field of a later version has a
     default: the cards of the versions before lack it."""

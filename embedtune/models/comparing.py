@@ -11,9 +11,11 @@ from sentence_transformers import SentenceTransformer
 from embedtune.errors import ModelError
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import CutTexts, ModelCard
+from embedtune.models.contents import Contents
 from embedtune.models.cut_texts import Digests, cut_texts, load_training_tokens
-from embedtune.models.encoding import encode_texts
+from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_backbone, load_model, weights_digest
+from embedtune.models.roles import EncodingRole, index_role, prompt_of
 from embedtune.models.trained_texts import load_trained
 
 
@@ -65,16 +67,17 @@ def encode_with_both(
             f"Backbone {card.backbone!r} has other weights now than when the model was fine-tuned from it, so a "
             "comparison would be with something else. Fine-tune again, or name a fixed folder as the backbone."
         )
-    encoded = _encode(base, queries, index, batch_size, "base model")
+    roles = (EncodingRole.QUERY, index_role(card.layout))
+    encoded = _encode(base, queries, index, roles, batch_size, "base model")
     tuned = load_model(str(folder), 0)
     trained = load_training_tokens(folder)
-    prompt = str(tuned.prompts.get(tuned.default_prompt_name) or "") if tuned.default_prompt_name else ""
     (query_texts, seen_queries), (index_texts, seen_index) = (
-        _read(tuned, texts, prompt, trained) for texts in (queries, index)
+        _read(tuned, texts, prompt_of(tuned, role), trained)
+        for texts, role in zip((queries, index), roles, strict=True)
     )
     return BothEncoded(
         base=encoded,
-        tuned=_encode(tuned, queries, index, batch_size, "tuned model"),
+        tuned=_encode(tuned, queries, index, roles, batch_size, "tuned model"),
         query_texts=query_texts,
         index_texts=index_texts,
         base_trained=base_trained,
@@ -92,9 +95,14 @@ def _read(
 
 
 def _encode(
-    model: SentenceTransformer, queries: Sequence[str], index: Sequence[str], batch_size: int, name: str
+    model: SentenceTransformer,
+    queries: Sequence[str],
+    index: Sequence[str],
+    roles: tuple[EncodingRole, EncodingRole],
+    batch_size: int,
+    name: str,
 ) -> Encoded:
     return (
-        encode_texts(model, queries, batch_size, f"Queries, {name}"),
-        encode_texts(model, index, batch_size, f"Index, {name}"),
+        encode_contents(model, Contents.of_texts(queries), roles[0], batch_size, f"Queries, {name}"),
+        encode_contents(model, Contents.of_texts(index), roles[1], batch_size, f"Index, {name}"),
     )

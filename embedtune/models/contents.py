@@ -31,6 +31,9 @@ A text is marked as one, because a model that reads images would open a bare str
 """
 
 
+_UNITS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
+
+
 class Contents(Sequence[Content]):
     """N contents of one or more columns, one column's after the other's."""
 
@@ -65,6 +68,17 @@ class Contents(Sequence[Content]):
             return [self[each] for each in range(*position.indices(len(self)))]
         modality, value = self._value(int(position))
         return decode(modality, value)
+
+    @property
+    def are_texts(self) -> bool:
+        """Whether all contents are texts."""
+        return all(modality is Modality.TEXT for modality, _ in self._columns)
+
+    @property
+    def unit(self) -> str:
+        """What the contents are called, in the plural."""
+        kinds = {modality for modality, _ in self._columns}
+        return _UNITS[kinds.pop()] if len(kinds) == 1 else "contents"
 
     def modality(self, position: int) -> Modality:
         """Return what kind of content is at a position."""

@@ -30,19 +30,20 @@ def cut_texts(model: SentenceTransformer, texts: Sequence[str], prompt: str = ""
     Args:
         model: A model of texts that has a transformer.
         texts: N texts.
-        prompt: What the model puts before each text.
+        prompt: What the model puts before each text: it takes room, and is no part of the digests.
 
     Returns:
         The counts, and the digest of what is read of each text (N,).
     """
     distinct = list(dict.fromkeys(texts))
     tokenizer, length = model.tokenizer, int(model.max_seq_length or 0)
-    room = length - tokenizer.num_special_tokens_to_add() if length else None
+    ahead = len(tokenizer(prompt, add_special_tokens=False)["input_ids"]) if prompt else 0
+    room = max(0, length - tokenizer.num_special_tokens_to_add() - ahead) if length else None
     kept = slice(0, room) if room is None or tokenizer.truncation_side == "right" else slice(-room, None)
     digests, cut, unknown = np.zeros(len(distinct), np.uint64), np.zeros(len(distinct), np.bool_), []
     with progress("Counting tokens", len(distinct), "texts") as advance:
         for start in range(0, len(distinct), _BATCH):
-            part = [prompt + text for text in distinct[start : start + _BATCH]]
+            part = distinct[start : start + _BATCH]
             found = tokenizer(part, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
             for number, tokens in enumerate(found, start):
                 digests[number] = _digest(np.array(tokens[kept], np.uint32).tobytes())

@@ -1,43 +1,46 @@
-"""Texts become vectors."""
-
-from collections.abc import Sequence
+"""Contents become vectors."""
 
 import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
+from embedtune.models.contents import Contents, positions_by_size
 from embedtune.models.loading import embedding_dimension
+from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.progress import progress
 
 _BATCHES_PER_CALL = 16
 """Batches between two signs of progress; `SentenceTransformer.encode` itself shows none that a pod's log can hold."""
 
 
-def encode_texts(
-    model: SentenceTransformer, texts: Sequence[str], batch_size: int, description: str
+def encode_contents(
+    model: SentenceTransformer, contents: Contents, role: EncodingRole, batch_size: int, description: str
 ) -> npt.NDArray[np.float32]:
-    """Encode texts, longest first so that a batch wastes little padding.
+    """Encode contents of one kind, the largest first so that a batch of texts wastes little padding.
 
     Args:
         model: The embedding model.
-        texts: N texts; they are never taken for paths or URLs.
-        batch_size: Texts per forward pass.
+        contents: N contents; texts are never taken for paths or addresses, and only a batch of images is decoded.
+        role: What they are in a search; it chooses the prompt of the model.
+        batch_size: Contents per forward pass.
         description: What the progress bar says.
 
     Returns:
-        Vectors (N, d) in the order of `texts`.
+        Vectors (N, d) in the order of `contents`.
 
     Raises:
         ModelError: the model has no fixed dimension.
     """
-    vectors = np.zeros((len(texts), embedding_dimension(model)), dtype=np.float32)
-    order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
+    vectors = np.zeros((len(contents), embedding_dimension(model)), dtype=np.float32)
+    order = list(positions_by_size(contents))
     step = batch_size * _BATCHES_PER_CALL
-    with progress(description, len(texts), "texts") as advance:
+    prompt = prompt_of(model, role)
+    with progress(description, len(contents), contents.unit) as advance:
         for start in range(0, len(order), step):
             part = order[start : start + step]
             vectors[part] = model.encode(
-                [texts[position] for position in part],
+                [contents[position] for position in part],
+                prompt=prompt if prompt and contents.are_texts else "",
                 batch_size=batch_size,
                 show_progress_bar=False,
                 convert_to_numpy=True,

@@ -8,15 +8,20 @@ import hashlib
 import logging
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import constants as hub_constants
+from huggingface_hub import try_to_load_from_cache
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
 from embedtune.errors import ModelError
 from embedtune.models.backbones import Backbone, Place, open_backbone, what_lacks
+from embedtune.models.own_modules import load_folder
+from embedtune.progress import note
 
 _LOAD_ERRORS = (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeError, SafetensorError)
 """What transformers and sentence-transformers raise for folders that are incomplete, damaged or of another kind."""
@@ -24,8 +29,18 @@ _LOAD_ERRORS = (OSError, ValueError, ImportError, KeyError, TypeError, RuntimeEr
 # Our folders hold the older names beside the new ones, for servers; sentence-transformers warns of each.
 logging.getLogger("sentence_transformers.util.decorators").setLevel(logging.ERROR)
 
-_FETCHED_MODALITIES = frozenset({"image", "audio", "video"})
-"""What sentence-transformers 6 opens or downloads where a text looks like an address of it."""
+_MODULES_FILE = "modules.json"
+
+_READ = frozenset({"text", "image", "points"})
+"""What a model may read, as sentence-transformers names it, to be of use here."""
+
+_CLASS_TOKEN = ("vit", "dinov2", "dinov2_with_registers", "dinov3_vit", "deit", "beit")
+"""Types of image models whose first token stands for the whole picture; without a pooling of its own in the folder,
+sentence-transformers 6 would take the mean of all tokens."""
+
+_FIXED_LENGTH = ("siglip", "siglip2")
+"""Types of models whose text tower reads the last position, and so needs texts of one length: sentence-transformers 6
+pads to the longest of a batch, and gives a text another vector in other company."""
 
 
 def load_model(name: str, max_length: int) -> SentenceTransformer:
@@ -47,16 +62,24 @@ def load_backbone(backbone: Backbone, max_length: int) -> SentenceTransformer:
         max_length: Tokens after which a text is cut; 0 keeps the model's own limit.
 
     Raises:
-        ModelError: the model is not there, has no safetensors weights or no tokenizer, needs its own code, reads more
-            than text, or has a lower limit than `max_length`.
+        ModelError: the model is not there, has no safetensors weights or no tokenizer, needs its own code, reads
+            neither texts nor images nor points, or has a lower limit than `max_length`.
     """
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # bars litter a pod's log
     try:
         model = _load(backbone)
     except (*_LOAD_ERRORS, pickle.UnpicklingError) as error:
         raise ModelError(_load_failure(backbone, error)) from error
-    _check_text_model(model, backbone.name)
-    _set_max_length(model, backbone.name, max_length)
+    if _READ.isdisjoint(model.modalities):
+        raise ModelError(
+            f"Backbone {backbone.name!r} reads {' and '.join(map(str, model.modalities))}, but texts, images or points "
+            "are needed. Use another backbone."
+        )
+    _pool_class_token(model, backbone)
+    if "text" in model.modalities:
+        _check_tokenizer(model, backbone.name)
+        _set_max_length(model, backbone.name, max_length)
+        _fix_length(model)
     return model
 
 
@@ -86,9 +109,8 @@ def _load(backbone: Backbone) -> SentenceTransformer:
     # depends on it; drawn from a fixed seed, the weights have the same digest in every process.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return SentenceTransformer(
+        return load_folder(
             backbone.location,
-            trust_remote_code=False,
             revision=backbone.commit if backbone.commit else None,
             local_files_only=backbone.place is Place.FOLDER,
             # Training in the half precision that some backbones are stored in loses small updates, or overflows.
@@ -96,13 +118,33 @@ def _load(backbone: Backbone) -> SentenceTransformer:
         )
 
 
-def _check_text_model(model: SentenceTransformer, name: str) -> None:
-    fetched = sorted(_FETCHED_MODALITIES.intersection(model.modalities))
-    if fetched:
-        raise ModelError(
-            f"Backbone {name!r} reads {' and '.join(fetched)} besides text, and would open texts that look like an "
-            "address of one. Use a backbone for text only."
-        )
+def _pool_class_token(model: SentenceTransformer, backbone: Backbone) -> None:
+    """Give an image model that comes without a pooling the one it was made for."""
+    config = model.transformers_model.config if model.transformers_model is not None else None
+    if getattr(config, "model_type", "") not in _CLASS_TOKEN or _has_modules(backbone):
+        return
+    for place, part in enumerate(model):
+        if isinstance(part, Pooling):
+            model[place] = Pooling(embedding_dimension(model), "cls")
+
+
+def _has_modules(backbone: Backbone) -> bool:
+    """Whether a backbone says itself which modules it is made of."""
+    if backbone.place is Place.FOLDER:
+        return (Path(backbone.location) / _MODULES_FILE).is_file()
+    revision = backbone.commit if backbone.commit else None
+    return isinstance(try_to_load_from_cache(backbone.location, _MODULES_FILE, revision=revision), str)
+
+
+def _fix_length(model: SentenceTransformer) -> None:
+    config = model.transformers_model.config if model.transformers_model is not None else None
+    if getattr(config, "model_type", "") in _FIXED_LENGTH:
+        padding = {"padding": "max_length", "max_length": model.max_seq_length}
+        transformer: Any = model[0]
+        transformer.processing_kwargs = {**transformer.processing_kwargs, "text": padding}
+
+
+def _check_tokenizer(model: SentenceTransformer, name: str) -> None:
     tokenizer = model.tokenizer
     if model.transformers_model is not None and len(tokenizer) <= len(tokenizer.all_special_ids):
         raise ModelError(
@@ -117,6 +159,9 @@ def _set_max_length(model: SentenceTransformer, name: str, max_length: int) -> N
             raise ModelError(f"{name!r} reads texts of any length: max_length is {max_length}, accepted is 0.")
         return
     longest = _readable_tokens(model)
+    if "image" in model.modalities and longest is not None and max_length > longest:
+        note(f"{name} reads {longest} tokens at most; its texts are cut there, not at {max_length}.")
+        max_length = 0
     if max_length == 0:
         own = model.max_seq_length
         model.max_seq_length = longest if own is None or (longest is not None and own > longest) else own
@@ -138,6 +183,7 @@ def _readable_tokens(model: SentenceTransformer) -> int | None:
             # RoBERTa and its kin number positions from the one after padding.
             return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
     config = model.transformers_model.config if model.transformers_model is not None else None
+    config = getattr(config, "text_config", config)  # of a model of texts and images
     positions = int(getattr(config, "max_position_embeddings", -1))
     return positions if positions > 0 else None  # XLNet says -1 for no limit
 

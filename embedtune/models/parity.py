@@ -4,41 +4,31 @@ import math
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError
 from embedtune.models.loading import load_model
+from embedtune.models.probes import probes
 
 TOLERANCE = 1e-5
 """Largest accepted absolute difference of a vector component in float32."""
-
-PROBE_TEXTS = (
-    "a",
-    "Where is my parcel?",
-    "The quick brown fox jumps over the lazy dog.",
-    "¿Dónde está la biblioteca? Straße, naïve, 東京, мир, 🙂",
-    "line one\nline two\ttabbed   and   spaced",
-    "https://example.org/picture.png",
-    "1234567890 +-*/=<>{}[]()'\"\\",
-    "a longer text that goes on until it is cut " * 60,
-)
-"""Fixed texts: short, long beyond the limit, other scripts, and one that looks like an image address."""
 
 
 def check_parity(model: SentenceTransformer, folder: Path) -> float:
     """Compare the model in memory with its folder, reloaded.
 
     Returns:
-        The largest absolute difference over all components of the vectors of PROBE_TEXTS.
+        The largest absolute difference over all components of the vectors of all probes that the model reads.
 
     Raises:
         ModelError: it is above TOLERANCE, or the trained model gives vectors that are no numbers.
     """
     model.eval()
-    expected = np.asarray(model.encode(list(PROBE_TEXTS), show_progress_bar=False))
+    expected = _vectors(model)
     if not np.isfinite(expected).all():
         raise ModelError("The trained model's vectors are no numbers. Lower the learning rate and train again.")
-    reloaded = np.asarray(load_model(str(folder), 0).encode(list(PROBE_TEXTS), show_progress_bar=False))
+    reloaded = _vectors(load_model(str(folder), 0))
     same_shape = expected.shape == reloaded.shape
     difference = float(np.abs(expected - reloaded).max()) if same_shape else math.inf
     if not difference <= TOLERANCE:
@@ -47,3 +37,8 @@ def check_parity(model: SentenceTransformer, folder: Path) -> float:
             f"accepted is {TOLERANCE:.0e}. Nothing was kept. Please report this backbone."
         )
     return difference
+
+
+def _vectors(model: SentenceTransformer) -> npt.NDArray[np.float32]:
+    parts = [model.encode(contents, show_progress_bar=False) for contents in probes(model.modalities)]
+    return np.concatenate([np.asarray(part, np.float32) for part in parts])

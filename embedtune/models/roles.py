@@ -3,12 +3,26 @@
 from enum import StrEnum
 from typing import Protocol
 
+from embedtune.records.layouts import Layout
+
 
 class EncodingRole(StrEnum):
     """What a content is in a search."""
 
     QUERY = "query"
     DOCUMENT = "document"
+
+
+def index_role(layout: str) -> EncodingRole:
+    """Return what the contents that are searched in are encoded as.
+
+    Where contents are alike (labels, scored pairs) all are encoded as queries, as the authors of models with prompts
+    ask for symmetric tasks (https://huggingface.co/intfloat/e5-base-v2, FAQ 1).
+
+    Args:
+        layout: Of the data that a model was trained on, '' for a model as it was published.
+    """
+    return EncodingRole.QUERY if layout in (Layout.LABELLED, Layout.SCORED) else EncodingRole.DOCUMENT
 
 
 class HasPrompts(Protocol):

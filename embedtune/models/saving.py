@@ -15,7 +15,10 @@ from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError, StorageError
+from embedtune.models.own_modules import OWN_MODULES
 from embedtune.storage.atomic import atomic_folder
+
+_LIBRARY = "sentence_transformers."
 
 _SERVED_MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 """Module classes that servers know, all as `sentence_transformers.models.<name>`."""
@@ -53,37 +56,29 @@ def whole_folder(target: Path) -> Iterator[Path]:
         ) from error
 
 
-def check_served(model: SentenceTransformer) -> None:
-    """Check that a model is made of modules that embedding servers know, best before it is trained for hours.
-
-    Raises:
-        ModelError: it is not.
-    """
-    for module in model:
-        name = type(module).__name__
-        if name not in _SERVED_MODULES:
-            raise ModelError(
-                f"The model has a {name!r} module, which embedding servers do not know. "
-                f"Use a backbone made of {', '.join(_SERVED_MODULES)}."
-            )
-
-
 def save_model(model: SentenceTransformer, folder: Path) -> None:
-    """Write a model as safetensors in the layout that servers read.
+    """Write a model as safetensors; one of texts in the layout that servers read as far as they can.
 
     Args:
         model: The model.
         folder: Where to write it; see `whole_folder`.
 
     Raises:
-        ModelError: the model has a module that no server knows.
+        ModelError: the model has a module that could not be loaded again without code of its own.
     """
-    check_served(model)
+    for module in model:
+        name = f"{type(module).__module__}.{type(module).__qualname__}"
+        if name not in OWN_MODULES and not name.startswith(_LIBRARY):
+            raise ModelError(
+                f"The model has a {type(module).__name__!r} module, which cannot be loaded again without running code "
+                "that comes with the model. Use a backbone made of the modules of sentence-transformers."
+            )
     model.save(str(folder), safe_serialization=True, create_model_card=False)
     for weights in folder.rglob("*.safetensors"):  # safetensors keeps others from reading them
         shutil.copymode(folder / "modules.json", weights)
-    _write_served_modules(folder)
-    _write_served_transformer(folder, model)
+    if set(model.modalities) == {"text"}:
+        _write_served_modules(folder)
+        _write_served_transformer(folder, model)
 
 
 def _write_served_modules(folder: Path) -> None:
@@ -91,7 +86,8 @@ def _write_served_modules(folder: Path) -> None:
     modules = json.loads(path.read_text(encoding="utf-8"))
     for module in modules:
         name = module["type"].rpartition(".")[2]
-        module["type"] = f"sentence_transformers.models.{name}"
+        if name in _SERVED_MODULES:
+            module["type"] = f"sentence_transformers.models.{name}"
         if name == "Pooling":
             _write_served_pooling(folder / module["path"] / "config.json")
     path.write_text(json.dumps(modules, indent=2), encoding="utf-8")
@@ -108,6 +104,8 @@ def _write_served_pooling(path: Path) -> None:
 
 def _write_served_transformer(folder: Path, model: SentenceTransformer) -> None:
     path = folder / "sentence_bert_config.json"
+    if not path.is_file():  # a model without a transformer
+        return
     config = json.loads(path.read_text(encoding="utf-8"))
     config["max_seq_length"] = model.max_seq_length
     config["do_lower_case"] = False  # the tokenizer folds case by itself where it should

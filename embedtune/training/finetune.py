@@ -15,7 +15,9 @@ from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.devices import check_gpus
 from embedtune.models.loading import embedding_dimension, load_backbone, weights_digest
 from embedtune.models.parity import check_parity
-from embedtune.models.saving import check_served, save_model, whole_folder
+from embedtune.models.roles import index_role, prompt_of
+from embedtune.models.saving import save_model, whole_folder
+from embedtune.models.servers import servers_of
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
@@ -56,7 +58,6 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     with open_backbone(config.backbone, config.backbone_version) as backbone:
         model = load_backbone(backbone, config.max_length)
         inherited = load_trained(backbone)
-    check_served(model)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
     options = dataclasses.asdict(config)
@@ -64,7 +65,9 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
         examples = TrainingSet.read(documents, Path(scratch))
-        train_texts, tokens = cut_texts(model, examples.contents.texts())
+        layout = read_manifest(documents).layout
+        prompt = prompt_of(model, index_role(layout))
+        train_texts, tokens = cut_texts(model, examples.contents.texts(), prompt)
         result = train(model, examples, config, checkpoints)
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
@@ -76,7 +79,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 backbone_version=config.backbone_version,
                 dimension=embedding_dimension(model),
                 max_length=int(model.max_seq_length or 0),
-                layout=read_manifest(documents).layout,
+                layout=layout,
                 train_documents=len(examples.contents),
                 data_digest=data_digest,
                 options=options,
@@ -86,6 +89,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 versions=versions,
                 parity_max_difference=check_parity(model, folder),
                 train_texts=train_texts,
+                servers=servers_of(folder),
                 reading=load_reading(documents),
             )
             card.save(folder)

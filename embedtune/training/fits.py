@@ -109,12 +109,7 @@ def plan_batches(examples: TrainingSet, config: FinetuneConfig) -> BatchPlan:
 
 
 def column_roles(examples: TrainingSet, plan: BatchPlan) -> tuple[EncodingRole, ...]:
-    """Return what the contents of each column are encoded as.
-
-    Where rows pair a query with a document the first column is the query. Where contents are alike (labels, scored
-    pairs) all are encoded as queries, as the authors of models with prompts ask for symmetric tasks
-    (https://huggingface.co/intfloat/e5-base-v2, FAQ 1).
-    """
+    """Return what the contents of each column are encoded as, as `roles.index_role` says for an evaluation."""
     symmetric = examples.pairs is None or examples.scores is not None or plan.columns == 1
     rest = EncodingRole.QUERY if symmetric else EncodingRole.DOCUMENT
     return (EncodingRole.QUERY, *[rest] * (plan.columns - 1))

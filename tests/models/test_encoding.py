@@ -1,13 +1,20 @@
 """Texts become vectors, in order, with progress."""
 
+import io
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from PIL import Image
 from sentence_transformers.sentence_transformer.modules import Dense
 
-from embedtune.models.encoding import encode_texts
+from embedtune.models.contents import Contents
+from embedtune.models.encoding import encode_contents
+from embedtune.models.loading import load_model
+from embedtune.models.roles import EncodingRole, index_role
 from embedtune.progress import EVENTS_VARIABLE
+from embedtune.records.layouts import Layout, Modality
 
 TEXTS = [
     "b",
@@ -20,8 +27,24 @@ TEXTS = [
 ]
 
 
+QUERY, DOCUMENT = EncodingRole.QUERY, EncodingRole.DOCUMENT
+
+
+def encode(model, texts: list[str], batch_size: int, role: EncodingRole = QUERY) -> np.ndarray:
+    return encode_contents(model, Contents.of_texts(texts), role, batch_size, "Encoding")
+
+
+def images_of(colours: list[str]) -> Contents:
+    files = []
+    for number, colour in enumerate(colours):
+        with io.BytesIO() as file:
+            Image.new("RGB", (30 + number, 40), colour).save(file, "PNG")
+            files.append(file.getvalue())
+    return Contents([(Modality.IMAGE, pa.chunked_array([pa.array(files, pa.large_binary())]))])
+
+
 def test_each_text_has_the_vector_it_has_alone(model):
-    vectors = encode_texts(model, TEXTS, 2, "Encoding")
+    vectors = encode(model, TEXTS, 2)
     assert (vectors.shape, vectors.dtype) == ((len(TEXTS), 32), np.float32)
     for text, vector in zip(TEXTS, vectors, strict=True):
         np.testing.assert_allclose(vector, model.encode(text), rtol=0, atol=1e-6)
@@ -29,31 +52,96 @@ def test_each_text_has_the_vector_it_has_alone(model):
 
 def test_batch_size_does_not_matter(model):
     texts = [f"{number} " * (number % 13) for number in range(70)]
-    one, many = (encode_texts(model, texts, size, "Encoding") for size in (1, 64))
+    one, many = (encode(model, texts, size) for size in (1, 64))
     np.testing.assert_allclose(one, many, rtol=0, atol=1e-6)
 
 
 def test_texts_that_look_like_addresses_are_read_as_words(model):
-    shown = encode_texts(model, ["https://example.org/a.png", "https://example.org/b.png"], 2, "Encoding")
+    shown = encode(model, ["https://example.org/a.png", "https://example.org/b.png"], 2)
     assert np.abs(shown[0] - shown[1]).max() > 1e-3
 
 
 def test_no_texts(model):
-    assert encode_texts(model, [], 8, "Encoding").shape == (0, 32)
+    assert encode(model, [], 8).shape == (0, 32)
 
 
 def test_the_dimension_is_that_of_the_last_module(model):
     model.append(Dense(32, 8))
-    assert encode_texts(model, [], 8, "Encoding").shape == (0, 8)
-    assert encode_texts(model, ["a"], 8, "Encoding").shape == (1, 8)
+    assert encode(model, [], 8).shape == (0, 8)
+    assert encode(model, ["a"], 8).shape == (1, 8)
 
 
 @pytest.mark.parametrize("count", [1, 33])
 def test_progress_ends_at_the_number_of_texts(model, tmp_path, monkeypatch, count):
     monkeypatch.setenv(EVENTS_VARIABLE, str(tmp_path / "events"))
-    encode_texts(model, ["word"] * count, 2, "Encoding the index")
+    encode(model, ["word"] * count, 2)
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     assert {(event["event"], event["description"], event["total"], event["unit"]) for event in events} == {
-        ("progress", "Encoding the index", count, "texts")
+        ("progress", "Encoding", count, "texts")
     }
     assert events[-1]["done"] == count
+
+
+@pytest.mark.parametrize(
+    ("prompts", "default", "query", "document"),
+    [
+        ({}, None, "", ""),
+        ({"query": "q: "}, None, "q: ", ""),
+        ({"query": "q: ", "passage": "p: "}, None, "q: ", "p: "),
+        ({"query": "q: ", "document": "d: ", "passage": "p: "}, None, "q: ", "d: "),
+        ({"any": "a: "}, "any", "a: ", "a: "),
+        ({"query": "q: ", "any": "a: "}, "any", "q: ", "a: "),
+    ],
+)
+def test_the_role_chooses_the_prompt(model, prompts, default, query, document):
+    model.prompts, model.default_prompt_name = {"query": "", "document": "", **prompts}, default
+    bare = load_model_like(model)
+    for role, prompt in ((QUERY, query), (DOCUMENT, document)):
+        found = encode(model, ["abc"], 8, role)
+        np.testing.assert_allclose(found, bare.encode([f"{prompt}abc"]), atol=1e-6)
+
+
+def load_model_like(model):
+    """The same model without prompts."""
+    return type(model)(modules=list(model), device="cpu")
+
+
+@pytest.mark.parametrize("layout", ["", *Layout])
+def test_contents_that_are_alike_are_all_encoded_as_queries(layout):
+    assert index_role(layout) is (QUERY if layout in ("labelled", "scored") else DOCUMENT)
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip", "vit", "dinov2", "resnet", "convnext"])
+def test_images_of_any_size_have_the_vectors_they_have_alone(tiny_models, kind):
+    model = load_model(str(tiny_models(kind)), 0)
+    contents = images_of(["red", "blue", "white", "black", "green"])
+    vectors = encode_contents(model, contents, DOCUMENT, 2, "Encoding")
+    alone = np.concatenate([model.encode([content]) for content in contents])
+    np.testing.assert_allclose(vectors, alone, atol=1e-5)
+    assert np.abs(vectors[0] - vectors[1]).max() > 1e-6
+
+
+@pytest.mark.parametrize("kind", ["clip", "siglip"])
+def test_a_text_has_one_vector_in_any_company(tiny_models, kind):
+    """SigLIP reads the last position, so padding to the longest of a batch would change it."""
+    model = load_model(str(tiny_models(kind)), 0)
+    alone = encode(model, ["a cat"], 8)
+    among = encode(model, ["a much longer text about dogs", "a cat"], 8)
+    np.testing.assert_allclose(among[1:], alone, atol=1e-6)
+    assert np.abs(among[0] - among[1]).max() > 1e-3
+
+
+def test_a_text_that_is_the_path_of_an_image_is_a_text(tiny_models, tmp_path):
+    model = load_model(str(tiny_models("clip")), 0)
+    Image.new("RGB", (32, 32), "red").save(tmp_path / "x.png")
+    found = encode(model, [str(tmp_path / "x.png")], 8)
+    image = model.encode([Image.open(tmp_path / "x.png")])
+    assert np.abs(found - image).max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("vit", "cls"), ("dinov2", "cls"), ("resnet", "mean"), ("convnext", "mean")]
+)
+def test_the_class_token_stands_for_an_image_where_there_is_one(tiny_models, kind, mode):
+    model = load_model(str(tiny_models(kind)), 0)
+    assert model[1].pooling_mode in (mode, (mode,), [mode])

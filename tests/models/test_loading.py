@@ -17,10 +17,6 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertModel,
-    CLIPConfig,
-    CLIPModel,
-    CLIPTextConfig,
-    CLIPVisionConfig,
     RobertaConfig,
     RobertaModel,
 )
@@ -122,16 +118,6 @@ class TestRefusals:
     def test_a_folder_without_tokenizer_would_know_no_word(self, copied):
         (copied / "tokenizer.json").unlink()
         assert "tokenizer that knows no words" in refusal(copied)
-
-    def test_a_model_that_would_open_texts_as_images(self, tmp_path, save_transformer):
-        sizes = {**SIZES, "projection_dim": 16}
-        config = CLIPConfig(
-            text_config=CLIPTextConfig(vocab_size=89, **sizes).to_dict(),
-            vision_config=CLIPVisionConfig(image_size=32, patch_size=16, **sizes).to_dict(),
-        )
-        folder = save_transformer(CLIPModel(config))
-        (folder / "preprocessor_config.json").write_text('{"image_processor_type": "CLIPImageProcessor"}')
-        assert "reads image besides text" in refusal(folder)
 
     def test_an_unknown_id_without_network_is_told_at_once(self):
         started = time.monotonic()

@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from embedtune.errors import ModelError
-from embedtune.models.parity import PROBE_TEXTS, TOLERANCE, check_parity
+from embedtune.models.parity import TOLERANCE, check_parity
+from embedtune.models.probes import PROBE_TEXTS
 from embedtune.models.saving import save_model
 
 

@@ -17,7 +17,10 @@ from transformers import AutoModel, AutoTokenizer
 
 from embedtune.errors import ModelError, StorageError
 from embedtune.models.loading import load_model, weights_digest
-from embedtune.models.saving import check_served, save_model, whole_folder
+from embedtune.models.modules.gem import GeM
+from embedtune.models.parity import check_parity
+from embedtune.models.saving import save_model, whole_folder
+from embedtune.models.servers import servers_of
 
 TEXTS = ["a", "hello world", "The QUICK brown fox", "12.5 - 3", "abc " * 60]
 ACTIVATIONS = {
@@ -131,17 +134,52 @@ def test_exactly_the_flag_of_the_pooling_is_set(model, tmp_path, mode):
     assert config["pooling_mode"] == mode
 
 
-def test_a_module_that_servers_do_not_know_is_refused(model, tmp_path):
-    model.append(LayerNorm(32))
-    for refuse in (check_served, lambda model: save_model(model, tmp_path / "model")):
-        with pytest.raises(ModelError, match=r"a 'LayerNorm' module.*Transformer, Pooling, Dense, Normalize"):
-            refuse(model)
+class Foreign(torch.nn.Module):
+    """A module of somebody's own."""
+
+
+def test_a_module_that_could_not_be_loaded_again_is_refused(model, tmp_path):
+    model.append(Foreign())
+    with pytest.raises(ModelError, match="a 'Foreign' module, which cannot be loaded again"):
+        save_model(model, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
 
-def test_served_modules_pass(model):
-    for head in heads().values():
-        check_served(with_head(model, head))
+@pytest.mark.parametrize("kind", ["clip", "siglip", "vit", "dinov2", "resnet", "convnext", "efficientnet"])
+def test_models_of_images_come_back_the_same(tiny_models, tmp_path, kind):
+    model = load_model(str(tiny_models(kind)), 0)
+    save_model(model, tmp_path)
+    assert check_parity(model, tmp_path) == 0.0
+    assert "text-embeddings-inference" in servers_of(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("parts", "reason"),
+    [
+        ([], ""),
+        ([Dense(32, 16, activation_function=torch.nn.Tanh())], ""),
+        ([Dense(32, 16, activation_function=torch.nn.Identity()), Normalize()], ""),
+        ([Dense(32, 16, activation_function=torch.nn.GELU())], "dense layers know no activation GELU"),
+        ([LayerNorm(32)], "knows no module LayerNorm"),
+    ],
+)
+def test_servers_of_a_folder(model, tmp_path, parts, reason):
+    save_model(with_head(model, parts), tmp_path)
+    for told in servers_of(tmp_path).values():
+        assert told == "" if not reason else reason in told
+
+
+@pytest.mark.parametrize("pooling", [Pooling(32, "max"), Pooling(32, "weightedmean"), GeM(32)])
+def test_poolings_that_servers_lack(model, tmp_path, pooling):
+    save_model(SentenceTransformer(modules=[model[0], pooling], device="cpu"), tmp_path)
+    (reason,) = set(servers_of(tmp_path).values())
+    assert "it knows no" in reason
+    assert check_parity(SentenceTransformer(modules=[model[0], pooling], device="cpu"), tmp_path) == 0.0
+
+
+def test_images_are_read_by_no_server_of_texts(tiny_models, tmp_path):
+    save_model(load_model(str(tiny_models("clip")), 0), tmp_path)
+    assert set(servers_of(tmp_path).values()) == {"it reads texts only, the model image too"}
 
 
 class TestWholeFolder:
@@ -158,7 +196,7 @@ class TestWholeFolder:
         for name in ("old", "new"):
             with whole_folder(target) as folder:
                 (folder / name).touch()
-        assert [path.name for path in target.iterdir()] == ["new"]
+        assert sorted(path.name for path in target.iterdir()) == [".embedtune-files", "new"]
         assert list(tmp_path.iterdir()) == [target]
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ModelError])
@@ -177,7 +215,7 @@ class TestWholeFolder:
         (tmp_path / ".model.partial" / "half").touch()
         with whole_folder(tmp_path / "model") as folder:
             (folder / "file").touch()
-        assert [path.name for path in (tmp_path / "model").iterdir()] == ["file"]
+        assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [".embedtune-files", "file"]
 
     def test_a_disk_that_takes_no_more(self, model, tmp_path):
         target = tmp_path / "model"

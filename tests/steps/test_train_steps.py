@@ -200,7 +200,7 @@ class TestTrecFiles:
 
     def test_fractions(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         names = self.write(tmp_path, [0.5, 1.0])
-        assert names == {"comparison.json", "base.run", "tuned.run", "queries.csv", "data.json"}
+        assert names == {"comparison.json", "base.run", "tuned.run", "queries.csv"}
         assert "qrels.txt is left out: its format holds whole gains only" in capsys.readouterr().err
 
     def test_too_many(

@@ -138,16 +138,15 @@ def test_a_model_that_does_not_reload_as_trained_is_not_kept(labelled, config, t
     assert files(tmp_path) == [tmp_path / "model" / "old"]
 
 
-def test_a_backbone_that_no_server_could_run_is_refused_before_training(labelled, config, tmp_path, at_step):
+def test_what_no_server_of_texts_can_run_is_trained_and_said_on_the_card(labelled, config, tmp_path):
     model = load_model(config.backbone, 0)
     model.append(LayerNorm(32))
     model.save(str(tmp_path / "backbone"), create_model_card=False)
-    at_step(1, lambda: pytest.fail("it was trained"))
-    with pytest.raises(ModelError, match="'LayerNorm' module, which embedding servers do not know"):
-        finetune_model(
-            labelled, tmp_path / "model", dataclasses.replace(config, backbone=str(tmp_path / "backbone")), ""
-        )
-    assert not (tmp_path / "model").exists()
+    config = dataclasses.replace(config, backbone=str(tmp_path / "backbone"), epochs=1)
+    card = finetune_model(labelled, tmp_path / "model", config, "")
+    assert set(card.servers) == {"text-embeddings-inference", "vllm"}
+    assert all("knows no module LayerNorm" in reason for reason in card.servers.values())
+    assert ModelCard.load(tmp_path / "model") == card
 
 
 def test_documents_that_cannot_be_trained_on(config, tmp_path):

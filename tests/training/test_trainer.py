@@ -10,8 +10,9 @@ import torch
 
 from embedtune.errors import TrainingError
 from embedtune.models.contents import Contents
-from embedtune.models.encoding import encode_texts
+from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_model
+from embedtune.models.roles import EncodingRole
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.records.layouts import Layout
 from embedtune.training.checkpoints import CheckpointStore
@@ -61,7 +62,7 @@ def texts_of(examples: TrainingSet) -> list[str]:
 
 def separation(model, examples: TrainingSet) -> float:
     """Least cosine within a label minus greatest across labels."""
-    vectors = encode_texts(model, texts_of(examples), 16, "Encoding")
+    vectors = encode_contents(model, examples.contents, EncodingRole.QUERY, 16, "Encoding")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     cosines = vectors @ vectors.T
     same = examples.labels[:, None] == examples.labels
@@ -177,7 +178,7 @@ def test_explicit_wrong_answers_train(run_training, config):
     pairs, wrong = np.array([[0, 1], [3, 4]]), np.array([[0, 2], [3, 5]])
     examples = TrainingSet(Contents.of_texts(texts), np.zeros(8, np.int64), pairs, negatives=wrong)
     run = run_training(examples, dataclasses.replace(config, epochs=60, learning_rate=2e-3))
-    vectors = encode_texts(run.model, texts, 8, "Encoding")
+    vectors = encode_contents(run.model, examples.contents, EncodingRole.QUERY, 8, "Encoding")
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for (anchor, right), (_, other) in zip(pairs, wrong, strict=True):
         assert vectors[anchor] @ vectors[right] > vectors[anchor] @ vectors[other] + 0.1
