@@ -20,6 +20,9 @@ _BYTE_ORDER_MARKS = (
 )
 _NUL_SHARE = 0.1
 _EMPTY_BYTES = 1 << 12
+_FEW_LINES = 10
+_LOOKED_THROUGH = 64
+"""How many times the size of a sample is read at most, where lines are long."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Sample:
     """The beginning of a file."""
 
     text: str
-    """Decoded text without a byte order mark, up to the end of a line."""
+    """Decoded text without a byte order mark, up to the end of a line; perhaps without lines of megabytes."""
     encoding: str
     """Python's name of the encoding."""
 
@@ -56,6 +59,8 @@ def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> 
         encoding = _detect(source, data)
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(data, complete)
+        if not complete and len(text.splitlines()) < _FEW_LINES:
+            text = _short_lines(source, encoding, limit) or text
     except UnicodeDecodeError as error:
         raise undecodable(source, encoding) from error
     except UnicodeError as error:
@@ -65,6 +70,22 @@ def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> 
         end = max(text.rfind("\n"), text.rfind("\r")) + 1
         text = text[:end] if end else text
     return Sample(text.removeprefix("\ufeff"), encoding)
+
+
+def _short_lines(source: CSVSource, encoding: str, limit: int) -> str:
+    """Return the first lines of a file of which some are as long as a whole sample; these are left out."""
+    lines = list[str]()
+    taken = seen = 0
+    starts_line = True
+    with source.path.open(encoding=encoding, newline="") as file:
+        while taken < limit and seen < _LOOKED_THROUGH * limit and (line := file.readline(limit)):
+            ends_line = line.endswith(("\n", "\r"))
+            if starts_line and ends_line:
+                lines.append(line)
+                taken += len(line)
+            seen += len(line)
+            starts_line = ends_line
+    return "".join(lines)
 
 
 def is_empty(source: CSVSource) -> bool:

@@ -2,13 +2,14 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.documents.arrays.request import DocumentsRequest, MeshOptions
 from embedtune.documents.media.loader import LoadOptions
 from embedtune.documents.media.loading import load_contents
+from embedtune.errors import InputError
 from embedtune.progress import note
 from embedtune.records.beir import ingest_beir
 from embedtune.records.class_folders import ingest_class_folders
@@ -136,7 +137,7 @@ def _read(
     """Read the rows, and return what relative addresses in them start from, for each source if there are several."""
     names = [path.relative_to(source.root).as_posix() for path in source.files]
     request, folder = config.request(), f"{source.root}/"
-    match source_kind(names, source.root):
+    match _kind(names, source, config.uri):
         case SourceKind.BEIR:
             return ingest_beir(source.root, config.uri, rows, quarantine, config.max_bad_share), folder
         case SourceKind.CLASS_FOLDERS:
@@ -156,6 +157,14 @@ def _read(
     if len(found) == 1:
         return report, origins[wanted[0]]
     return report, {title: origins[name] for title, name in zip(source_names(found), wanted, strict=True)}
+
+
+def _kind(names: Sequence[str], source: LocalSource, uri: str) -> SourceKind:
+    try:
+        return source_kind(names, source.root)
+    except InputError as error:
+        # Names of files alone do not say which folder or archive they are in.
+        raise InputError(f"{uri}: {error}") from error
 
 
 def _broken(source: LocalSource) -> Iterator[str]:

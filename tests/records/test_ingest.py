@@ -317,6 +317,19 @@ def test_a_line_that_is_too_long_costs_its_row(ingest, monkeypatch, long):
         ingest(LABELLED + long.partition("\n")[0])
 
 
+@pytest.mark.parametrize("header", ["text,label\n", ""])
+@pytest.mark.parametrize("place", [0, 1, 3])
+def test_one_cell_of_megabytes_costs_its_row_wherever_it_stands(ingest, header, place):
+    lines = LABELLED.splitlines(keepends=True)
+    lines.insert(place, "x" * 5_000_000 + ",greeting\n")
+    done = ingest(header + "".join(lines), share=0.2)
+    first = 2 if header else 1
+    assert [row[1:] for row in done.rows] == [tuple(line.strip().split(",")) for line in LABELLED.splitlines()]
+    assert [(int(row[0]), row[1]) for row in done.quarantine[1:]] == [
+        (first + place, "a line has more than 4194304 characters; one row per line is expected")
+    ]
+
+
 @pytest.mark.parametrize("junk", [",", " , ", '"",""', ",,,", "\t,\t", "\x1a"])
 def test_rows_of_nothing_but_delimiters_are_blank(ingest, junk):
     rows = [row for _, *row in ingest(LABELLED).rows]
