@@ -48,7 +48,15 @@ def register_model(request: RegistrationRequest) -> Registration:
 
 def _complete(client: "MlflowClient", request: RegistrationRequest, card: ModelCard, digest: str, version: int) -> None:
     """Give back to a version what was deleted or damaged on MLflow's disk since it was registered."""
-    run = client.get_run(str(client.get_model_version(request.model_name, str(version)).run_id))
+    from mlflow.exceptions import MlflowException
+
+    try:
+        run = client.get_run(str(client.get_model_version(request.model_name, str(version)).run_id))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        note(f"MLflow has deleted the run of {request.model_name!r}, version {version}, so its files are not checked.")
+        return
     outputs = run.outputs.model_outputs if run.outputs is not None else []
     models = [client.get_logged_model(output.model_id) for output in outputs]
     lost = [model for model in models if not is_whole(client, model, request.model_folder)]

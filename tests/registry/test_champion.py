@@ -117,6 +117,13 @@ class TestPromotion:
         assert not register_model(make_request("no-run", gain=0.1)).promoted
         assert register_model(make_request("no-run", gain=0.3)).promoted
 
+    def test_a_run_that_was_deleted_for_good_blocks_no_repetition(self, make_request, client, capsys):
+        first = register_model(make_request("no-run-at-all"))
+        client.delete_run(first.run_id)
+        client._tracking_client.store._hard_delete_run(first.run_id)
+        assert register_model(make_request("no-run-at-all")).version == 1
+        assert "MLflow has deleted the run of 'no-run-at-all', version 1" in "".join(capsys.readouterr())
+
     def test_where_the_champion_was_deleted_the_next_better_model_is_the_first(self, make_request, client):
         register_model(make_request("deleted", gain=0.3))
         client.delete_model_version("deleted", "1")
