@@ -15,10 +15,10 @@ from embedtune.records.rows import read_rows
 from embedtune.text import stripped
 
 DELIMITERS = {"excel": ",", "excel-tab": "\t", "unix": ",", "semicolon": ";", "pipe": "|"}
-# A byte order mark at the start of a file is not data, and NUL characters make a bad row.
+# A byte order mark at the start of a file is not data, NUL characters make a bad row, and a last line of © a footer.
 CHARACTERS = st.one_of(
     st.sampled_from(",;\t|\"'\r\n =#\\“”"),
-    st.characters(exclude_categories=("Cs",), exclude_characters="\0\ufeff"),
+    st.characters(exclude_categories=("Cs",), exclude_characters="\0\ufeff©"),
 )
 VALUES = st.text(CHARACTERS, min_size=1).map(stripped).filter(bool)
 PAIRS = st.tuples(VALUES, VALUES)
