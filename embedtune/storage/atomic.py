@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.storage.ownership import write_inventory
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -140,6 +140,7 @@ def atomic_folder(target: Path, signed: bool = True) -> Iterator[Path]:
         with _explained(target):
             if signed:
                 write_inventory(part)
+            _set_modes(part)
             swap_folder(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -212,13 +213,25 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _set_modes(folder: Path) -> None:
+    """Give everything in a new folder the modes that new files have, which libraries do not care for; links are left.
+
+    Args:
+        folder: Just made, so that its own mode shows the umask.
+    """
+    mode = folder.stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(mode if path.is_dir() else mode & 0o666)
+
+
 @contextmanager
 def _explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise StorageError(
-            f"{target} cannot be written: {error}. Give a path in a writable folder with enough free space."
+            f"{target} cannot be written: {reason(error)}. Give a path in a writable folder with enough free space."
         ) from error
 
 

@@ -168,6 +168,23 @@ class TestFolder:
         assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize(("umask", "file", "folder"), [(0o022, 0o644, 0o755), (0o027, 0o640, 0o750)])
+def test_modes_are_the_umasks_whatever_a_library_made(tmp_path, umask, file, folder):
+    before = os.umask(umask)
+    try:
+        with atomic_folder(tmp_path / "model") as part:
+            (part / "sub").mkdir(mode=0o700)
+            (part / "sub" / "weights").touch(mode=0o600)
+        write_text_whole(tmp_path / "page", "x")
+        create_file(tmp_path / "once", b"x")
+    finally:
+        os.umask(before)
+    modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    assert modes.pop("model") == modes.pop("model/sub") == folder
+    assert set(modes) == {"model/sub/weights", f"model/{INVENTORY}", "page", "once"}
+    assert set(modes.values()) == {file}
+
+
 def test_places_are_checked_before_the_work(tmp_path):
     check_writable(tmp_path / "a" / "page.html", tmp_path / "b" / "folder")
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b"]
