@@ -62,6 +62,9 @@ def run_in(output: Path, aliases: str, champion: dict[str, object], number: int 
     return LocalRun(folder, outputs, {"finetune": 3.0}, 5.0, "http://mlflow:5000")
 
 
+ARGUMENTS: dict[str, object] = {"data_uri": "x.csv", "data_csv_options": "{}"}
+
+
 @pytest.mark.parametrize(
     ("text", "aliases", "shown", "champion", "promoted", "told"),
     [
@@ -94,7 +97,7 @@ def test_registration_is_told_as_the_registry_has_it(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    summary = publish_run(run_in(tmp_path, text, champion), {"data_uri": "x.csv"}, tmp_path)
+    summary = publish_run(run_in(tmp_path, text, champion), ARGUMENTS, tmp_path)
     assert summary == json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["registered"] == {
         "name": "tickets",
@@ -137,7 +140,7 @@ def test_the_report_links_to_the_data_page_beside_it(tmp_path: Path) -> None:
 
 def test_a_second_run_replaces_what_the_first_published_and_both_keep_their_own(tmp_path: Path) -> None:
     for number in (1, 2):
-        summary = publish_run(run_in(tmp_path, "challenger", CHAMPION, number), {"data_uri": "x.csv"}, tmp_path)
+        summary = publish_run(run_in(tmp_path, "challenger", CHAMPION, number), ARGUMENTS, tmp_path)
     names = ["data.html", "model", "report.html", "scores", "summary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "runs"])
     assert ModelCard.load(tmp_path / "model") == CARD
@@ -157,12 +160,27 @@ def test_a_second_run_replaces_what_the_first_published_and_both_keep_their_own(
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"run": 7}', '{"run": "runs/gone"}'])
 def test_a_summary_that_names_no_run_that_is_there_has_no_successor(text: str, tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text(text, encoding="utf-8")
-    assert publish_run(run_in(tmp_path, "", CHAMPION), {"data_uri": "x.csv"}, tmp_path)["previous"] is None
+    assert publish_run(run_in(tmp_path, "", CHAMPION), ARGUMENTS, tmp_path)["previous"] is None
 
 
 def test_a_result_is_there_once(tmp_path: Path) -> None:
     run = run_in(tmp_path, "", CHAMPION)
-    publish_run(run, {"data_uri": "x.csv"}, tmp_path)
+    publish_run(run, ARGUMENTS, tmp_path)
     for name in ("model/embedtune.json", "scores/comparison.json"):
         (found,) = {(path / name).stat().st_ino for path in (tmp_path, run.folder, run.folder / "steps")}
         assert found
+
+
+def test_commands_that_are_printed_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "my & your $HOME"
+    monkeypatch.chdir(tmp_path)
+    asked = {"data_uri": "it's [a] b/*.csv", "data_csv_options": '{"dialect": "pipe"}'}
+    run = dataclasses.replace(run_in(output, "", {}), tracking_uri=f"sqlite:///{output}/mlflow.db")
+    print_summary(publish_run(run, asked, output))
+    lines = capsys.readouterr().out.splitlines()
+    search, mlflow = [shlex.split(line) for line in lines if line.startswith(("MLflow:", "Search:"))][::-1]
+    assert mlflow[2:] == ["ui", "--backend-store-uri", "sqlite:///my & your $HOME/mlflow.db"]
+    model, options = ["--model", str(output / "model")], ["--csv-options", '{"dialect": "pipe"}']
+    assert search[2:] == ["search", *model, "--index", "it's [a] b/*.csv", *options, "your query"]
