@@ -42,13 +42,18 @@ class RegistryError(EmbedtuneError):
     """The model registry cannot be reached or refuses what was asked."""
 
 
+def reason(error: OSError) -> str:
+    """Return why the system refused something, in its own words and without the name of the file."""
+    return error.strerror if error.strerror else str(error)
+
+
 def explain(error: BaseException) -> str:
     """Return what a person is told of an error; '' for a bug, whose traceback is worth more."""
     if isinstance(error, EmbedtuneError):
         return str(error)
     if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
         place = "A file" if error.filename is None else error.filename
-        return f"{place} cannot be used: {error.strerror}. Check its permissions, its name, and the space on its disk."
+        return f"{place} cannot be used: {reason(error)}. Check its permissions, its name, and the space on its disk."
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
         around = error.object[max(0, error.start - 40) : error.end + 20]
         return f"{around!r} is not text in UTF-8. If a file or folder has that name, rename it."

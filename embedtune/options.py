@@ -1,12 +1,12 @@
 """Options that travel as one JSON string: an object with the fields of a dataclass, checked one by one."""
 
 import dataclasses
-import difflib
 import json
 import types
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from embedtune.errors import ConfigError
+from embedtune.names import similar_names
 from embedtune.text import shortened
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def options_from_json(kind: type[T], text: str, parameter: str) -> T:
             f"{', '.join(fields)}."
         )
     for key in sorted(set(values) - set(fields)):
-        near = difflib.get_close_matches(key, fields, 1)
+        near = similar_names(key, fields)
         hint = f" Perhaps {near[0]!r} is meant." if near else ""
         raise ConfigError(f"{parameter} has the unknown key {key!r}.{hint} Accepted: {', '.join(fields)}.")
     hints = get_type_hints(kind)

@@ -2,19 +2,21 @@
 
 import errno
 import functools
+import inspect
 import io
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import typer
 from rich.console import Console
 
 from embedtune.cli.flags import flag, near_options, with_flags
-from embedtune.errors import ConfigError, EmbedtuneError, StorageError, explain
+from embedtune.errors import ConfigError, EmbedtuneError, StorageError, explain, reason
 from embedtune.names import similar_names
 from embedtune.storage.locations import parse_location
 
@@ -25,12 +27,12 @@ _INTERRUPTED = 130
 _ENDED = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What writing to a terminal, pipe or redirected file ends with."""
 _ADDRESSES = ("uri", "data_uri", "rows_uri")
-_JSON = ("csv_options", "data_csv_options")
 _ACCEPTED = (
     (r"greater than or equal to (\S+)", r"\1 or more"),
     (r"less than or equal to (\S+)", r"\1 or less"),
     (r"not in the range (\S+?)\.", r"\1"),
     (r"not one of (.*)", r"one of \1"),
+    (r"is not (readable|writable)", r"a path that is \1 for you"),
     (r"valid integer", "a whole number"),
     (r"valid (?:number|float)", "a number"),
 )
@@ -47,7 +49,7 @@ def run_app(app: typer.Typer) -> None:
         if error.errno not in _ENDED:
             raise
         # Nobody reads on, or the disk is full: what is left to write cannot be, and Python would say so at its end.
-        code = 1 if isinstance(error, BrokenPipeError) else _fail(f"The output cannot be written: {error.strerror}.")
+        code = 1 if isinstance(error, BrokenPipeError) else _fail(f"The output cannot be written: {reason(error)}.")
         _close(sys.stdout)
     sys.exit(code)
 
@@ -56,7 +58,7 @@ def _run(app: typer.Typer) -> int:
     try:
         command = typer.main.get_command(app)
         leaf = _leaf(command, sys.argv[1:])
-        _check_words(sys.argv[1:], {name: param for param in leaf.params for name in param.opts})
+        _check_words(sys.argv[1:], _path_flags(leaf.callback))
         leaf.callback = leaf.callback and _with_flags(leaf.callback)
         code = command(standalone_mode=False)
     except UsageError as error:
@@ -97,8 +99,17 @@ def _leaf(command: Any, words: Sequence[str]) -> Any:
     return command
 
 
-def _check_words(words: Sequence[str], options: dict[str, Any]) -> None:
-    """Refuse what is no text, and blanks where a value is needed: an empty path would be the present folder."""
+def _path_flags(callback: Callable[..., object] | None) -> set[str]:
+    parameters = inspect.signature(callback).parameters if callback is not None else {}
+    return {flag(name) for name, parameter in parameters.items() if _is_path(parameter.annotation)}
+
+
+def _is_path(annotation: object) -> bool:
+    return annotation is Path or any(map(_is_path, get_args(annotation)))
+
+
+def _check_words(words: Sequence[str], paths: set[str]) -> None:
+    """Refuse what is no text, and empty paths, which would be the present folder."""
     for before, word in pairwise(("", *words)):
         raw = os.fsencode(word)
         try:
@@ -108,10 +119,8 @@ def _check_words(words: Sequence[str], options: dict[str, Any]) -> None:
                 f"{repr(raw)[1:]} is not text in UTF-8. Write it in UTF-8; rename a file or folder of that name."
             ) from error
         name, sign, value = word.partition("=") if word.startswith("--") else (before, "=", word)
-        option = options.get(name)
-        needed = option is not None and option.default != "" and option.name not in _JSON
-        if sign and needed and not value.strip():
-            raise ConfigError(f"{name} is {value!r}. Give it a value.")
+        if sign and name in paths and not value.strip():
+            raise ConfigError(f"{name} is {value!r}. Give a path.")
 
 
 def _with_flags(callback: Callable[..., object]) -> Callable[..., object]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from embedtune.names import similar_names
 
-_FIELD = re.compile(r"(\w+)(?= is |=)")
+_FIELD = re.compile(r"(\w+)(?= is |=| has |: )")
 _CSV = re.compile(r"(The |Unknown )?CSV options?\b")
 _CSV_OPTIONS = ("csv_options", "data_csv_options")
 

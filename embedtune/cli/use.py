@@ -119,7 +119,8 @@ def _load_vectors(path: Path, texts: int) -> np.ndarray:
     try:
         vectors: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise StorageError(f"The vectors {path} cannot be read: {error}. Make them with `embedtune encode`.") from error
+        why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no array of NumPy"
+        raise StorageError(f"The vectors {path} cannot be read: {why}. Make them with `embedtune encode`.") from error
     if vectors.ndim != 2 or len(vectors) != texts:
         raise InputError(f"{path} has the shape {vectors.shape}, the index {texts} texts. Encode the index again.")
     return vectors

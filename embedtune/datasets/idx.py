@@ -38,7 +38,7 @@ def read_idx(path: Path, axes: int) -> np.ndarray:
             shape = _read_shape(file, path, axes)
             values = _read_values(file, path, math.prod(shape))
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} is not a complete gzip file: {error}. Remove it and fetch it again.") from error
+        raise InputError(f"{path} is not a complete gzip file. Remove it and fetch it again.") from error
     return np.frombuffer(values, np.uint8).reshape(shape)
 
 

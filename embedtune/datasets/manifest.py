@@ -119,9 +119,7 @@ def parse_manifest(content: bytes, version: str, uri: str) -> DatasetManifest:
         _check_format(data, uri)
         manifest = _parse(data)
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise StorageError(
-            f"{uri}/{MANIFEST_NAME} is damaged ({error!r}). Delete this version and push it again."
-        ) from error
+        raise StorageError(f"{uri}/{MANIFEST_NAME} is damaged. Delete this version and push it again.") from error
     if manifest.version != version:
         raise StorageError(
             f"{uri}/{MANIFEST_NAME} is of the version {manifest.version}. Delete this version and push it again."

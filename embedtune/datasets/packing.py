@@ -12,7 +12,7 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
 from embedtune.documents.arrays.wire import iter_array
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.stores import silent
@@ -92,7 +92,7 @@ def take(path: Path, origin: str, advance: Advance) -> Packed:
         # First: if it changes while the Documents are read, storing it will tell.
         size, sha256 = path.stat().st_size, file_sha256(path, silent)
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
+        raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error
     for document in iter_array(path, origin, advance):
         inventory.add_document(document, origin)
     file = DatasetFile(_shard_name(0), size, inventory.rows, sha256)
@@ -106,7 +106,7 @@ def disk_explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"{folder} cannot be written: {error}. Free some space there, or set TMPDIR to a folder with more."
+            f"{folder} cannot be written: {reason(error)}. Free some space there, or set TMPDIR to a folder with more."
         ) from error
 
 

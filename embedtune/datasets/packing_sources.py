@@ -18,7 +18,7 @@ from embedtune.documents.arrays.wire import iter_array
 from embedtune.documents.manifest import MANIFEST_NAME, Manifest, Shard
 from embedtune.documents.reading import place_of
 from embedtune.documents.shards import read_manifest
-from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.errors import ConfigError, InputError, StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.records.kinds import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
@@ -52,7 +52,9 @@ def packed(documents: "DocumentArray | Path | str", read_rows: ReadRows) -> Iter
         try:
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="embedtune-")))
         except OSError as error:
-            raise StorageError(f"There is no folder for temporary files: {error}. Set TMPDIR to one.") from error
+            raise StorageError(
+                f"There is no folder for temporary files: {reason(error)}. Set TMPDIR to one."
+            ) from error
         if isinstance(documents, DocumentArray):
             with progress("Reading the DocumentArray", len(documents), "Documents") as advance:
                 array = pack(_iter_live(documents, advance), scratch, "the DocumentArray")
@@ -165,4 +167,4 @@ def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}. Check that it is there.") from error
+        raise StorageError(f"{path} cannot be read: {reason(error)}. Check that it is there.") from error

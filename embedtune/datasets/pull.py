@@ -10,7 +10,7 @@ from embedtune.datasets.catalogue import Found, find
 from embedtune.datasets.listing import Dataset, describe
 from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.naming import dataset_uri, parse_reference
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, note, progress
 from embedtune.storage.atomic import atomic_path
 from embedtune.storage.digests import CHUNK_BYTES, file_sha256
@@ -83,7 +83,7 @@ def pull_file(reference: str, output: Path) -> Dataset:
             with atomic_path(output) as part:
                 _put_together([folder / shard.name for shard in _shards(found)], part)
     except OSError as error:
-        raise StorageError(f"{output} cannot be written: {error}. Check space and permissions.") from error
+        raise StorageError(f"{output} cannot be written: {reason(error)}. Check space and permissions.") from error
     shutil.rmtree(shards, ignore_errors=True)
     if any(file.rows == 0 for file in found.manifest.files):
         note(

@@ -235,7 +235,7 @@ def parse_documents(data: bytes, name: str) -> DocumentArrayProto:
     try:
         content = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:
-        raise StorageError(f"{name} is not a complete gzip file ({error}). Build the documents again.") from error
+        raise StorageError(f"{name} is not a complete gzip file. Build the documents again.") from error
     if not content.startswith(_ARRAY_START):
         raise StorageError(
             f"{name} starts with {content[:2]!r}, which is not a DocumentArray in protobuf; pickled DocumentArrays are "
@@ -244,4 +244,4 @@ def parse_documents(data: bytes, name: str) -> DocumentArrayProto:
     try:
         return DocumentArrayProto.FromString(content)
     except DecodeError as error:
-        raise StorageError(f"{name} is no DocumentArray in protobuf ({error}). Build the documents again.") from error
+        raise StorageError(f"{name} is no DocumentArray in protobuf. Build the documents again.") from error

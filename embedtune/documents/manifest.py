@@ -109,7 +109,7 @@ def parse_manifest(text: str, path: Path) -> Manifest:
         _check_format(data, FORMAT, str(path))
         return _parse(data)
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{path} is damaged ({error!r}). Build the documents again.") from error
+        raise StorageError(f"{path} is damaged. Build the documents again.") from error
 
 
 def parse_part(text: str, uri: str) -> tuple[Shard, ...]:
@@ -128,7 +128,7 @@ def parse_part(text: str, uri: str) -> tuple[Shard, ...]:
         _check_format(data, PART_FORMAT, name)
         shards = _parse_shards(data["shards"])
     except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{name} is damaged ({error!r}). Build the documents again.") from error
+        raise StorageError(f"{name} is damaged. Build the documents again.") from error
     return tuple(dataclasses.replace(shard, uri=f"{uri}/{shard.name}") for shard in shards)
 
 

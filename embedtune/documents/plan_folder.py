@@ -151,7 +151,7 @@ def read_header(folder: Path) -> PlanHeader:
         return PlanHeader(RowsFormat(Layout(data["layout"]), modalities, bool(data["loaded"])), files)
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise StorageError(
-            f"{path} cannot be read as a plan of documents of this version ({error!r}). Plan the documents again."
+            f"{path} cannot be read as a plan of documents of this version. Plan the documents again."
         ) from error
 
 
@@ -179,4 +179,4 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise StorageError(f"{path} is missing or damaged ({error}). Plan the documents again.") from error
+        raise StorageError(f"{path} is missing or damaged. Plan the documents again.") from error

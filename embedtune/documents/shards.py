@@ -36,7 +36,7 @@ def read_manifest(folder: Path) -> Manifest:
             "it; one without a manifest was not finished. Build the documents again."
         ) from error
     except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is damaged ({error}). Build the documents again.") from error
+        raise StorageError(f"{path} is damaged. Build the documents again.") from error
     return parse_manifest(text, path)
 
 
@@ -56,7 +56,7 @@ def read_part(uri: str) -> tuple[Shard, ...]:
     try:
         return parse_part(data.decode(), folder)
     except UnicodeDecodeError as error:
-        raise StorageError(f"{uri}: {PART_NAME} is damaged ({error}). Build the documents again.") from error
+        raise StorageError(f"{uri}: {PART_NAME} is damaged. Build the documents again.") from error
 
 
 def documents_digest(folder: Path) -> str:
@@ -132,7 +132,7 @@ def read_relevance(folder: Path) -> pa.Table | None:
     try:
         table = pq.read_table(pa.BufferReader(read_checked(folder, entry)))
     except pa.ArrowInvalid as error:
-        raise StorageError(f"{path} is not a parquet file ({error}). Build the documents again.") from error
+        raise StorageError(f"{path} is not a parquet file. Build the documents again.") from error
     if not any(map(table.schema.equals, (RELEVANCE_SCHEMA, DIVIDED_SCHEMA))):
         raise StorageError(
             f"{path} has the columns {table.schema.names}, expected {list(RELEVANCE_COLUMNS)} as string, string, "

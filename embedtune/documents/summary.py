@@ -155,7 +155,7 @@ class DataSummary:
             return cls(**data)
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise InputError(
-                f"{path} cannot be read as a data summary of this version ({error!r}). Build the documents again."
+                f"{path} cannot be read as a data summary of this version. Build the documents again."
             ) from error
 
 
@@ -178,4 +178,4 @@ def load_reading(folder: Path) -> IngestReport | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} is damaged ({error!r}). Build the documents again.") from error
+        raise InputError(f"{path} is damaged. Build the documents again.") from error

@@ -16,7 +16,7 @@ from embedtune.documents.manifest import PART_NAME, Manifest, RelevanceFile, Sha
 from embedtune.documents.rows_to_tables import content_columns, split_table
 from embedtune.documents.schema import Split
 from embedtune.documents.shard_writer import open_shards
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
 from embedtune.records.rows import RowsFormat, iter_rows, read_format
@@ -146,5 +146,5 @@ def _explained(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageError(
-            f"Cannot write documents to {folder}: {error}. Free space or choose another place."
+            f"Cannot write documents to {folder}: {reason(error)}. Free space or choose another place."
         ) from error

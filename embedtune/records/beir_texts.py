@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.text import stripped
 
@@ -103,9 +103,9 @@ def read_lines(path: Path, advance: Advance) -> Iterator[tuple[int, bytes, str]]
             f"{path.name} does not exist any more. Keep the files in place while they are read."
         ) from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path.name} is no whole gzip file ({error}). Copy it again, or unpack it.") from error
+        raise InputError(f"{path.name} is no whole gzip file. Copy it again, or unpack it.") from error
     except OSError as error:
-        raise StorageError(f"{path.name} cannot be read: {error}.") from error
+        raise StorageError(f"{path.name} cannot be read: {reason(error)}.") from error
 
 
 def parse_text(raw: bytes) -> tuple[str, bytes]:
@@ -147,11 +147,13 @@ def _parse_object(raw: bytes) -> dict[str, object]:
     try:
         entry = json.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise ValueError(f"no UTF-8: {error}") from error
+        raise ValueError(f"no UTF-8 at byte {error.start + 1}") from error
     except RecursionError as error:
         raise ValueError("no JSON of one object: nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"no JSON from character {error.pos + 1} on") from error
     except ValueError as error:
-        raise ValueError(f"no JSON: {error}") from error
+        raise ValueError("no JSON: a number with too many digits") from error
     if not isinstance(entry, dict):
         raise ValueError("no JSON object")
     return entry

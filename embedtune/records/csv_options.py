@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from embedtune.errors import ConfigError
+from embedtune.names import similar_names
 from embedtune.records.dialects import NAMED_DIALECTS, CSVDialect, check_csv_dialect
 from embedtune.records.layouts import Modality
 from embedtune.text import shortened
@@ -116,16 +117,18 @@ class CSVOptions:
         except (ValueError, RecursionError) as error:
             # A number of thousands of digits is a ValueError, deep nesting a RecursionError.
             raise ConfigError(
-                f"The CSV options {shortened(text, 200)!r} are not JSON: {error}. "
-                'Write an object such as {"dialect": "excel-tab"}.'
+                f"The CSV options {shortened(text, 200)!r} are not JSON. "
+                'Write an object such as {"dialect": "excel-tab"}, its keys in double quotes.'
             ) from error
         if not isinstance(values, dict):
             raise ConfigError(
                 f"The CSV options {shortened(text, 200)!r} are not a JSON object. Write one with keys of {accepted}."
             )
-        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
-        if unknown:
-            raise ConfigError(f"Unknown CSV option {unknown[0]!r}. Accepted: {accepted}.")
+        for key in sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
+            near = similar_names(key, accepted.split(", "))
+            choices = f", one of {', '.join((AUTO, *NAMED_DIALECTS))}" if near == ["dialect"] else ""
+            hint = f" Perhaps {near[0]!r} is meant{choices}." if near else ""
+            raise ConfigError(f"Unknown CSV option {key!r}.{hint} Accepted: {accepted}.")
         return cls(**values)
 
     def _check_dialect(self) -> None:

@@ -4,7 +4,7 @@ import codecs
 import io
 from dataclasses import dataclass
 
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.records.other_formats import other_bytes
 from embedtune.records.request import CSVSource
 
@@ -164,7 +164,7 @@ def read_beginning(source: CSVSource, limit: int) -> tuple[bytes, bool]:
     except FileNotFoundError as error:
         raise StorageError(f"{source.origin} does not exist. Check the path.") from error
     except OSError as error:
-        raise StorageError(f"{source.origin} cannot be read: {error}. Check its permissions.") from error
+        raise StorageError(f"{source.origin} cannot be read: {reason(error)}. Check its permissions.") from error
 
 
 def _detect(source: CSVSource, data: bytes) -> str:

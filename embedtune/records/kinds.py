@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.records.addresses import media_suffix
 from embedtune.records.table import shown_names
 from embedtune.text import excerpt
@@ -239,7 +239,7 @@ def _first_bytes(path: Path) -> tuple[bytes, str]:
     except FileNotFoundError as error:
         raise StorageError(f"{path.name} does not exist. Give {_ACCEPTED}.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{path.name} is damaged or cut off ({error}). Copy it again.") from error
+        raise InputError(f"{path.name} is damaged or cut off. Copy it again.") from error
     except OSError as error:
-        raise StorageError(f"{path.name} cannot be read: {error}.") from error
+        raise StorageError(f"{path.name} cannot be read: {reason(error)}.") from error
     return start, ""

@@ -59,7 +59,7 @@ def _read_rows(path: Path) -> Iterator[tuple[str, str]]:
                 yield row["reason"], row["row"]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise StorageError(
-            f"{path} cannot be read as a quarantine file with the columns {', '.join(QUARANTINE_COLUMNS)} ({error!r})."
+            f"{path} cannot be read as a quarantine file with the columns {', '.join(QUARANTINE_COLUMNS)}."
         ) from error
 
 

@@ -150,9 +150,7 @@ def read_report(path: Path) -> IngestReport | None:
     try:
         return None if text is None else IngestReport.of_json(json.loads(text))
     except (ValueError, TypeError, AttributeError) as error:
-        raise StorageError(
-            f"{path} does not say how its rows were read ({error}). Run the ingest step again."
-        ) from error
+        raise StorageError(f"{path} does not say how its rows were read. Run the ingest step again.") from error
 
 
 def is_rows_file(path: Path) -> bool:
@@ -214,7 +212,7 @@ def _open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist. Give the rows file that the ingest step wrote.") from error
     except (OSError, pa.ArrowInvalid) as error:
-        raise StorageError(f"{path} is damaged or no parquet file: {error}. Run the ingest step again.") from error
+        raise StorageError(f"{path} is damaged or no parquet file. Run the ingest step again.") from error
 
 
 def _format_of(path: Path, file: pq.ParquetFile) -> RowsFormat:

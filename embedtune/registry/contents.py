@@ -25,8 +25,8 @@ def check_model_name(name: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"The model name {name!r} is not accepted. Use up to 200 letters, digits, spaces, and '.', '_' or '-', "
-            "starting with a letter or digit."
+            f"model_name is {name!r}; accepted: up to 200 letters, digits, spaces, and '.', '_' or '-', starting "
+            "with a letter or digit."
         )
 
 

@@ -27,7 +27,7 @@ def check_gate(metric: str, min_gain: float) -> None:
         ConfigError: the metric is unknown or min_gain is outside 0..1.
     """
     if metric not in METRIC_NAMES:
-        raise ConfigError(f"There is no metric {metric!r}; choose one of {', '.join(METRIC_NAMES)}.")
+        raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(METRIC_NAMES)}.")
     if not 0.0 <= min_gain <= 1.0:
         raise ConfigError(f"min_gain is {min_gain}; it is a difference of {METRIC_NAMES[metric]} and lies in 0..1.")
 

@@ -61,9 +61,7 @@ def parse_manifest(uri: str, content: bytes) -> FolderManifest:
             ManifestEntry(str(file["name"]), int(file["size"]), str(file["sha256"])) for file in manifest["files"]
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(
-            f"{uri}: {MANIFEST_NAME} is damaged: {error!r}. Remove the folder and store it again."
-        ) from error
+        raise StorageError(f"{uri}: {MANIFEST_NAME} is damaged. Remove the folder and store it again.") from error
     for entry in files:
         parts = PurePosixPath(entry.name).parts
         if not parts or entry.name.startswith("/") or ".." in parts or "\\" in entry.name:

@@ -14,7 +14,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.failures import DamagedError
@@ -106,7 +106,9 @@ def _describe(local: Path) -> FolderManifest:
         with progress(f"Hashing {local.name}", sum(path.stat().st_size for path in paths), "bytes") as advance:
             transfer_all(describe, paths, advance)
     except OSError as error:
-        raise StorageError(f"{local} cannot be read: {error}. Check its permissions.") from error
+        raise StorageError(
+            f"{error.filename or local} cannot be read: {reason(error)}. Check its permissions."
+        ) from error
     if not entries:
         raise StorageError(f"{local} is no folder or holds no files, so there is nothing to store. Check the path.")
     files = tuple(entries[path.relative_to(local).as_posix()] for path in paths)
@@ -178,7 +180,7 @@ def _fetch(store: Store, manifest: FolderManifest, local: Path) -> bool:
     except (_IncompleteError, DamagedError):
         return False
     except OSError as error:
-        raise StorageError(f"{local} cannot be written: {error}. Check space and permissions.") from error
+        raise StorageError(f"{local} cannot be written: {reason(error)}. Check space and permissions.") from error
     return True
 
 

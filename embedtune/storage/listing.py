@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import note
 from embedtune.storage.locations import Location, Scheme
 from embedtune.storage.ownership import is_run_folder
@@ -139,7 +139,9 @@ def _list_local(location: Location) -> Listing:
     except FileNotFoundError as error:
         raise StorageError(f"{path} does not exist. Check the path; in a pod, give an s3:// address.") from error
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
+        raise StorageError(
+            f"{error.filename or path} cannot be read: {reason(error)}. Check its permissions."
+        ) from error
     if location.is_folder and path.is_file():
         raise StorageError(f"{location.uri} is a file, not a folder. Write it without the slash at its end.")
     if not path.is_file():

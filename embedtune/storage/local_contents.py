@@ -8,7 +8,7 @@ import unicodedata
 from itertools import islice
 from urllib.parse import unquote
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.storage.access import AccessRules
 from embedtune.storage.failures import too_large
 
@@ -51,7 +51,7 @@ class LocalContents:
         except IsADirectoryError as error:
             raise StorageError(f"{uri} is not a file.") from error
         except OSError as error:
-            raise StorageError(f"{uri} cannot be read: {error}.") from error
+            raise StorageError(f"{uri} cannot be read: {reason(error)}.") from error
 
     def _open(self, path: str, uri: str) -> int:
         """Open a file. The links of its folder are followed once, and the file itself must not be one then."""

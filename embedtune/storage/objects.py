@@ -9,7 +9,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance
 from embedtune.storage.client import store_client, store_errors
 from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
@@ -71,7 +71,7 @@ class ObjectPrefix:
             with store_errors(self._uri(name)):
                 return send_file(self._destination(name), source, sha256, advance)
         except OSError as error:
-            raise StorageError(f"{source} cannot be read: {error}. Check its permissions.") from error
+            raise StorageError(f"{source} cannot be read: {reason(error)}. Check its permissions.") from error
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content."""
@@ -214,7 +214,7 @@ def _feed(digest: Digest, target: Path, advance: Advance) -> None:
     try:
         feed_file(digest, target, advance)
     except OSError as error:
-        raise StorageError(f"{target} cannot be read: {error}. Remove it and start again.") from error
+        raise StorageError(f"{target} cannot be read: {reason(error)}. Remove it and start again.") from error
 
 
 def _code(error: StorageError) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
-from embedtune.errors import ConfigError, StorageError
+from embedtune.errors import ConfigError, StorageError, reason
 from embedtune.storage.locations import Scheme, parse_location
 from embedtune.storage.ownership import (
     foreign_files,
@@ -167,4 +167,4 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{path} cannot be looked into: {error}. Check its permissions.") from error
+        raise StorageError(f"{path} cannot be looked into: {reason(error)}. Check its permissions.") from error

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.listing import Entry, Listing, list_files
@@ -91,4 +91,4 @@ def _local_version(path: Path, advance: Advance) -> str:
     try:
         return f"sha256:{file_sha256(path, advance)}"
     except OSError as error:
-        raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
+        raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.storage.atomic import PART_SUFFIX, atomic_folder, swap_folder
 from embedtune.storage.failures import UnreachableError
 
@@ -52,7 +52,7 @@ def _lock(part: Path) -> int | None:
         part.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise StorageError(f"{part.parent} cannot be written: {error}. Check space and permissions.") from error
+        raise StorageError(f"{part.parent} cannot be written: {reason(error)}. Check space and permissions.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The one who had it may have moved it away meanwhile.

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.storage.archives import is_archive, unpack_archive
 from embedtune.storage.listing import Entry, Listing, list_files
@@ -75,7 +75,9 @@ def _temporary_folder() -> Iterator[Path]:
     try:
         folder = tempfile.TemporaryDirectory(prefix="embedtune-")
     except OSError as error:
-        raise StorageError(f"There is no folder for temporary files: {error}. Set TMPDIR to a writable one.") from error
+        raise StorageError(
+            f"There is no folder for temporary files: {reason(error)}. Set TMPDIR to a writable one."
+        ) from error
     with folder as path:
         yield Path(path)
 
@@ -95,7 +97,7 @@ def _fetch(item: tuple[Entry, Path], advance: Advance) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"{path.parent} cannot be made: {error}. Free some space there.") from error
+        raise StorageError(f"{path.parent} cannot be made: {reason(error)}. Free some space there.") from error
     # minio takes a quarter of a second to import, which local runs need not pay.
     if location.scheme is Scheme.HTTP:
         from embedtune.storage.web import fetch_page

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance
 from embedtune.storage.atomic import atomic_path, create_file, is_part
 from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, check_digest, check_small, file_sha256
@@ -139,7 +139,7 @@ class FolderStore:
                 _copy(reader, target, advance, digest)
         except OSError as error:
             raise StorageError(
-                f"{source} cannot be copied to {target}: {error}. Check space and permissions."
+                f"{source} cannot be copied to {target}: {reason(error)}. Check space and permissions."
             ) from error
         if sha256 not in ("", digest.hexdigest()):
             target.unlink()
@@ -155,7 +155,7 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
+            raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error
 
     def holds(self, name: str, size: int, sha256: str) -> bool:
         """Tell whether a file of that name has that content, which is read for it."""
@@ -163,7 +163,7 @@ class FolderStore:
         try:
             return path.is_file() and path.stat().st_size == size and file_sha256(path, silent) == sha256
         except OSError as error:
-            raise StorageError(f"{path} cannot be read: {error}. Check its permissions.") from error
+            raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error
 
     def entries(self, prefix: str = "") -> list[StoredFile]:
         """Return all files whose names begin so, sorted by name."""
@@ -186,7 +186,9 @@ class FolderStore:
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise StorageError(f"{self._path(prefix)} cannot be read: {error}. Check its permissions.") from error
+            raise StorageError(
+                f"{self._path(prefix)} cannot be read: {reason(error)}. Check its permissions."
+            ) from error
 
     def copy(self, source: str, target: str) -> bool:
         """Copy a file; False if there is none of that name."""
@@ -205,7 +207,7 @@ class FolderStore:
                     if folder == self._root.parent or not _removed_empty(folder):
                         break
         except OSError as error:
-            raise StorageError(f"{self._root} cannot be cleared: {error}. Check its permissions.") from error
+            raise StorageError(f"{self._root} cannot be cleared: {reason(error)}. Check its permissions.") from error
 
     def _path(self, name: str) -> Path:
         if name.startswith("/") or ".." in PurePosixPath(name).parts:
@@ -234,7 +236,7 @@ def _open(source: Path) -> BinaryIO:
     try:
         return source.open("rb")
     except OSError as error:
-        raise StorageError(f"{source} cannot be read: {error}. Check the path and its permissions.") from error
+        raise StorageError(f"{source} cannot be read: {reason(error)}. Check the path and its permissions.") from error
 
 
 def _copy(reader: BinaryIO, target: Path, advance: Advance, digest: Digest) -> None:

@@ -10,7 +10,7 @@ import certifi
 from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance
 from embedtune.storage.digests import CHUNK_BYTES, Digest
 from embedtune.storage.heads import bound_heads
@@ -99,7 +99,9 @@ def receive(
                         raise
                     time.sleep(_FIRST_PAUSE_S * 2 ** (attempt - 1))
     except OSError as error:
-        raise StorageError(f"{what} cannot be stored in {target.parent}: {error}. Free some space there.") from error
+        raise StorageError(
+            f"{what} cannot be stored in {target.parent}: {reason(error)}. Free some space there."
+        ) from error
 
 
 def read_whole(request: Callable[[], BaseHTTPResponse], limit: int) -> bytes:

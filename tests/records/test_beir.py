@@ -125,10 +125,10 @@ def test_byte_order_marks_crlf_blank_lines_and_numbers_as_ids(folder):
 @pytest.mark.parametrize(
     ("entry", "reason"),
     [
-        ('{"_id": "d9", "text": ', "no JSON: "),
+        ('{"_id": "d9", "text": ', "no JSON from character 23 on"),
         ('["d9", "text"]', "no JSON object"),
         ("[" * 100_000, "no JSON of one object: nested too deeply"),
-        ('{"_id": ' + "9" * 10_000 + ', "text": "a"}', "no JSON: "),
+        ('{"_id": ' + "9" * 10_000 + ', "text": "a"}', "no JSON: a number with too many digits"),
         ({"text": "a"}, "no _id"),
         ({"_id": True, "text": "a"}, "_id is no text"),
         ({"_id": None, "text": "a"}, "_id is no text"),
@@ -157,7 +157,7 @@ def test_line_that_is_no_utf8_and_line_that_is_too_long(folder, monkeypatch):
     report, rows = folder.ingest(share=0.34)
     assert report.bad_rows == 2
     assert [row[:2] for row in rows[-2:]] == [(5, "corpus.jsonl"), (6, "corpus.jsonl")]
-    assert folder.bad()[0][1].startswith("corpus.jsonl: no UTF-8: ")
+    assert folder.bad()[0][1].startswith("corpus.jsonl: no UTF-8 at byte ")
     assert folder.bad()[1] == ("2", "corpus.jsonl: longer than 0 MiB")
 
 

@@ -23,7 +23,10 @@ def test_fields_are_read():
     [
         ("{", "are not JSON"),
         ("[]", "not a JSON object"),
-        ('{"sizes": 3}', "Unknown CSV option 'sizes'. Accepted: size, sampling_rate, dialect, encoding, is_labeled"),
+        (
+            '{"sizes": 3}',
+            "Unknown CSV option 'sizes'. Perhaps 'size' is meant. Accepted: size, sampling_rate, dialect",
+        ),
         ('{"size": 0}', "size=0 is not accepted. Give a whole number of 1 or more"),
         ('{"size": "3"}', "size='3' is not accepted"),
         ('{"size": true}', "size=True is not accepted"),
@@ -97,3 +100,26 @@ def test_python_dialects_are_checked():
 def test_requests_that_contradict_themselves(layout, options, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         IngestRequest(layout, CSVOptions(**options))
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("delimiter", "dialect"),
+        ("sep", "dialect"),
+        ("quotechar", "dialect"),
+        ("charset", "encoding"),
+        ("usecols", "columns"),
+        ("nrows", "size"),
+        ("sampel_rate", "sampling_rate"),
+        ("headr", "header"),
+    ],
+)
+def test_unknown_keys_point_to_ours(key, meant):
+    with pytest.raises(ConfigError, match=f"^Unknown CSV option '{key}'. Perhaps '{meant}' is meant"):
+        CSVOptions.from_json(f'{{"{key}": ";"}}')
+
+
+def test_a_key_like_none_of_ours_gets_no_hint():
+    with pytest.raises(ConfigError, match=r"^Unknown CSV option 'colour'\. Accepted: size"):
+        CSVOptions.from_json('{"colour": 1}')

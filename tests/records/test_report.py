@@ -79,7 +79,7 @@ def test_a_rows_file_that_says_nonsense(rows, tmp_path):
     table = pq.read_table(rows)
     table = table.replace_schema_metadata({**table.schema.metadata, b"embedtune.report": b"[1]"})
     pq.write_table(table, tmp_path / "broken")
-    with pytest.raises(StorageError, match=r"does not say how its rows were read .* Run the ingest step again"):
+    with pytest.raises(StorageError, match=r"does not say how its rows were read\. Run the ingest step again"):
         read_report(tmp_path / "broken")
 
 

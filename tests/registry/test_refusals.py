@@ -9,7 +9,7 @@ from embedtune.registry.register import register_model
 
 @pytest.mark.parametrize("name", ["", "a/b", "a:b", "a@b", "it's", "..", ".hidden", "x" * 201])
 def test_name(make_request, name):
-    with pytest.raises(ConfigError, match="model name"):
+    with pytest.raises(ConfigError, match="model_name is"):
         register_model(make_request(name))
 
 

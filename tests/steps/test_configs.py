@@ -62,7 +62,7 @@ def test_the_pipelines_defaults_pass() -> None:
     [
         ({"data_layout": "triples"}, "layout='triples'"),
         ({"data_max_bad_share": 2.0}, "max_bad_share"),
-        ({"register_model_name": "a/b"}, "model name 'a/b'"),
+        ({"register_model_name": "a/b"}, "model_name is 'a/b'"),
         ({"register_experiment": ""}, "experiment is blank"),
         ({"train_seed": -1}, "seed"),
         ({"eval_metric": "accuracy"}, "accuracy"),

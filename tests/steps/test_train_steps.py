@@ -87,7 +87,7 @@ def test_a_card_in_the_words_of_the_reports() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"metric": "ndcg@10"}, "no metric 'ndcg@10'"),
+        ({"metric": "ndcg@10"}, "metric is 'ndcg@10'"),
         ({"min_gain": 1.5}, "min_gain is 1.5"),
         ({"min_gain": float("nan")}, "min_gain is nan"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -15,7 +15,7 @@ from embedtune.documents.arrays.folders import ingest_judged_folder, is_judged_f
 from embedtune.documents.arrays.request import DocumentsRequest
 from embedtune.documents.arrays.survey import DEFAULT_VALUES, Survey, chosen_format, match_values
 from embedtune.documents.arrays.wire import iter_array
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.records.kinds import is_documents_name
 from embedtune.records.layouts import Layout
@@ -56,7 +56,7 @@ def ingest_documents(
     try:
         parts = [_file_part(path, name, origin, len(shards) > 1) for name, path in shards.items()]
     except OSError as error:
-        raise StorageError(f"{origin} cannot be read: {error}.") from error
+        raise StorageError(f"{origin} cannot be read: {reason(error)}.") from error
     return _ingest(parts, "bytes", origin, rows, quarantine, request)
 
 

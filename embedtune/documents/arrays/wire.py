@@ -17,7 +17,7 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from google.protobuf.message import DecodeError
 
 from embedtune.documents.arrays.limits import check_parts
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.records.kinds import BZ2_START, GZIP_START, starts_pickle
 
@@ -68,11 +68,11 @@ def iter_array(path: Path, name: str, advance: Advance) -> Iterator[DocumentProt
         with path.open("rb") as file:
             yield from _Reader(name, path.stat().st_size, file, advance).documents()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise InputError(f"{name} is damaged or cut off ({error}). Save or copy it again.") from error
+        raise InputError(f"{name} is damaged or cut off. Save or copy it again.") from error
     except OSError as error:
         if error.errno is None:  # bz2 says so that data are no bz2
-            raise InputError(f"{name} is damaged ({error}). Save or copy it again.") from error
-        raise StorageError(f"{name} cannot be read: {error}.") from error
+            raise InputError(f"{name} is damaged. Save or copy it again.") from error
+        raise StorageError(f"{name} cannot be read: {reason(error)}.") from error
 
 
 class _Reader:
