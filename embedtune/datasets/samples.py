@@ -28,8 +28,10 @@ def check_new_folder(target: Path) -> None:
     """Refuse a path at which there is something, best before long work.
 
     Raises:
-        StorageError: there is a file, or a folder with something in it.
+        StorageError: there is a file, a folder with something in it, or the present folder.
     """
+    if target.resolve() == Path.cwd():
+        raise StorageError(f"{target} is the present folder. Give the path of a new one, such as sample.")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise StorageError(f"{target} exists and is not an empty folder. Give the path of a new one.")
 

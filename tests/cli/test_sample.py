@@ -177,3 +177,10 @@ def test_the_command_line_imports_neither_docarray_nor_pillow():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_the_present_folder_is_not_replaced(sample, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    code, _, err = sample("meshes", "--output", ".")
+    assert (code, err) == (1, "Error: . is the present folder. Give the path of a new one, such as sample.\n")

@@ -17,6 +17,7 @@ from embedtune.cli.steps import STEPS, config_options
 from embedtune.models.card import ModelCard
 from embedtune.registry.tracking import TRACKING_VARIABLE
 from embedtune.retrieval.comparison import Comparison
+from embedtune.storage.ownership import foreign_files, is_our_file, is_our_folder
 from embedtune.training.config import FinetuneConfig
 
 ROOT = Path(__file__).parents[2]
@@ -232,3 +233,35 @@ def test_json_option(embedtune, tickets, tmp_path: Path) -> None:
         1,
         "Error: --csv-options: CSV option header='perhaps' is not accepted. Choose one of auto, yes, no.\n",
     )
+
+
+def test_what_the_steps_write_is_known_as_ours(finished, folder) -> None:
+    pages = ("loss/loss.html", "report/report.html", "report/report.md", "pages/data.html", "pages/data.md")
+    files = ("rows/rows.parquet", "rows/bad.csv", "documents/bad.csv", *pages)
+    assert [name for name in files if not is_our_file(folder / name)] == []
+    for name in ("documents/train", "documents/evaluation", "model", "scores"):
+        assert (is_our_folder(folder / name), foreign_files(folder / name)) == (True, [])
+
+
+def test_the_same_again_replaces_what_the_steps_wrote_and_nothing_else(embedtune, tickets, tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("rows", "quarantine", "train", "evaluation", "html", "markdown")}
+
+    def build() -> str:
+        options = [word for name in list(files)[1:] for word in (f"--{name}", files[name])]
+        return embedtune("build-documents", "--rows", files["rows"], *options).err
+
+    for _ in range(2):
+        reading = ("--rows", files["rows"], "--quarantine", files["quarantine"])
+        assert embedtune("ingest-csv", "--uri", tickets, *reading).code == 0
+        assert "Error" not in build()
+    for name in ("train/notes.txt", "html", "markdown"):
+        path = tmp_path / name
+        before = path.read_bytes() if path.exists() else None
+        path.write_text("mine", encoding="utf-8")
+        assert f"where there is something that embedtune did not write: {path}. Give another path" in build()
+        assert path.read_text(encoding="utf-8") == "mine"
+        path.unlink() if before is None else path.write_bytes(before)
+    files["evaluation"] = files["train"]
+    assert "one would replace the other" in build()
+    files["evaluation"] = files["rows"]
+    assert "which would replace what --rows reads" in build()

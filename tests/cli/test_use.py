@@ -41,6 +41,21 @@ def test_encode_gives_what_the_model_gives(vectors: Path, tiny_model: Path) -> N
     assert [path.name for path in vectors.parent.iterdir()] == ["vectors.npy"]
 
 
+def test_vectors_are_replaced_by_vectors_and_no_other_array_is(
+    embedtune, index: Path, vectors: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "vectors.npy"
+    path.write_bytes(vectors.read_bytes())
+    command = ("encode", "--model", tiny_model, "--input", index, "--column", "text", "--output", path)
+    assert embedtune(*command).code == 0
+    assert path.read_bytes() == vectors.read_bytes()
+    np.save(path, np.load(path))
+    done = embedtune(*command)
+    assert (done.code, "--overwrite to replace it" in done.err) == (1, True)
+    assert embedtune(*command, "--overwrite").code == 0
+    np.testing.assert_array_equal(np.load(path, mmap_mode="r"), np.load(vectors))
+
+
 @pytest.mark.parametrize("with_vectors", [False, True])
 def test_search_finds_the_text_itself_first(
     with_vectors: bool, embedtune, index: Path, vectors: Path, tiny_model: Path

@@ -98,6 +98,94 @@ def test_bad_options_are_one_message_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--data-uri", "ftp://a/b"),
+        ("--data-layout", "tables"),
+        ("--data-csv-options", "{"),
+        ("--data-csv-options", '{"header": "perhaps"}'),
+        ("--data-max-bad-share", "2"),
+        ("--model-backbone", " "),
+        ("--model-max-length", "-1"),
+        ("--train-loss", "Cross"),
+        ("--train-epochs", "0"),
+        ("--train-epochs", "1.5"),
+        ("--train-batch-size", "1"),
+        ("--train-learning-rate", "nan"),
+        ("--train-optimizer", "Best"),
+        ("--train-warmup", "2"),
+        ("--train-seed", "-1"),
+        ("--eval-share", "2"),
+        ("--eval-split", "random"),
+        ("--eval-metric", "best"),
+        ("--eval-min-gain", "2"),
+        ("--register-model-name", "a/b"),
+        ("--register-experiment", " "),
+        ("--gpu-count", "abc"),
+        ("--gpu-node-selector", "[]"),
+        ("--gpu-tolerations", "none"),
+        ("--output", ""),
+        ("--output", " "),
+    ],
+)
+def test_the_flag_that_was_typed_is_named(
+    flag: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = pipelines("run", "finetune", "--data-uri", "x.csv", flag, value)
+    assert done.code in (1, 2)
+    assert done.err.startswith(f"Error: {flag}")
+    assert len(done.err.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--delimiter", "dialect is a key of --data-csv-options, which takes a JSON object."),
+        ("--quotechar", "dialect is a key of --data-csv-options, which takes a JSON object."),
+        ("--batch-size", "Perhaps --train-batch-size?"),
+        ("--lr", "Perhaps --train-learning-rate?"),
+        ("--epochs", "Perhaps --train-epochs?"),
+        ("--model", "Perhaps --model-backbone?"),
+        ("--device", "Perhaps --gpu-count?"),
+        ("--test-size", "Perhaps --eval-share?"),
+        ("--train-epoch", "Perhaps --train-epochs?"),
+        ("--output-dir", "Perhaps --output?"),
+        ("--force", "Perhaps --overwrite?"),
+    ],
+)
+def test_options_of_other_tools_point_to_ours(flag: str, hint: str) -> None:
+    done = pipelines("run", "finetune", "--data-uri", "x.csv", flag, "1")
+    assert done.code == 2
+    assert f"Error: There is no option {flag}. {hint} See `" in done.err
+
+
+@pytest.mark.parametrize("place", ["mine", "."])
+@pytest.mark.parametrize("name", ["model/thesis.txt", "scores/mine.csv", "report.html"])
+def test_files_of_ones_own_stay(place: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine", encoding="utf-8")
+    monkeypatch.chdir(tmp_path if place == "mine" else tmp_path / "mine")
+    done = pipelines("run", "finetune", "--data-uri", "x.csv", "--output", place)
+    assert done.code == 1
+    assert done.err.startswith(f"Error: --output is {place}, where there is something that embedtune did not write: ")
+    assert [each for each in (tmp_path / "mine").rglob("*") if each.is_file()] == [path]
+
+
+def test_a_compiled_pipeline_is_replaced_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "finetune.yaml"
+    for _ in range(2):
+        assert pipelines("compile", "finetune", "--output", path).code == 0
+    path.write_text("mine: true\n", encoding="utf-8")
+    done = pipelines("compile", "finetune", "--output", path)
+    assert (done.code, path.read_text(encoding="utf-8")) == (1, "mine: true\n")
+    assert "--overwrite to replace it" in done.err
+    assert pipelines("compile", "finetune", "--output", path, "--overwrite").code == 0
+
+
 def test_structures_come_as_json_and_numbers_as_numbers() -> None:
     values = {parameter.name: parameter.default for parameter in parameters_of(PIPELINES["finetune"])}
     values |= {"gpu_node_selector": '{"pool": "gpu"}', "gpu_tolerations": json.dumps([{"key": "gpu"}])}
