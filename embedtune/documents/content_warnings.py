@@ -1,7 +1,7 @@
 """What is conspicuous about the texts and labels of rows: those that stand for nothing, those that look alike."""
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ from embedtune.text import excerpt, is_unseen, shortened
 _NOTHING = frozenset({
     "nan", "-nan", "na", "n/a", "#n/a", "#na", "null", "(null)", "[null]", "<null>", "none", "(none)", "<na>",
     "nat", "nil", r"\n", "undefined", "-", "--", "#value!", "#ref!", "#div/0!", "#num!", "#name?", "#null!",
-    "-1.#ind", "1.#ind", "-1.#qnan", "1.#qnan",
+    "[deleted]", "[removed]", "k.a.", "-1.#ind", "1.#ind", "-1.#qnan", "1.#qnan",
 })  # fmt: skip
 """What programs write for a value that is not there, in lower case: pandas (`na_values` of its `read_csv`), databases
 and their clients (`\\N`, `(null)`, `[null]`), JavaScript, and the errors of spreadsheets."""
@@ -23,6 +23,9 @@ and their clients (`\\N`, `(null)`, `[null]`), JavaScript, and the errors of spr
 _MOST_SHOWN = 5
 _SPELLINGS_SHOWN = 3
 _LABEL_CHARACTERS = 40
+_LEAST_LISTS = 3
+_LIST_MARKS = "|;,"
+_AROUND_PARTS = " []()'\""
 _END_SIGNS = " .,:;!?…。、"
 
 
@@ -35,6 +38,13 @@ def content_warnings(contents: Contents) -> Iterator[str]:
         groups = look_alikes(dict(zip(contents.labels.to_pylist(), np.bincount(contents.second).tolist(), strict=True)))
         if groups:
             yield _about_look_alikes(groups)
+        several = lists_of_labels(contents.labels.to_pylist())
+        if len(several) >= _LEAST_LISTS:
+            yield (
+                f"{len(several)} labels seem to be lists of several, such as {excerpt(several[0])}. A row has one "
+                "label: each list is one of its own, and what has another list is taken as not relevant to it. Write "
+                "one label a row."
+            )
 
 
 def look_alikes(labels: dict[str, int]) -> list[list[tuple[str, int]]]:
@@ -51,6 +61,23 @@ def look_alikes(labels: dict[str, int]) -> list[list[tuple[str, int]]]:
         groups.setdefault(_look(label), []).append((label, count))
     found = [sorted(group, key=lambda entry: -entry[1]) for group in groups.values() if len(group) > 1]
     return sorted(found, key=lambda group: -sum(count for _, count in group))
+
+
+def lists_of_labels(labels: Sequence[str]) -> list[str]:
+    """Return labels that read like lists of labels: one of their parts has another place in another label.
+
+    The parts of a path, as in `Home, Garden` and `Home, Kitchen`, have the same place in all of them.
+    """
+    found: dict[str, None] = {}
+    for mark in _LIST_MARKS:
+        parts = {label: [part.strip(_AROUND_PARTS) for part in label.split(mark)] for label in labels}
+        places: dict[str, set[int]] = {}
+        for each in parts.values():
+            for place, part in enumerate(each):
+                places.setdefault(part, set()).add(place)
+        moves = {part for part, at in places.items() if part and len(at) > 1}
+        found |= dict.fromkeys(label for label, each in parts.items() if len(each) > 1 and not moves.isdisjoint(each))
+    return list(found)
 
 
 def _look(label: str) -> str:

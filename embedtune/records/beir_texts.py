@@ -125,11 +125,13 @@ def parse_text(raw: bytes) -> tuple[str, bytes]:
     identifier, text, title = entry.get("_id"), entry.get("text"), entry.get("title")
     if not isinstance(identifier, str | int) or isinstance(identifier, bool):
         raise ValueError("_id is no text" if "_id" in entry else "no _id")
-    if not isinstance(text, str):
-        raise ValueError("text is no text" if "text" in entry else "no text")
+    if "text" not in entry:
+        raise ValueError("no text")
+    if not isinstance(text, str | None):
+        raise ValueError("text is no text")
     if not isinstance(title, str | None):
         raise ValueError("title is no text")
-    content = stripped(f"{title or ''} {text}")
+    content = stripped(f"{title or ''} {text or ''}")
     identifier = str(identifier).strip()
     if not identifier:
         raise ValueError("the _id is empty")

@@ -182,9 +182,10 @@ def _check_lost(origin: str, labels: Mapping[str, str], classes: Sequence[str]) 
     lost = {label.strip() for label in labels.values()} - set(classes) - {""}
     for label in sorted(lost):
         names = [name for name, each in labels.items() if each.strip() == label]
+        problem = _problem(names[0], label) or _endings(names)
         more = f" {len(lost) - 1} more classes are lost as well." if len(lost) > 1 else ""
         raise InputError(
-            f"{origin}: no file of the class {excerpt(label)} can be used ({_endings(names)}).{more} "
+            f"{origin}: no file of the class {excerpt(_shown(label))} can be used ({problem}).{more} "
             f"{_CURE.capitalize()}rename them, or remove the folder."
         )
 

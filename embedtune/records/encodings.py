@@ -18,6 +18,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_JAPANESE_ESCAPES = (b"\x1b$B", b"\x1b$@")
 _NUL_SHARE = 0.1
 _EMPTY_BYTES = 1 << 12
 _FEW_LINES = 10
@@ -171,6 +172,11 @@ def _detect(source: CSVSource, data: bytes) -> str:
     for mark, name in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return name
+    if any(escape in data for escape in _JAPANESE_ESCAPES):
+        raise InputError(
+            f"{source.origin} is in ISO-2022-JP by its escape sequences. Save it as UTF-8, or set the CSV option "
+            "`encoding` to iso2022_jp."
+        )
     nuls = data.count(0)
     if nuls > _NUL_SHARE * len(data):
         if not data.rstrip(b"\0").count(0):

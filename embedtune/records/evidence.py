@@ -32,6 +32,7 @@ _LONGER = 1.5
 _PADDING = 5
 _REPEATED = 3
 _REPEATED_SHARE = 0.1
+_SELDOM = 0.01
 _NAME_WORDS = 4
 _SENTENCE_WORDS = 8
 _TEXT_WORDS = 15
@@ -39,6 +40,7 @@ _TEXT_LENGTH = 100
 _CASED_LENGTH = 50
 _ENDS = tuple(".!?。！？…")
 _GOES_ON = re.compile(r"[.!?;,] \w+ \w+")
+_ENUMERATED = re.compile(r"Q?\d{1,2}[.):]\s+")
 _YEAR = re.compile(r"(19|20)\d\d")
 _NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "?"})
 _IDENTIFIER = re.compile(r"[^\W\d_]+[^\W_]*([_.][^\W_]+)+|[a-z]+([A-Z][a-z0-9]*)+")
@@ -59,7 +61,8 @@ def weigh_names(row: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
     - A value that comes again in its column, a number among numbers, and an address count -3, unless there are known
       names of several things. A year among numbers that are no years counts nothing.
     - A value of more than four words counts -0.5, one of more than eight or that reads like a sentence -1, and one of
-      fifteen -2; brackets left out.
+      fifteen -2; brackets and a number at the beginning left out. Where hardly a value below counts as much, as with a
+      question above labels, it counts nothing.
     - The numbers from 0 on, as pandas names columns, count 4 unless the first column holds numbers.
 
     Args:
@@ -77,7 +80,7 @@ def weigh_names(row: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
     roles = {role for role in map(role_of, row) if role is not None}
     weights = [_weigh(name, column) for name, column in zip(row, columns, strict=True)]
     weight = sum(sorted((each for each in weights if each > 0), reverse=True)[:_COLUMNS_COUNTED])
-    weight += sum(map(_weigh_form, row))
+    weight += sum(map(_weigh_length, row, columns))
     if len(roles) > 1 or (list(row) == list(map(str, range(len(row)))) and columns[0] and not all_numbers(columns[0])):
         return weight + _SEVERAL_KNOWN
     telling = roles & (_TELLING if len(row) > 1 else _TELLING_ALONE)
@@ -122,8 +125,16 @@ def _alike(name: str, cells: list[str]) -> list[int]:
     return alike
 
 
+def _weigh_length(name: str, column: Sequence[str]) -> float:
+    """Return what the length of a name tells, which is nothing if the values below are of another."""
+    weight = _weigh_form(name)
+    cells = column[:_LOOKED_AT] if weight else ()
+    alike = sum(_weigh_form(cell) <= weight for cell in cells)
+    return 0.0 if len(cells) >= _LEAST_VALUES and alike <= _SELDOM * len(cells) else weight
+
+
 def _weigh_form(cell: str) -> float:
-    cell = BRACKETS.sub("", cell).strip()
+    cell = _ENUMERATED.sub("", BRACKETS.sub("", cell).strip())
     words = len(cell.split())
     if words >= _TEXT_WORDS or len(cell) > _TEXT_LENGTH:
         return _LIKE_A_TEXT

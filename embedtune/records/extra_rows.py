@@ -11,6 +11,7 @@ from embedtune.records.named_tables import Records
 from embedtune.text import excerpt
 
 _FOOTER = "a footer"
+_RULE = "a line below the header"
 _PAGE = "a line between two pages"
 
 _HELD = 5
@@ -102,6 +103,8 @@ class ExtraRows:
                 continue
             sort = "" if problem or self._names is None else self._names.sort(cells)
             looks = self._looks and not problem and not sort
+            if looks and not self._before and len(cells) != self._width and is_rule(cells):
+                sort, looks = _RULE, False
             if looks and self._may_end(cells):
                 held.append((line, cells, "", reader.raw, ""))
                 if len(held) > _HELD:

@@ -22,6 +22,7 @@ _ROUNDING = 1e-9
 _LINES_ABOVE = 10
 _MORE_NEED = 5
 _MOST_MORE = 3
+OTHER_ORDER = "the header again, in another order"
 
 
 @dataclass(frozen=True)
@@ -127,23 +128,30 @@ class NameRows:
     def __init__(self, names: Sequence[str], more: Sequence[Sequence[str]] = ()) -> None:
         """Remember the rows."""
         self._sorts: dict[str, str] = {}
+        self._names = sorted(map(_alone, names)) if len(names) > 1 else []
         for row, sort in (*((row, "a second row of names") for row in more), (names, "the header again")):
             if len(row) > 1 or _known(row):
                 self._sorts[comparable(row)] = sort
             if len(row) > 2:
                 self._sorts[comparable(row[1:])] = sort
-        self._ends = {found.rpartition("\0")[2] for found in self._sorts} | {""}
+        self._ends = {found.rpartition("\0")[2] for found in self._sorts} | {"", *self._names}
         self._longest = max(map(len, self._ends)) + 10
         self._initials = {end[:1] for end in self._ends}
 
     def sort(self, cells: Sequence[str]) -> str:
-        """Return what the row is, '' if it is not one of names."""
+        """Return what the row is, '' if it is not one of names; `OTHER_ORDER` if it holds the names in another one."""
         end = cells[-1]
         if len(end) > self._longest or (end[:1].isalnum() and end[:1].casefold() not in self._initials):
             return ""
         if comparable([end]) not in self._ends:
             return ""
-        return self._sorts.get(comparable(cells), "") or self._sorts.get(comparable(cells[1:]), "")
+        found = self._sorts.get(comparable(cells), "") or self._sorts.get(comparable(cells[1:]), "")
+        is_other = not found and len(cells) == len(self._names) and sorted(map(_alone, cells)) == self._names
+        return OTHER_ORDER if is_other else found
+
+
+def _alone(cell: str) -> str:
+    return comparable([cell])
 
 
 def is_rule(cells: Sequence[str]) -> bool:

@@ -8,6 +8,7 @@ from embedtune.progress import Advance, progress
 from embedtune.records.checks import LearnableCheck
 from embedtune.records.csv_options import AUTO, CSVOptions
 from embedtune.records.extra_rows import ExtraRows
+from embedtune.records.header import OTHER_ORDER
 from embedtune.records.layouts import Modality
 from embedtune.records.named_tables import NamedRecords
 from embedtune.records.plans import FilePlan, IngestPlan, file_stamp, plan_files
@@ -19,6 +20,7 @@ from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
 from embedtune.records.sampling import RowSampler
 from embedtune.records.table import shown_names
 from embedtune.storage.atomic import atomic_path
+from embedtune.text import excerpt
 
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 1 << 26
@@ -118,7 +120,7 @@ class _Copy:
         told, weight, pending = 0, 0, list[Row]()
         for line, cells, problem, held, sort in extra.records(reader):
             if sort:
-                self.rejected.add_uncounted(line, sort, held or reader.raw, plan.name)
+                self._set_aside(plan, line, sort, held or reader.raw)
                 continue
             if self._size is not None and self.kept >= self._size:
                 break
@@ -148,6 +150,14 @@ class _Copy:
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
             raise StorageError(f"{plan.source.origin} changed while it was read. Start again when it is complete.")
+
+    def _set_aside(self, plan: FilePlan, line: int, sort: str, raw: str) -> None:
+        if sort == OTHER_ORDER:
+            raise InputError(
+                f"{plan.source.origin}: on line {line} the header comes again with its columns in another order, "
+                f"{excerpt(raw)}. Bring the rows below it into the order of the others."
+            )
+        self.rejected.add_uncounted(line, sort, raw, plan.name)
 
     def _write(self, rows: list[Row], name: str) -> None:
         columns: list[Sequence[object]] = list(zip(*rows, strict=True))

@@ -19,5 +19,7 @@ def parse_score(value: str) -> float | str:
         return f"the score {excerpt(value)} is not a number from 0 to 1"
     score = float(value.replace(",", "."))
     if not 0 <= score <= 1:
-        return f"the score {value} is not from 0 to 1"
+        return f"the score {value} is not from 0 to 1" + (
+            "; scores of 0 to 5, for instance, are divided by 5" if score > 1 else ""
+        )
     return score + 0.0

@@ -3,8 +3,9 @@
 import pytest
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.content_warnings import look_alikes
+from embedtune.documents.content_warnings import lists_of_labels, look_alikes
 from embedtune.records.layouts import Layout
+from embedtune.text import excerpt
 
 
 def labelled(texts=10, labels=4):
@@ -69,6 +70,21 @@ class TestLookAlikes:
         assert warning.startswith("16 labels look like another one")
         assert warning.count(" and 'topic") == 5
         assert warning.endswith("; and 3 more such groups.")
+
+
+class TestListsOfLabels:
+    @pytest.mark.parametrize("form", ["{}|{}", "{};{}", "{}, {}", "['{}', '{}']"])
+    def test_the_build_tells_them(self, build, form):
+        kinds = ["late", "broken", "refund"]
+        rows = [(f"text {n}", form.format(kinds[n % 3], kinds[(n + 1) % 3])) for n in range(60)]
+        assert about(build(Layout.LABELLED, rows, BuildOptions()), "lists") == [
+            f"3 labels seem to be lists of several, such as {excerpt(form.format('late', 'broken'))}. A row has one "
+            "label: each list is one of its own, and what has another list is taken as not relevant to it. Write one "
+            "label a row."
+        ]
+
+    def test_paths_and_single_labels_are_none(self):
+        assert lists_of_labels(["Home, Garden", "Home, Kitchen", "Home", "Music", "Music, Pop", "a|b", "1,000"]) == []
 
 
 class TestNothing:

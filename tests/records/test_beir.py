@@ -183,6 +183,12 @@ def test_bad_judgment_is_set_aside(folder, line, reason):
     assert folder.bad() == [("2", f"qrels/test.tsv: {reason}")]
 
 
+def test_a_text_that_is_null_is_its_title(folder):
+    folder.lines("corpus.jsonl", [{"_id": "d1", "title": "Rain", "text": None}, *CORPUS[1:]])
+    report, rows = folder.ingest()
+    assert (report.bad_rows, rows[0][3]) == (0, "Rain")
+
+
 def test_same_document_twice_is_one(folder):
     folder.lines("corpus.jsonl", [*CORPUS, CORPUS[2]])
     report, rows = folder.ingest()

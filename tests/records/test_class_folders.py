@@ -154,7 +154,7 @@ def test_what_accompanies_images_is_ignored_and_told_by_ending(ingest):
         ([f"set/{name}" for name in [*PICTURES, "fox/1.heic"]], "the class 'fox'"),
         ([f"train/{name}" for name in [*PICTURES[:8], "dog/1.heic"]], "the class 'dog'"),
         ([*(f"train/{name}" for name in PICTURES), "test/fox/1.jxl", "test/cat/9.png"], "the class 'fox'"),
-        ([*PICTURES, "gr\udcfcn/1.png", "gr\udcfcn/2.png"], r"the class 'gr\\udcfcn' can be used \(\.png 2\)"),
+        ([*PICTURES, "gr\udcfcn/1.png", "gr\udcfcn/2.png"], r"the class .* can be used \(the name is not in UTF-8\)"),
         (
             [*PICTURES, "fox/1.heic", "owl/1.heic"],
             r"the class 'fox' can be used \(\.heic 1\)\. 1 more classes are lost",

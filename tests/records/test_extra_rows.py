@@ -2,6 +2,7 @@
 
 import pytest
 
+from embedtune.errors import InputError
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.ingest import ingest_csv
 from embedtune.records.request import CSVSource, IngestRequest
@@ -35,6 +36,21 @@ def test_a_header_that_comes_again_is_set_aside(ingest, again):
     assert (report.rows, report.bad_rows) == (60, 0)
     assert report.notes == (f"2 rows set aside as the header again, on line 32 first: '{again}'.",)
     assert bad == [f'32,the header again,"{again}"', f'63,the header again,"{again}"']
+
+
+def test_the_header_again_in_another_order_is_refused(ingest):
+    swapped = [",".join(reversed(row.split(","))) for row in FAQ[30:]]
+    with pytest.raises(InputError, match=r"^1\.csv: on line 32 the header .* in another order, 'Answer,question'\."):
+        ingest(["question,answer", *FAQ[:30], "Answer,question", *swapped])
+    with pytest.raises(InputError, match=r"^2\.csv: on line 4 "):
+        ingest(["id,text,label", "1,a,b"], ["id,text,label", "2,a,c", "3,d,b", "id,label,text", "4,b,e"])
+
+
+def test_the_line_below_the_header_of_a_database_is_set_aside(ingest):
+    lines = [" text | label ", "------+-------", *(f" {row.replace(',', ' | ')}" for row in TICKETS), "(60 rows)"]
+    report, rows, bad = ingest(lines)
+    assert (rows, report.bad_rows) == (TICKETS, 0)
+    assert bad[0] == "2,a line below the header,'------+-------"
 
 
 def test_a_row_like_a_header_stays_where_there_is_none(ingest):

@@ -80,6 +80,14 @@ def test_what_is_likely_is_told():
     assert head_of(["Betreff"], [[f"{row[0]} {row[1]}"] for row in FAQ * 2]).names == ("Betreff",)
 
 
+def test_long_questions_above_labels_are_no_row_of_data():
+    first = ["1. Please tell us in your own words what went wrong (required)", "2. Which of our teams should answer?"]
+    assert head_of(first, TICKETS).names == tuple(first)
+    with pytest.raises(InputError, match="holds names of the columns or data"):
+        head_of(first, FAQ)
+    assert head_of(["2. What do I do if the lamp 3 is broken?", "Write to us, and send the bill."], FAQ) == Head()
+
+
 def test_what_is_even_is_asked():
     with pytest.raises(InputError, match=r"the first row, 'Betreff,Bereich', holds names.*`header` to 'yes' or 'no'"):
         head_of(["Betreff", "Bereich"], FAQ[:3])

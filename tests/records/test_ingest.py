@@ -231,6 +231,7 @@ def test_a_character_cut_by_the_sample_is_not_an_error(ingest):
         (b" \n\n", "nothing but white space"),
         (b"text,label\n", "header .text, label. but not one row"),
         ("Grüße,a\nHallo,b\n".encode("utf-16-le"), "NUL bytes.*utf-16-le"),
+        ("質問,a\n答え,b\n".encode("iso2022_jp"), "ISO-2022-JP by its escape sequences.*`encoding` to iso2022_jp"),
         ("Grüße,a\nHallo,b\n".encode("utf-16-be"), "NUL bytes.*utf-16-be"),
         (b"text,label\na,x\n" + bytes(200), r"ends in NUL bytes \(200 of its first 215\).*rows are lost"),
         (b"PK\x03\x04..xl/workbook.xml", "no table but an Excel workbook; export the sheet as CSV"),

@@ -42,7 +42,7 @@ def test_scores(ingest):
     assert found == RowsFormat(Layout.SCORED, (TEXT, TEXT))
     assert rows == [(2, "a", "b", 0.5), (3, "c", "d", 1.0), (4, "e", "f", 0.0), (13, "w", "x", pytest.approx(0.01))]
     assert bad == [
-        (5, "the score 1.01 is not from 0 to 1"),
+        (5, "the score 1.01 is not from 0 to 1; scores of 0 to 5, for instance, are divided by 5"),
         (6, "the score -0.1 is not from 0 to 1"),
         (7, "the score 'nan' is not a number from 0 to 1"),
         (8, "the score 'inf' is not a number from 0 to 1"),
