@@ -3,16 +3,20 @@
 # Type checkers take this for typing.TYPE_CHECKING, whose import would take longer than all the rest of this one.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from embedtune.cli.models import describe_models
     from embedtune.datasets.listing import list_datasets
     from embedtune.datasets.pull import pull
+    from embedtune.models.catalogue import list_models
     from embedtune.steps.push_data import push
 
-__all__ = ["__version__", "list_datasets", "pull", "push"]
+__all__ = ["__version__", "describe_models", "list_datasets", "list_models", "pull", "push"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "describe_models": "embedtune.cli.models",
     "list_datasets": "embedtune.datasets.listing",
+    "list_models": "embedtune.models.catalogue",
     "pull": "embedtune.datasets.pull",
     "push": "embedtune.steps.push_data",
 }

@@ -5,6 +5,7 @@ import typer
 from embedtune import __version__
 from embedtune.cli.app import run_app
 from embedtune.cli.datasets import datasets, delete, pull, push
+from embedtune.cli.models import models
 from embedtune.cli.sample import app as sample
 from embedtune.cli.steps import add_steps
 from embedtune.cli.summary import summary
@@ -38,6 +39,7 @@ app.command()(summary)
 app.add_typer(sample, name="sample")
 for command in (push, pull, datasets, delete):
     app.command()(command)
+app.command()(models)
 add_steps(app)
 app.command()(encode)
 app.command()(search)
