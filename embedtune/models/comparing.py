@@ -1,6 +1,5 @@
-"""A tuned model and its backbone encode the same texts."""
+"""A tuned model and its backbone encode the same contents."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,89 +19,91 @@ from embedtune.models.trained_texts import load_trained
 
 
 @dataclass(frozen=True, eq=False)
-class BothEncoded:
-    """What the two models made of queries and index."""
+class Encoded:
+    """What one model made of queries and index, at its own length and with its own prompts."""
 
-    base: "Encoded"
-    tuned: "Encoded"
-    query_texts: CutTexts
-    """What the models' length, the same for both, did to the queries."""
-    index_texts: CutTexts
+    queries: npt.NDArray[np.float32]
+    """Vectors (N, d)."""
+    index: npt.NDArray[np.float32]
+    """Vectors (M, d)."""
+    query_texts: CutTexts | None
+    """What the model's length does to the queries; None where they are no texts."""
+    index_texts: CutTexts | None
     """The same for the index."""
-    base_trained: Digests | None
-    """What the base model was trained on, see `trained_texts.load_trained`."""
     seen_queries: int
-    """Queries that are read as the same tokens as a training text."""
+    """Queries that are read as the same tokens as one of the texts that were asked for."""
     seen_index: int
     """Index documents that are."""
 
 
-Encoded = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
-"""Vectors of the queries (N, d) and of the index (M, d)."""
+@dataclass(frozen=True, eq=False)
+class BothEncoded:
+    """What the two models made of queries and index."""
+
+    base: Encoded
+    tuned: Encoded
+    base_trained: Digests | None
+    """What the base model was trained on, see `trained_texts.load_trained`."""
 
 
-def encode_with_both(
-    card: ModelCard, folder: Path, queries: Sequence[str], index: Sequence[str], batch_size: int
-) -> BothEncoded:
-    """Encode queries and index with the backbone and with the tuned model.
+def encode_with_both(card: ModelCard, folder: Path, queries: Contents, index: Contents, batch_size: int) -> BothEncoded:
+    """Encode queries and index with the backbone as it was published and with the tuned model.
 
     Args:
         card: The tuned model's card.
         folder: The tuned model.
-        queries: N texts.
-        index: M texts.
-        batch_size: Texts per forward pass.
-
-    Returns:
-        The backbone's and the tuned model's vectors; both cut texts at the same length.
+        queries: N contents.
+        index: M contents.
+        batch_size: Contents per forward pass.
 
     Raises:
         ModelError: a model cannot be loaded, or the backbone's weights are not those the tuning started from.
     """
+    roles = (EncodingRole.QUERY, index_role(card.layout))
     with open_backbone(card.backbone, card.backbone_version) as backbone:
-        base = load_backbone(backbone, card.max_length)
+        # Cut at the tuned model's length, a backbone that reads more would lose to a tuned model that is no better.
+        base = load_backbone(backbone, 0)
         base_trained = load_trained(backbone)
     if weights_digest(base) != card.backbone_digest:
         raise ModelError(
             f"Backbone {card.backbone!r} has other weights now than when the model was fine-tuned from it, so a "
             "comparison would be with something else. Fine-tune again, or name a fixed folder as the backbone."
         )
-    roles = (EncodingRole.QUERY, index_role(card.layout))
-    encoded = _encode(base, queries, index, roles, batch_size, "base model")
+    of_base = _encode(base, queries, index, roles, batch_size, "base model", None)
+    del base  # the two need not be in memory at the same time
     tuned = load_model(str(folder), 0)
-    trained = load_training_tokens(folder)
+    of_tuned = _encode(tuned, queries, index, roles, batch_size, "tuned model", load_training_tokens(folder))
+    return BothEncoded(of_base, of_tuned, base_trained)
+
+
+def _encode(
+    model: SentenceTransformer,
+    queries: Contents,
+    index: Contents,
+    roles: tuple[EncodingRole, EncodingRole],
+    batch_size: int,
+    name: str,
+    trained: Digests | None,
+) -> Encoded:
     (query_texts, seen_queries), (index_texts, seen_index) = (
-        _read(tuned, texts, prompt_of(tuned, role), trained)
-        for texts, role in zip((queries, index), roles, strict=True)
+        _read(model, contents, prompt_of(model, role), trained)
+        for contents, role in zip((queries, index), roles, strict=True)
     )
-    return BothEncoded(
-        base=encoded,
-        tuned=_encode(tuned, queries, index, roles, batch_size, "tuned model"),
+    return Encoded(
+        queries=encode_contents(model, queries, roles[0], batch_size, f"Queries, {name}"),
+        index=encode_contents(model, index, roles[1], batch_size, f"Index, {name}"),
         query_texts=query_texts,
         index_texts=index_texts,
-        base_trained=base_trained,
         seen_queries=seen_queries,
         seen_index=seen_index,
     )
 
 
 def _read(
-    model: SentenceTransformer, texts: Sequence[str], prompt: str, trained: Digests | None
-) -> tuple[CutTexts, int]:
+    model: SentenceTransformer, contents: Contents, prompt: str, trained: Digests | None
+) -> tuple[CutTexts | None, int]:
     """Return what the model's length does to texts, and how many are nothing new to it."""
-    counts, digests = cut_texts(model, texts, prompt)
+    if not contents.are_texts:
+        return None, 0
+    counts, digests = cut_texts(model, contents.texts(), prompt)
     return counts, 0 if trained is None else int(np.isin(digests, trained).sum())
-
-
-def _encode(
-    model: SentenceTransformer,
-    queries: Sequence[str],
-    index: Sequence[str],
-    roles: tuple[EncodingRole, EncodingRole],
-    batch_size: int,
-    name: str,
-) -> Encoded:
-    return (
-        encode_contents(model, Contents.of_texts(queries), roles[0], batch_size, f"Queries, {name}"),
-        encode_contents(model, Contents.of_texts(index), roles[1], batch_size, f"Index, {name}"),
-    )

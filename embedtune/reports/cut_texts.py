@@ -15,7 +15,7 @@ class TextRow:
     name: str
     counts: CutTexts
     known: int | None
-    """How many are read as a training text is; None for the training texts themselves."""
+    """How many are read as a training text is; None for the training texts themselves and for the base model."""
 
     @property
     def cut(self) -> float:
@@ -34,6 +34,8 @@ def text_rows(train: CutTexts | None, comparison: Comparison | None = None) -> t
     if comparison is not None:
         rows.append(("Queries", comparison.query_texts, comparison.seen_queries))
         rows.append(("Index", comparison.index_texts, comparison.seen_index))
+        rows.append(("Queries, base model", comparison.base_query_texts, None))
+        rows.append(("Index, base model", comparison.base_index_texts, None))
     return tuple(TextRow(name, counts, known) for name, counts, known in rows if counts is not None)
 
 
@@ -72,13 +74,13 @@ def _listed(parts: list[tuple[int, CutTexts, str]]) -> str:
 
 
 def text_warnings(
-    train: CutTexts | None, queries: CutTexts, index: CutTexts, seen_queries: int, seen_index: int
+    train: CutTexts | None, queries: CutTexts | None, index: CutTexts | None, seen_queries: int, seen_index: int
 ) -> tuple[str, ...]:
     """Return all warnings of an evaluation about what the models read of the texts.
 
     Args:
         train: Of the training texts, None where that is not known.
-        queries: Of the held-out queries.
+        queries: Of the held-out queries, None where they are no texts.
         index: Of the index documents.
         seen_queries: Queries that are read as a training text is.
         seen_index: Index documents that are.
@@ -86,6 +88,25 @@ def text_warnings(
     parts = ((train, "training texts"), (queries, "queries"), (index, "index documents"))
     found = cut_warnings(*((counts, name) for counts, name in parts if counts is not None))
     return (*found, *filter(None, (_seen_warning(seen_queries, seen_index),)))
+
+
+def length_warning(comparison: Comparison) -> str:
+    """Say that the models read texts to different lengths where that cuts more of them for the tuned one, else ''."""
+    texts = (comparison.query_texts, comparison.index_texts)
+    both = zip(texts, (comparison.base_query_texts, comparison.base_index_texts), ("queries", "documents"), strict=True)
+    told = [
+        f"{tuned.cut:,} of {tuned.texts:,} {name} instead of {base.cut:,}"
+        for tuned, base, name in both
+        if tuned is not None and base is not None and tuned.cut - base.cut > CUT_SHARE * tuned.texts
+    ]
+    lengths = (comparison.base_query_texts, comparison.query_texts)
+    if not told or lengths[0] is None or lengths[1] is None:
+        return ""
+    return (
+        f"The base model is judged as it was published, reading {lengths[0].max_length} tokens; the tuned model reads "
+        f"{lengths[1].max_length} and cuts {' and '.join(told)}. Raise model_max_length, or set it to 0 to keep the "
+        "backbone's own."
+    )
 
 
 def _seen_warning(queries: int, index: int) -> str:

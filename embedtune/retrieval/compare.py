@@ -86,6 +86,8 @@ def compare(
         examples=pick_examples(judged, base_result, tuned_result),
         evaluation_digest=judged.digest(),
         base_mean_cosine=base_cosine,
+        query_kind=judged.query_kind.value,
+        index_kind=judged.index_kind.value,
     )
     return Evaluation(comparison, judged, base_result, tuned_result)
 

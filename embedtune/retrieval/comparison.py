@@ -51,9 +51,12 @@ class RankedHit:
     rank: int
     """1-based."""
     text: str
+    """The document, where it is a text; else the name of its file, '' where it is not known."""
     score: float
     """Cosine similarity, -1..1."""
     relevant: bool
+    id: str = ""
+    """Id of the document; '' where embedtune 0.1 compared."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +64,15 @@ class QueryExample:
     """One query's results before and after."""
 
     query: str
+    """The query, where it is a text; else the name of its file, '' where it is not known."""
     label: str
     """The query's label, or '' for the pairs layout."""
     base_ndcg: float
     tuned_ndcg: float
     base: tuple[RankedHit, ...]
     tuned: tuple[RankedHit, ...]
+    id: str = ""
+    """Id of the query; '' where embedtune 0.1 compared."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +116,21 @@ class Comparison:
     base_mean_cosine: float | None = None
     """The same for the base model; None, as the fields below, where embedtune 0.1 compared."""
     query_texts: CutTexts | None = None
-    """What the models' length did to the queries."""
+    """What the tuned model's length did to the queries; None where they are no texts."""
     index_texts: CutTexts | None = None
     """What it did to the index documents."""
+    base_query_texts: CutTexts | None = None
+    """What the base model's own length, at which it is judged, did to the queries."""
+    base_index_texts: CutTexts | None = None
+    """What it did to the index documents."""
+    query_kind: str = "text"
+    """A Modality: what the queries are."""
+    index_kind: str = "text"
+    """What the index documents are."""
     seen_queries: int = 0
-    """Queries that the models read as the same tokens as a text that was trained on."""
+    """Queries that the tuned model reads as the same tokens as a text that was trained on."""
     seen_index: int = 0
-    """Index documents that they do, where the source does not mean to search in training documents too."""
+    """Index documents that it does, where the source does not mean to search in training documents too."""
     known_queries: int = 0
     """Queries that were left out because the base model had been trained on them; see `known_texts.find_known`."""
     known_index: int = 0
@@ -151,7 +165,7 @@ class Comparison:
             data["metrics"] = tuple(MetricComparison(**metric) for metric in data["metrics"])
             data["decision"] = Decision(**data["decision"])
             data["examples"] = tuple(_load_example(example) for example in data["examples"])
-            for name in ("query_texts", "index_texts"):
+            for name in ("query_texts", "index_texts", "base_query_texts", "base_index_texts"):
                 data[name] = None if data.get(name) is None else CutTexts(**data[name])
             data["warnings"] = tuple(data.get("warnings", ()))
             return cls(**data)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedtune.errors import InputError
+from embedtune.records.layouts import Modality
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.vectors import Embeddings
 
@@ -21,15 +22,19 @@ class EvaluationSet:
     query_ids: Sequence[str]
     """N different ids."""
     query_texts: Sequence[str]
-    """N texts."""
+    """N texts; of other contents the names of their files, each '' where it is not known."""
     query_labels: Sequence[str]
     """N labels; each '' where judged pairs say what is relevant."""
     index_ids: Sequence[str]
     """M different ids; a document with a query's id is never a result of it."""
     index_texts: Sequence[str]
-    """M texts."""
+    """M texts, or names of files."""
     judgments: Judgments
     """Relevance of the M documents to the N queries."""
+    query_kind: Modality = Modality.TEXT
+    """What the queries are."""
+    index_kind: Modality = Modality.TEXT
+    """What the documents are."""
 
     def __post_init__(self) -> None:
         """Check that the columns belong together."""

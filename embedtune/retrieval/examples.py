@@ -33,6 +33,7 @@ def pick_examples(judged: EvaluationSet, base: ModelResult, tuned: ModelResult) 
             tuned_ndcg=float(tuned_ndcg[row]),
             base=before[place],
             tuned=after[place],
+            id=judged.query_ids[row],
         )
         for place, row in enumerate(shown)
     )
@@ -55,7 +56,13 @@ def _hits(judged: EvaluationSet, result: ModelResult, shown: list[int]) -> list[
     relevant = judged.judgments.select(rows).gains(indices) > 0
     return [
         tuple(
-            RankedHit(place + 1, judged.index_texts[row], float(scores[query, place]), bool(relevant[query, place]))
+            RankedHit(
+                place + 1,
+                judged.index_texts[row],
+                float(scores[query, place]),
+                bool(relevant[query, place]),
+                judged.index_ids[row],
+            )
             for place, row in enumerate(indices[query])
             if row >= 0
         )

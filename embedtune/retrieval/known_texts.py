@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedtune.errors import InputError
+from embedtune.models.contents import Contents
 from embedtune.models.trained_texts import Digests, trained_digests
 from embedtune.retrieval.evaluation_set import EvaluationSet
 
@@ -19,35 +20,40 @@ class Known:
     queries: int
     """How many are not, and are left out of the comparison."""
     index: int
-    """Index documents whose text it was trained on; they stay."""
+    """Index documents that it was trained on; they stay."""
 
 
-def find_known(evaluation_set: EvaluationSet, trained: Digests, whole_groups: bool) -> Known:
-    """Find the queries that a split would not have held out, had the model's training texts been in it.
+def find_known(
+    evaluation_set: EvaluationSet, queries: Contents, index: Contents, trained: Digests, whole_groups: bool
+) -> Known:
+    """Find the queries that a split would not have held out, had the model's training contents been in it.
 
-    A query is known if the model was trained on its text. Where whole groups are held out, so that no query shares its
-    documents with a training text, it is known as well if the model was trained on a document that is relevant to it.
+    A query is known if the model was trained on its content. Where whole groups are held out, so that no query shares
+    its documents with a training content, it is known as well if the model was trained on a document that is relevant
+    to it.
 
     Args:
         evaluation_set: N queries and M index documents.
+        queries: N contents.
+        index: M contents.
         trained: What the model was trained on.
         whole_groups: Whether the split held out whole groups.
 
     Raises:
         InputError: no query is new to it.
     """
-    index = np.isin(trained_digests(evaluation_set.index_texts), trained)
-    queries = np.isin(trained_digests(evaluation_set.query_texts), trained)
+    known_index = np.isin(trained_digests(index.all_stored()), trained)
+    known = np.isin(trained_digests(queries.all_stored()), trained)
     if whole_groups:
-        queries |= evaluation_set.judgments.any_relevant(index)
-    kept = np.flatnonzero(~queries)
+        known |= evaluation_set.judgments.any_relevant(known_index)
+    kept = np.flatnonzero(~known)
     if kept.size == 0:
         raise InputError(
-            f"The backbone was itself trained on all {queries.size} held-out queries or on what answers them, so "
+            f"The backbone was itself trained on all {known.size} held-out queries or on what answers them, so "
             "nothing is left to compare on. Keep the split that it was trained with (train_seed, eval_share and "
             "eval_split of that run), bring new data, or start from another backbone."
         )
-    return Known(kept, int(queries.sum()), int(index.sum()))
+    return Known(kept, int(known.sum()), int(known_index.sum()))
 
 
 def known_warning(known: Known, queries: int, index: int, backbone: str) -> str:

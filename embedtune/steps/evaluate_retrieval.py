@@ -1,6 +1,7 @@
 """Step 5: is the tuned model better than the base, and by how much? Imports torch only when it runs."""
 
 import csv
+import tempfile
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,19 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedtune.documents.long_texts import long_warnings
-from embedtune.documents.schema import Split, SplitRule
-from embedtune.documents.shards import read_manifest, read_relevance, read_table
+from embedtune.documents.schema import SplitRule
+from embedtune.documents.shards import read_manifest
 from embedtune.documents.split import OFFICIAL_RULE
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.card import ModelCard
 from embedtune.progress import note
-from embedtune.reports.cut_texts import text_warnings
+from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
-from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
+from embedtune.retrieval.evaluation_set import Vectors
 from embedtune.retrieval.gate import check_gate
+from embedtune.retrieval.held_out import HeldOut, read_held_out
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.known_texts import Known, find_known, known_warning
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
@@ -53,14 +55,14 @@ class EvaluateRetrievalConfig:
     min_gain: float = 0.0
     """Least gain of that metric, 0 to 1, for a promotion; the interval's lower bound must be above 0 besides."""
     batch_size: int = 64
-    """Texts encoded at a time, 1 or more."""
+    """Contents encoded at a time, 1 or more."""
     seed: int = 42
     """Seed of the bootstrap, 0 or more."""
 
     def __post_init__(self) -> None:
         check_gate(self.metric, self.min_gain)
         if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}; accepted: 1 or more texts.")
+            raise ConfigError(f"batch_size is {self.batch_size}; accepted: 1 or more contents.")
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; accepted: 0 or more.")
 
@@ -86,7 +88,7 @@ def evaluate_retrieval(
         markdown: The same as Markdown.
 
     Raises:
-        InputError: this version cannot evaluate such documents, they were not held out from the model's training
+        InputError: nothing can be learned from such documents, they were not held out from the model's training
             documents, no query has a relevant document, the backbone was trained on all of them, or a model gives
             vectors that are no numbers.
         ModelError: a model cannot be loaded, or the backbone is not the one the model was trained from.
@@ -98,20 +100,9 @@ def evaluate_retrieval(
     check_trainable(evaluation)
     _check_held_out(evaluation, card)
     data = DataSummary.load(evaluation / SUMMARY_FILE)
-    documents = _evaluation_set(evaluation)
-    from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
-
-    both = encode_with_both(card, model, documents.query_texts, documents.index_texts, config.batch_size)
-    known = _known(documents, both, data)
-    outcome = compare(
-        documents.select(known.kept),
-        *(Vectors(queries[known.kept], index) for queries, index in (both.base, both.tuned)),
-        metric=config.metric,
-        min_gain=config.min_gain,
-        seed=config.seed,
-    )
-    comparison = _with_texts(outcome.comparison, both, card, data, known)
-    outcome = replace(outcome, comparison=comparison)
+    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
+        outcome = _outcome(config, read_held_out(evaluation, Path(scratch)), card, model, data)
+    comparison = outcome.comparison
     report = EvaluationReport(
         title=config.title,
         base_model=card.backbone,
@@ -132,11 +123,30 @@ def evaluate_retrieval(
     return comparison
 
 
-def _known(documents: EvaluationSet, both: "BothEncoded", data: DataSummary) -> Known:
+def _outcome(
+    config: EvaluateRetrievalConfig, held_out: HeldOut, card: ModelCard, model: Path, data: DataSummary
+) -> Evaluation:
+    """Encode with both models and compare."""
+    from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
+
+    both = encode_with_both(card, model, held_out.queries, held_out.index, config.batch_size)
+    known = _known(held_out, both, data)
+    outcome = compare(
+        held_out.documents.select(known.kept),
+        *(Vectors(side.queries[known.kept], side.index) for side in (both.base, both.tuned)),
+        metric=config.metric,
+        min_gain=config.min_gain,
+        seed=config.seed,
+    )
+    return replace(outcome, comparison=_with_texts(outcome.comparison, both, card, data, known))
+
+
+def _known(held_out: HeldOut, both: "BothEncoded", data: DataSummary) -> Known:
     """Return what the base model was trained on, nothing where it does not say."""
     if both.base_trained is None:
-        return Known(np.arange(len(documents.query_ids)), 0, 0)
-    return find_known(documents, both.base_trained, whole_groups=data.split_rule == SplitRule.GROUP)
+        return Known(np.arange(len(held_out.queries)), 0, 0)
+    whole_groups = data.split_rule == SplitRule.GROUP
+    return find_known(held_out.documents, held_out.queries, held_out.index, both.base_trained, whole_groups)
 
 
 def _with_texts(
@@ -144,25 +154,30 @@ def _with_texts(
 ) -> Comparison:
     """Add what the models read of the texts, and say what a person should look at."""
     # Of an official split, training and evaluation search in the same corpus, as its source means it.
-    seen_index = 0 if data.split_rule == OFFICIAL_RULE else both.seen_index
-    found = text_warnings(card.train_texts, both.query_texts, both.index_texts, both.seen_queries, seen_index)
+    base, tuned = both.base, both.tuned
+    seen_index = 0 if data.split_rule == OFFICIAL_RULE else tuned.seen_index
+    comparison = replace(
+        comparison,
+        query_texts=tuned.query_texts,
+        index_texts=tuned.index_texts,
+        base_query_texts=base.query_texts,
+        base_index_texts=base.index_texts,
+        seen_queries=tuned.seen_queries,
+        seen_index=seen_index,
+        known_queries=known.queries,
+        known_index=known.index,
+    )
     queries = comparison.queries + comparison.queries_without_relevant + known.queries
-    told = known_warning(known, queries, comparison.index_documents, card.backbone)
-    found = (told, *found) if told else found
+    told = (known_warning(known, queries, comparison.index_documents, card.backbone), length_warning(comparison))
+    found = (
+        *filter(None, told),
+        *text_warnings(card.train_texts, tuned.query_texts, tuned.index_texts, tuned.seen_queries, seen_index),
+    )
     for warning in found:
         note(warning)
     # What was said of the words, the counts above say of the tokens.
     counted = long_warnings(sum(number for _, number in data.length_histogram), data.long_texts, data.alike_texts)
-    return replace(
-        comparison,
-        query_texts=both.query_texts,
-        index_texts=both.index_texts,
-        seen_queries=both.seen_queries,
-        seen_index=seen_index,
-        known_queries=known.queries,
-        known_index=known.index,
-        warnings=(*found, *(warning for warning in data.warnings if warning not in counted)),
-    )
+    return replace(comparison, warnings=(*found, *(warning for warning in data.warnings if warning not in counted)))
 
 
 def _check_held_out(evaluation: Path, card: ModelCard) -> None:
@@ -173,26 +188,6 @@ def _check_held_out(evaluation: Path, card: ModelCard) -> None:
             f"{card.data_digest!r} and may have seen its texts. Give the 'evaluation' folder of the build-documents "
             "run whose 'train' folder the model was trained on."
         )
-
-
-def _evaluation_set(folder: Path) -> EvaluationSet:
-    queries, index = read_table(folder, Split.QUERY), read_table(folder, Split.INDEX)
-    if queries.num_rows == 0 or index.num_rows == 0:
-        raise InputError(
-            f"{folder} holds {queries.num_rows} queries and {index.num_rows} index documents; build it anew."
-        )
-    relevance = read_relevance(folder)
-    query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
-    query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
-    if relevance is None:
-        judgments = Judgments.from_labels(query_labels, query_ids, index_labels, index_ids)
-    else:
-        pairs = [relevance[name].to_pylist() for name in ("query_id", "document_id", "relevance")]
-        judgments = Judgments.from_pairs(query_ids, index_ids, *pairs)
-        query_labels = [""] * len(query_ids)  # a component's number says nothing to a reader
-    return EvaluationSet(
-        query_ids, queries["text"].to_pylist(), query_labels, index_ids, index["text"].to_pylist(), judgments
-    )
 
 
 def write_scores(folder: Path, outcome: Evaluation) -> None:

@@ -31,13 +31,13 @@ def finetune(
         model_uri: Address at which the pipeline keeps the model, '' for where it is written; checkpoints go near it.
 
     Raises:
-        InputError: this version cannot train on such documents.
+        InputError: nothing can be learned from such documents, or not with this loss.
         ModelError: the backbone cannot be loaded safely.
         TrainingError: the documents make no batches, the loss is no number, or the run was told to stop.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
     check_writable(model, html)
-    check_trainable(documents)
+    check_trainable(documents, config.loss)
     from embedtune.training.finetune import finetune_model  # torch takes seconds, which wrong documents need not cost
 
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))

@@ -76,7 +76,8 @@ def look_at_data(config: LookConfig) -> DataReport:
     if report.refusal is not None:
         return report
     modalities = [Modality(name) for name in report.summary.modalities]
-    return replace(report, refusal=untrainable(config.data, Layout(report.summary.layout), modalities))
+    loaded = bool(report.summary.media)  # of texts alone there are none, and they are always there
+    return replace(report, refusal=untrainable(config.data, Layout(report.summary.layout), modalities, loaded))
 
 
 def _built_folders(data: str) -> tuple[Path | None, Path] | None:

@@ -45,14 +45,14 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         checkpoint_root: URI below which checkpoints are kept, '' for none.
 
     Raises:
-        InputError: this version cannot train on such documents.
+        InputError: nothing can be learned from such documents, or not with this loss.
         ModelError: the backbone cannot be loaded or changed, no server could run it, or the saved model gives other
             vectors.
         StorageError: the documents cannot be read, or the model cannot be written.
         TrainingError: a GPU that was asked for is not there; see `trainer.train`.
     """
     check_gpus(int(config.gpu_count))
-    check_trainable(documents)
+    check_trainable(documents, config.loss)
     data_digest = documents_digest(documents)
     set_seed(config.seed)
     with open_backbone(config.backbone, config.backbone_version) as backbone:
@@ -67,11 +67,13 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         examples = TrainingSet.read(documents, Path(scratch))
         layout = read_manifest(documents).layout
         prompt = prompt_of(model, index_role(layout))
-        train_texts, tokens = cut_texts(model, examples.contents.texts(), prompt)
+        texts = examples.contents.texts()
+        train_texts, tokens = cut_texts(model, texts, prompt) if texts else (None, None)
         result = train(model, examples, config, checkpoints)
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
-            save_training_tokens(folder, tokens)
+            if tokens is not None:
+                save_training_tokens(folder, tokens)
             save_trained(folder, trained_digests(examples.contents.all_stored()), inherited)
             card = ModelCard(
                 backbone=config.backbone,

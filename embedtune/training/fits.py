@@ -25,9 +25,6 @@ _KINDS: dict[Layout, tuple[BatchKind, ...]] = {
 }
 """The kinds of batches that can be made of each layout, the preferred one first."""
 
-_EVALUATED = (Layout.LABELLED, Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
-"""Layouts of texts that this version can evaluate."""
-
 
 def fitting_losses(layout: Layout) -> tuple[str, ...]:
     """Return the losses that a layout can be trained with."""
@@ -47,11 +44,7 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
     """
     losses = fitting_losses(layout)
     if not losses:
-        raise InputError(
-            f"The data have the layout {layout.value!r}: texts without labels, pairs or scores, from which nothing can "
-            "be learned. Give rows of another layout; keep these as a data set with 'embedtune push', or index them "
-            "with 'embedtune encode'."
-        )
+        raise _nothing_to_learn("The data", layout)
     if loss not in losses:
         what = " and ".join(dict.fromkeys(modality.value for modality in modalities))
         raise InputError(
@@ -60,36 +53,50 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
         )
 
 
-def check_trainable(folder: Path) -> None:
-    """Check that this version can train on, and evaluate with, a folder of documents.
+def check_trainable(folder: Path, loss: str = "") -> None:
+    """Check that a folder of documents can be trained on, and evaluated with.
+
+    Args:
+        folder: Folder of documents.
+        loss: What to train with, '' where that does not matter.
 
     Raises:
         InputError: it cannot.
         StorageError: the manifest cannot be read.
     """
     manifest = read_manifest(folder)
-    error = untrainable(str(folder), manifest.layout, manifest.modalities)
+    error = untrainable(str(folder), manifest.layout, manifest.modalities, manifest.loaded)
     if error is not None:
         raise error
+    if loss:
+        check_fits(manifest.layout, manifest.modalities, loss)
 
 
-def untrainable(what: str, layout: Layout, modalities: Sequence[Modality]) -> InputError | None:
-    """Return why this version can neither train on nor evaluate with documents, None where it can.
+def untrainable(what: str, layout: Layout, modalities: Sequence[Modality], loaded: bool) -> InputError | None:
+    """Return why documents can neither be trained on nor evaluated with, None where they can.
 
     Args:
         what: What to call the documents in the message.
         layout: What they were made from.
         modalities: Of the contents of a row.
+        loaded: Whether images and meshes are there, and not only their addresses.
     """
+    if not fitting_losses(layout):
+        return _nothing_to_learn(what, layout)
     media = sorted({modality.value for modality in modalities} - {Modality.TEXT.value})
-    if layout in _EVALUATED and not media:
-        return None
-    found = f"layout {layout.value!r}" + (f" with contents of modality {', '.join(media)}" if media else "")
+    if media and not loaded:
+        return InputError(
+            f"{what}: only the addresses of the contents ({', '.join(media)}) are there, not the contents. Read the "
+            "data again with convert_to_blob (images) or create_point_clouds (meshes) set to true."
+        )
+    return None
+
+
+def _nothing_to_learn(what: str, layout: Layout) -> InputError:
     return InputError(
-        f"{what} holds documents of {found}, which this version can neither train on nor evaluate; it accepts texts "
-        f"of the layouts {', '.join(_EVALUATED)}. What can be done with these documents: look at them with "
-        "'embedtune summary', keep them as a data set with 'embedtune push', or load them with docarray. Otherwise "
-        "give texts with labels or pairs."
+        f"{what}: of the layout {layout.value!r}, which is texts without labels, pairs or scores, nothing can be "
+        "learned. Give rows of another layout; keep these as a data set with 'embedtune push', or index them with "
+        "'embedtune encode'."
     )
 
 

@@ -93,7 +93,7 @@ def test_page_with_pictures(look, tmp_path):
         Image.new("RGB", (30, 20), (number, 100, 200)).save(folder / f"{number}.png")
     page = tmp_path / "out" / "page.html"
     code, out, err = look(tmp_path / "images", "--html", page)
-    assert (code, "which this version can neither train on nor evaluate" in err) == (1, True)
+    assert code == 0, err
     assert out.splitlines()[0] == "60 rows of images with labels"
     assert out.splitlines()[-1] == f"Page in {page}"
     assert "Longer side in pixels, up to" in out

@@ -8,11 +8,13 @@ from transformers import BertConfig, BertForMaskedLM
 from embedtune.errors import ModelError
 from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.comparing import encode_with_both
+from embedtune.models.contents import Contents
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.models.saving import save_model
 
 QUERIES, INDEX = ["hello", "abc " * 60], ["b", "hello world", "xyz " * 60]
+CONTENTS = (Contents.of_texts(QUERIES), Contents.of_texts(INDEX))
 
 
 def card_of(backbone: str, max_length: int) -> ModelCard:
@@ -27,17 +29,24 @@ def save_tuned(backbone: str, max_length: int, folder) -> None:
     save_model(tuned, folder)
 
 
-def test_both_models_cut_at_the_tuned_length(copied, tmp_path):
+def test_each_model_cuts_at_its_own_length(copied, tmp_path):
     save_tuned(str(copied), 20, tmp_path / "tuned")
-    both = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", QUERIES, INDEX, 2)
-    base, tuned = both.base, both.tuned
-    for (queries, index), model in (
-        (base, load_model(str(copied), 20)),
-        (tuned, load_model(str(tmp_path / "tuned"), 20)),
-    ):
-        np.testing.assert_allclose(queries, model.encode(QUERIES), rtol=0, atol=1e-6)
-        np.testing.assert_allclose(index, model.encode(INDEX), rtol=0, atol=1e-6)
-    assert np.abs(base[0] - tuned[0]).max() > 1e-2
+    both = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", *CONTENTS, 2)
+    for side, model in ((both.base, load_model(str(copied), 0)), (both.tuned, load_model(str(tmp_path / "tuned"), 20))):
+        np.testing.assert_allclose(side.queries, model.encode(QUERIES), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(side.index, model.encode(INDEX), rtol=0, atol=1e-6)
+    assert np.abs(both.base.queries - both.tuned.queries).max() > 1e-2
+    assert (both.base.query_texts.max_length, both.tuned.query_texts.max_length) == (64, 20)
+
+
+def test_a_point_that_comes_last_is_read_by_a_base_that_can(copied, tmp_path):
+    """Texts that differ only behind the tuned model's length: the base tells them apart, as it would alone."""
+    save_tuned(str(copied), 20, tmp_path / "tuned")
+    texts = Contents.of_texts([f"{'same start ' * 3}{point}" for point in ("kettle", "lawn", "ticket")])
+    both = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", texts, texts, 2)
+    base, tuned = (len(np.unique(side.index.round(4), axis=0)) for side in (both.base, both.tuned))
+    assert (base, tuned) == (3, 1)
+    assert (both.base.query_texts.cut, both.tuned.query_texts.cut) == (0, 3)
 
 
 def test_a_backbone_with_other_weights_now(copied, tmp_path):
@@ -45,24 +54,24 @@ def test_a_backbone_with_other_weights_now(copied, tmp_path):
     card = card_of(str(copied), 20)
     save_tuned(str(copied), 20, copied)
     with pytest.raises(ModelError, match=f"Backbone '{copied}' has other weights now.*Fine-tune again"):
-        encode_with_both(card, tmp_path / "tuned", QUERIES, INDEX, 2)
+        encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
 
 
 def test_a_backbone_without_pooling_layer_is_recognised(save_transformer, tmp_path):
     config = BertConfig(vocab_size=89, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
     folder = str(save_transformer(BertForMaskedLM(config)))
     save_tuned(folder, 20, tmp_path / "tuned")
-    queries, _ = encode_with_both(card_of(folder, 20), tmp_path / "tuned", QUERIES, INDEX, 2).base
-    assert queries.shape == (2, 32)
+    base = encode_with_both(card_of(folder, 20), tmp_path / "tuned", *CONTENTS, 2).base
+    assert base.queries.shape == (2, 32)
 
 
 def test_what_was_read_of_the_held_out_texts(copied, tmp_path):
     save_tuned(str(copied), 20, tmp_path / "tuned")
     card = card_of(str(copied), 20)
-    both = encode_with_both(card, tmp_path / "tuned", QUERIES, INDEX, 2)
-    assert both.query_texts == CutTexts(texts=2, cut=1, alike=0, unknown=0, max_length=20)
-    assert (both.index_texts.cut, both.seen_queries, both.seen_index) == (1, 0, 0)
+    both = encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
+    assert both.tuned.query_texts == CutTexts(texts=2, cut=1, alike=0, unknown=0, max_length=20)
+    assert (both.tuned.index_texts.cut, both.tuned.seen_queries, both.tuned.seen_index) == (1, 0, 0)
     _, tokens = cut_texts(load_model(str(copied), 20), ["b", "abc " * 70, "not held out"])
     save_training_tokens(tmp_path / "tuned", tokens)
-    both = encode_with_both(card, tmp_path / "tuned", QUERIES, INDEX, 2)
-    assert (both.seen_queries, both.seen_index) == (1, 1)
+    both = encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
+    assert (both.tuned.seen_queries, both.tuned.seen_index) == (1, 1)

@@ -118,6 +118,8 @@ COMPARISON = Comparison(
     base_mean_cosine=0.1984,
     query_texts=CutTexts(texts=412, cut=31, alike=5, unknown=0, max_length=128),
     index_texts=CutTexts(texts=1653, cut=92, alike=9, unknown=1, max_length=128),
+    base_query_texts=CutTexts(texts=412, cut=3, alike=5, unknown=0, max_length=256),
+    base_index_texts=CutTexts(texts=1653, cut=7, alike=9, unknown=1, max_length=256),
     seen_queries=1,
     seen_index=0,
     warnings=(

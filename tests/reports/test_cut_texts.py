@@ -1,9 +1,12 @@
 """What is said of texts that a model cuts or cannot tell apart."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 
 from embedtune.models.card import CutTexts
-from embedtune.reports.cut_texts import cut_warnings, text_rows, text_warnings
+from embedtune.reports.cut_texts import cut_warnings, length_warning, text_rows, text_warnings
 
 FINE = CutTexts(texts=1000, cut=50, alike=10, unknown=0, max_length=128)
 
@@ -43,3 +46,14 @@ def test_texts_that_are_not_new() -> None:
     assert warning.startswith(
         "3 held-out queries and 12 index documents are read as the same tokens as a training text"
     )
+
+
+def test_a_base_that_reads_more_than_the_tuned_model(samples: SimpleNamespace) -> None:
+    assert length_warning(samples.COMPARISON) == (
+        "The base model is judged as it was published, reading 256 tokens; the tuned model reads 128 and cuts 31 of "
+        "412 queries instead of 3 and 92 of 1,653 documents instead of 7. Raise model_max_length, or set it to 0 to "
+        "keep the backbone's own."
+    )
+    same = replace(samples.COMPARISON, base_query_texts=FINE, query_texts=FINE, base_index_texts=FINE, index_texts=FINE)
+    assert length_warning(same) == ""
+    assert length_warning(replace(samples.COMPARISON, base_query_texts=None, base_index_texts=None)) == ""

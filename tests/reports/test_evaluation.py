@@ -61,10 +61,12 @@ def test_what_to_look_at_and_to_do_stands_before_the_details(samples: SimpleName
 def test_what_the_model_reads_and_how_the_data_were_read(samples: SimpleNamespace) -> None:
     text = words(evaluation_html(samples.evaluation_report()))
     for part in (
-        "Training 8,448 402 (4.8 %) 11 (0.1 %)",
-        "Queries 412 31 (7.5 %) 5 (1.2 %) 1",
-        "Index 1,653 92 (5.6 %) 9 (0.5 %) 0",
-        "longer than the 128 tokens",
+        "Training 8,448 128 402 (4.8 %) 11 (0.1 %)",
+        "Queries 412 128 31 (7.5 %) 5 (1.2 %) 1",
+        "Index 1,653 128 92 (5.6 %) 9 (0.5 %) 0",
+        "Queries, base model 412 256 3 (0.7 %) 5 (1.2 %)",
+        "Index, base model 1,653 256 7 (0.4 %) 9 (0.5 %)",
+        "longer than the tokens that the model reads",
         "Data faq-*.csv",
         "Dialect semicolon (delimiter ';'), detected",
         "Encoding utf-8, as set",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from embedtune.errors import InputError
-from embedtune.models.trained_texts import trained_digests
+from embedtune.models.contents import Contents
+from embedtune.models.trained_texts import Digests, trained_digests
 from embedtune.retrieval.evaluation_set import EvaluationSet
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.known_texts import Known, find_known, known_warning
@@ -24,6 +25,11 @@ def pairs() -> EvaluationSet:
     )
 
 
+def known_of(data: EvaluationSet, trained: Digests, whole_groups: bool) -> Known:
+    contents = (Contents.of_texts(texts) for texts in (data.query_texts, data.index_texts))
+    return find_known(data, *contents, trained, whole_groups)
+
+
 @pytest.mark.parametrize(
     ("trained", "whole_groups", "kept", "index"),
     [
@@ -36,7 +42,7 @@ def pairs() -> EvaluationSet:
     ],
 )
 def test_pairs(trained: list[str], whole_groups: bool, kept: list[int], index: int) -> None:
-    known = find_known(pairs(), np.sort(trained_digests(trained)), whole_groups)
+    known = known_of(pairs(), np.sort(trained_digests(trained)), whole_groups)
     assert (known.kept.tolist(), known.queries, known.index) == (kept, 4 - len(kept), index)
 
 
@@ -44,14 +50,14 @@ def test_labels() -> None:
     judgments = Judgments.from_labels(["a", "b", "c"], ["1", "2", "3"], ["a", "a", "b"], ["1", "4", "2"])
     data = EvaluationSet(["1", "2", "3"], ["x", "y", "z"], ["a", "b", "c"], ["1", "4", "2"], ["x", "w", "y"], judgments)
     trained = trained_digests(["w"])
-    assert find_known(data, trained, whole_groups=True).kept.tolist() == [1, 2]
-    assert find_known(data, trained, whole_groups=False).kept.tolist() == [0, 1, 2]
+    assert known_of(data, trained, whole_groups=True).kept.tolist() == [1, 2]
+    assert known_of(data, trained, whole_groups=False).kept.tolist() == [0, 1, 2]
 
 
 def test_nothing_is_left() -> None:
     trained = trained_digests(["query q0", "query q1", "query q2", "query q3"])
     with pytest.raises(InputError, match=r"trained on all 4 held-out queries .* Keep the split .*train_seed"):
-        find_known(pairs(), trained, whole_groups=True)
+        known_of(pairs(), trained, whole_groups=True)
 
 
 def test_what_is_said() -> None:

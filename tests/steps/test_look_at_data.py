@@ -242,25 +242,19 @@ class TestRefusal:
         source = write_csv(tmp_path / "data.csv", labelled_rows())
         assert (of_a_run(source, tmp_path / "run"), look_at_data(LookConfig(str(source))).refusal) == ("", None)
 
-    @pytest.mark.parametrize(
-        ("rows", "what"),
-        [
-            ([(f"text {n}",) for n in range(30)], "layout 'plain'"),
-            (
-                [("first", "second", "score"), *((f"a {n}", f"b {n}", str(n / 60)) for n in range(60))],
-                "layout 'scored'",
-            ),
-        ],
-    )
-    def test_of_what_this_version_cannot_train_on_the_data_are_shown(self, tmp_path, rows, what):
-        report = look_at_data(LookConfig(str(write_csv(tmp_path / "data.csv", rows))))
-        assert f"data.csv holds documents of {what}, which this version can neither train on" in str(report.refusal)
+    def test_what_nothing_can_be_learned_from_is_shown(self, tmp_path):
+        source = write_csv(tmp_path / "data.csv", [(f"text {n}",) for n in range(30)])
+        report = look_at_data(LookConfig(str(source)))
+        assert "data.csv: of the layout 'plain', which is texts without labels, pairs or scores" in str(report.refusal)
+        assert "A run refuses these data: " in data_html(report)
         assert report.summary.train.documents > 0
 
-    def test_of_images(self, tmp_path):
-        report = look_at_data(LookConfig(str(image_folder(tmp_path / "images"))))
-        assert "layout 'labelled' with contents of modality image" in str(report.refusal)
-        assert "A run refuses these data: " in data_html(report)
+    @pytest.mark.parametrize("what", ["scores", "images"])
+    def test_none_of_scores_and_images(self, tmp_path, what):
+        rows = [("first", "second", "score"), *((f"a {n}", f"b {n}", str(n / 60)) for n in range(60))]
+        scored = what == "scores"
+        source = write_csv(tmp_path / "data.csv", rows) if scored else image_folder(tmp_path / "images")
+        assert look_at_data(LookConfig(str(source))).refusal is None
 
 
 class TestBuilt:

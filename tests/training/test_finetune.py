@@ -156,11 +156,13 @@ def test_documents_that_cannot_be_trained_on(config, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
-def test_documents_of_another_layout(config, tmp_path):
+def test_documents_that_the_loss_does_not_fit(config, tmp_path):
     parents = RowsFormat(Layout.SCORED, (Modality.TEXT, Modality.TEXT))
     (tmp_path / "train").mkdir()
     write_manifest(tmp_path / "train", parents, (), None, "")
-    with pytest.raises(InputError, match="documents of layout 'scored', which this version can neither train on"):
+    with pytest.raises(
+        InputError, match="loss MultipleNegativesRankingLoss does not fit data of the layout 'scored'.*CoSENTLoss"
+    ):
         finetune_model(tmp_path / "train", tmp_path / "model", config, "")
 
 

@@ -1,0 +1,71 @@
+"""The documents that were held out of training, as what a model is judged on."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from embedtune.documents.forms import ContentForm, SplitForm
+from embedtune.documents.schema import Split
+from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.errors import InputError
+from embedtune.models.contents import Contents, column_of, spool_split
+from embedtune.records.layouts import Modality
+from embedtune.retrieval.evaluation_set import EvaluationSet
+from embedtune.retrieval.judgments import Judgments
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What a model is judged on."""
+
+    documents: EvaluationSet
+    queries: Contents
+    """The contents of the N queries."""
+    index: Contents
+    """The contents of the M documents."""
+
+
+def read_held_out(folder: Path, scratch: Path) -> HeldOut:
+    """Read queries, index and judgments; the contents stay on disk until a batch needs them.
+
+    Args:
+        folder: Evaluation documents.
+        scratch: Folder for copies of the contents, which must outlive them.
+
+    Raises:
+        InputError: there are no queries or no index, or only the addresses of their contents.
+        StorageError: the folder cannot be read.
+    """
+    rows_format = read_manifest(folder).rows_format
+    forms = [SplitForm(rows_format, split).contents[0] for split in (Split.QUERY, Split.INDEX)]
+    queries, index = (spool_split(folder, split, scratch) for split in (Split.QUERY, Split.INDEX))
+    if queries.num_rows == 0 or index.num_rows == 0:
+        raise InputError(
+            f"{folder} holds {queries.num_rows} queries and {index.num_rows} index documents; build it anew."
+        )
+    relevance = read_relevance(folder)
+    query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
+    query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
+    if relevance is None:
+        judgments = Judgments.from_labels(query_labels, query_ids, index_labels, index_ids)
+    else:
+        pairs = [relevance[name].to_pylist() for name in ("query_id", "document_id", "relevance")]
+        judgments = Judgments.from_pairs(query_ids, index_ids, *pairs)
+        query_labels = [""] * len(query_ids)  # a component's number says nothing to a reader
+    (query_kind, _), (index_kind, _) = columns = [
+        column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
+    ]
+    query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
+    documents = EvaluationSet(
+        query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind
+    )
+    return HeldOut(documents, *(Contents([column]) for column in columns))
+
+
+def _names(table: pa.Table, form: ContentForm) -> list[str]:
+    """Return texts as they are, and of other contents the names of the files that they came from."""
+    if form.modality is Modality.TEXT:
+        found: list[str] = table[form.column].to_pylist()
+        return found
+    return [uri.partition("?")[0].rpartition("/")[2] for uri in table[form.uri_column].to_pylist()]
