@@ -77,14 +77,13 @@ def test_what_the_model_reads_and_how_the_data_were_read(samples: SimpleNamespac
     ):
         assert part in text
     markdown = evaluation_markdown(samples.evaluation_report()).replace("\u00a0", " ")
-    assert "| Queries | 412 | 31 (7.5 %) | 5 (1.2 %) | 1 |" in markdown
+    assert "| Queries | 412 | 128 | 31 (7.5 %) | 5 (1.2 %) | 1 |" in markdown
     assert "| Header | yes, detected |" in markdown
 
 
 def test_a_comparison_of_the_version_before_says_less(samples: SimpleNamespace) -> None:
-    comparison = dataclasses.replace(
-        samples.COMPARISON, base_mean_cosine=None, query_texts=None, index_texts=None, warnings=()
-    )
+    texts = dict.fromkeys(("query_texts", "index_texts", "base_query_texts", "base_index_texts"))
+    comparison = dataclasses.replace(samples.COMPARISON, base_mean_cosine=None, warnings=(), **texts)
     report = dataclasses.replace(samples.evaluation_report(comparison), train_texts=None, data=None, made="")
     text = words(evaluation_html(report))
     assert "To look at" not in text

@@ -161,7 +161,7 @@ def test_documents_that_the_loss_does_not_fit(config, tmp_path):
     (tmp_path / "train").mkdir()
     write_manifest(tmp_path / "train", parents, (), None, "")
     with pytest.raises(
-        InputError, match="loss MultipleNegativesRankingLoss does not fit data of the layout 'scored'.*CoSENTLoss"
+        InputError, match=r"loss MultipleNegativesRankingLoss does not fit data of the layout 'scored'.*CoSENTLoss"
     ):
         finetune_model(tmp_path / "train", tmp_path / "model", config, "")
 

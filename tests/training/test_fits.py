@@ -118,7 +118,7 @@ def test_what_can_be_trained_on(tmp_path, layout, modalities):
 
 def test_texts_alone_teach_nothing(tmp_path):
     manifest(tmp_path, Layout.PLAIN, (TEXT,))
-    with pytest.raises(InputError, match="layout 'plain', which is texts without labels.*embedtune push"):
+    with pytest.raises(InputError, match=r"layout 'plain', which is texts without labels.*embedtune push"):
         check_trainable(tmp_path)
 
 
