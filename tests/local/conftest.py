@@ -72,7 +72,7 @@ class Running:
     @property
     def folder(self) -> Path | None:
         """The run's own folder, once it has one."""
-        return next(iter(set(self.output.glob("runs/[0-9]*")) - self._before), None)
+        return min(set(self.output.glob("runs/[0-9]*")) - self._before, default=None)
 
     def events(self) -> list[dict[str, Any]]:
         return [] if self.folder is None else read_events(self.folder / "events.jsonl", 0)[1]
