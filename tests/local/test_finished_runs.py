@@ -242,17 +242,16 @@ def test_same_again_comes_to_the_same_and_registers_nothing_new(first, again) ->
     assert {key: again.summary[key] for key in same} == {key: first.summary[key] for key in same}
 
 
-def test_command_that_is_printed_searches(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_command_that_is_printed_searches(run, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     (line,) = (line for line in run.out.splitlines() if line.startswith("Search:"))
     program, *words = shlex.split(line.removeprefix("Search:"))
     assert os.access(ROOT / program, os.X_OK)
-    (tmp_path / "index.csv").write_text("text,label\nrefund case 3,a\nvoucher case 7,b\n", encoding="utf-8")
-    words[words.index("FILE.csv")] = str(tmp_path / "index.csv")
-    words[words.index("your query")] = "voucher case 7"
+    assert words[words.index("--index") + 1] == run.summary["data"]["uri"]
+    words[words.index("your query")] = "the voucher desk, counter 7"
     monkeypatch.setattr(sys, "argv", [program, *words])
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code in (0, None)
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
-    assert lines[0] == "1.000  voucher case 7"
+    scores = [float(line.split()[0]) for line in capsys.readouterr().out.splitlines()]
+    assert len(scores) == 10
+    assert scores == sorted(scores, reverse=True)
