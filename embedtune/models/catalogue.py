@@ -17,6 +17,9 @@ from embedtune.records.csv_options import Task
 TASKS = tuple(task.value for task in Task if task is not Task.AUTO)
 """What models are searched for."""
 
+POINT_MODEL = "pointnet-base"
+"""The one model that is made here, with weights that are drawn from a fixed seed."""
+
 _LIKENESS = 0.6
 """Of difflib, from 0 to 1."""
 

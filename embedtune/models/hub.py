@@ -68,7 +68,7 @@ def find_model(candidates: Sequence[str]) -> tuple[str, str]:
     if variables:
         raise HubError(
             f"{variables[0]} is set, so nothing is downloaded, and the cache of the hub does not hold it. Check the "
-            "name, or fetch the model once with `hf download`."
+            "name."
         )
     for candidate in candidates[:-1]:
         try:

@@ -19,7 +19,9 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
 from embedtune.errors import ModelError
-from embedtune.models.backbones import Backbone, Place, open_backbone, what_lacks
+from embedtune.models.backbones import WITHOUT_NETWORK, Backbone, Place, hint, open_backbone, what_lacks
+from embedtune.models.catalogue import known_model
+from embedtune.models.modules.pointnet import PointNet
 from embedtune.models.own_modules import load_folder
 from embedtune.progress import note
 
@@ -47,7 +49,7 @@ def load_model(name: str, max_length: int) -> SentenceTransformer:
     """Load the present version of an embedding model; see `load_backbone`.
 
     Args:
-        name: Model folder, its address on the object store, or Hugging Face id; see `resolve_backbone`.
+        name: Model folder, its address on the object store, Hugging Face id, or known name; see `resolve_backbone`.
         max_length: Tokens after which a text is cut; 0 keeps the model's own limit.
     """
     with open_backbone(name, "") as backbone:
@@ -76,6 +78,7 @@ def load_backbone(backbone: Backbone, max_length: int) -> SentenceTransformer:
             "are needed. Use another backbone."
         )
     _pool_class_token(model, backbone)
+    _add_prompts(model, backbone)
     if "text" in model.modalities:
         _check_tokenizer(model, backbone.name)
         _set_max_length(model, backbone.name, max_length)
@@ -109,6 +112,8 @@ def _load(backbone: Backbone) -> SentenceTransformer:
     # depends on it; drawn from a fixed seed, the weights have the same digest in every process.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
+        if backbone.place is Place.MADE:
+            return SentenceTransformer(modules=[PointNet()])
         return load_folder(
             backbone.location,
             revision=backbone.commit if backbone.commit else None,
@@ -126,6 +131,13 @@ def _pool_class_token(model: SentenceTransformer, backbone: Backbone) -> None:
     for place, part in enumerate(model):
         if isinstance(part, Pooling):
             model[place] = Pooling(embedding_dimension(model), "cls")
+
+
+def _add_prompts(model: SentenceTransformer, backbone: Backbone) -> None:
+    """Give a model of the hub whose repository names no prompts those that its authors ask for on its page."""
+    known = known_model(backbone.location) if backbone.place is Place.HUB else None
+    if known is not None and not any(model.prompts.values()):
+        model.prompts.update(query=known.query_prompt, document=known.document_prompt)
 
 
 def _has_modules(backbone: Backbone) -> bool:
@@ -199,6 +211,5 @@ def _load_failure(backbone: Backbone, error: Exception) -> str:
     offline = " HF_HUB_OFFLINE is set, so nothing is downloaded." if hub_constants.HF_HUB_OFFLINE else ""
     return (
         f"Backbone {backbone.name!r} is neither a local folder nor loadable from the Hugging Face hub: {cause}"
-        f"{offline} Check the name and the network, or give the path of a sentence-transformers folder with "
-        "safetensors weights."
+        f"{offline}{hint(backbone.name)} Check the name and the network. {WITHOUT_NETWORK}"
     )

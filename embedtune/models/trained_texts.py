@@ -59,6 +59,8 @@ def load_trained(backbone: Backbone) -> Digests | None:
     Raises:
         ModelError: the file is damaged or out of reach.
     """
+    if backbone.place is Place.MADE:
+        return None
     path = Path(backbone.location, TRAINED_FILE) if backbone.place is Place.FOLDER else _fetched(backbone)
     if path is None or not path.exists():
         return None

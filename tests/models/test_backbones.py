@@ -157,3 +157,66 @@ def test_a_commit_of_the_hub_is_opened_even_where_a_package_has_the_weights():
     version = f"hub:{DEFAULT_BACKBONE}@{'a' * 40}"
     with open_backbone(DEFAULT_BACKBONE, version) as backbone:
         assert backbone == Backbone(DEFAULT_BACKBONE, DEFAULT_BACKBONE, Place.HUB, "a" * 40)
+
+
+@pytest.mark.parametrize("name", ["resnet-base", "RESNET-BASE", "resnet-50"])
+def test_a_known_name_leads_to_its_model(name):
+    assert resolve_backbone(name) == Backbone(name, "microsoft/resnet-50", Place.HUB)
+
+
+def test_a_folder_wins_over_a_known_name(tmp_path, monkeypatch):
+    for name in ("resnet-base", "mlp"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path)
+        assert resolve_backbone(name) == Backbone(name, str(tmp_path / name), Place.FOLDER)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("crossencoder-base-en", "no vectors, so it is no backbone. Use bge-base-en-v1.5 instead."),
+        ("clip-base-en", "pickled weights only, which can run code. Use siglip2-base or clip-large-en instead."),
+    ],
+)
+def test_a_known_name_that_is_not_loaded_says_what_to_use(name, message):
+    with pytest.raises(ModelError) as caught:
+        backbone_version(name)
+    assert str(caught.value).startswith(f"Backbone '{name}' is not loaded: {name} ")
+    assert str(caught.value).endswith(message)
+
+
+def test_the_id_of_such_a_model_is_looked_for(tmp_path, monkeypatch):
+    assert resolve_backbone("openai/clip-vit-base-patch32").place is Place.HUB
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match=r"Use siglip2-base or clip-large-en instead\. Without a network, fetch"):
+        backbone_version("openai/clip-vit-base-patch32")
+
+
+@pytest.mark.parametrize(("name", "near"), [("all-minilm", "all-MiniLM-L6-v2"), ("bge-small", "bge-small-en-v1.5")])
+def test_a_near_miss_is_named(name, near, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path))
+    with pytest.raises(ModelError, match=f"Check the name. Perhaps {near} .*is meant. Without a network, fetch"):
+        backbone_version(name)
+
+
+def test_the_model_of_points_is_made_here():
+    assert backbone_version("pointnet-base") == "made:pointnet-base"
+    with open_backbone("pointnet-base", "made:pointnet-base") as backbone:
+        assert backbone == Backbone("pointnet-base", "pointnet-base", Place.MADE)
+
+
+def test_a_copy_of_a_model_that_lacks_its_prompts_is_said(copied, tmp_path, capsys):
+    e5, other = (shutil.copytree(copied, tmp_path / name) for name in ("e5-small-v2", "e5-smaller"))
+    backbone_version(str(other))
+    assert capsys.readouterr().err == ""
+    backbone_version(str(e5))
+    assert capsys.readouterr().err == (
+        f"Backbone '{e5}' names no prompts. If it is intfloat/e5-small-v2, as its name says, it wants 'query: ' before "
+        "a query and 'passage: ' before a document: set query_prompt and document_prompt in the model options.\n"
+    )
+    config = json.loads((e5 / "config_sentence_transformers.json").read_text())
+    (e5 / "config_sentence_transformers.json").write_text(json.dumps({**config, "prompts": {"query": "q: "}}))
+    backbone_version(str(e5))
+    assert capsys.readouterr().err == ""

@@ -145,6 +145,25 @@ def test_a_name_without_owner_is_looked_for_as_the_library_does(online: Hub) -> 
     assert backbone_version("bert") == f"hub:bert@{OTHER}"
 
 
+def test_a_known_name_is_looked_for_under_its_id_and_that_is_said_once(online: Hub, capsys) -> None:
+    online.has("microsoft/resnet-50")
+    assert backbone_version("resnet-base") == f"hub:microsoft/resnet-50@{COMMIT}"
+    assert capsys.readouterr().err == "resnet-base stands for microsoft/resnet-50.\n"
+    online.has("intfloat/e5-small-v2")
+    assert backbone_version("intfloat/e5-small-v2") == f"hub:intfloat/e5-small-v2@{COMMIT}"
+    assert capsys.readouterr().err == (
+        "intfloat/e5-small-v2 is given 'query: ' before a query and 'passage: ' before a document, unless it or the "
+        "model options name other prompts.\n"
+    )
+
+
+def test_a_known_model_without_safetensors_says_what_to_use(online: Hub) -> None:
+    online.has("openai/clip-vit-base-patch32", facts(files=["config.json", "pytorch_model.bin"]))
+    message = refusal("openai/clip-vit-base-patch32")
+    assert "holds no .safetensors weights" in message
+    assert message.endswith("Use siglip2-base or clip-large-en instead.")
+
+
 def test_a_model_that_moved(online: Hub) -> None:
     online.has("old/name", b"", 307, "/api/models/new/name")
     online.has("new/name")

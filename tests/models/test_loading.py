@@ -23,6 +23,8 @@ from transformers import (
 
 from embedtune.errors import ModelError
 from embedtune.models.loading import embedding_dimension, load_model, weights_digest
+from embedtune.models.roles import EncodingRole, prompt_of
+from embedtune.models.saving import save_model
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
 LONG_TEXT = "abc " * 100
@@ -206,3 +208,54 @@ class TestWeights:
         assert embedding_dimension(model) == 32
         model.append(Dense(32, 8))
         assert embedding_dimension(model) == 8
+
+
+class TestPrompts:
+    """Of models whose repositories name none, although their authors ask for some."""
+
+    QUERY, DOCUMENT = "query: ", "passage: "
+
+    @pytest.fixture
+    def in_cache(self, copied, tmp_path, monkeypatch):
+        """Keep the tiny model in a cache of the hub, under another name."""
+        monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path / "cache"))
+
+        def keep(identifier: str, prompts: dict[str, str]) -> str:
+            edit_json(copied / "config_sentence_transformers.json", prompts=prompts)
+            model = tmp_path / "cache" / f"models--{identifier.replace('/', '--')}"
+            (model / "refs").mkdir(parents=True)
+            (model / "refs" / "main").write_text("a" * 40)
+            shutil.copytree(copied, model / "snapshots" / ("a" * 40))
+            return identifier
+
+        return keep
+
+    @pytest.mark.parametrize("prompts", [{}, {"query": "", "document": ""}])
+    def test_the_catalogue_has_them(self, in_cache, tmp_path, prompts):
+        in_cache("intfloat/e5-small-v2", prompts)
+        for name in ("intfloat/e5-small-v2", "e5-small-v2"):
+            model = load_model(name, 0)
+            assert prompt_of(model, EncodingRole.QUERY) == self.QUERY
+            assert prompt_of(model, EncodingRole.DOCUMENT) == self.DOCUMENT
+        save_model(model, tmp_path / "saved")
+        assert load_model(str(tmp_path / "saved"), 0).prompts["document"] == self.DOCUMENT
+
+    def test_a_models_own_stay(self, in_cache):
+        model = load_model(in_cache("intfloat/e5-small-v2", {"query": "q: "}), 0)
+        assert prompt_of(model, EncodingRole.QUERY) == "q: "
+        assert prompt_of(model, EncodingRole.DOCUMENT) == ""
+
+    def test_of_an_unknown_model_nothing_is_guessed(self, in_cache):
+        assert not any(load_model(in_cache("someone/e5-small-v2", {}), 0).prompts.values())
+
+
+def test_the_model_of_points_has_the_same_new_weights_each_time():
+    first, second = (load_model("pointnet-base", 0) for _ in range(2))
+    assert first.get_embedding_dimension() == 512
+    assert weights_digest(first) == weights_digest(second)
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        expected = torch.rand(1)
+        torch.manual_seed(5)
+        load_model("pointnet-base", 0)
+        assert torch.rand(1) == expected
