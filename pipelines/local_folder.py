@@ -75,7 +75,9 @@ def run_folder(output: Path, model: str, data_uri: str) -> Iterator[RunFolder]:
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"The output folder {output} cannot be made: {error}. Give another --output.") from error
+        raise StorageError(
+            f"The output folder {output} cannot be made: {error.strerror}. Give another --output."
+        ) from error
     with folder_lock(output, Holder.here(model, data_uri)) as lock:
         _check_places(output)
         path = output / RUNS / f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{secrets.token_hex(3)}"

@@ -19,8 +19,9 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
 from embedtune.errors import ModelError
-from embedtune.models.backbones import WITHOUT_NETWORK, Backbone, Place, hint, open_backbone, what_lacks
+from embedtune.models.backbones import ACCEPTED, WITHOUT_NETWORK, Backbone, Place, hint, open_backbone, what_lacks
 from embedtune.models.catalogue import known_model
+from embedtune.models.hub import cached_snapshot
 from embedtune.models.modules.pointnet import PointNet
 from embedtune.models.own_modules import load_folder
 from embedtune.progress import note
@@ -208,8 +209,11 @@ def _load_failure(backbone: Backbone, error: Exception) -> str:
         if lack:
             return f"Backbone {backbone.name!r}: the folder {folder} {lack}"
         return f"Backbone {backbone.name!r} cannot be loaded from {folder}: {cause}"
-    offline = " HF_HUB_OFFLINE is set, so nothing is downloaded." if hub_constants.HF_HUB_OFFLINE else ""
+    if Path(backbone.location).is_file():
+        return f"Backbone {backbone.name!r} is a file. {ACCEPTED}"
+    if hub_constants.HF_HUB_OFFLINE and cached_snapshot(backbone.location) is None:
+        cause = "HF_HUB_OFFLINE is set, so nothing is downloaded, and the cache of the hub does not hold it."
     return (
         f"Backbone {backbone.name!r} is neither a local folder nor loadable from the Hugging Face hub: {cause}"
-        f"{offline}{hint(backbone.name)} Check the name and the network. {WITHOUT_NETWORK}"
+        f"{hint(backbone.name)} Check the name and the network. {WITHOUT_NETWORK}"
     )

@@ -126,7 +126,11 @@ class TestRefusals:
         message = refusal(Path("no-such-owner/no-such-model"))
         assert time.monotonic() - started < 5
         assert "'no-such-owner/no-such-model' is neither a local folder nor loadable" in message
-        assert "HF_HUB_OFFLINE is set" in message
+        assert "HF_HUB_OFFLINE is set, so nothing is downloaded, and the cache of the hub does not hold it." in message
+
+    def test_a_file_is_told_in_our_words(self, tmp_path):
+        (tmp_path / "model.csv").write_text("a,b")
+        assert refusal(tmp_path / "model.csv").startswith(f"Backbone '{tmp_path}/model.csv' is a file. Accepted: ")
 
 
 class TestMaxLength:
