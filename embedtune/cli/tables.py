@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, basis_of
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 def comparison_table(comparison: Comparison) -> Table:
     """Return base versus tuned, one line per metric."""
     percent = f"{comparison.confidence:.0%}"
-    table = Table(title=f"Base vs tuned, {comparison.queries} queries, {comparison.index_documents} in the index")
+    table = Table(title=f"Base vs tuned, {basis_of(comparison)}")
     table.add_column("metric")
     for column in ("base", "tuned", "difference", f"{percent} interval"):
         table.add_column(column, justify="right")
     for metric in comparison.metrics:
         table.add_row(
-            METRIC_NAMES[metric.name],
+            ALL_METRIC_NAMES[metric.name],
             f"{metric.base:.3f}",
             f"{metric.tuned:.3f}",
             f"{metric.difference:+.3f}",

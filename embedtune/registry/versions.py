@@ -7,7 +7,7 @@ from embedtune.registry.champion import CHAMPION, Champion, evaluation_tags, jud
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import DATA_VERSION_TAG, REGISTRATION_TAG
-from embedtune.retrieval.comparison import METRIC_NAMES
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -79,16 +79,18 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
     comparison = request.comparison
     percent = f"{comparison.confidence:.0%}"
     rows = [
-        f"| {METRIC_NAMES[metric.name]} | {metric.base:.4f} | {metric.tuned:.4f} | "
+        f"| {ALL_METRIC_NAMES[metric.name]} | {metric.base:.4f} | {metric.tuned:.4f} | "
         f"{metric.difference:+.4f} | {metric.lower:+.4f} to {metric.upper:+.4f} |"
         for metric in comparison.metrics
     ]
+    cut = f"; texts are cut after {card.max_length} tokens" if card.max_length else ""
+    pairs = f"Correlations over {comparison.pairs} held-out pairs with scores. " if comparison.pairs else ""
     lines = [
         f"Embedding model: {_code(card.backbone)} fine-tuned on {card.train_documents} documents{_source(request)}.",
-        f"Vectors of {card.dimension} components; texts are cut after {card.max_length} tokens.",
+        f"Vectors of {card.dimension} components{cut}.",
         f"Compared with the base: {comparison.decision.reason}",
         f"| metric | base | tuned | difference | {percent} interval |\n|---|---|---|---|---|\n" + "\n".join(rows),
-        f"Means over {comparison.queries} held-out queries against {comparison.index_documents} documents. "
+        f"{pairs}Means over {comparison.queries} held-out queries against {comparison.index_documents} documents. "
         "Vectors of another model or version do not compare with these: encode the whole index again.",
     ]
     return "\n\n".join(lines)

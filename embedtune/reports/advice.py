@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from embedtune.retrieval.comparison import COLLAPSE_COSINE, METRIC_NAMES, MIN_QUERIES, Comparison
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES, COLLAPSE_COSINE, MIN_QUERIES, Comparison
 
 
 def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:
@@ -25,7 +25,7 @@ def _after_gain(model_name: str) -> Iterator[str]:
 
 
 def _after_none(comparison: Comparison) -> Iterator[str]:
-    metric, name = comparison.metric(comparison.decision.metric), METRIC_NAMES[comparison.decision.metric]
+    metric, name = comparison.metric(comparison.decision.metric), ALL_METRIC_NAMES[comparison.decision.metric]
     base_cosine = comparison.base_mean_cosine
     if comparison.tuned_mean_cosine > COLLAPSE_COSINE:
         if base_cosine is not None and base_cosine > COLLAPSE_COSINE:

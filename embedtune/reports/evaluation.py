@@ -17,7 +17,7 @@ from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.training import loss_curve
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, MetricComparison, QueryExample
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, MetricComparison, QueryExample
 
 _DATA_PAGE = "<!-- the data page -->"
 """Where a link to the data page goes; a step does not know where that page will be."""
@@ -161,7 +161,7 @@ def _metric_rows(metrics: Sequence[MetricComparison]) -> tuple[MetricRow, ...]:
 
 
 def _metric_row(metric: MetricComparison, identifier: str, scale: tuple[float, float]) -> MetricRow:
-    name, change = METRIC_NAMES[metric.name], change_of(metric)
+    name, change = ALL_METRIC_NAMES[metric.name], change_of(metric)
     plot = interval_plot(
         metric.difference,
         (metric.lower, metric.upper),

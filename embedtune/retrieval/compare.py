@@ -6,13 +6,14 @@ import numpy as np
 
 from embedtune.errors import InputError
 from embedtune.retrieval.bootstrap import CONFIDENCE, RESAMPLES, mean_intervals
-from embedtune.retrieval.comparison import Comparison, MetricComparison
-from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
+from embedtune.retrieval.comparison import CORRELATION_NAMES, Comparison, MetricComparison
+from embedtune.retrieval.correlation import correlation_intervals, pearson, spearman
+from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.examples import pick_examples
 from embedtune.retrieval.gate import check_gate, decide, refuse_collapsed
 from embedtune.retrieval.metrics import METRICS
 from embedtune.retrieval.scoring import ModelResult, evaluate
-from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine
+from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine, unit_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ def compare(
 ) -> Evaluation:
     """Rank with both models, score by six metrics, and decide.
 
-    Queries to which no index document is relevant are counted and left out.
+    Queries to which no index document is relevant are counted and left out. Where pairs have scores, Spearman's
+    correlation of the cosine with the score decides, whatever `metric` says.
 
     Args:
         evaluation_set: N queries and M index documents.
@@ -60,7 +62,8 @@ def compare(
         check_vectors(vectors.queries, evaluation_set.query_ids, f"{model} query")
         check_vectors(vectors.index, evaluation_set.index_ids, f"{model} index")
     rows = np.flatnonzero(evaluation_set.judgments.relevant_counts() > 0)
-    if rows.size == 0:
+    pairs = evaluation_set.scored
+    if rows.size == 0 and pairs is None:
         raise InputError(
             f"None of the {len(evaluation_set.query_ids)} queries has a relevant document among the "
             f"{len(evaluation_set.index_ids)} of the index, so nothing can be measured. "
@@ -69,11 +72,15 @@ def compare(
     judged = evaluation_set.select(rows)
     base_result = evaluate(judged, Vectors(base.queries[rows], base.index))
     tuned_result = evaluate(judged, Vectors(tuned.queries[rows], tuned.index))
-    metrics = _compare_metrics(base_result, tuned_result, resamples, seed)
+    metrics = _compare_metrics(base_result, tuned_result, resamples, seed) if rows.size else {}
+    deciding, units, unit = metric, rows.size, "queries"
+    if pairs is not None:
+        metrics = {**_compare_correlations(pairs, base, tuned, resamples, seed), **metrics}
+        deciding, units, unit = next(iter(CORRELATION_NAMES)), pairs.scores.size, "pairs"
     base_cosine, tuned_cosine = mean_pair_cosine(base.index), mean_pair_cosine(tuned.index)
     comparison = Comparison(
         metrics=tuple(metrics.values()),
-        decision=refuse_collapsed(decide(metrics[metric], min_gain, rows.size), base_cosine, tuned_cosine),
+        decision=refuse_collapsed(decide(metrics[deciding], min_gain, units, unit), base_cosine, tuned_cosine),
         queries=rows.size,
         queries_without_relevant=len(evaluation_set.query_ids) - rows.size,
         index_documents=len(judged.index_ids),
@@ -83,11 +90,12 @@ def compare(
         confidence=CONFIDENCE,
         resamples=resamples,
         seed=seed,
-        examples=pick_examples(judged, base_result, tuned_result),
-        evaluation_digest=judged.digest(),
+        examples=pick_examples(judged, base_result, tuned_result) if rows.size else (),
+        evaluation_digest=(judged if pairs is None else evaluation_set).digest(),
         base_mean_cosine=base_cosine,
         query_kind=judged.query_kind.value,
         index_kind=judged.index_kind.value,
+        pairs=0 if pairs is None else pairs.scores.size,
     )
     return Evaluation(comparison, judged, base_result, tuned_result)
 
@@ -107,4 +115,21 @@ def _compare_metrics(base: ModelResult, tuned: ModelResult, resamples: int, seed
             lower=float(lower[column]),
             upper=float(upper[column]),
         )
+    return compared
+
+
+def _compare_correlations(
+    pairs: ScoredPairs, base: Vectors, tuned: Vectors, resamples: int, seed: int
+) -> dict[str, MetricComparison]:
+    """Return how well the cosines of both models follow the scores, and the interval of the difference."""
+    before, after = (
+        (unit_rows(side.queries)[pairs.queries] * unit_rows(side.index)[pairs.documents]).sum(axis=1)
+        for side in (base, tuned)
+    )
+    lower, upper = correlation_intervals(pairs.scores, before, after, resamples, seed)
+    compared = {}
+    for place, (name, correlate) in enumerate(zip(CORRELATION_NAMES, (spearman, pearson), strict=True)):
+        of_base, of_tuned = correlate(before, pairs.scores), correlate(after, pairs.scores)
+        change = of_tuned - of_base
+        compared[name] = MetricComparison(name, of_base, of_tuned, change, float(lower[place]), float(upper[place]))
     return compared

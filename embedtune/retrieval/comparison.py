@@ -19,6 +19,12 @@ METRIC_NAMES: dict[str, str] = {
 }
 """Metric keys (MLflow refuses '@' in a name) and how people write them, in the order in which they are shown."""
 
+CORRELATION_NAMES: dict[str, str] = {"spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
+"""Keys and names of what pairs with scores are judged by, the one that decides first."""
+
+ALL_METRIC_NAMES = {**CORRELATION_NAMES, **METRIC_NAMES}
+"""Whatever a comparison may hold."""
+
 COLLAPSE_COSINE = 0.99
 """A model whose index documents are on average more similar than this has collapsed to nearly one point."""
 
@@ -31,11 +37,11 @@ class MetricComparison:
     """One metric of both models over the same queries."""
 
     name: str
-    """Key of METRIC_NAMES."""
+    """Key of ALL_METRIC_NAMES."""
     base: float
-    """Mean over the queries, base model, 0..1."""
+    """Mean over the queries, base model, 0..1; of a correlation its value, -1..1."""
     tuned: float
-    """Mean over the queries, tuned model, 0..1."""
+    """The same of the tuned model."""
     difference: float
     """tuned - base."""
     lower: float
@@ -84,7 +90,7 @@ class Decision:
     reason: str
     """One sentence with the numbers that decided."""
     metric: str
-    """Key of METRIC_NAMES that was judged."""
+    """Key of ALL_METRIC_NAMES that was judged."""
     min_gain: float
     """The least difference that was asked for."""
 
@@ -135,6 +141,8 @@ class Comparison:
     """Queries that were left out because the base model had been trained on them; see `known_texts.find_known`."""
     known_index: int = 0
     """Index documents that it had been trained on; they were kept."""
+    pairs: int = 0
+    """Pairs with scores that the correlations are over; 0 where the data have no scores."""
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
 
@@ -173,6 +181,12 @@ class Comparison:
             raise InputError(
                 f"{path} cannot be read as a comparison of this version ({error!r}). Evaluate the model again."
             ) from error
+
+
+def basis_of(comparison: Comparison) -> str:
+    """Say what a comparison is over, such as '40 queries, 120 in the index'."""
+    searched = f"{comparison.queries} queries, {comparison.index_documents} in the index"
+    return f"{comparison.pairs} pairs with scores; {searched}" if comparison.pairs else searched
 
 
 def _load_example(data: dict[str, Any]) -> QueryExample:

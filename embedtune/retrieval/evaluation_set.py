@@ -16,6 +16,27 @@ from embedtune.retrieval.vectors import Embeddings
 
 
 @dataclass(frozen=True, eq=False)
+class ScoredPairs:
+    """P pairs of a query and a document, with what people said of them."""
+
+    queries: NDArray[np.int64]
+    """Rows of the queries (P,)."""
+    documents: NDArray[np.int64]
+    """Rows of the index (P,)."""
+    scores: NDArray[np.float64]
+    """How similar the two are, 0 or more (P,)."""
+
+    @classmethod
+    def from_ids(
+        cls, ends: Sequence[tuple[str, str]], scores: NDArray[np.float64], queries: Sequence[str], index: Sequence[str]
+    ) -> "ScoredPairs":
+        """Return pairs whose two ends are given by their ids."""
+        query_rows, index_rows = ({identifier: row for row, identifier in enumerate(ids)} for ids in (queries, index))
+        rows = np.array([(query_rows[one], index_rows[other]) for one, other in ends], np.int64).reshape(-1, 2)
+        return cls(rows[:, 0], rows[:, 1], scores)
+
+
+@dataclass(frozen=True, eq=False)
 class EvaluationSet:
     """N queries, M index documents and the judgments between them."""
 
@@ -35,6 +56,8 @@ class EvaluationSet:
     """What the queries are."""
     index_kind: Modality = Modality.TEXT
     """What the documents are."""
+    scored: ScoredPairs | None = None
+    """The pairs, those of score 0 among them; only where the data have scores."""
 
     def __post_init__(self) -> None:
         """Check that the columns belong together."""
@@ -65,6 +88,7 @@ class EvaluationSet:
             query_texts=[self.query_texts[row] for row in queries],
             query_labels=[self.query_labels[row] for row in queries],
             judgments=self.judgments.select(queries),
+            scored=None if self.scored is None else _pairs_of(self.scored, queries, len(self.query_ids)),
         )
 
     def digest(self) -> str:
@@ -76,11 +100,23 @@ class EvaluationSet:
         places = np.empty_like(order)
         places[order] = np.arange(order.size)
         relevant = self.judgments.digests(places)
-        facts = {
+        facts: dict[str, object] = {
             "index": [self.index_ids[row] for row in order],
             "queries": sorted(zip(self.query_ids, relevant, strict=True)),
         }
+        if self.scored is not None:
+            ends = zip(self.scored.queries.tolist(), self.scored.documents.tolist(), strict=True)
+            names = [(self.query_ids[query], self.index_ids[document]) for query, document in ends]
+            facts["pairs"] = sorted(zip(names, self.scored.scores.tolist(), strict=True))
         return f"sha256:{hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"
+
+
+def _pairs_of(pairs: ScoredPairs, queries: NDArray[np.int64], count: int) -> ScoredPairs:
+    """Return the pairs of some of `count` queries, numbered as these are."""
+    places = np.full(count, -1, np.int64)
+    places[queries] = np.arange(queries.size)
+    kept = places[pairs.queries] >= 0
+    return ScoredPairs(places[pairs.queries[kept]], pairs.documents[kept], pairs.scores[kept])
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ import dataclasses
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import CONFIDENCE
 from embedtune.retrieval.comparison import (
+    ALL_METRIC_NAMES,
     COLLAPSE_COSINE,
     METRIC_NAMES,
     MIN_QUERIES,
@@ -28,11 +29,16 @@ def check_gate(metric: str, min_gain: float) -> None:
     """
     if metric not in METRIC_NAMES:
         raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(METRIC_NAMES)}.")
+    _check_gain(metric, min_gain)
+
+
+def _check_gain(metric: str, min_gain: float) -> None:
     if not 0.0 <= min_gain <= 1.0:
-        raise ConfigError(f"min_gain is {min_gain}; it is a difference of {METRIC_NAMES[metric]} and lies in 0..1.")
+        name = ALL_METRIC_NAMES[metric]
+        raise ConfigError(f"min_gain is {min_gain}; it is a difference of {name} and lies in 0..1.")
 
 
-def decide(metric: MetricComparison, min_gain: float, queries: int) -> Decision:
+def decide(metric: MetricComparison, min_gain: float, units: int, unit: str = "queries") -> Decision:
     """Call it better if there are enough queries, the gain is as large as asked for and its interval lies above zero.
 
     The percentile bootstrap is too narrow for few queries. Where both models are equally good, the lower bound should
@@ -42,15 +48,16 @@ def decide(metric: MetricComparison, min_gain: float, queries: int) -> Decision:
     Args:
         metric: The metric to judge by.
         min_gain: The least difference that is asked for, 0..1.
-        queries: Number of queries that the means are over.
+        units: Number of queries that the means are over, or of pairs that a correlation is over.
+        unit: What these are called.
 
     Raises:
-        ConfigError: the metric is unknown or min_gain is outside 0..1.
+        ConfigError: min_gain is outside 0..1.
     """
-    check_gate(metric.name, min_gain)
+    _check_gain(metric.name, min_gain)
     enough = metric.difference >= min_gain - ROUNDING
-    better = queries >= MIN_QUERIES and enough and metric.lower > 0.0
-    reason = _reason(metric, min_gain, queries)
+    better = units >= MIN_QUERIES and enough and metric.lower > 0.0
+    reason = _reason(metric, min_gain, units, unit)
     return Decision(better=better, reason=reason, metric=metric.name, min_gain=min_gain)
 
 
@@ -82,17 +89,17 @@ def refuse_collapsed(decision: Decision, base_cosine: float, tuned_cosine: float
     return dataclasses.replace(decision, better=False, reason=reason)
 
 
-def _reason(metric: MetricComparison, min_gain: float, queries: int) -> str:
-    name = METRIC_NAMES[metric.name]
+def _reason(metric: MetricComparison, min_gain: float, units: int, unit: str) -> str:
+    name = ALL_METRIC_NAMES[metric.name]
     interval = f"{CONFIDENCE:.0%} interval {metric.lower:+.4f} to {metric.upper:+.4f}"
     change = f"from {metric.base:.4f} to {metric.tuned:.4f} ({metric.difference:+.4f}, {interval})"
     if metric.difference < 0.0:
         return f"The tuned model is worse: {name} fell {change}."
     if metric.difference == 0.0:
         return f"The tuned model is no better: {name} stayed at {metric.base:.4f} ({interval})."
-    if queries < MIN_QUERIES:
+    if units < MIN_QUERIES:
         return (
-            f"{name} rose {change}, but over only {queries} queries; at least {MIN_QUERIES} are needed to tell a gain "
+            f"{name} rose {change}, but over only {units} {unit}; at least {MIN_QUERIES} are needed to tell a gain "
             "from chance. Hold out more (eval_share) or bring more data."
         )
     if metric.lower <= 0.0:

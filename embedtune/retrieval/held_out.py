@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from embedtune.documents.forms import ContentForm, SplitForm
@@ -10,8 +11,8 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_manifest, read_relevance
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents, column_of, spool_split
-from embedtune.records.layouts import Modality
-from embedtune.retrieval.evaluation_set import EvaluationSet
+from embedtune.records.layouts import Layout, Modality
+from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs
 from embedtune.retrieval.judgments import Judgments
 
 
@@ -44,7 +45,7 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         raise InputError(
             f"{folder} holds {queries.num_rows} queries and {index.num_rows} index documents; build it anew."
         )
-    relevance = read_relevance(folder)
+    relevance, scored = read_relevance(folder), None
     query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
     query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
     if relevance is None:
@@ -52,13 +53,16 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
     else:
         pairs = [relevance[name].to_pylist() for name in ("query_id", "document_id", "relevance")]
         judgments = Judgments.from_pairs(query_ids, index_ids, *pairs)
+        if rows_format.layout is Layout.SCORED:
+            scores = np.array(pairs[2], np.float64)
+            scored = ScoredPairs.from_ids(list(zip(*pairs[:2], strict=True)), scores, query_ids, index_ids)
         query_labels = [""] * len(query_ids)  # a component's number says nothing to a reader
     (query_kind, _), (index_kind, _) = columns = [
         column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
     ]
     query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
     documents = EvaluationSet(
-        query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind
+        query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored
     )
     return HeldOut(documents, *(Contents([column]) for column in columns))
 

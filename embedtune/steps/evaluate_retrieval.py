@@ -51,7 +51,7 @@ class EvaluateRetrievalConfig:
     title: str = "embeddings"
     """What the model is for, as the report's heading says it."""
     metric: str = field(default="ndcg_at_10", metadata={"choices": tuple(METRIC_NAMES)})
-    """Metric that decides."""
+    """Metric that decides; where the data have scores, Spearman's correlation does instead."""
     min_gain: float = 0.0
     """Least gain of that metric, 0 to 1, for a promotion; the interval's lower bound must be above 0 besides."""
     batch_size: int = 64
@@ -131,6 +131,8 @@ def _outcome(
 
     both = encode_with_both(card, model, held_out.queries, held_out.index, config.batch_size)
     known = _known(held_out, both, data)
+    if held_out.documents.scored is not None:
+        note(f"The data have scores, so Spearman's correlation decides, and not {METRIC_NAMES[config.metric]}.")
     outcome = compare(
         held_out.documents.select(known.kept),
         *(Vectors(side.queries[known.kept], side.index) for side in (both.base, both.tuned)),

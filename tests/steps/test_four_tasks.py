@@ -1,5 +1,6 @@
 """Every kind of content goes through the steps: read, divided, trained on, judged; with tiny models."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,10 @@ from PIL import Image
 
 from embedtune.documents.build import BuildOptions
 from embedtune.models.card import ModelCard
+from embedtune.models.loading import load_model
 from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.correlation import spearman
+from embedtune.retrieval.held_out import read_held_out
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
@@ -34,7 +38,7 @@ class Run:
         training = FinetuneConfig(**{**CONFIG, **config})
         self.card: ModelCard = finetune(training, train, folder / "model", folder / "loss.html", "")
         outputs = folder / "scores", folder / "report.html", folder / "report.md"
-        options = EvaluateRetrievalConfig(batch_size=16)
+        options = EvaluateRetrievalConfig(batch_size=16, min_gain=0.0)
         self.comparison = evaluate_retrieval(options, folder / "model", self.evaluation, *outputs)
         assert Comparison.load(folder / "scores" / COMPARISON_FILE) == self.comparison
 
@@ -75,3 +79,43 @@ class TestImages:
             assert example.query.endswith(".png")
             assert len(example.id) == 32
             assert all(hit.text.endswith(".png") and len(hit.id) == 32 for hit in example.base + example.tuned)
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Run:
+    folder = tmp_path_factory.mktemp("scored")
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    rows = [("first", "second", "score")]
+    for number in range(150):
+        start, shared = number % 20, number % 6
+        first = letters[start : start + 6]
+        rows.append((f"{first} {number}", f"{first[:shared]}{letters[::-1][: 6 - shared]} {number}", str(shared / 5)))
+    with (folder / "scored.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return Run(folder / "run", folder / "scored.csv", {}, backbone=str(tiny_model_folder), loss="CoSENTLoss")
+
+
+class TestScores:
+    """Pairs of texts with scores."""
+
+    def test_spearman_decides(self, scored: Run) -> None:
+        comparison = scored.comparison
+        assert [metric.name for metric in comparison.metrics][:3] == ["spearman", "pearson", "ndcg_at_10"]
+        assert comparison.decision.metric == "spearman"
+        assert "Spearman's correlation" in comparison.decision.reason
+        assert 20 <= comparison.pairs <= 40
+
+    def test_it_is_that_of_the_held_out_pairs(self, scored: Run, tmp_path: Path) -> None:
+        held_out = read_held_out(scored.evaluation, tmp_path)
+        pairs = held_out.documents.scored
+        assert pairs is not None
+        model = load_model(str(scored.folder / "model"), 0)
+        sides = (list(contents) for contents in (held_out.queries, held_out.index))
+        queries, index = (model.encode(side, normalize_embeddings=True) for side in sides)
+        cosines = (queries[pairs.queries] * index[pairs.documents]).sum(axis=1).astype(float)
+        expected = spearman(cosines, pairs.scores)
+        assert scored.comparison.metric("spearman").tuned == pytest.approx(expected, abs=1e-3)
+
+    def test_pages_say_so(self, scored: Run) -> None:
+        pages = [(scored.folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")]
+        assert all(f"{scored.comparison.pairs} held-out pairs with scores" in page for page in pages)

@@ -1,0 +1,103 @@
+"""How well a model's similarities follow scores that people gave to pairs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedtune.retrieval.bootstrap import CONFIDENCE
+
+Array = NDArray[np.float64]
+
+_CHUNK_ELEMENTS = 1 << 20
+"""Pairs drawn at a time, over all resamples of the chunk: 8 MiB a column."""
+
+
+def average_ranks(values: Array) -> Array:
+    """Rank N values ascending from 1; equal ones share the mean of their ranks (N,)."""
+    groups = _groups(values)
+    ranks: Array = _ranks(groups, np.ones((1, values.size)))[0]
+    return ranks
+
+
+def pearson(first: Array, second: Array) -> float:
+    """Pearson's correlation of N pairs of numbers, -1..1; 0 where one of the two does not vary.
+
+    Args:
+        first: Shape (N,).
+        second: Shape (N,).
+    """
+    return float(_correlate(first[np.newaxis], second[np.newaxis], np.ones((1, first.size)))[0])
+
+
+def spearman(first: Array, second: Array) -> float:
+    """Spearman's correlation: Pearson's of the ranks, tied ranks averaged.
+
+    Spearman, The proof and measurement of association between two things, 1904; for sentence embeddings: Reimers,
+    Beyer and Gurevych, Task-oriented intrinsic evaluation of semantic textual similarity, COLING 2016.
+
+    Args:
+        first: Shape (N,).
+        second: Shape (N,).
+    """
+    return pearson(average_ranks(first), average_ranks(second))
+
+
+def correlation_intervals(scores: Array, base: Array, tuned: Array, resamples: int, seed: int) -> tuple[Array, Array]:
+    """Percentile bootstrap interval of tuned minus base, of Spearman's and of Pearson's correlation with the scores.
+
+    Pairs are drawn with replacement, both models' similarities of a pair together, and ranked anew in each resample.
+    One pair says nothing about how pairs differ: the interval is then (-2, 2), all that is possible.
+
+    Args:
+        scores: Shape (N,): what people said.
+        base: Shape (N,): the base model's similarities.
+        tuned: Shape (N,): the tuned model's.
+        resamples: Number of resamples, 1 or more.
+        seed: Seed of the draws.
+
+    Returns:
+        Lower and upper bounds, each (Spearman, Pearson).
+    """
+    if scores.size < 2:
+        return np.full(2, -2.0), np.full(2, 2.0)
+    generator = np.random.default_rng(seed)
+    columns, groups = (scores, base, tuned), [_groups(values) for values in (scores, base, tuned)]
+    size = scores.size
+    chunk = max(1, _CHUNK_ELEMENTS // size)
+    differences = np.empty((resamples, 2))
+    for start in range(0, resamples, chunk):
+        rows = min(chunk, resamples - start)
+        drawn = generator.integers(size, size=(rows, size)) + np.arange(rows)[:, np.newaxis] * size
+        counts = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
+        ranked = [_ranks(each, counts) for each in groups]
+        for place, (first, before, after) in enumerate((ranked, [values[np.newaxis] for values in columns])):
+            change = _correlate(first, after, counts) - _correlate(first, before, counts)
+            differences[start : start + rows, place] = change
+    tail = (1 - CONFIDENCE) / 2
+    lower, upper = np.quantile(differences, [tail, 1 - tail], axis=0)
+    return lower, upper
+
+
+def _groups(values: Array) -> NDArray[np.int64]:
+    """Number the values by size, equal ones alike, 0..G-1 (N,)."""
+    numbers: NDArray[np.int64] = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    return numbers
+
+
+def _ranks(groups: NDArray[np.int64], counts: Array) -> Array:
+    """Return the average rank of each of N values in R samples that hold it `counts` (R, N) times, (R, N)."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    sizes = np.add.reduceat(counts[:, order], starts, axis=1)
+    ranks: Array = (np.cumsum(sizes, axis=1) - (sizes - 1) / 2)[:, groups]
+    return ranks
+
+
+def _correlate(first: Array, second: Array, counts: Array) -> Array:
+    """Return Pearson's correlation in R samples that hold each of N pairs `counts` (R, N) times, (R,)."""
+    total = counts.sum(axis=1, keepdims=True)
+    one, other = (values - (counts * values).sum(axis=1, keepdims=True) / total for values in (first, second))
+    covariance = (counts * one * other).sum(axis=1)
+    spread = np.sqrt((counts * one * one).sum(axis=1) * (counts * other * other).sum(axis=1))
+    found: Array = np.zeros(covariance.shape)
+    np.divide(covariance, spread, out=found, where=spread > 1e-12 * total[:, 0])
+    return np.clip(found, -1.0, 1.0)
