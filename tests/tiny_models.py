@@ -5,7 +5,10 @@ from pathlib import Path
 
 import torch
 import transformers
+from sentence_transformers import SentenceTransformer
 from tokenizers.pre_tokenizers import ByteLevel
+
+from embedtune.models.modules.pointnet import PointNet
 
 SIDE = 32
 """Height and width of the images that they read."""
@@ -88,6 +91,11 @@ def _efficientnet(folder: Path) -> None:
     transformers.EfficientNetImageProcessor(size=_SQUARE).save_pretrained(folder)
 
 
+def _pointnet(folder: Path) -> None:
+    small = PointNet(dimension=12, points=64, centres=(16, 4), width=0.125)
+    SentenceTransformer(modules=[small], device="cpu").save(str(folder), create_model_card=False)
+
+
 KINDS: dict[str, Callable[[Path], None]] = {
     "clip": _clip,
     "siglip": _siglip,
@@ -96,4 +104,5 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "resnet": _resnet,
     "convnext": _convnext,
     "efficientnet": _efficientnet,
+    "pointnet": _pointnet,
 }

@@ -17,7 +17,7 @@ from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.training import loss_curve
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, MetricComparison, QueryExample
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, Direction, MetricComparison, QueryExample
 
 _DATA_PAGE = "<!-- the data page -->"
 """Where a link to the data page goes; a step does not know where that page will be."""
@@ -140,7 +140,7 @@ def _context(report: EvaluationReport) -> dict[str, object]:
         "comparison": comparison,
         "decision": comparison.decision,
         "primary": _metric_row(primary, "headline", common_scale((primary.lower, primary.upper, primary.difference))),
-        "metrics": _metric_rows(comparison.metrics),
+        "tables": [("", _metric_rows(comparison.metrics), comparison), *map(_direction_table, comparison.directions)],
         "curve": loss_curve(report.history),
         "groups": _example_groups(comparison.examples),
         "hits": _HITS,
@@ -155,9 +155,13 @@ def _context(report: EvaluationReport) -> dict[str, object]:
     }
 
 
-def _metric_rows(metrics: Sequence[MetricComparison]) -> tuple[MetricRow, ...]:
+def _direction_table(direction: Direction) -> tuple[str, tuple[MetricRow, ...], Direction]:
+    return direction.name, _metric_rows(direction.metrics, f"{direction.name}-"), direction
+
+
+def _metric_rows(metrics: Sequence[MetricComparison], prefix: str = "") -> tuple[MetricRow, ...]:
     scale = common_scale([value for metric in metrics for value in (metric.lower, metric.upper, metric.difference)])
-    return tuple(_metric_row(metric, metric.name, scale) for metric in metrics)
+    return tuple(_metric_row(metric, f"{prefix}{metric.name}", scale) for metric in metrics)
 
 
 def _metric_row(metric: MetricComparison, identifier: str, scale: tuple[float, float]) -> MetricRow:

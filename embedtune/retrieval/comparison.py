@@ -96,6 +96,18 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Direction:
+    """The same models searching the other way round, shown and judged by nobody."""
+
+    name: str
+    """What searches what, such as 'image-to-text'."""
+    metrics: tuple[MetricComparison, ...]
+    queries: int
+    """Contents with something relevant to find; all means are over these."""
+    index_documents: int
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The outcome of an evaluation."""
 
@@ -143,6 +155,8 @@ class Comparison:
     """Index documents that it had been trained on; they were kept."""
     pairs: int = 0
     """Pairs with scores that the correlations are over; 0 where the data have no scores."""
+    directions: tuple[Direction, ...] = ()
+    """Further directions: where texts search images, that images search texts."""
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
 
@@ -170,7 +184,11 @@ class Comparison:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            data["metrics"] = tuple(MetricComparison(**metric) for metric in data["metrics"])
+            data["metrics"] = _load_metrics(data["metrics"])
+            data["directions"] = tuple(
+                Direction(**{**found, "metrics": _load_metrics(found["metrics"])})
+                for found in data.get("directions", ())
+            )
             data["decision"] = Decision(**data["decision"])
             data["examples"] = tuple(_load_example(example) for example in data["examples"])
             for name in ("query_texts", "index_texts", "base_query_texts", "base_index_texts"):
@@ -187,6 +205,10 @@ def basis_of(comparison: Comparison) -> str:
     """Say what a comparison is over, such as '40 queries, 120 in the index'."""
     searched = f"{comparison.queries} queries, {comparison.index_documents} in the index"
     return f"{comparison.pairs} pairs with scores; {searched}" if comparison.pairs else searched
+
+
+def _load_metrics(data: list[dict[str, Any]]) -> tuple[MetricComparison, ...]:
+    return tuple(MetricComparison(**metric) for metric in data)
 
 
 def _load_example(data: dict[str, Any]) -> QueryExample:

@@ -91,6 +91,19 @@ class EvaluationSet:
             scored=None if self.scored is None else _pairs_of(self.scored, queries, len(self.query_ids)),
         )
 
+    def reversed(self) -> "EvaluationSet":
+        """Return the set in which the documents are the queries, of judged pairs without scores."""
+        return EvaluationSet(
+            self.index_ids,
+            self.index_texts,
+            [""] * len(self.index_ids),
+            self.query_ids,
+            self.query_texts,
+            self.judgments.reversed(),
+            self.index_kind,
+            self.query_kind,
+        )
+
     def digest(self) -> str:
         """Return `sha256:<hex>` over queries, index and judgments, in whatever order they come.
 

@@ -1,6 +1,7 @@
 """Whether the tuned model is better than the base by what was asked for."""
 
 import dataclasses
+from collections.abc import Mapping
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import CONFIDENCE
@@ -17,25 +18,21 @@ ROUNDING = 1e-9
 """Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
 
 
-def check_gate(metric: str, min_gain: float) -> None:
+def check_gate(metric: str, min_gain: float, accepted: Mapping[str, str] = METRIC_NAMES) -> None:
     """Refuse options that no decision can be based on.
 
     Args:
-        metric: Key of METRIC_NAMES.
+        metric: Key of `accepted`.
         min_gain: The least difference that is asked for, 0..1.
+        accepted: Metrics that may be asked for.
 
     Raises:
         ConfigError: the metric is unknown or min_gain is outside 0..1.
     """
-    if metric not in METRIC_NAMES:
-        raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(METRIC_NAMES)}.")
-    _check_gain(metric, min_gain)
-
-
-def _check_gain(metric: str, min_gain: float) -> None:
+    if metric not in accepted:
+        raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(accepted)}.")
     if not 0.0 <= min_gain <= 1.0:
-        name = ALL_METRIC_NAMES[metric]
-        raise ConfigError(f"min_gain is {min_gain}; it is a difference of {name} and lies in 0..1.")
+        raise ConfigError(f"min_gain is {min_gain}; it is a difference of {accepted[metric]} and lies in 0..1.")
 
 
 def decide(metric: MetricComparison, min_gain: float, units: int, unit: str = "queries") -> Decision:
@@ -52,9 +49,9 @@ def decide(metric: MetricComparison, min_gain: float, units: int, unit: str = "q
         unit: What these are called.
 
     Raises:
-        ConfigError: min_gain is outside 0..1.
+        ConfigError: the metric is unknown or min_gain is outside 0..1.
     """
-    _check_gain(metric.name, min_gain)
+    check_gate(metric.name, min_gain, ALL_METRIC_NAMES)
     enough = metric.difference >= min_gain - ROUNDING
     better = units >= MIN_QUERIES and enough and metric.lower > 0.0
     reason = _reason(metric, min_gain, units, unit)

@@ -112,6 +112,18 @@ class Judgments:
         """
         return dataclasses.replace(self, query_groups=self.query_groups[queries], self_rows=self.self_rows[queries])
 
+    def reversed(self) -> "Judgments":
+        """Return which queries are relevant to which documents, of judgments that `from_pairs` made."""
+        count = self.query_groups.size
+        queries, documents = np.divmod(self.keys, self.index_size)
+        keys = documents * count + queries
+        order = np.argsort(keys)
+        self_rows = np.full(self.index_size, -1, np.int64)
+        own = np.flatnonzero(self.self_rows >= 0)
+        self_rows[self.self_rows[own]] = own
+        groups = np.arange(self.index_size, dtype=np.int64)
+        return Judgments(groups, self_rows, count, keys[order], self.key_gains[order])
+
     def gains(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """Look up the gains of ranked documents.
 

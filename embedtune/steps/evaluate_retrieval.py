@@ -20,8 +20,8 @@ from embedtune.progress import note
 from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
-from embedtune.retrieval.evaluation_set import Vectors
+from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Direction
+from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.held_out import HeldOut, read_held_out
 from embedtune.retrieval.judgments import Judgments
@@ -131,16 +131,29 @@ def _outcome(
 
     both = encode_with_both(card, model, held_out.queries, held_out.index, config.batch_size)
     known = _known(held_out, both, data)
-    if held_out.documents.scored is not None:
+    documents = held_out.documents
+    if documents.scored is not None:
         note(f"The data have scores, so Spearman's correlation decides, and not {METRIC_NAMES[config.metric]}.")
-    outcome = compare(
-        held_out.documents.select(known.kept),
-        *(Vectors(side.queries[known.kept], side.index) for side in (both.base, both.tuned)),
-        metric=config.metric,
-        min_gain=config.min_gain,
-        seed=config.seed,
-    )
-    return replace(outcome, comparison=_with_texts(outcome.comparison, both, card, data, known))
+    vectors = [Vectors(side.queries, side.index) for side in (both.base, both.tuned)]
+    outcome = _compared(config, documents, known, vectors)
+    comparison = _with_texts(outcome.comparison, both, card, data, known)
+    if documents.query_kind is not documents.index_kind and documents.scored is None:
+        back = HeldOut(documents.reversed(), held_out.index, held_out.queries)
+        turned = [Vectors(side.index, side.queries) for side in vectors]
+        found = _compared(config, back.documents, _known(back, both, data), turned).comparison
+        name = f"{found.query_kind}-to-{found.index_kind}"
+        direction = Direction(name, found.metrics, found.queries, found.index_documents)
+        comparison = replace(comparison, directions=(direction,))
+    return replace(outcome, comparison=comparison)
+
+
+def _compared(
+    config: EvaluateRetrievalConfig, documents: EvaluationSet, known: Known, vectors: list[Vectors]
+) -> Evaluation:
+    """Compare the base and the tuned model's vectors on the queries that are new to the base."""
+    base, tuned = (Vectors(side.queries[known.kept], side.index) for side in vectors)
+    chosen = documents.select(known.kept)
+    return compare(chosen, base, tuned, metric=config.metric, min_gain=config.min_gain, seed=config.seed)
 
 
 def _known(held_out: HeldOut, both: "BothEncoded", data: DataSummary) -> Known:

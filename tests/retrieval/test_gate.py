@@ -72,7 +72,7 @@ def test_impossible_min_gain(min_gain: float) -> None:
 
 
 def test_unknown_metric() -> None:
-    with pytest.raises(ConfigError, match="metric is 'ndcg@10'; accepted: one of ndcg_at_10, mrr_at_10"):
+    with pytest.raises(ConfigError, match="metric is 'ndcg@10'; accepted: one of spearman, pearson, ndcg_at_10"):
         decide(metric(0.05, 0.02, 0.08, "ndcg@10"), 0.0, 100)
 
 

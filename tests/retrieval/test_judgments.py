@@ -94,3 +94,14 @@ class TestBadInput:
     def test_repeated_pair(self) -> None:
         with pytest.raises(InputError, match="1 of 2 judged pairs repeat"):
             Judgments.from_pairs(["a"], ["c"], ["a", "a"], ["c", "c"], [1.0, 2.0])
+
+
+def test_reversed_judgments_are_those_of_the_documents() -> None:
+    pairs = [("q", "a", 1.0), ("q", "b", 2.0), ("r", "b", 3.0), ("b", "c", 1.0)]
+    judgments = Judgments.from_pairs(["q", "r", "b"], ["a", "b", "c"], *zip(*pairs, strict=True))
+    back = Judgments.from_pairs(
+        ["a", "b", "c"], ["q", "r", "b"], *zip(*((other, one, gain) for one, other, gain in pairs), strict=True)
+    )
+    found = judgments.reversed()
+    for name in ("query_groups", "self_rows", "keys", "key_gains", "index_size"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(back, name))

@@ -119,3 +119,81 @@ class TestScores:
     def test_pages_say_so(self, scored: Run) -> None:
         pages = [(scored.folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")]
         assert all(f"{scored.comparison.pairs} held-out pairs with scores" in page for page in pages)
+
+
+@pytest.fixture(scope="module")
+def text_image(tmp_path_factory: pytest.TempPathFactory, tiny_models: Callable[[str], Path]) -> Run:
+    folder = tmp_path_factory.mktemp("text-image")
+    rows = [("text", "image")]
+    for number in range(40):
+        Image.new("RGB", (32, 24), (number * 6, 255 - number * 6, number % 7 * 30)).save(folder / f"{number}.png")
+        rows.append((f"colour {number} <script>alert(1)</script>", f"{number}.png"))
+    with (folder / "colours.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    options = {"task": "text-to-image", "convert_to_blob": True}
+    return Run(folder / "run", folder / "colours.csv", options, backbone=str(tiny_models("clip")), loss="CLIPLoss")
+
+
+class TestTextsAndImages:
+    """Texts search images and images search texts, CLIP."""
+
+    def test_texts_search_images(self, text_image: Run) -> None:
+        comparison = text_image.comparison
+        assert (comparison.query_kind, comparison.index_kind) == ("text", "image")
+        assert comparison.queries == comparison.index_documents == 8
+        assert comparison.query_texts.texts == comparison.base_query_texts.texts == 8
+        assert comparison.index_texts is None
+        assert text_image.card.train_texts.texts == 32
+
+    def test_and_images_texts(self, text_image: Run, tmp_path: Path) -> None:
+        (direction,) = text_image.comparison.directions
+        assert (direction.name, direction.queries, direction.index_documents) == ("image-to-text", 8, 8)
+        held_out = read_held_out(text_image.evaluation, tmp_path)
+        model = load_model(str(text_image.folder / "model"), 0)
+        sides = (list(contents) for contents in (held_out.queries, held_out.index))
+        texts, images = (model.encode(side, normalize_embeddings=True) for side in sides)
+        places = []
+        for row, column in enumerate((images @ texts.T).round(6)):
+            (text,) = (one for one in range(8) if row in held_out.documents.judgments.relevant(one)[0])
+            places.append(1 + int((column > column[text]).sum()))
+        found = {metric.name: metric.tuned for metric in direction.metrics}
+        assert found["mrr_at_10"] == pytest.approx(np.mean([1 / place for place in places]), abs=0.02)
+        page = (text_image.folder / "report.html").read_text(encoding="utf-8")
+        assert "<h3>image-to-text</h3>" in page
+        assert "<script>alert" not in page
+
+
+def solids(folder: Path) -> Path:
+    """Boxes of one of three shapes, each a little other than the rest, as OFF files in a folder for each shape."""
+    generator = np.random.default_rng(0)
+    faces = (
+        "3 0 1 2\n3 0 2 3\n3 4 5 6\n3 4 6 7\n3 0 1 5\n3 0 5 4\n3 2 3 7\n3 2 7 6\n3 1 2 6\n3 1 6 5\n3 0 3 7\n3 0 7 4\n"
+    )
+    corners = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)])
+    for name, sides in {"cube": (1, 1, 1), "plate": (1, 1, 0.1), "rod": (0.1, 0.1, 1)}.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            points = corners * sides * generator.uniform(0.8, 1.2, 3)
+            lines = "".join(f"{x:.4f} {y:.4f} {z:.4f}\n" for x, y, z in points)
+            (folder / name / f"{number}.off").write_text(f"OFF\n8 12 0\n{lines}{faces}", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def meshes(tmp_path_factory: pytest.TempPathFactory, tiny_models: Callable[[str], Path]) -> Run:
+    folder = tmp_path_factory.mktemp("meshes")
+    source, options = solids(folder / "data"), {"create_point_clouds": True, "point_cloud_size": 64}
+    return Run(folder / "run", source, options, backbone=str(tiny_models("pointnet")), loss="SupConLoss")
+
+
+class TestMeshes:
+    """Labelled meshes, PointNet."""
+
+    def test_are_compared(self, meshes: Run) -> None:
+        comparison = meshes.comparison
+        assert (comparison.query_kind, comparison.index_kind) == ("mesh", "mesh")
+        assert comparison.queries > 0
+        assert comparison.metric("ndcg_at_10").tuned > 0.3
+
+    def test_examples_name_files(self, meshes: Run) -> None:
+        assert all(example.query.endswith(".off") for example in meshes.comparison.examples)
