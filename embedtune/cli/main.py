@@ -9,6 +9,7 @@ from embedtune.cli.models import models
 from embedtune.cli.sample import app as sample
 from embedtune.cli.steps import add_steps
 from embedtune.cli.summary import summary
+from embedtune.cli.tailor import add_tailor
 from embedtune.cli.use import encode, search
 
 app = typer.Typer(
@@ -40,6 +41,7 @@ app.add_typer(sample, name="sample")
 for command in (push, pull, datasets, delete):
     app.command()(command)
 app.command()(models)
+add_tailor(app)
 add_steps(app)
 app.command()(encode)
 app.command()(search)

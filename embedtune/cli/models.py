@@ -1,4 +1,4 @@
-"""`embedtune models`: which models one can start from, and what becomes of one that is changed."""
+"""`embedtune models`: which models one can start from."""
 
 import dataclasses
 import json

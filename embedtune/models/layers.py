@@ -8,7 +8,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
-from embedtune.models.contents import Content
+from embedtune.models.probes import probes
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,21 @@ class Layer:
     kind: str
     """Name of its class."""
     shape: tuple[int, ...]
-    """Of what it gives for one content, without the batch; () where that is no tensor or it was not run."""
+    """Of what it gives for one short content, without the batch; () where that is no tensor or it was not run."""
     parameters: int
     trainable: int
     """How many of the parameters are trained."""
 
 
-def layers_of(model: SentenceTransformer, content: Content) -> list[Layer]:
+_PROBE = 1
+"""Which of the fixed contents of a kind: a short text, a small image, a cloud of some hundred points."""
+
+
+def layers_of(model: SentenceTransformer) -> list[Layer]:
     """List a model's layers in the order in which they stand.
 
     Args:
-        model: The model.
-        content: Something that it can read, which is sent through once to learn the shapes.
+        model: The model; one content of each kind that it reads is sent through it to learn the shapes.
     """
     parts = list(_parts(model, ""))
     shapes: dict[str, tuple[int, ...]] = {}
@@ -45,14 +48,15 @@ def layers_of(model: SentenceTransformer, content: Content) -> list[Layer]:
     hooks = [part.register_forward_hook(watch(name)) for name, part in parts]
     try:
         with torch.no_grad():
-            model.encode([content], show_progress_bar=False)
+            for contents in probes(model.modalities):
+                model.encode([contents[_PROBE]], show_progress_bar=False)
     finally:
         for hook in hooks:
             hook.remove()
     return [
         Layer(
             name,
-            type(part).__name__,
+            type(part).__name__.lstrip("_"),
             shapes.get(name, ()),
             sum(weight.numel() for weight in part.parameters()),
             sum(weight.numel() for weight in part.parameters() if weight.requires_grad),

@@ -11,8 +11,10 @@ from sentence_transformers.sentence_transformer.modules import Normalize
 
 from embedtune.errors import ConfigError, ModelError
 from embedtune.models.layers import layers_of
+from embedtune.models.loading import load_model
 from embedtune.models.options import POOLINGS, ModelOptions
 from embedtune.models.own_modules import load_folder
+from embedtune.models.probes import PROBE_TEXTS
 from embedtune.models.tailoring import tailor
 
 TEXTS = ["a b c", "d", "e f g h i"]
@@ -197,7 +199,7 @@ def test_options_that_are_refused(text, told):
 
 def test_layers(model):
     tailored = tailor(model, ModelOptions(output_dim=7, freeze="1"), 0)
-    layers = layers_of(tailored, {"text": "a b"})
+    layers = layers_of(tailored)
     assert [(layer.name, layer.kind) for layer in layers] == [
         ("0.model.embeddings", "BertEmbeddings"),
         ("0.model.encoder.layer.0", "BertLayer"),
@@ -208,6 +210,23 @@ def test_layers(model):
     ]
     assert sum(layer.parameters for layer in layers) == sum(weight.numel() for weight in tailored.parameters())
     assert [bool(layer.trainable) for layer in layers] == [False, False, True, True, False, True]
-    assert layers[1].shape == (4, 32)  # [CLS] a b [SEP]
+    assert layers[1].shape == (len(model.tokenizer(PROBE_TEXTS[1]).input_ids), 32)
     assert layers[-1].shape == (7,)
     assert dataclasses.is_dataclass(layers[0])
+
+
+def test_the_layers_of_both_towers_have_shapes(tiny_models):
+    layers = {layer.name: layer for layer in layers_of(load_model(str(tiny_models("clip")), 0))}
+    assert layers["0.model.vision_model.encoder.layers.1"].shape == (17, 32)  # 16 patches and the class token
+    assert layers["0.model.visual_projection"].shape == layers["0.model.text_projection"].shape == (24,)
+    assert all(layer.shape for layer in layers.values())
+
+
+def test_the_layers_of_the_model_of_points():
+    layers = layers_of(load_model("pointnet-base", 0))
+    assert [(layer.name, layer.kind, layer.shape) for layer in layers] == [
+        ("0.levels.0", "PointLayers", (512, 32, 128)),
+        ("0.levels.1", "PointLayers", (128, 64, 256)),
+        ("0.levels.2", "PointLayers", (128, 1024)),
+        ("0.head", "Linear", (512,)),
+    ]
