@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from embedtune.models.catalogue import (
     similar_models,
     why_refused,
 )
+from embedtune.models.catalogue_page import with_tables
 
 FINETUNER = {
     "jina-embedding-t-en-v1": 312,
@@ -120,3 +122,17 @@ def test_lists():
 def test_it_is_read_without_torch():
     code = "import sys, embedtune; embedtune.list_models(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_the_page_has_the_tables_of_the_catalogue():
+    path = Path(__file__).parents[2] / "docs" / "models.md"
+    page = path.read_text(encoding="utf-8")
+    assert all(f"`{known.name}`" in page for known in catalogue())
+    assert with_tables(page) == page, "python -m embedtune.models.catalogue_page docs/models.md makes them anew"
+
+
+def test_the_page_has_the_prompts_of_the_catalogue():
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    for known in catalogue():
+        for prompt in filter(None, (known.query_prompt, known.document_prompt)):
+            assert f"`{prompt}`".replace("|", "\\|") in page
