@@ -66,8 +66,10 @@ def _collect(config: IngestCSVConfig, source: LocalSource, folder: Path) -> Path
     except InputError as error:
         # These files are gone when it is read.
         raise without_place(error, bad, contradicting) from error
-    for reason, count, first in (*read_reasons(bad), *read_reasons(contradicting)):
-        note(f"{count} of {report.rows + report.bad_rows} rows are left out: {reason}; the first one: {first}")
+    left_out = read_reasons(bad)
+    total = report.rows + sum(count for _, count, _ in left_out)
+    for reason, count, first in (*left_out, *read_reasons(contradicting)):
+        note(f"{count} of {total} rows are left out: {reason}; the first one: {first}")
     if summary.duplicates:
         note(f"{summary.duplicates} rows are stored once with an earlier one of the same content")
     return folder / "documents"

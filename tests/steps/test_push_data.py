@@ -168,6 +168,11 @@ class TestTrouble:
         assert "1 of 303 rows are left out: the content is empty; the first one: ,topic 1" in told
         assert "1 rows are stored once with an earlier one of the same content" in told
 
+    def test_a_footer_counts_among_the_rows(self, place, capsys):
+        rows = [(f"text {n}", f"topic {n % 4}") for n in range(60)]
+        assert push(table(place / "data.csv", ("text", "label"), *rows, ("Total", "60")), "kept").rows == 60
+        assert "1 of 61 rows are left out: a footer; the first one: Total,60" in capsys.readouterr().err.splitlines()
+
     def test_too_much_that_is_left_out(self, place):
         path = table(place / "data.csv", ("text", "label"), *((f"text {n % 10}", f"topic {n % 3}") for n in range(30)))
         with pytest.raises(InputError, match=r"30 of 30 rows \(100.0%\) cannot be used") as caught:
