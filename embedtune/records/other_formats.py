@@ -41,7 +41,7 @@ _FAST_TEXT = "__label__"
 _INDENTED_JSON = re.compile(r"(\[\s*)?\{\s*\n\s*\"|\[\s*\n\s*\{")
 _LONG_ARRAY = re.compile(r"\[\s*\{\s*\"")
 
-_UNTRIED = ("::", "||", "^^", "~~", "^", "~", "\x01", "¦", "§", "‖")
+_UNTRIED = ("::", "||", "^^", "~~", "^", "~", "\x01", "¦", "§", "‖", '" "')
 _BLANKS = re.compile(r"\S( {3,}|[ \t]*\t[ \t]*)(?=\S)")
 _NEARLY_ALL = 0.9
 _ROWS_NEEDED = 3

@@ -167,6 +167,7 @@ def test_links_under_a_general_name_can_be_images(ingest):
         (rows("a text {i}::kind {j}"), "divided by '::', which"),
         (rows("a text {i}~kind {j}"), "divided by '~', which"),
         (rows("a text {i}\x01kind {j}"), r"divided by '\\x01', which"),
+        (rows('"a text {i}" "kind {j}"'), """divided by '" "', which"""),
         (rows("a text {i}     kind {j}"), "divided by a run of blanks, which"),
     ],
 )
