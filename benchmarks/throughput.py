@@ -92,7 +92,7 @@ def _plain_data(prepared: Prepared, config: FinetuneConfig) -> dict[str, Any]:
         "epochs": config.epochs,
         "batch_size": config.batch_size,
         "learning_rate": config.learning_rate,
-        "warmup": round(config.warmup * len(batches) * config.epochs),
+        "warmup": round(config.training.warmup * len(batches) * config.epochs),
         "seed": config.seed,
     }
 

@@ -5,6 +5,7 @@ python -m benchmarks.training_grid --data recipes_pairs --losses SupConLoss,Trip
 
 import argparse
 import itertools
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -24,7 +25,7 @@ def main() -> None:
     parser.add_argument("--rates", default=str(default.learning_rate))
     parser.add_argument("--epochs", default=str(default.epochs))
     parser.add_argument("--batch-sizes", default=str(default.batch_size))
-    parser.add_argument("--items", default=str(default.items_per_label))
+    parser.add_argument("--items", default=str(default.training.items_per_label))
     parser.add_argument("--seeds", default=str(default.seed))
     options = parser.parse_args()
     print("| data | seed | loss | epochs | batch | K | learning rate | base | tuned | difference (95 % interval) | s |")
@@ -40,7 +41,12 @@ def main() -> None:
                 map(float, options.rates.split(",")),
             ):
                 config = FinetuneConfig(
-                    loss=loss, epochs=epochs, batch_size=batch, items_per_label=items, learning_rate=rate, seed=seed
+                    loss=loss,
+                    epochs=epochs,
+                    batch_size=batch,
+                    train_options=json.dumps({"items_per_label": items}),
+                    learning_rate=rate,
+                    seed=seed,
                 )
                 _measure(data, config, prepared.train, prepared.evaluation, Path(folder))
 
@@ -60,7 +66,7 @@ def _measure(data: str, config: FinetuneConfig, train: Path, evaluation: Path, f
     ndcg = outcome.metric("ndcg_at_10")
     print(
         f"| {data} ({outcome.queries}) | {config.seed} | {config.loss} | {config.epochs} | {config.batch_size} "
-        f"| {config.items_per_label} | {config.learning_rate:g} | {ndcg.base:.3f} | {ndcg.tuned:.3f} "
+        f"| {config.training.items_per_label} | {config.learning_rate:g} | {ndcg.base:.3f} | {ndcg.tuned:.3f} "
         f"| {ndcg.difference:+.3f} ({ndcg.lower:+.3f} to {ndcg.upper:+.3f}) | {time.perf_counter() - started:.0f} |",
         flush=True,
     )

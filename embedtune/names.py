@@ -18,6 +18,7 @@ _ELSEWHERE = {
     "max_length": "max_seq_length max_seq_len max_tokens maxlen max_len",
     "warmup": "warmup_ratio warmup_steps num_warmup_steps",
     "optimizer": "optim optimiser",
+    "min_gain": "eval_min_gain",
     "loss": "criterion loss_fn loss_function",
     "seed": "random_state random_seed rng",
     "eval_share": "test_size val_size eval_size test_share val_share validation_split val_split split_ratio test_ratio",

@@ -28,7 +28,7 @@ from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
-from embedtune.training.config import LOSSES, OPTIMIZERS, FinetuneConfig
+from embedtune.training.config import LOSSES, FinetuneConfig
 from pipelines.task_options import on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
@@ -36,7 +36,6 @@ LITERALS = {
     "eval_metric": list(METRIC_NAMES),
     "eval_split": list(SplitRule),
     "train_loss": list(LOSSES),
-    "train_optimizer": list(OPTIMIZERS),
 }
 """Closed choices; Kubeflow's form shows them as dropdowns."""
 
@@ -67,8 +66,9 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
     EvaluateRetrievalConfig(
         title=arguments["register_model_name"],
         metric=arguments["eval_metric"],
-        min_gain=arguments["eval_min_gain"],
-        batch_size=arguments["train_batch_size"],
+        min_gain=arguments["register_min_gain"],
+        min_lower_bound=arguments["register_min_lower_bound"],
+        eval_options=arguments["eval_options"],
         seed=arguments["train_seed"],
     )
     RegisterModelConfig(
@@ -76,12 +76,17 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         experiment=arguments["register_experiment"],
         data_uri=arguments["data_uri"],
     )
-    training = {name.removeprefix("train_"): value for name, value in arguments.items() if name.startswith("train_")}
     FinetuneConfig(
         backbone=arguments["model_backbone"],
         max_length=arguments["model_max_length"],
+        model_options=arguments["model_options"],
+        loss=arguments["train_loss"],
+        epochs=arguments["train_epochs"],
+        batch_size=arguments["train_batch_size"],
+        learning_rate=arguments["train_learning_rate"],
+        seed=arguments["train_seed"],
+        train_options=arguments["train_options"],
         gpu_count=arguments["gpu_count"],
-        **training,
     )
 
 
@@ -182,20 +187,21 @@ def _define(
         data_max_bad_share: float = 0.01,
         model_backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
         model_max_length: int = 128,
+        model_options: str = "{}",
         train_loss: str = "MultipleNegativesRankingLoss",
         train_epochs: int = 5,
         train_batch_size: int = 64,
-        train_items_per_label: int = 4,
         train_learning_rate: float = 1e-4,
-        train_optimizer: str = "AdamW",
-        train_warmup: float = 0.1,
         train_seed: int = 42,
+        train_options: str = "{}",
         eval_share: float = 0.2,
         eval_split: str = "auto",
         eval_metric: str = "ndcg_at_10",
-        eval_min_gain: float = 0.0,
+        eval_options: str = "{}",
         register_model_name: str = "embeddings",
         register_experiment: str = "embedtune",
+        register_min_gain: float = 0.0,
+        register_min_lower_bound: float = 0.0,
         gpu_count: str = "0",
         gpu_type: str = "nvidia.com/gpu",
         gpu_node_selector: Dict[str, str] = {},  # noqa: B006 - kfp reads it, nothing changes it
@@ -214,20 +220,21 @@ def _define(
             data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
             model_backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
             model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
+            model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
             train_loss: Loss by name; docs/defaults.md compares them.
             train_epochs: Passes over the training documents, 1 or more.
             train_batch_size: Texts per optimizer step, 4 or more.
-            train_items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.
             train_learning_rate: Peak learning rate, above 0.
-            train_optimizer: An optimizer of torch.optim.
-            train_warmup: Share of all steps in which the learning rate rises from 0, 0 to 1.
             train_seed: Seed of split, batches, dropout and bootstrap.
+            train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
             eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
             eval_split: 'auto', 'stratified' (new texts of known labels) or 'group' (whole labels or connected pairs).
             eval_metric: Metric that decides about promotion.
-            eval_min_gain: Least gain of that metric, 0 to 1, for a promotion.
+            eval_options: JSON object with any of the fields of EvalOptions, such as batch_size.
             register_model_name: Name of the registered model in MLflow.
             register_experiment: MLflow experiment of the run.
+            register_min_gain: Least gain of eval_metric, 0 to 1, for a promotion.
+            register_min_lower_bound: Bound, 0 to 1, that the gain's interval must lie above, for a promotion.
             gpu_count: Number of GPUs for training and evaluation; '0' uses the CPU.
             gpu_type: Resource name of the GPU.
             gpu_node_selector: Labels a GPU node must have.
@@ -253,14 +260,13 @@ def _define(
                 documents=documents.train,
                 backbone=model_backbone,
                 max_length=model_max_length,
+                model_options=model_options,
                 loss=train_loss,
                 epochs=train_epochs,
                 batch_size=train_batch_size,
-                items_per_label=train_items_per_label,
                 learning_rate=train_learning_rate,
-                optimizer=train_optimizer,
-                warmup=train_warmup,
                 seed=train_seed,
+                train_options=train_options,
                 backbone_version=resolved.outputs["backbone_version"],
                 gpu_count=gpu_count,
             )
@@ -271,8 +277,9 @@ def _define(
                 evaluation=documents.evaluation,
                 title=register_model_name,
                 metric=eval_metric,
-                min_gain=eval_min_gain,
-                batch_size=train_batch_size,
+                min_gain=register_min_gain,
+                min_lower_bound=register_min_lower_bound,
+                eval_options=eval_options,
                 seed=train_seed,
             )
         )

@@ -16,7 +16,8 @@ def evaluate_retrieval(
     title: str = "embeddings",
     metric: str = "ndcg_at_10",
     min_gain: float = 0.0,
-    batch_size: int = 64,
+    min_lower_bound: float = 0.0,
+    eval_options: str = "{}",
     seed: int = 42,
 ):
     """Compare the tuned model with its backbone on held-out queries, with confidence intervals.
@@ -31,7 +32,8 @@ def evaluate_retrieval(
         title: What the model is for, as the report's heading says it.
         metric: Metric that decides, by name, such as ndcg_at_10.
         min_gain: Least gain of that metric, 0 to 1, for a promotion.
-        batch_size: Texts encoded at a time, 1 or more.
+        min_lower_bound: Bound, 0 to 1, that the gain's interval must lie above, for a promotion.
+        eval_options: JSON object with any of the fields of EvalOptions, such as batch_size.
         seed: Seed of the bootstrap.
     """
     from pathlib import Path
@@ -39,7 +41,14 @@ def evaluate_retrieval(
     from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
     from embedtune.steps.evaluate_retrieval import evaluate_retrieval as step
 
-    config = EvaluateRetrievalConfig(title=title, metric=metric, min_gain=min_gain, batch_size=batch_size, seed=seed)
+    config = EvaluateRetrievalConfig(
+        title=title,
+        metric=metric,
+        min_gain=min_gain,
+        min_lower_bound=min_lower_bound,
+        eval_options=eval_options,
+        seed=seed,
+    )
     pages = Path(report.path), Path(summary.path)
     comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages)
     for entry in comparison.metrics:

@@ -13,14 +13,13 @@ def finetune(
     loss_page: Output[HTML],
     backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
     max_length: int = 128,
+    model_options: str = "{}",
     loss: str = "MultipleNegativesRankingLoss",
     epochs: int = 5,
     batch_size: int = 64,
-    items_per_label: int = 4,
     learning_rate: float = 1e-4,
-    optimizer: str = "AdamW",
-    warmup: float = 0.1,
     seed: int = 42,
+    train_options: str = "{}",
     backbone_version: str = "",
     gpu_count: str = "0",
 ):
@@ -35,14 +34,13 @@ def finetune(
         loss_page: Loss curve for the Visualization tab.
         backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
         max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
+        model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
         loss: Loss by name; docs/defaults.md compares them.
         epochs: Passes over the training documents, 1 or more.
         batch_size: Texts per optimizer step, 4 or more.
-        items_per_label: Texts of one label in a batch, 2 or more; unused by MultipleNegativesRankingLoss.
         learning_rate: Peak learning rate, above 0.
-        optimizer: An optimizer of torch.optim, such as AdamW.
-        warmup: Share of all steps in which the learning rate rises from 0, 0 to 1.
         seed: Seed of batches, initialisation and dropout.
+        train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
         backbone_version: Content that the backbone must have, from resolve_data; '' takes what is there now.
         gpu_count: GPUs that must be there; with '0' the CPU will do.
     """
@@ -54,14 +52,13 @@ def finetune(
     config = FinetuneConfig(
         backbone=backbone,
         max_length=max_length,
+        model_options=model_options,
         loss=loss,
         epochs=epochs,
         batch_size=batch_size,
-        items_per_label=items_per_label,
         learning_rate=learning_rate,
-        optimizer=optimizer,
-        warmup=warmup,
         seed=seed,
+        train_options=train_options,
         backbone_version=backbone_version,
         gpu_count=gpu_count,
     )

@@ -170,6 +170,7 @@ def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]
         "evaluation.digest": comparison.evaluation_digest,
         "evaluation.metric": comparison.decision.metric,
         "evaluation.min_gain": comparison.decision.min_gain,
+        "evaluation.min_lower_bound": comparison.decision.min_lower_bound,
         "evaluation.queries": comparison.queries,
         "evaluation.index_documents": comparison.index_documents,
         "evaluation.confidence": comparison.confidence,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from embedtune.retrieval.comparison import ALL_METRIC_NAMES, COLLAPSE_COSINE, MIN_QUERIES, Comparison
+from embedtune.retrieval.gate import ROUNDING
 
 
 def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:
@@ -51,4 +52,7 @@ def _after_none(comparison: Comparison) -> Iterator[str]:
         )
         yield "Gain more: train on more rows, or with more train_epochs."
     else:
-        yield f"Lower eval_min_gain, if this gain in {name} is worth a new version, or train on more rows to gain more."
+        asked = "register_min_gain"
+        if metric.difference >= comparison.decision.min_gain - ROUNDING:
+            asked = "register_min_lower_bound"
+        yield f"Lower {asked}, if this gain in {name} is worth a new version, or train on more rows to gain more."

@@ -36,6 +36,7 @@ def compare(
     *,
     metric: str,
     min_gain: float,
+    min_lower_bound: float = 0.0,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Evaluation:
@@ -50,14 +51,15 @@ def compare(
         tuned: The tuned model's vectors, (N, e) and (M, e).
         metric: Key of METRIC_NAMES that decides.
         min_gain: The least gain of that metric that is asked for, 0..1.
+        min_lower_bound: What the lower bound of the gain's interval must be above, 0..1.
         seed: Seed of the bootstrap.
         resamples: Bootstrap resamples, 1 or more.
 
     Raises:
-        ConfigError: metric, min_gain or resamples is not acceptable.
+        ConfigError: metric, min_gain, min_lower_bound or resamples is not acceptable.
         InputError: no query has a relevant document, or vectors do not fit the evaluation set or are not finite.
     """
-    check_gate(metric, min_gain)
+    check_gate(metric, min_gain, min_lower_bound)
     for model, vectors in (("base", base), ("tuned", tuned)):
         check_vectors(vectors.queries, evaluation_set.query_ids, f"{model} query")
         check_vectors(vectors.index, evaluation_set.index_ids, f"{model} index")
@@ -78,9 +80,10 @@ def compare(
         metrics = {**_compare_correlations(pairs, base, tuned, resamples, seed), **metrics}
         deciding, units, unit = next(iter(CORRELATION_NAMES)), pairs.scores.size, "pairs"
     base_cosine, tuned_cosine = mean_pair_cosine(base.index), mean_pair_cosine(tuned.index)
+    decision = decide(metrics[deciding], min_gain, units, unit, min_lower_bound)
     comparison = Comparison(
         metrics=tuple(metrics.values()),
-        decision=refuse_collapsed(decide(metrics[deciding], min_gain, units, unit), base_cosine, tuned_cosine),
+        decision=refuse_collapsed(decision, base_cosine, tuned_cosine),
         queries=rows.size,
         queries_without_relevant=len(evaluation_set.query_ids) - rows.size,
         index_documents=len(judged.index_ids),

@@ -93,6 +93,8 @@ class Decision:
     """Key of ALL_METRIC_NAMES that was judged."""
     min_gain: float
     """The least difference that was asked for."""
+    min_lower_bound: float = 0.0
+    """What the lower bound of the difference's interval had to be above."""
 
 
 @dataclass(frozen=True)

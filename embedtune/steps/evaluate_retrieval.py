@@ -26,6 +26,7 @@ from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.held_out import HeldOut, read_held_out
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.known_texts import Known, find_known, known_warning
+from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
@@ -53,16 +54,17 @@ class EvaluateRetrievalConfig:
     metric: str = field(default="ndcg_at_10", metadata={"choices": tuple(METRIC_NAMES)})
     """Metric that decides; where the data have scores, Spearman's correlation does instead."""
     min_gain: float = 0.0
-    """Least gain of that metric, 0 to 1, for a promotion; the interval's lower bound must be above 0 besides."""
-    batch_size: int = 64
-    """Contents encoded at a time, 1 or more."""
+    """Least gain of that metric, 0 to 1, for a promotion."""
+    min_lower_bound: float = 0.0
+    """Bound, 0 to 1, that the gain's interval must lie above, for a promotion."""
+    eval_options: str = "{}"
+    """JSON object with any of the fields of EvalOptions, such as batch_size."""
     seed: int = 42
     """Seed of the bootstrap, 0 or more."""
 
     def __post_init__(self) -> None:
-        check_gate(self.metric, self.min_gain)
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size is {self.batch_size}; accepted: 1 or more contents.")
+        check_gate(self.metric, self.min_gain, self.min_lower_bound)
+        EvalOptions.from_json(self.eval_options)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; accepted: 0 or more.")
 
@@ -129,7 +131,9 @@ def _outcome(
     """Encode with both models and compare."""
     from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
 
-    both = encode_with_both(card, model, held_out.queries, held_out.index, config.batch_size)
+    both = encode_with_both(
+        card, model, held_out.queries, held_out.index, EvalOptions.from_json(config.eval_options).batch_size
+    )
     known = _known(held_out, both, data)
     documents = held_out.documents
     if documents.scored is not None:
@@ -153,7 +157,15 @@ def _compared(
     """Compare the base and the tuned model's vectors on the queries that are new to the base."""
     base, tuned = (Vectors(side.queries[known.kept], side.index) for side in vectors)
     chosen = documents.select(known.kept)
-    return compare(chosen, base, tuned, metric=config.metric, min_gain=config.min_gain, seed=config.seed)
+    return compare(
+        chosen,
+        base,
+        tuned,
+        metric=config.metric,
+        min_gain=config.min_gain,
+        min_lower_bound=config.min_lower_bound,
+        seed=config.seed,
+    )
 
 
 def _known(held_out: HeldOut, both: "BothEncoded", data: DataSummary) -> Known:

@@ -11,7 +11,7 @@ from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable, write_text_whole
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.fits import check_trainable
+from embedtune.training.fits import check_documents
 
 CHECKPOINTS_VARIABLE = "EMBEDTUNE_CHECKPOINTS"
 """Environment variable: where to keep checkpoints instead of beside the run's outputs; 'off' keeps none."""
@@ -31,13 +31,13 @@ def finetune(
         model_uri: Address at which the pipeline keeps the model, '' for where it is written; checkpoints go near it.
 
     Raises:
-        InputError: nothing can be learned from such documents, or not with this loss.
+        InputError: nothing can be learned from such documents, or not with this loss or these options.
         ModelError: the backbone cannot be loaded safely.
         TrainingError: the documents make no batches, the loss is no number, or the run was told to stop.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
     check_writable(model, html)
-    check_trainable(documents, config.loss)
+    check_documents(documents, config)
     from embedtune.training.finetune import finetune_model  # torch takes seconds, which wrong documents need not cost
 
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))

@@ -1,11 +1,14 @@
 """How to fine-tune: the configuration of the fine-tuning step. Imports no torch."""
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
+from embedtune.models.options import ModelOptions
+from embedtune.training.options import TrainOptions
 
 
 class BatchKind(StrEnum):
@@ -32,9 +35,6 @@ LOSSES = {
 }
 """Accepted losses, by the names of sentence-transformers, pytorch-metric-learning and Finetuner, and their batches."""
 
-OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
-"""Accepted optimizers, by the names of torch.optim."""
-
 
 @dataclass(frozen=True)
 class FinetuneConfig:
@@ -44,22 +44,20 @@ class FinetuneConfig:
     """Model to start from: a Hugging Face id, or the path or s3:// address of a sentence-transformers folder."""
     max_length: int = 128
     """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
+    model_options: str = "{}"
+    """JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze."""
     loss: str = field(default="MultipleNegativesRankingLoss", metadata={"choices": tuple(LOSSES)})
     """Loss; docs/defaults.md compares them."""
     epochs: int = 5
     """Passes over the training documents, 1 or more."""
     batch_size: int = 64
     """Texts embedded per optimizer step, 4 or more; for MultipleNegativesRankingLoss two texts make a pair."""
-    items_per_label: int = 4
-    """Texts of one label in a batch (K of P x K batches), 2 or more; unused by MultipleNegativesRankingLoss."""
     learning_rate: float = 1e-4
     """Peak learning rate, above 0; it rises over the warm-up and falls linearly to 0."""
-    optimizer: str = field(default="AdamW", metadata={"choices": OPTIMIZERS})
-    """Optimizer, by its name in torch.optim."""
-    warmup: float = 0.1
-    """Share of all steps in which the learning rate rises from 0, 0 to 1."""
     seed: int = 42
     """Seed of batches, initialisation and dropout, 0 to 4294967295."""
+    train_options: str = "{}"
+    """JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment."""
     backbone_version: str = ""
     """Content that the backbone must have, as `resolve-data` printed it; '' takes what is there now."""
     gpu_count: str = "0"
@@ -71,17 +69,35 @@ class FinetuneConfig:
         _check(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
         _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
         _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 texts or more")
+        items = self.training.items_per_label
         _check(
-            LOSSES.get(self.loss) is not BatchKind.LABELS or 2 <= self.items_per_label <= self.batch_size // 2,
-            "items_per_label",
-            self.items_per_label,
-            f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} texts holds at least two labels",
+            LOSSES.get(self.loss) is not BatchKind.LABELS or items <= self.batch_size // 2,
+            "train_options: items_per_label",
+            items,
+            f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} contents holds at least two labels",
         )
         _check(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "above 0 and below 1, such as 1e-4")
-        _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
-        _check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         check_gpu_count(self.gpu_count)
+        self.tailoring  # noqa: B018 - it checks the options
+
+    @property
+    def tailoring(self) -> ModelOptions:
+        """What is changed about the backbone."""
+        return ModelOptions.from_json(self.model_options)
+
+    @property
+    def training(self) -> TrainOptions:
+        """The training's finer settings."""
+        return TrainOptions.from_json(self.train_options)
+
+    def recorded(self) -> dict[str, object]:
+        """Return all that decides what is trained, with every field of the options."""
+        options = {
+            "model_options": dataclasses.asdict(self.tailoring),
+            "train_options": {**dataclasses.asdict(self.training), "augment": list(self.training.augment)},
+        }
+        return {**dataclasses.asdict(self), **options}
 
 
 def check_gpu_count(value: str) -> None:

@@ -1,6 +1,5 @@
 """Training documents and a backbone become a fine-tuned model folder."""
 
-import dataclasses
 import importlib.metadata
 import tempfile
 from pathlib import Path
@@ -18,11 +17,12 @@ from embedtune.models.parity import check_parity
 from embedtune.models.roles import index_role, prompt_of
 from embedtune.models.saving import save_model, whole_folder
 from embedtune.models.servers import servers_of
+from embedtune.models.tailoring import tailor
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
-from embedtune.training.fits import check_trainable
+from embedtune.training.fits import check_documents
 from embedtune.training.trainer import train
 
 _RECORDED_LIBRARIES = (
@@ -45,14 +45,14 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         checkpoint_root: URI below which checkpoints are kept, '' for none.
 
     Raises:
-        InputError: nothing can be learned from such documents, or not with this loss.
+        InputError: nothing can be learned from such documents, or not with this loss or these options.
         ModelError: the backbone cannot be loaded or changed, no server could run it, or the saved model gives other
             vectors.
         StorageError: the documents cannot be read, or the model cannot be written.
         TrainingError: a GPU that was asked for is not there; see `trainer.train`.
     """
     check_gpus(int(config.gpu_count))
-    check_trainable(documents, config.loss)
+    check_documents(documents, config)
     data_digest = documents_digest(documents)
     set_seed(config.seed)
     with open_backbone(config.backbone, config.backbone_version) as backbone:
@@ -60,7 +60,8 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         inherited = load_trained(backbone)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
-    options = dataclasses.asdict(config)
+    model = tailor(model, config.tailoring, config.seed)
+    options = config.recorded()
     digest = training_digest({"options": options, "data": data_digest, "backbone": backbone_digest, **versions})
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))

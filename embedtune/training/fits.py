@@ -13,6 +13,7 @@ from embedtune.records.layouts import Layout, Modality
 from embedtune.training.batches import BatchPlan, LabelBatches, PairBatches, ScoredBatches
 from embedtune.training.config import LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
+from embedtune.training.options import AUGMENTATIONS
 
 _KINDS: dict[Layout, tuple[BatchKind, ...]] = {
     Layout.LABELLED: (BatchKind.PAIRS, BatchKind.LABELS),
@@ -24,6 +25,9 @@ _KINDS: dict[Layout, tuple[BatchKind, ...]] = {
     Layout.PLAIN: (),
 }
 """The kinds of batches that can be made of each layout, the preferred one first."""
+
+_PLURALS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
+_AUGMENTED = {Modality.IMAGE: AUGMENTATIONS[:3], Modality.MESH: AUGMENTATIONS[3:]}
 
 
 def fitting_losses(layout: Layout) -> tuple[str, ...]:
@@ -51,6 +55,35 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
             f"The loss {loss} does not fit data of the layout {layout.value!r} ({what}). What fits: "
             f"{', '.join(losses)}."
         )
+
+
+def check_augment(modalities: Sequence[Modality], augment: Sequence[str]) -> None:
+    """Check that data hold what is to be changed.
+
+    Args:
+        modalities: Of the contents of a row.
+        augment: Of `options.AUGMENTATIONS`.
+
+    Raises:
+        InputError: they do not.
+    """
+    changed = {name for modality in modalities for name in _AUGMENTED.get(modality, ())}
+    for name in augment:
+        if name not in changed:
+            what = " and ".join(dict.fromkeys(_PLURALS[modality] for modality in modalities))
+            fitting = f"What fits: {', '.join(sorted(changed))}." if changed else "Leave augment empty."
+            raise InputError(f"train_options: augment names {name!r}, but the data hold {what}. {fitting}")
+
+
+def check_documents(folder: Path, config: FinetuneConfig) -> None:
+    """Check that documents can be trained on as asked.
+
+    Raises:
+        InputError: they cannot.
+        StorageError: the manifest cannot be read.
+    """
+    check_trainable(folder, config.loss)
+    check_augment(read_manifest(folder).modalities, config.training.augment)
 
 
 def check_trainable(folder: Path, loss: str = "") -> None:
@@ -108,7 +141,7 @@ def plan_batches(examples: TrainingSet, config: FinetuneConfig) -> BatchPlan:
     """
     match LOSSES[config.loss]:
         case BatchKind.LABELS:
-            return LabelBatches(examples.labels, config.batch_size, config.items_per_label, config.seed)
+            return LabelBatches(examples.labels, config.batch_size, config.training.items_per_label, config.seed)
         case BatchKind.PAIRS:
             return PairBatches(examples, config.batch_size, config.seed)
         case BatchKind.SCORED:

@@ -12,6 +12,12 @@ from torch import nn
 
 from embedtune.models.freezing import BLOCK, EMBEDDING
 
+VECTOR_LOSSES = ("ArcFaceLoss", "ProxyAnchorLoss")
+"""Losses that learn a vector for each label, from scratch, beside a model that is trained already."""
+
+VECTOR_RATE = 10.0
+"""Factor of their rate; docs/defaults.md."""
+
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
     """Return the class of torch.optim with this name."""
@@ -26,6 +32,7 @@ def build_optimizer(
     learning_rate: float,
     weight_decay: float | None = None,
     layer_decay: float = 1.0,
+    loss_rate: float | None = None,
 ) -> torch.optim.Optimizer:
     """Build an optimizer over the model's and the loss's weights.
 
@@ -33,11 +40,12 @@ def build_optimizer(
         model: Its weights that require gradients are trained.
         objective: So are its own.
         name: Name of a class of torch.optim.
-        learning_rate: Peak rate of the top layers and of the loss, above 0.
+        learning_rate: Peak rate of the top layers, above 0.
         weight_decay: Decay of matrices; None is the optimizer's own default (0.01 for AdamW, 0 for most). Biases and
             the gains of normalisation, which have one dimension, and the weights of the loss never decay.
         layer_decay: Factor of the rate from each block of the model to the one below, above 0; 1 is the same for all
             (Howard and Ruder 2018, https://arxiv.org/abs/1801.06146, section 3.2).
+        loss_rate: Peak rate of the loss's own weights, above 0; None is `learning_rate`.
     """
     kind = optimizer_class(name)
     decays = "weight_decay" in inspect.signature(kind).parameters
@@ -48,8 +56,22 @@ def build_optimizer(
         matrices = [parameter for parameter in parameters if parameter.dim() > 1]
         others = [parameter for parameter in parameters if parameter.dim() <= 1]
         groups += [{"params": matrices, "lr": rate, **decaying}, {"params": others, "lr": rate, **still}]
-    groups.append({"params": list(own_parameters(objective, model)), "lr": learning_rate, **still})
+    own_rate = learning_rate if loss_rate is None else loss_rate
+    groups.append({"params": list(own_parameters(objective, model)), "lr": own_rate, **still})
     return kind([group for group in groups if group["params"]], lr=learning_rate)  # type: ignore[call-arg]
+
+
+def loss_rate(loss: str, learning_rate: float, asked: float) -> float:
+    """Return the peak rate of a loss's own weights.
+
+    Args:
+        loss: Name of the loss.
+        learning_rate: The model's.
+        asked: `TrainOptions.loss_learning_rate`.
+    """
+    if asked:
+        return asked
+    return learning_rate * VECTOR_RATE if loss in VECTOR_LOSSES else learning_rate
 
 
 def own_parameters(objective: nn.Module, model: nn.Module) -> Iterator[nn.Parameter]:

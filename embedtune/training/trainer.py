@@ -27,7 +27,7 @@ from embedtune.training.embedding import ColumnLoss
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import column_roles, plan_batches
 from embedtune.training.objectives import build_objective
-from embedtune.training.optimizing import build_optimizer
+from embedtune.training.optimizing import build_optimizer, loss_rate
 
 _LOSS_POINTS = 100
 """Points of the loss curve that a run aims at; logging each step of a long run would only cost."""
@@ -56,7 +56,8 @@ def train(
     arguments = _arguments(config, plan, checkpoints.scratch)
     loss = _build_loss(model, examples, config)
     roles = column_roles(examples, plan)
-    collator = Collator(model, examples.contents, plan, roles, Augmentation(), config.seed)
+    augmentation = Augmentation(**dict.fromkeys(config.training.augment, True))
+    collator = Collator(model, examples.contents, plan, roles, augmentation, config.seed)
     interruption = CheckpointCallback(checkpoints, loss)
     total = plan.batches_per_epoch * config.epochs
     with progress("Fine-tuning", total, "steps") as advance, interruption.listening():
@@ -107,7 +108,7 @@ def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> Senten
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=round(config.warmup * steps),
+        warmup_steps=round(config.training.warmup * steps),
         seed=config.seed,
         data_seed=config.seed,
         save_strategy="no",
@@ -173,8 +174,15 @@ class _Trainer(SentenceTransformerTrainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Build the optimizer over the weights of model and loss."""
         if self.optimizer is None:
+            options, rate = self.config.training, self.config.learning_rate
             self.optimizer = build_optimizer(
-                self.model, self.column_loss.objective, self.config.optimizer, self.config.learning_rate
+                self.model,
+                self.column_loss.objective,
+                options.optimizer,
+                rate,
+                options.weight_decay,
+                options.layer_decay,
+                loss_rate(self.config.loss, rate, options.loss_learning_rate),
             )
         return self.optimizer
 

@@ -135,15 +135,16 @@ def test_finetune_writes_a_model_and_its_card(finished, folder, tiny_model) -> N
     assert (card.backbone, card.dimension, card.max_length) == (str(tiny_model), 32, 32)
     version = finished["resolve-data"].out.splitlines()[1].removeprefix("backbone_version: ")
     assert card.backbone_version == version
-    assert card.options == dataclasses.asdict(
-        FinetuneConfig(
+    assert (
+        card.options
+        == FinetuneConfig(
             backbone=str(tiny_model),
             max_length=32,
             epochs=1,
             batch_size=32,
             learning_rate=1e-3,
             backbone_version=version,
-        )
+        ).recorded()
     )
     assert (folder / "loss" / "loss.html").stat().st_size > 1000
 

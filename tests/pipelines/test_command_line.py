@@ -113,13 +113,14 @@ def test_bad_options_are_one_message_and_nothing_is_written(
         ("--train-epochs", "1.5"),
         ("--train-batch-size", "1"),
         ("--train-learning-rate", "nan"),
-        ("--train-optimizer", "Best"),
-        ("--train-warmup", "2"),
+        ("--train-options", '{"optimizer": "Best"}'),
+        ("--model-options", "[]"),
         ("--train-seed", "-1"),
         ("--eval-share", "2"),
         ("--eval-split", "random"),
         ("--eval-metric", "best"),
-        ("--eval-min-gain", "2"),
+        ("--register-min-gain", "2"),
+        ("--register-min-lower-bound", "-1"),
         ("--register-model-name", "a/b"),
         ("--register-experiment", " "),
         ("--gpu-count", "abc"),
@@ -194,4 +195,4 @@ def test_structures_come_as_json_and_numbers_as_numbers() -> None:
     assert arguments["gpu_tolerations"] == [{"key": "gpu"}]
     defaults = {option.name: option.default for option in command_line._run_options("finetune")}
     assert (defaults["train_epochs"], type(defaults["train_epochs"])) == (5, int)
-    assert (defaults["eval_min_gain"], type(defaults["eval_min_gain"])) == (0.0, float)
+    assert (defaults["register_min_gain"], type(defaults["register_min_gain"])) == (0.0, float)

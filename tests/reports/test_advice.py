@@ -28,7 +28,7 @@ def test_after_a_gain(samples: SimpleNamespace) -> None:
         (0.0, -0.1, {}, "Train longer, with more train_epochs"),
         (0.05, -0.01, {}, "Measure more exactly: four times as many queries"),
         (0.05, 0.01, {"queries": 19}, "Measure more exactly"),
-        (0.05, 0.01, {}, "Lower eval_min_gain, if this gain in nDCG@10"),
+        (0.05, 0.01, {}, "Lower register_min_gain, if this gain in nDCG@10"),
         (0.2, 0.1, {"tuned_mean_cosine": 0.999}, "Train again with a lower train_learning_rate"),
         (0.2, 0.1, {"tuned_mean_cosine": 0.999, "base_mean_cosine": None}, "Train again with a lower"),
         (0.2, 0.1, {"tuned_mean_cosine": 0.999, "base_mean_cosine": 1.0}, "Let the model read what tells the texts"),
@@ -38,3 +38,9 @@ def test_after_none(
     samples: SimpleNamespace, difference: float, lower: float, changes: dict[str, object], told: str
 ) -> None:
     assert next_steps(outcome(samples, difference, lower, **changes), "covid-faq")[0].startswith(told)
+
+
+def test_after_an_interval_that_lies_too_low(samples: SimpleNamespace) -> None:
+    found = outcome(samples, 0.2, 0.01)
+    asked = dataclasses.replace(found, decision=Decision(False, "", "ndcg_at_10", 0.1, 0.05))
+    assert next_steps(asked, "covid-faq")[0].startswith("Lower register_min_lower_bound, if this gain")

@@ -65,6 +65,18 @@ def test_the_limits_are_inclusive_for_the_gain_and_exclusive_for_the_interval() 
     assert not decide(metric(0.05, 0.0, 0.1), 0.0, 100).better
 
 
+def test_a_bound_for_the_interval() -> None:
+    assert decide(BETTER, 0.01, 100, min_lower_bound=0.0199).better
+    refused = decide(BETTER, 0.01, 100, min_lower_bound=0.02)
+    assert (refused.better, refused.min_lower_bound) == (False, 0.02)
+    assert refused.reason == (
+        "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800); the interval was asked to lie "
+        "above +0.0200."
+    )
+    with pytest.raises(ConfigError, match=r"min_lower_bound is 1\.5; .* lies in 0\.\.1"):
+        decide(BETTER, 0.01, 100, min_lower_bound=1.5)
+
+
 @pytest.mark.parametrize("min_gain", [-0.01, 1.01, float("nan")])
 def test_impossible_min_gain(min_gain: float) -> None:
     with pytest.raises(ConfigError, match=r"min_gain is .* lies in 0\.\.1"):

@@ -90,7 +90,8 @@ def test_a_card_in_the_words_of_the_reports() -> None:
         ({"metric": "ndcg@10"}, "metric is 'ndcg@10'"),
         ({"min_gain": 1.5}, "min_gain is 1.5"),
         ({"min_gain": float("nan")}, "min_gain is nan"),
-        ({"batch_size": 0}, "batch_size is 0"),
+        ({"min_lower_bound": -0.1}, "min_lower_bound is -0.1"),
+        ({"eval_options": '{"batch_size": 0}'}, "eval_options: batch_size is 0"),
     ],
 )
 def test_evaluation_options_are_checked(changes: dict[str, object], message: str) -> None:

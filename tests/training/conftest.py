@@ -59,7 +59,12 @@ def examples() -> TrainingSet:
 def config(tiny_model_folder: Path) -> FinetuneConfig:
     """Three epochs of six steps: five of 4 pairs, and one of the odd ones out."""
     return FinetuneConfig(
-        backbone=str(tiny_model_folder), max_length=32, epochs=3, batch_size=8, items_per_label=2, learning_rate=1e-3
+        backbone=str(tiny_model_folder),
+        max_length=32,
+        epochs=3,
+        batch_size=8,
+        learning_rate=1e-3,
+        train_options='{"items_per_label": 2}',
     )
 
 

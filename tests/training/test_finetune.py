@@ -97,7 +97,7 @@ def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path,
     assert (card.dimension, card.max_length, card.parity_max_difference) == (32, 32, 0.0)
     assert card.backbone_digest == weights_digest(load_model(config.backbone, 0))
     assert card.data_digest == documents_digest(documents)
-    assert FinetuneConfig(**card.options) == config
+    assert card.options == config.recorded()
     assert card.versions["torch"] == torch.__version__
     assert card.versions["embedtune"] == importlib.metadata.version("embedtune")
     assert 0 < card.seconds < time.perf_counter() - started

@@ -68,7 +68,7 @@ KINDS = {BatchKind.LABELS: LabelBatches, BatchKind.PAIRS: PairBatches, BatchKind
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_gets_the_batches_it_needs(name):
     examples = scored() if name in SCORED else labelled()
-    plan = plan_batches(examples, FinetuneConfig(loss=name, batch_size=8, items_per_label=2))
+    plan = plan_batches(examples, FinetuneConfig(loss=name, batch_size=8, train_options='{"items_per_label": 2}'))
     assert type(plan) is KINDS[LOSSES[name]]
     for batch in plan.epoch(0):
         labels = examples.labels[batch]

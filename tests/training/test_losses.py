@@ -11,10 +11,11 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import Qwen2Config, Qwen2Model
 
 from embedtune.models.loading import load_model
-from embedtune.training.config import LOSSES, OPTIMIZERS, BatchKind
+from embedtune.training.config import LOSSES, BatchKind
 from embedtune.training.embedding import ColumnLoss
 from embedtune.training.objectives import build_objective
 from embedtune.training.optimizing import optimizer_class
+from embedtune.training.options import OPTIMIZERS
 
 Vectors = np.ndarray
 LABELS = {

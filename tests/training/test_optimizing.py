@@ -5,9 +5,10 @@ import torch
 from torch import nn
 
 from embedtune.models.loading import load_model
-from embedtune.training.config import LOSSES, OPTIMIZERS
+from embedtune.training.config import LOSSES
 from embedtune.training.objectives import build_objective
-from embedtune.training.optimizing import build_optimizer, own_parameters
+from embedtune.training.optimizing import build_optimizer, loss_rate, own_parameters
+from embedtune.training.options import OPTIMIZERS
 
 RATE = 1e-3
 
@@ -107,3 +108,24 @@ def test_the_weights_of_a_loss_are_trained(run_training, examples, config, name,
     run_training(examples, config.__class__(**{**vars(config), "loss": name, "epochs": 1}))
     for before, after in zip(seen["before"], seen["objective"].parameters(), strict=True):
         assert (before - after).abs().max() > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("loss", "asked", "found"),
+    [
+        ("ArcFaceLoss", 0.0, 10 * RATE),
+        ("ProxyAnchorLoss", 0.0, 10 * RATE),
+        ("CLIPLoss", 0.0, RATE),
+        ("MultipleNegativesRankingLoss", 0.0, RATE),
+        ("ArcFaceLoss", 0.5, 0.5),
+        ("CLIPLoss", 0.5, 0.5),
+    ],
+)
+def test_a_losss_own_weights_have_a_rate_of_their_own(model, loss, asked, found):
+    assert loss_rate(loss, RATE, asked) == found
+    objective = build_objective(loss, model, 5, 32)
+    optimizer = build_optimizer(model, objective, "AdamW", RATE, loss_rate=found)
+    own = {id(parameter) for parameter in own_parameters(objective, model)}
+    groups = [group for group in optimizer.param_groups if own & {id(one) for one in group["params"]}]
+    assert [group["lr"] for group in groups] == [found] * bool(own)
+    assert {group["lr"] for group in optimizer.param_groups if group not in groups} == {RATE}

@@ -16,9 +16,10 @@ from embedtune.models.roles import EncodingRole
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.records.layouts import Layout
 from embedtune.training.checkpoints import CheckpointStore
-from embedtune.training.config import LOSSES, OPTIMIZERS, BatchKind
+from embedtune.training.config import LOSSES, BatchKind
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import fitting_losses
+from embedtune.training.options import OPTIMIZERS
 from embedtune.training.trainer import train
 
 LABELLED = fitting_losses(Layout.LABELLED)
@@ -75,7 +76,7 @@ def test_random_texts_of_two_labels_are_told_apart(run_training, config, loss):
     texts = [" ".join("".join(rng.choice(list("abcdefghij"), 3)) for _ in range(4)) for _ in range(16)]
     examples = TrainingSet(Contents.of_texts(texts), np.arange(16) % 2)
     epochs = 40 if LOSSES[loss] is BatchKind.PAIRS else 80
-    fit = dataclasses.replace(config, loss=loss, epochs=epochs, batch_size=16, items_per_label=4, learning_rate=2e-3)
+    fit = dataclasses.replace(config, loss=loss, epochs=epochs, batch_size=16, learning_rate=2e-3, train_options="{}")
     assert separation(load_model(config.backbone, 32), examples) < 0
     run = run_training(examples, fit)
     assert separation(run.model, examples) > 0.05
@@ -96,7 +97,8 @@ def test_the_same_seed_gives_the_same_bits(run_training, examples, config, loss)
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_every_optimizer_changes_the_weights(run_training, examples, config, optimizer):
-    config = dataclasses.replace(config, optimizer=optimizer, epochs=1, learning_rate=1e-2)
+    options = json.dumps({"optimizer": optimizer, "items_per_label": 2})
+    config = dataclasses.replace(config, train_options=options, epochs=1, learning_rate=1e-2)
     run = run_training(examples, config)
     assert np.isfinite(run.losses).all()
     before = load_model(config.backbone, 32).encode(examples.contents.text(0))
@@ -156,7 +158,8 @@ def test_judged_pairs_train(run_training, config):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the numbers are a CPU's")
 @pytest.mark.parametrize("loss", LABELLED)
 def test_golden_losses(run_training, examples, config, loss):
-    run = run_training(examples, dataclasses.replace(config, loss=loss, epochs=2))
+    options = '{"items_per_label": 2, "loss_learning_rate": 1e-3}'
+    run = run_training(examples, dataclasses.replace(config, loss=loss, epochs=2, train_options=options))
     assert run.losses == pytest.approx(GOLDEN[loss], rel=1e-5)
 
 

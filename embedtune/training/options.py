@@ -1,0 +1,64 @@
+"""How a model is trained beside what most people tune: the fields of `train_options`. Imports no torch."""
+
+from dataclasses import dataclass, field
+
+from embedtune.errors import ConfigError
+from embedtune.options import options_from_json
+
+OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
+"""Accepted optimizers, by the names of torch.optim."""
+
+AUGMENTATIONS = ("flip", "crop", "colour", "rotate", "jitter", "scale")
+"""What can be changed of images (the first three) and meshes, by the fields of `augmenting.Augmentation`."""
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """Optimizer, batches of labels and augmentation; the defaults are those of sentence-transformers and Finetuner."""
+
+    optimizer: str = field(default="AdamW", metadata={"choices": OPTIMIZERS})
+    """Optimizer, by its name in torch.optim."""
+    weight_decay: float | None = None
+    """Decay of the model's matrices, 0 or more; null is the optimizer's own: 0.01 for AdamW, 0 for the others."""
+    layer_decay: float = 1.0
+    """Factor of the learning rate from each block of the model to the one below, above 0 and at most 1."""
+    warmup: float = 0.1
+    """Share of all steps in which the learning rate rises from 0, 0 to 1."""
+    items_per_label: int = 4
+    """Contents of one label in a batch (K of P x K batches), 2 or more; unused by losses that take pairs."""
+    loss_learning_rate: float = 0.0
+    """Peak learning rate of a loss's own weights, 0 or more; 0 is ten times the model's for ArcFaceLoss and
+    ProxyAnchorLoss, which learn a vector for each label, and the model's for others."""
+    augment: tuple[str, ...] = field(default=(), metadata={"choices": AUGMENTATIONS})
+    """What is changed at random in training: of images flip, crop and colour, of meshes rotate, jitter and scale."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: one is not accepted.
+        """
+        _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        decays = self.weight_decay is None or 0 <= self.weight_decay < float("inf")
+        _check(decays, "weight_decay", self.weight_decay, "null (the optimizer's own) or 0 or more")
+        _check(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
+        _check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
+        _check(self.items_per_label >= 2, "items_per_label", self.items_per_label, "2 or more contents")
+        rate = self.loss_learning_rate
+        _check(0 <= rate < float("inf"), "loss_learning_rate", rate, "0 (chosen from learning_rate) or more")
+        for name in self.augment:
+            _check(name in AUGMENTATIONS, "augment", name, f"any of {', '.join(AUGMENTATIONS)}")
+
+    @classmethod
+    def from_json(cls, text: str) -> "TrainOptions":
+        """Read the options from a JSON object.
+
+        Raises:
+            ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
+        """
+        return options_from_json(cls, text, "train_options")
+
+
+def _check(passed: bool, name: str, value: object, accepted: str) -> None:
+    if not passed:
+        raise ConfigError(f"train_options: {name} is {value!r}; accepted: {accepted}.")
