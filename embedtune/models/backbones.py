@@ -31,6 +31,8 @@ WITHOUT_NETWORK = (
     "where the training runs or on the object store, and give its path or address."
 )
 
+_REGISTERED = "models:/"
+
 _MADE = "made:"
 _HUB = "hub:"
 _HUB_VERSION = re.compile(rf"{_HUB}(?P<identifier>[^@]+)@(?P<commit>[0-9a-f]{{40}})")
@@ -70,6 +72,11 @@ def resolve_backbone(name: str) -> Backbone:
         ModelError: it is an address of another kind, or a name of the catalogue whose model is not loaded.
         StorageError: it is no address, or carries credentials.
     """
+    if name.startswith(_REGISTERED):
+        raise ModelError(
+            f"Backbone {name!r} is a version in MLflow's registry, which is not fetched from there yet. Fetch it with "
+            f"`mlflow artifacts download --artifact-uri {name} --dst-path folder`, and give folder/artifacts/model."
+        )
     if "://" in name:
         location = parse_location(name)
         if location.scheme is Scheme.S3:

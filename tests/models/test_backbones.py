@@ -69,6 +69,16 @@ def test_addresses_of_other_kinds(uri):
         resolve_backbone(uri)
 
 
+def test_a_registered_model_says_how_to_fetch_it():
+    with pytest.raises(ModelError) as caught:
+        backbone_version("models:/shop@champion")
+    assert str(caught.value) == (
+        "Backbone 'models:/shop@champion' is a version in MLflow's registry, which is not fetched from there yet. "
+        "Fetch it with `mlflow artifacts download --artifact-uri models:/shop@champion --dst-path folder`, and give "
+        "folder/artifacts/model."
+    )
+
+
 def test_an_address_with_a_password_is_not_repeated():
     with pytest.raises(StorageError) as caught:
         resolve_backbone("s3://user:hunter2@bucket/model")
