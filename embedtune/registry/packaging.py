@@ -120,7 +120,7 @@ def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, ru
     """
     import yaml
 
-    requirements = requirement_lines(card)
+    requirements = requirement_lines(card, folder)
     python = platform.python_version()
     pip = ["pip", {"pip": requirements}]
     conda = {"name": "mlflow-env", "channels": ["conda-forge"], "dependencies": [f"python={python}", *pip]}
@@ -152,22 +152,57 @@ def _describe_model(folder: Path, card: ModelCard, model_id: str, run_id: str) -
         python_version=platform.python_version(),
         streamable=False,
     )
-    # One unnamed column: it takes a list as well as a DataFrame, a named one refuses the list (MLflow 3.17).
     signature = {
-        "inputs": json.dumps([{"type": "string", "required": True}]),
+        "inputs": json.dumps(_inputs(contents_read(folder))),
         "outputs": json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, card.dimension]}}]),
         "params": None,
     }
     return {**model.to_dict(), "signature": signature}
 
 
-def requirement_lines(card: ModelCard) -> list[str]:
+def contents_read(folder: Path) -> list[str]:
+    """Return what a model folder reads, of 'text', 'image' and 'points'."""
+    if any(module["type"].endswith(".PointNet") for module in _modules(folder)):
+        return ["points"]
+    path = folder / "sentence_bert_config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    found = config.get("modality_config", {"text": {}})
+    return [name for name in ("text", "image") if name in found]
+
+
+def _inputs(kinds: list[str]) -> list[dict[str, object]]:
+    """Return the columns of the signature, of which a caller gives one."""
+    if kinds == ["text"]:
+        # One unnamed column: it takes a list as well as a DataFrame, a named one refuses the list (MLflow 3.17).
+        return [{"type": "string", "required": True}]
+    point = {"type": "array", "items": {"type": "double"}}
+    types = {"points": {"type": "array", "items": point}}
+    return [{**types.get(kind, {"type": "string"}), "name": kind, "required": len(kinds) == 1} for kind in kinds]
+
+
+def _modules(folder: Path) -> list[dict[str, str]]:
+    modules: list[dict[str, str]] = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
+    return modules
+
+
+def requirement_lines(card: ModelCard, folder: Path) -> list[str]:
     """Return pinned requirements for serving: the versions the model was made with, else those installed here.
+
+    Images need Pillow, and modules of our own embedtune, which is not needed otherwise.
+
+    Args:
+        card: What is known about the model.
+        folder: The model.
 
     Raises:
         RegistryError: one is neither in the card nor installed.
     """
-    return [f"{name}=={_version(name, card)}" for name in _SERVED_WITH]
+    names = list(_SERVED_WITH)
+    if "image" in contents_read(folder):
+        names.append("Pillow")
+    if any(module["type"].startswith("embedtune.") for module in _modules(folder)):
+        names.append("embedtune")
+    return [f"{name}=={_version(name, card)}" for name in names]
 
 
 def _version(name: str, card: ModelCard) -> str:
@@ -187,12 +222,12 @@ def _version(name: str, card: ModelCard) -> str:
 
 def serving_facts(folder: Path, card: ModelCard) -> dict[str, object]:
     """Return what whoever stores or compares the model's vectors must know."""
-    modules = json.loads((folder / "modules.json").read_text(encoding="utf-8"))
     config = json.loads((folder / "config_sentence_transformers.json").read_text(encoding="utf-8"))
     return {
         "dimension": card.dimension,
         "max_length": card.max_length,
-        "normalized": any(module["type"].endswith(".Normalize") for module in modules),
+        "normalized": any(module["type"].endswith(".Normalize") for module in _modules(folder)),
+        "contents": contents_read(folder),
         "similarity": config.get("similarity_fn_name"),
         "prompts": sorted(config.get("prompts", {})),
     }

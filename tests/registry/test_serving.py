@@ -110,7 +110,7 @@ def test_package_equals_what_mlflow_writes(model_folder, tmp_path):
         tmp_path / "theirs",
         python_model=str(script),
         artifacts={"model": str(model_folder)},
-        pip_requirements=requirement_lines(card),
+        pip_requirements=requirement_lines(card, model_folder),
         signature=ModelSignature(Schema([ColSpec("string")]), outputs),
     )
     ours = tmp_path / "ours"
@@ -131,7 +131,7 @@ def test_package_equals_what_mlflow_writes(model_folder, tmp_path):
 
 
 def test_requirements_are_pinned_without_local_parts(model_folder):
-    lines = requirement_lines(ModelCard.load(model_folder))
+    lines = requirement_lines(ModelCard.load(model_folder), model_folder)
     assert lines[1:] == ["numpy==2.4.6", "sentence-transformers==6.2.0", "torch==2.13.0", "transformers==5.23.0"]
     assert lines[0] == f"mlflow=={mlflow.__version__}"
 
