@@ -1,13 +1,11 @@
 """Every kind of content goes through the steps: read, divided, trained on, judged; with tiny models."""
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from embedtune.documents.build import BuildOptions
 from embedtune.models.card import ModelCard
@@ -20,6 +18,7 @@ from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, EvaluateRetrieva
 from embedtune.steps.finetune import finetune
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.training.config import FinetuneConfig
+from tests.tiny_data import coloured_squares, named_colours, scored_pairs, solids
 
 CONFIG = {"epochs": 1, "batch_size": 16, "max_length": 0, "learning_rate": 1e-3}
 
@@ -43,22 +42,12 @@ class Run:
         assert Comparison.load(folder / "scores" / COMPARISON_FILE) == self.comparison
 
 
-def class_folders(folder: Path) -> Path:
-    """Squares of one of four colours, each with noise of its own, in a folder for each colour."""
-    generator = np.random.default_rng(0)
-    colours = {"red": (220, 30, 30), "green": (30, 200, 60), "blue": (40, 60, 220), "grey": (120, 120, 120)}
-    for name, colour in colours.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(12):
-            pixels = np.clip(colour + generator.integers(-30, 30, (24, 32, 3)), 0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number}.png")
-    return folder
-
-
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory, tiny_models: Callable[[str], Path]) -> Run:
     folder = tmp_path_factory.mktemp("images")
-    return Run(folder / "run", class_folders(folder / "data"), {}, backbone=str(tiny_models("vit")), loss="SupConLoss")
+    return Run(
+        folder / "run", coloured_squares(folder / "data"), {}, backbone=str(tiny_models("vit")), loss="SupConLoss"
+    )
 
 
 class TestImages:
@@ -84,15 +73,9 @@ class TestImages:
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Run:
     folder = tmp_path_factory.mktemp("scored")
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    rows = [("first", "second", "score")]
-    for number in range(150):
-        start, shared = number % 20, number % 6
-        first = letters[start : start + 6]
-        rows.append((f"{first} {number}", f"{first[:shared]}{letters[::-1][: 6 - shared]} {number}", str(shared / 5)))
-    with (folder / "scored.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
-    return Run(folder / "run", folder / "scored.csv", {}, backbone=str(tiny_model_folder), loss="CoSENTLoss")
+    return Run(
+        folder / "run", scored_pairs(folder / "scored.csv"), {}, backbone=str(tiny_model_folder), loss="CoSENTLoss"
+    )
 
 
 class TestScores:
@@ -124,14 +107,10 @@ class TestScores:
 @pytest.fixture(scope="module")
 def text_image(tmp_path_factory: pytest.TempPathFactory, tiny_models: Callable[[str], Path]) -> Run:
     folder = tmp_path_factory.mktemp("text-image")
-    rows = [("text", "image")]
-    for number in range(40):
-        Image.new("RGB", (32, 24), (number * 6, 255 - number * 6, number % 7 * 30)).save(folder / f"{number}.png")
-        rows.append((f"colour {number} <script>alert(1)</script>", f"{number}.png"))
-    with (folder / "colours.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(rows)
     options = {"task": "text-to-image", "convert_to_blob": True}
-    return Run(folder / "run", folder / "colours.csv", options, backbone=str(tiny_models("clip")), loss="CLIPLoss")
+    return Run(
+        folder / "run", named_colours(folder / "data"), options, backbone=str(tiny_models("clip")), loss="CLIPLoss"
+    )
 
 
 class TestTextsAndImages:
@@ -161,22 +140,6 @@ class TestTextsAndImages:
         page = (text_image.folder / "report.html").read_text(encoding="utf-8")
         assert "<h3>image-to-text</h3>" in page
         assert "<script>alert" not in page
-
-
-def solids(folder: Path) -> Path:
-    """Boxes of one of three shapes, each a little other than the rest, as OFF files in a folder for each shape."""
-    generator = np.random.default_rng(0)
-    faces = (
-        "3 0 1 2\n3 0 2 3\n3 4 5 6\n3 4 6 7\n3 0 1 5\n3 0 5 4\n3 2 3 7\n3 2 7 6\n3 1 2 6\n3 1 6 5\n3 0 3 7\n3 0 7 4\n"
-    )
-    corners = np.array([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0), (0, 0, 1), (1, 0, 1), (1, 1, 1), (0, 1, 1)])
-    for name, sides in {"cube": (1, 1, 1), "plate": (1, 1, 0.1), "rod": (0.1, 0.1, 1)}.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(12):
-            points = corners * sides * generator.uniform(0.8, 1.2, 3)
-            lines = "".join(f"{x:.4f} {y:.4f} {z:.4f}\n" for x, y, z in points)
-            (folder / name / f"{number}.off").write_text(f"OFF\n8 12 0\n{lines}{faces}", encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
