@@ -1,14 +1,16 @@
 """The page of the evaluation step: is the tuned model better than the one it started from, and by how much."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
 
 from markupsafe import Markup
 
 from embedtune.documents.summary import DataSummary
+from embedtune.documents.views.gallery import Tile
 from embedtune.models.card import CutTexts, LossPoint
+from embedtune.records.layouts import Modality
 from embedtune.reports import numbers
 from embedtune.reports.advice import next_steps
 from embedtune.reports.charts import common_scale, interval_plot
@@ -16,6 +18,7 @@ from embedtune.reports.cut_texts import text_rows
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
+from embedtune.reports.sheets import make_sheet
 from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, Direction, MetricComparison, QueryExample
 
@@ -43,6 +46,8 @@ class EvaluationReport:
     provenance: Provenance
     train_texts: CutTexts | None = None
     """What the model's length did to the training texts, None where nobody counted."""
+    pictures: Mapping[str, Tile] = field(default_factory=dict)
+    """Drawings of images or meshes of the examples, by id, all of one shape; none of texts."""
     made: str = ""
     """When the evaluation was made, '' where that is not said."""
 
@@ -134,6 +139,8 @@ def change_of(metric: MetricComparison) -> Change:
 
 def _context(report: EvaluationReport) -> dict[str, object]:
     comparison = report.comparison
+    meshes = Modality.MESH in (comparison.query_kind, comparison.index_kind)
+    sheet = make_sheet(list(report.pictures.values()), not meshes)
     primary = comparison.metric(comparison.decision.metric)
     return {
         "report": report,
@@ -151,6 +158,9 @@ def _context(report: EvaluationReport) -> dict[str, object]:
         "next_steps": next_steps(comparison, report.title),
         "text_rows": text_rows(report.train_texts, comparison),
         "reading": shown_reading(None if report.data is None else report.data.reading),
+        "sheet": sheet,
+        "tiles": dict(zip(report.pictures, sheet.names, strict=True)),
+        "meshes": meshes,
         "data_page": trusted(_DATA_PAGE),
     }
 

@@ -1,5 +1,6 @@
 """The documents that were held out of training, as what a model is judged on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,12 @@ import pyarrow as pa
 from embedtune.documents.forms import ContentForm, SplitForm
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.documents.views.gallery import Tile
+from embedtune.documents.views.tiles import draw_tile
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents, column_of, spool_split
 from embedtune.records.layouts import Layout, Modality
+from embedtune.retrieval.comparison import QueryExample
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs
 from embedtune.retrieval.judgments import Judgments
 
@@ -65,6 +69,27 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored
     )
     return HeldOut(documents, *(Contents([column]) for column in columns))
+
+
+def draw_examples(held_out: HeldOut, examples: Sequence[QueryExample]) -> dict[str, Tile]:
+    """Draw the images or meshes of a few examples, by id; none of texts.
+
+    Where queries and documents are images and meshes, only the documents are drawn.
+    """
+    documents = held_out.documents
+    sides = (
+        (documents.index_kind, documents.index_ids, held_out.index),
+        (documents.query_kind, documents.query_ids, held_out.queries),
+    )
+    media = [side for side in sides if side[0] is not Modality.TEXT]
+    shown = {each for example in examples for each in (example.id, *(hit.id for hit in example.base + example.tuned))}
+    drawn: dict[str, Tile] = {}
+    for kind, ids, contents in media:
+        for position, identifier in enumerate(ids if kind is media[0][0] else ()):
+            content = contents.stored(position) if identifier in shown and identifier not in drawn else ""
+            if isinstance(content, bytes):
+                drawn[identifier] = draw_tile(kind, content)[0]
+    return drawn
 
 
 def _names(table: pa.Table, form: ContentForm) -> list[str]:

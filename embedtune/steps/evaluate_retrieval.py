@@ -23,7 +23,7 @@ from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Direction
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
-from embedtune.retrieval.held_out import HeldOut, read_held_out
+from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.known_texts import Known, find_known, known_warning
 from embedtune.retrieval.options import EvalOptions
@@ -103,7 +103,9 @@ def evaluate_retrieval(
     _check_held_out(evaluation, card)
     data = DataSummary.load(evaluation / SUMMARY_FILE)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
-        outcome = _outcome(config, read_held_out(evaluation, Path(scratch)), card, model, data)
+        held_out = read_held_out(evaluation, Path(scratch))
+        outcome = _outcome(config, held_out, card, model, data)
+        pictures = draw_examples(held_out, outcome.comparison.examples)
     comparison = outcome.comparison
     report = EvaluationReport(
         title=config.title,
@@ -115,6 +117,7 @@ def evaluate_retrieval(
         data=data,
         provenance=provenance,
         train_texts=card.train_texts,
+        pictures=pictures,
         made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
     )
     with atomic_folder(scores) as folder:

@@ -69,6 +69,14 @@ class TestImages:
             assert len(example.id) == 32
             assert all(hit.text.endswith(".png") and len(hit.id) == 32 for hit in example.base + example.tuned)
 
+    def test_page_shows_them(self, images: Run) -> None:
+        page = (images.folder / "report.html").read_text(encoding="utf-8")
+        hits = [hit for one in images.comparison.examples for hit in (*one.base[:5], *one.tuned[:5])]
+        assert page.count('role="img" aria-label=') == len(hits) + len(images.comparison.examples)
+        assert page.count("data:image/jpeg;base64,") == 1
+        assert f'role="img" aria-label="{hits[0].text}"' in page
+        assert len(page) < 1_000_000
+
 
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -> Run:
@@ -160,3 +168,8 @@ class TestMeshes:
 
     def test_examples_name_files(self, meshes: Run) -> None:
         assert all(example.query.endswith(".off") for example in meshes.comparison.examples)
+
+    def test_page_shows_drawings(self, meshes: Run) -> None:
+        page = (meshes.folder / "report.html").read_text(encoding="utf-8")
+        assert page.count("data:image/png;base64,") == 1
+        assert '<section aria-labelledby="examples" class="meshes">' in page
