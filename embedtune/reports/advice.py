@@ -13,16 +13,17 @@ def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:
         comparison: The outcome of the evaluation.
         model_name: What the model is called in the registry.
     """
-    return tuple(_after_gain(model_name) if comparison.decision.better else _after_none(comparison))
+    return tuple(_after_gain(model_name, comparison) if comparison.decision.better else _after_none(comparison))
 
 
-def _after_gain(model_name: str) -> Iterator[str]:
-    yield 'Try it on queries of your own: embedtune search --model MODEL --index DATA "a query".'
+def _after_gain(model_name: str, comparison: Comparison) -> Iterator[str]:
+    are_texts = comparison.query_kind == comparison.index_kind == "text"
+    if are_texts:
+        yield 'Try it on queries of your own: embedtune search --model MODEL --index DATA "a query".'
     yield f"Look up in MLflow which version of {model_name} this became, and whether it is the champion."
-    yield (
-        "Serve it: the model folder is read by sentence-transformers, text-embeddings-inference and vLLM, and the "
-        f"champion is models:/{model_name}@champion."
-    )
+    readers = "sentence-transformers, text-embeddings-inference and vLLM" if are_texts else "MLflow"
+    what = "the model folder" if are_texts else "the registered model"
+    yield f"Serve it: {what} is read by {readers}, and the champion is models:/{model_name}@champion."
 
 
 def _after_none(comparison: Comparison) -> Iterator[str]:
