@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison
-from embedtune.retrieval.gate import ROUNDING
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES, ROUNDING, Comparison
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, COLLAPSE_COSINE, MIN_QUERIES, Comparison
-from embedtune.retrieval.gate import ROUNDING
+from embedtune.retrieval.comparison import ALL_METRIC_NAMES, COLLAPSE_COSINE, MIN_QUERIES, ROUNDING, Comparison
 
 
 def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from html import escape
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
 from embedtune.documents.summary import DataSummary
-from embedtune.documents.views.gallery import Tile
 from embedtune.models.card import CutTexts, LossPoint
 from embedtune.records.layouts import Modality
 from embedtune.reports import numbers
@@ -18,9 +18,11 @@ from embedtune.reports.cut_texts import text_rows
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
-from embedtune.reports.sheets import make_sheet
 from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, Direction, MetricComparison, QueryExample
+
+if TYPE_CHECKING:
+    from embedtune.documents.views.gallery import Tile
 
 _DATA_PAGE = "<!-- the data page -->"
 """Where a link to the data page goes; a step does not know where that page will be."""
@@ -46,7 +48,7 @@ class EvaluationReport:
     provenance: Provenance
     train_texts: CutTexts | None = None
     """What the model's length did to the training texts, None where nobody counted."""
-    pictures: Mapping[str, Tile] = field(default_factory=dict)
+    pictures: Mapping[str, "Tile"] = field(default_factory=dict)
     """Drawings of images or meshes of the examples, by id, all of one shape; none of texts."""
     made: str = ""
     """When the evaluation was made, '' where that is not said."""
@@ -140,7 +142,7 @@ def change_of(metric: MetricComparison) -> Change:
 def _context(report: EvaluationReport) -> dict[str, object]:
     comparison = report.comparison
     meshes = Modality.MESH in (comparison.query_kind, comparison.index_kind)
-    sheet = make_sheet(list(report.pictures.values()), not meshes)
+    styles, tiles = _sheet(report.pictures, not meshes)
     primary = comparison.metric(comparison.decision.metric)
     return {
         "report": report,
@@ -158,11 +160,21 @@ def _context(report: EvaluationReport) -> dict[str, object]:
         "next_steps": next_steps(comparison, report.title),
         "text_rows": text_rows(report.train_texts, comparison),
         "reading": shown_reading(None if report.data is None else report.data.reading),
-        "sheet": sheet,
-        "tiles": dict(zip(report.pictures, sheet.names, strict=True)),
+        "styles": styles,
+        "tiles": tiles,
         "meshes": meshes,
         "data_page": trusted(_DATA_PAGE),
     }
+
+
+def _sheet(pictures: Mapping[str, "Tile"], is_photo: bool) -> tuple[Markup, dict[str, str]]:
+    """Return the style rules of the pictures, and the class of each by its id."""
+    if not pictures:
+        return Markup(), {}
+    from embedtune.reports.sheets import make_sheet  # numpy takes time to import, and texts do not need it
+
+    sheet = make_sheet(list(pictures.values()), is_photo)
+    return sheet.styles, dict(zip(pictures, sheet.names, strict=True))
 
 
 def _direction_table(direction: Direction) -> tuple[str, tuple[MetricRow, ...], Direction]:

@@ -32,6 +32,10 @@ MIN_QUERIES = 20
 """Fewer queries than this decide nothing: see `gate.decide`."""
 
 
+ROUNDING = 1e-9
+"""Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
+
+
 @dataclass(frozen=True)
 class MetricComparison:
     """One metric of both models over the same queries."""

@@ -10,12 +10,10 @@ from embedtune.retrieval.comparison import (
     COLLAPSE_COSINE,
     METRIC_NAMES,
     MIN_QUERIES,
+    ROUNDING,
     Decision,
     MetricComparison,
 )
-
-ROUNDING = 1e-9
-"""Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
 
 
 def check_gate(
