@@ -19,7 +19,14 @@ from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.training import loss_curve
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, Direction, MetricComparison, QueryExample
+from embedtune.retrieval.comparison import (
+    ALL_METRIC_NAMES,
+    METRIC_MEANINGS,
+    Comparison,
+    Direction,
+    MetricComparison,
+    QueryExample,
+)
 
 if TYPE_CHECKING:
     from embedtune.documents.views.gallery import Tile
@@ -79,6 +86,8 @@ class MetricRow:
     """One line of the table of metrics."""
 
     name: str
+    meaning: str
+    """What the metric says."""
     metric: MetricComparison
     change: Change
     word: str
@@ -199,7 +208,7 @@ def _metric_row(metric: MetricComparison, identifier: str, scale: tuple[float, f
             f"interval {numbers.signed(metric.lower)} to {numbers.signed(metric.upper)}: {change.value}."
         ),
     )
-    return MetricRow(name, metric, change, CHANGE_WORDS[change], trusted(plot))
+    return MetricRow(name, METRIC_MEANINGS.get(metric.name, ""), metric, change, CHANGE_WORDS[change], trusted(plot))
 
 
 def _example_groups(examples: Sequence[QueryExample]) -> tuple[ExampleGroup, ...]:

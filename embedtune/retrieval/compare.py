@@ -40,7 +40,7 @@ def compare(
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Evaluation:
-    """Rank with both models, score by six metrics, and decide.
+    """Rank with both models, score by the metrics of METRIC_NAMES, and decide.
 
     Queries to which no index document is relevant are counted and left out. Where pairs have scores, Spearman's
     correlation of the cosine with the score decides, whatever `metric` says.

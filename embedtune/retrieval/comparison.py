@@ -19,6 +19,20 @@ METRIC_NAMES: dict[str, str] = {
 }
 """Metric keys (MLflow refuses '@' in a name) and how people write them, in the order in which they are shown."""
 
+METRIC_MEANINGS: dict[str, str] = {
+    "ndcg_at_10": "Normalised discounted cumulative gain: each relevant document among the first ten counts its "
+    "relevance divided by log₂(rank + 1); the sum is divided by that of the best possible order. 1 is perfect.",
+    "mrr_at_10": "Mean reciprocal rank: one divided by the rank of the first relevant document, 0 where the first ten "
+    "hold none.",
+    "map_at_10": "Mean average precision: the precision at each relevant rank among the first ten, summed and divided "
+    "by the number of relevant documents.",
+    "recall_at_10": "Share of the relevant documents that are among the first ten. Below 1 even for a perfect order "
+    "where a query has more than ten.",
+    "precision_at_10": "Share of the first ten that is relevant; always divided by ten.",
+    "hit_at_10": "Share of the queries with at least one relevant document among the first ten.",
+}
+"""What each of METRIC_NAMES says, for people who read the report; same keys and order."""
+
 CORRELATION_NAMES: dict[str, str] = {"spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
 """Keys and names of what pairs with scores are judged by, the one that decides first."""
 

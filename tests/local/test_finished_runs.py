@@ -17,18 +17,11 @@ from embedtune.cli.steps import STEPS
 from embedtune.models.card import ModelCard
 from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
 from embedtune.steps.evaluate_retrieval import TREC_FILES
+from tests.trec_names import TREC_NAMES
 
 ROOT = Path(__file__).parents[2]
 STRAIGHT = ("resolve_data", "ingest_csv", "build_documents", "finetune", "evaluate_retrieval", "register_model")
 BY_FILE = ("ingest_csv", "build_shard")
-TREC_NAMES = {
-    "ndcg_at_10": "ndcg_cut_10",
-    "map_at_10": "map_cut_10",
-    "recall_at_10": "recall_10",
-    "precision_at_10": "P_10",
-    "hit_at_10": "success_10",
-}
-"""Our names of metrics and trec_eval's, whose reciprocal rank knows no cut-off."""
 
 
 @pytest.fixture(params=["resumed", "pairs"])

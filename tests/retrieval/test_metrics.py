@@ -4,7 +4,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedtune.retrieval.comparison import METRIC_NAMES
+from embedtune.retrieval.comparison import METRIC_MEANINGS, METRIC_NAMES
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.metrics import (
     METRICS,
@@ -16,20 +16,11 @@ from embedtune.retrieval.metrics import (
     recall,
     reciprocal_rank,
 )
-
-MEASURES = {
-    "ndcg_at_10": "ndcg_cut_10",
-    "mrr_at_10": "recip_rank",
-    "map_at_10": "map_cut_10",
-    "recall_at_10": "recall_10",
-    "precision_at_10": "P_10",
-    "hit_at_10": "success_10",
-}
-QUERY_MEASURES = {"ndcg_cut.10", "recip_rank", "map_cut.10", "recall.10", "P.10", "success.10"}
+from tests.trec_names import TREC_NAMES
 
 
-def test_the_table_has_all_metrics_in_order() -> None:
-    assert list(METRICS) == list(METRIC_NAMES)
+def test_the_tables_have_all_metrics_in_order() -> None:
+    assert list(METRICS) == list(METRIC_NAMES) == list(METRIC_MEANINGS) == list(TREC_NAMES)
 
 
 @pytest.mark.parametrize("highest_gain", [1, 3])
@@ -64,8 +55,8 @@ def test_random_rankings_score_as_in_trec_eval(highest_gain: int) -> None:
         query: {index_ids[column]: -float(place) for place, column in enumerate(found[row]) if column >= 0}
         for row, query in enumerate(query_ids)
     }
-    theirs = pytrec_eval.RelevanceEvaluator(qrels, QUERY_MEASURES).evaluate(run)
-    for name, measure in MEASURES.items():
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, set(TREC_NAMES.values())).evaluate(run)
+    for name, measure in TREC_NAMES.items():
         expected = [theirs[query][measure] for query in query_ids]
         np.testing.assert_allclose(ours[name], expected, rtol=0, atol=1e-9, err_msg=name)
         assert 0 < np.mean(expected) < 1 or name == "hit_at_10"
@@ -110,7 +101,7 @@ def test_reciprocal_rank_and_hit_look_at_k_ranks() -> None:
 
 def test_a_query_without_relevant_documents_scores_zero() -> None:
     judged = JudgedRanking(np.zeros((1, 10)), np.zeros((1, 10)), np.array([0]))
-    assert [metric(judged).tolist() for metric in METRICS.values()] == [[0.0]] * 6
+    assert [metric(judged).tolist() for metric in METRICS.values()] == [[0.0]] * len(METRICS)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=30), st.randoms())

@@ -9,21 +9,12 @@ from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.metrics import METRICS, JudgedRanking
 from embedtune.retrieval.ranking import Ranking, rank
 from embedtune.retrieval.trec import write_qrels, write_run
-
-MEASURES = {
-    "ndcg_at_10": "ndcg_cut_10",
-    "mrr_at_10": "recip_rank",
-    "map_at_10": "map_cut_10",
-    "recall_at_10": "recall_10",
-    "precision_at_10": "P_10",
-    "hit_at_10": "success_10",
-}
+from tests.trec_names import TREC_NAMES
 
 
 def trec_eval(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
-    measures = {"ndcg_cut.10", "recip_rank", "map_cut.10", "recall.10", "P.10", "success.10"}
     with qrels.open() as qrels_file, run.open() as run_file:
-        evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(qrels_file), measures)
+        evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(qrels_file), set(TREC_NAMES.values()))
         return evaluator.evaluate(pytrec_eval.parse_run(run_file))
 
 
@@ -55,7 +46,7 @@ def test_trec_eval_finds_our_numbers_in_the_files_in_spite_of_ties(tmp_path: Pat
     judged = JudgedRanking(judgments.gains(ranking.indices), judgments.ideal_gains(10), judgments.relevant_counts())
     assert list(theirs) == query_ids
     for name, metric in METRICS.items():
-        expected = [theirs[query_id][MEASURES[name]] for query_id in query_ids]
+        expected = [theirs[query_id][TREC_NAMES[name]] for query_id in query_ids]
         np.testing.assert_allclose(metric(judged), expected, rtol=0, atol=1e-9, err_msg=name)
 
 
