@@ -16,9 +16,10 @@ from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import check_fits, check_trainable, column_roles, fitting_losses, plan_batches
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
-PAIRS = ("MultipleNegativesRankingLoss", "CLIPLoss")
-LABELS = ("SupConLoss", "MultiSimilarityLoss", "TripletMarginLoss", "ArcFaceLoss", "ProxyAnchorLoss")
-SCORED = ("CoSENTLoss", "CosineSimilarityLoss")
+PAIRS, LABELS, SCORED = (
+    [name for name, kind in LOSSES.items() if kind is asked]
+    for asked in (BatchKind.PAIRS, BatchKind.LABELS, BatchKind.SCORED)
+)
 FITS = {
     Layout.LABELLED: {*PAIRS, *LABELS},
     Layout.PAIRS: {*PAIRS, *LABELS},
