@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--data", default="support_tickets", choices=tuple(DATASETS))
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    config = FinetuneConfig(loss="MultipleNegativesRankingLoss")
+    config = FinetuneConfig(loss="MultipleNegativesRankingLoss", epochs=5, learning_rate=1e-4)
     rows = []
     for number in range(1, options.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:

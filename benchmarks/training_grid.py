@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.data import DATASETS, prepare
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
-from embedtune.training.config import LOSSES, FinetuneConfig
+from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     default = FinetuneConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=",".join(DATASETS))
-    parser.add_argument("--losses", default=",".join(LOSSES))
+    parser.add_argument("--losses", default=",".join((AUTO_LOSS, *LOSSES)))
     parser.add_argument("--rates", default=str(default.learning_rate))
     parser.add_argument("--epochs", default=str(default.epochs))
     parser.add_argument("--batch-sizes", default=str(default.batch_size))

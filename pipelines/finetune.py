@@ -22,20 +22,22 @@ from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import ConfigError
 from embedtune.records.csv_options import CSVOptions
+from embedtune.records.layouts import Layout
 from embedtune.records.request import CSV_LAYOUTS
 from embedtune.retrieval.comparison import METRIC_NAMES
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
-from embedtune.training.config import LOSSES, FinetuneConfig
+from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
+from embedtune.training.fits import check_fits
 from pipelines.task_options import on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
     "data_layout": ["auto", *CSV_LAYOUTS],
     "eval_metric": list(METRIC_NAMES),
     "eval_split": list(SplitRule),
-    "train_loss": list(LOSSES),
+    "train_loss": [AUTO_LOSS, *LOSSES],
 }
 """Closed choices; Kubeflow's form shows them as dropdowns."""
 
@@ -48,6 +50,7 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
 
     Raises:
         ConfigError: a value is not accepted.
+        InputError: the loss does not fit the layout.
         StorageError: data_uri is no address, or carries credentials.
     """
     ResolveDataConfig(uri=arguments["data_uri"], backbone=arguments["model_backbone"], gpu_count=arguments["gpu_count"])
@@ -88,6 +91,8 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         train_options=arguments["train_options"],
         gpu_count=arguments["gpu_count"],
     )
+    if AUTO_LOSS not in (arguments["data_layout"], arguments["train_loss"]):
+        check_fits(Layout(arguments["data_layout"]), (), arguments["train_loss"])
 
 
 def check_finetune_sharded(arguments: Dict[str, Any]) -> None:
@@ -188,10 +193,10 @@ def _define(
         model_backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
         model_max_length: int = 128,
         model_options: str = "{}",
-        train_loss: str = "MultipleNegativesRankingLoss",
-        train_epochs: int = 5,
+        train_loss: str = "auto",
+        train_epochs: int = 0,
         train_batch_size: int = 64,
-        train_learning_rate: float = 1e-4,
+        train_learning_rate: float = 0.0,
         train_seed: int = 42,
         train_options: str = "{}",
         eval_share: float = 0.2,
@@ -221,10 +226,10 @@ def _define(
             model_backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
             model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
             model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
-            train_loss: Loss by name; docs/defaults.md compares them.
-            train_epochs: Passes over the training documents, 1 or more.
+            train_loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
+            train_epochs: Passes over the training documents; 0 chooses by layout and number of rows.
             train_batch_size: Texts per optimizer step, 4 or more.
-            train_learning_rate: Peak learning rate, above 0.
+            train_learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
             train_seed: Seed of split, batches, dropout and bootstrap.
             train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
             eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.

@@ -14,10 +14,10 @@ def finetune(
     backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
     max_length: int = 128,
     model_options: str = "{}",
-    loss: str = "MultipleNegativesRankingLoss",
-    epochs: int = 5,
+    loss: str = "auto",
+    epochs: int = 0,
     batch_size: int = 64,
-    learning_rate: float = 1e-4,
+    learning_rate: float = 0.0,
     seed: int = 42,
     train_options: str = "{}",
     backbone_version: str = "",
@@ -35,10 +35,10 @@ def finetune(
         backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
         max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
         model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
-        loss: Loss by name; docs/defaults.md compares them.
-        epochs: Passes over the training documents, 1 or more.
+        loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
+        epochs: Passes over the training documents; 0 chooses by layout and number of rows.
         batch_size: Texts per optimizer step, 4 or more.
-        learning_rate: Peak learning rate, above 0.
+        learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
         seed: Seed of batches, initialisation and dropout.
         train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
         backbone_version: Content that the backbone must have, from resolve_data; '' takes what is there now.

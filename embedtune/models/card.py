@@ -28,6 +28,18 @@ class LossPoint:
 
 
 @dataclass(frozen=True)
+class EpochFacts:
+    """What an epoch of training is like."""
+
+    contents_used: int
+    """Contents that are in one of its batches at least."""
+    rows_per_batch: float
+    """Mean number of rows: contents, pairs or triplets."""
+    negatives: float
+    """Mean number of other contents that a row is told apart from in its batch."""
+
+
+@dataclass(frozen=True)
 class CutTexts:
     """What a model's length and its vocabulary do to different texts."""
 
@@ -76,6 +88,10 @@ class ModelCard:
     """What the model's length did to the training texts; None where the version that wrote the card did not count."""
     reading: IngestReport | None = None
     """How the training data were read, so that what is searched in is read in the same way; None where nobody said."""
+    chosen: dict[str, str] = field(default_factory=dict)
+    """Options of which the person left the choice to us, and a sentence on each."""
+    epoch: EpochFacts | None = None
+    """What the first epoch was like; None where the version that wrote the card did not count."""
     servers: dict[str, str] = field(default_factory=dict)
     """Servers of embeddings: '' for one that can run the model, else why not; see `servers.servers_of`."""
     others: Mapping[str, object] = field(default_factory=dict)
@@ -119,6 +135,8 @@ class ModelCard:
         facts["history"] = tuple(LossPoint(*point) for point in points)
         if facts.get("train_texts") is not None:
             facts["train_texts"] = CutTexts(**facts["train_texts"])  # type: ignore[arg-type]
+        if facts.get("epoch") is not None:
+            facts["epoch"] = EpochFacts(**facts["epoch"])  # type: ignore[arg-type]
         if facts.get("reading") is not None:
             facts["reading"] = IngestReport.of_json(facts["reading"])  # type: ignore[arg-type]
         return cls(**facts, others=found)  # type: ignore[arg-type]

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from embedtune.models.card import EpochFacts
+
 
 @dataclass(frozen=True)
 class TrainingFacts:
@@ -20,6 +22,10 @@ class TrainingFacts:
     """Wall time of the training."""
     texts_per_second: float
     train_documents: int
+    chosen: tuple[str, ...] = ()
+    """A sentence on each setting that was chosen by rule."""
+    epoch: EpochFacts | None = None
+    """What the first epoch was like, None where nobody counted."""
 
 
 @dataclass(frozen=True)

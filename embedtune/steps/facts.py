@@ -19,6 +19,8 @@ def training_facts_of(card: ModelCard) -> TrainingFacts:
         seconds=card.seconds,
         texts_per_second=card.texts_per_second,
         train_documents=card.train_documents,
+        chosen=tuple(card.chosen.values()),
+        epoch=card.epoch,
     )
 
 

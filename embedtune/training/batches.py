@@ -11,7 +11,6 @@ sees the batches it would have seen.
 
 from collections import deque
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from typing import Protocol
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.errors import TrainingError
+from embedtune.models.card import EpochFacts
 from embedtune.models.contents import Indices
 from embedtune.training.examples import TrainingSet
 
@@ -28,18 +28,6 @@ _SCAN = 1024
 
 _PATIENCE = 32
 """Pairs in a row that may find no other for a batch before a pass ends; one text in most pairs leaves many such."""
-
-
-@dataclass(frozen=True)
-class EpochFacts:
-    """What an epoch of a plan is like."""
-
-    contents_used: int
-    """Contents that are in one of its batches at least."""
-    rows_per_batch: float
-    """Mean number of rows."""
-    negatives: float
-    """Mean number of other contents that a row is told apart from in its batch."""
 
 
 class BatchPlan(Protocol):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
 from embedtune.models.options import ModelOptions
-from embedtune.training.options import TrainOptions
+from embedtune.training.options import OWN_RATES, TrainOptions
 
 
 class BatchKind(StrEnum):
@@ -21,6 +21,8 @@ class BatchKind(StrEnum):
     SCORED = "scored"
     """Pairs with a number."""
 
+
+AUTO_LOSS = "auto"
 
 LOSSES = {
     "MultipleNegativesRankingLoss": BatchKind.PAIRS,
@@ -46,14 +48,14 @@ class FinetuneConfig:
     """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
     model_options: str = "{}"
     """JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze."""
-    loss: str = field(default="MultipleNegativesRankingLoss", metadata={"choices": tuple(LOSSES)})
-    """Loss; docs/defaults.md compares them."""
-    epochs: int = 5
-    """Passes over the training documents, 1 or more."""
+    loss: str = field(default=AUTO_LOSS, metadata={"choices": (AUTO_LOSS, *LOSSES)})
+    """Loss; 'auto' chooses by layout and labels. docs/defaults.md compares them and has the rules."""
+    epochs: int = 0
+    """Passes over the training documents; 0 chooses by layout and number of rows."""
     batch_size: int = 64
     """Texts embedded per optimizer step, 4 or more; for MultipleNegativesRankingLoss two texts make a pair."""
-    learning_rate: float = 1e-4
-    """Peak learning rate, above 0; it rises over the warm-up and falls linearly to 0."""
+    learning_rate: float = 0.0
+    """Peak learning rate, which falls linearly to 0; 0 chooses by the size of the backbone and the optimizer."""
     seed: int = 42
     """Seed of batches, initialisation and dropout, 0 to 4294967295."""
     train_options: str = "{}"
@@ -66,8 +68,8 @@ class FinetuneConfig:
     def __post_init__(self) -> None:
         _check(bool(self.backbone.strip()), "backbone", self.backbone, "a Hugging Face id or a folder")
         _check(self.max_length >= 0, "max_length", self.max_length, "0 (the backbone's own limit) or more tokens")
-        _check(self.loss in LOSSES, "loss", self.loss, f"one of {', '.join(LOSSES)}")
-        _check(self.epochs >= 1, "epochs", self.epochs, "1 or more")
+        _check(self.loss in (AUTO_LOSS, *LOSSES), "loss", self.loss, f"auto or one of {', '.join(LOSSES)}")
+        _check(self.epochs >= 0, "epochs", self.epochs, "0 (chosen by the number of rows) or more")
         _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 texts or more")
         items = self.training.items_per_label
         _check(
@@ -76,7 +78,11 @@ class FinetuneConfig:
             items,
             f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} contents holds at least two labels",
         )
-        _check(0 < self.learning_rate < 1, "learning_rate", self.learning_rate, "above 0 and below 1, such as 1e-4")
+        rate, optimizer = self.learning_rate, self.training.optimizer
+        if optimizer in OWN_RATES:
+            _check(0 <= rate < float("inf"), "learning_rate", rate, f"0 ({optimizer}'s own) or more, such as 1")
+        else:
+            _check(0 <= rate < 1, "learning_rate", rate, "0 (chosen by the backbone's size) to below 1, such as 1e-4")
         _check(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
         check_gpu_count(self.gpu_count)
         self.tailoring  # noqa: B018 - it checks the options

@@ -19,8 +19,10 @@ from embedtune.models.saving import save_model, whole_folder
 from embedtune.models.servers import servers_of
 from embedtune.models.tailoring import tailor
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
+from embedtune.progress import note
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
+from embedtune.training.defaults import with_defaults
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import check_documents
 from embedtune.training.trainer import train
@@ -60,13 +62,18 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         inherited = load_trained(backbone)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     model = tailor(model, config.tailoring, config.seed)
-    options = config.recorded()
-    digest = training_digest({"options": options, "data": data_digest, "backbone": backbone_digest, **versions})
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
-        checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
         examples = TrainingSet.read(documents, Path(scratch))
-        layout = read_manifest(documents).layout
+        manifest = read_manifest(documents)
+        layout = manifest.layout
+        config, chosen = with_defaults(config, layout, manifest.modalities, examples, parameters)
+        for sentence in chosen.values():
+            note(sentence)
+        options = config.recorded()
+        digest = training_digest({"options": options, "data": data_digest, "backbone": backbone_digest, **versions})
+        checkpoints = CheckpointStore(checkpoint_root, digest, Path(scratch))
         prompt = prompt_of(model, index_role(layout))
         texts = examples.contents.texts()
         train_texts, tokens = cut_texts(model, texts, prompt) if texts else (None, None)
@@ -86,6 +93,8 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 train_documents=len(examples.contents),
                 data_digest=data_digest,
                 options=options,
+                chosen=chosen,
+                epoch=result.epoch,
                 history=result.history,
                 seconds=result.seconds,
                 texts_per_second=result.texts_per_second,

@@ -11,7 +11,7 @@ from embedtune.errors import InputError
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
 from embedtune.training.batches import BatchPlan, LabelBatches, PairBatches, ScoredBatches
-from embedtune.training.config import LOSSES, BatchKind, FinetuneConfig
+from embedtune.training.config import AUTO_LOSS, LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.options import AUGMENTATIONS
 
@@ -40,7 +40,7 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
 
     Args:
         layout: Layout of the rows.
-        modalities: Of their contents.
+        modalities: Of their contents; none where they are not known yet.
         loss: One of `config.LOSSES`.
 
     Raises:
@@ -51,9 +51,9 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
         raise _nothing_to_learn("The data", layout)
     if loss not in losses:
         what = " and ".join(dict.fromkeys(modality.value for modality in modalities))
+        shown = f" ({what})" if what else ""
         raise InputError(
-            f"The loss {loss} does not fit data of the layout {layout.value!r} ({what}). What fits: "
-            f"{', '.join(losses)}."
+            f"The loss {loss} does not fit data of the layout {layout.value!r}{shown}. What fits: {', '.join(losses)}."
         )
 
 
@@ -82,7 +82,7 @@ def check_documents(folder: Path, config: FinetuneConfig) -> None:
         InputError: they cannot.
         StorageError: the manifest cannot be read.
     """
-    check_trainable(folder, config.loss)
+    check_trainable(folder, "" if config.loss == AUTO_LOSS else config.loss)
     check_augment(read_manifest(folder).modalities, config.training.augment)
 
 

@@ -8,6 +8,9 @@ from embedtune.options import options_from_json
 OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
 """Accepted optimizers, by the names of torch.optim."""
 
+OWN_RATES = {"SGD": 1e-3, "Adagrad": 1e-2, "Adadelta": 1.0}
+"""torch's default rates of the optimizers whose steps are not about as large as the rate, as those of Adam are."""
+
 AUGMENTATIONS = ("flip", "crop", "colour", "rotate", "jitter", "scale")
 """What can be changed of images (the first three) and meshes, by the fields of `augmenting.Augmentation`."""
 

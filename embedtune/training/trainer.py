@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback
 
 from embedtune.errors import TrainingError
-from embedtune.models.card import LossPoint
+from embedtune.models.card import EpochFacts, LossPoint
 from embedtune.models.contents import Indices
 from embedtune.models.loading import embedding_dimension
-from embedtune.progress import progress
+from embedtune.progress import note, progress
 from embedtune.training.augmenting import Augmentation
 from embedtune.training.batches import BatchPlan, share_of
 from embedtune.training.callbacks import CheckpointCallback, WatchCallback, loss_history
@@ -28,6 +28,9 @@ from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import column_roles, plan_batches
 from embedtune.training.objectives import build_objective
 from embedtune.training.optimizing import build_optimizer, loss_rate
+
+_MOST_LEFT_OUT = 0.2
+"""Share of the contents that an epoch may leave out without a warning."""
 
 _LOSS_POINTS = 100
 """Points of the loss curve that a run aims at; logging each step of a long run would only cost."""
@@ -41,6 +44,8 @@ class TrainingResult:
     seconds: float
     """Wall time of the loop, without what a resumed run did before."""
     texts_per_second: float
+    epoch: EpochFacts
+    """What its first epoch was like."""
 
 
 def train(
@@ -53,6 +58,8 @@ def train(
             stop (a checkpoint is kept then, if there is a store for it).
     """
     plan = plan_batches(examples, config)
+    epoch = plan.facts()
+    note(_epoch_sentence(epoch, len(examples.contents)))
     arguments = _arguments(config, plan, checkpoints.scratch)
     loss = _build_loss(model, examples, config)
     roles = column_roles(examples, plan)
@@ -80,7 +87,19 @@ def train(
         left = "a checkpoint is kept, run again to go on" if checkpoints.kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
     seconds = time.perf_counter() - started
-    return TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds)
+    return TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch)
+
+
+def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
+    """Say what an epoch is like, and loudly if it leaves out much."""
+    sizes = f"batches of {epoch.rows_per_batch:.1f} rows, each told apart from {epoch.negatives:.1f} other contents"
+    left = contents - epoch.contents_used
+    if left <= _MOST_LEFT_OUT * contents:
+        return f"An epoch takes {epoch.contents_used:,} of {contents:,} training contents, in {sizes}."
+    return (
+        f"Look here: an epoch leaves out {left:,} of {contents:,} training contents, because nothing is left that they "
+        f"could be told apart from in a batch; the others come in {sizes}. More labels or pairs help, or another loss."
+    )
 
 
 def _build_loss(model: SentenceTransformer, examples: TrainingSet, config: FinetuneConfig) -> ColumnLoss:

@@ -140,6 +140,7 @@ def test_finetune_writes_a_model_and_its_card(finished, folder, tiny_model) -> N
         == FinetuneConfig(
             backbone=str(tiny_model),
             max_length=32,
+            loss="MultipleNegativesRankingLoss",
             epochs=1,
             batch_size=32,
             learning_rate=1e-3,
@@ -200,8 +201,8 @@ def test_every_option_of_a_step_is_explained(name: str, embedtune) -> None:
 def test_help_is_the_fields_docstring() -> None:
     options = {option.name: option for option in config_options(FinetuneConfig)}
     assert list(options) == [field.name for field in dataclasses.fields(FinetuneConfig)]
-    assert options["epochs"].help == "Passes over the training documents, 1 or more."
-    assert (options["epochs"].type, options["epochs"].default) == (int, 5)
+    assert options["epochs"].help == "Passes over the training documents; 0 chooses by layout and number of rows."
+    assert (options["epochs"].type, options["epochs"].default) == (int, 0)
 
 
 def test_missing_option_is_named(embedtune) -> None:
@@ -212,9 +213,9 @@ def test_missing_option_is_named(embedtune) -> None:
 
 def test_value_outside_its_range_is_one_message(embedtune, tmp_path: Path) -> None:
     done = embedtune(
-        "finetune", "--documents", tmp_path, "--model", tmp_path / "model", "--html", tmp_path / "x", "--epochs", 0
+        "finetune", "--documents", tmp_path, "--model", tmp_path / "model", "--html", tmp_path / "x", "--epochs", -1
     )
-    assert (done.code, done.err) == (1, "Error: --epochs is 0; accepted: 1 or more.\n")
+    assert (done.code, done.err) == (1, "Error: --epochs is -1; accepted: 0 (chosen by the number of rows) or more.\n")
 
 
 def test_json_option(embedtune, tickets, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_compile_writes_the_file_and_names_it(tmp_path: Path) -> None:
         ((), 2, "--data-uri"),
         (("--data-uri", "x.csv", "--train-loss", "CrossEntropy"), 2, "CrossEntropy"),
         (("--data-uri", "x.csv", "--train-epochs", "many"), 2, "--train-epochs"),
-        (("--data-uri", "x.csv", "--train-epochs", "0"), 1, "Error: --train-epochs is 0; accepted: 1 or more."),
+        (("--data-uri", "x.csv", "--train-epochs", "-1"), 1, "Error: --train-epochs is -1; accepted: 0"),
         (("--data-uri", "x.csv", "--register-model-name", "a/b"), 1, "'a/b'"),
         (("--data-uri", "x.csv", "--data-csv-options", '{"quote": 1}'), 1, "Unknown CSV option 'quote'"),
         (("--data-uri", "x.csv", "--gpu-tolerations", "none"), 1, "--gpu-tolerations is 'none', which is not JSON"),
@@ -109,7 +109,7 @@ def test_bad_options_are_one_message_and_nothing_is_written(
         ("--model-backbone", " "),
         ("--model-max-length", "-1"),
         ("--train-loss", "Cross"),
-        ("--train-epochs", "0"),
+        ("--train-epochs", "-1"),
         ("--train-epochs", "1.5"),
         ("--train-batch-size", "1"),
         ("--train-learning-rate", "nan"),
@@ -194,5 +194,5 @@ def test_structures_come_as_json_and_numbers_as_numbers() -> None:
     assert arguments["gpu_node_selector"] == {"pool": "gpu"}
     assert arguments["gpu_tolerations"] == [{"key": "gpu"}]
     defaults = {option.name: option.default for option in command_line._run_options("finetune")}
-    assert (defaults["train_epochs"], type(defaults["train_epochs"])) == (5, int)
+    assert (defaults["train_epochs"], type(defaults["train_epochs"])) == (0, int)
     assert (defaults["register_min_gain"], type(defaults["register_min_gain"])) == (0.0, float)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from embedtune.errors import ConfigError, StorageError
+from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
@@ -94,3 +94,10 @@ def test_a_lost_event_file_neither_stops_nor_hides_a_failure(tmp_path: Path, mon
     assert half(4) == 2.0
     with pytest.raises(ConfigError, match="number is negative"):
         half(-1)
+
+
+def test_a_loss_that_does_not_fit_the_layout_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(InputError, match=r"The loss CLIPLoss does not fit data of the layout 'scored'\. What fits"):
+        check_finetune(arguments(data_layout="scored", train_loss="CLIPLoss"))
+    check_finetune(arguments(data_layout="scored"))
+    check_finetune(arguments(train_loss="CLIPLoss"))

@@ -14,7 +14,7 @@ from embedtune.documents.shards import documents_digest, read_table
 from embedtune.documents.writing import write_manifest
 from embedtune.errors import ConfigError, InputError, ModelError, StorageError
 from embedtune.models.backbones import Backbone, Place
-from embedtune.models.card import LossPoint, ModelCard
+from embedtune.models.card import EpochFacts, LossPoint, ModelCard
 from embedtune.models.trained_texts import load_trained, trained_digests
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
@@ -75,6 +75,25 @@ def test_two_attempts_of_a_task_share_their_checkpoints(monkeypatch: pytest.Monk
 def test_environment_says_where_checkpoints_go(value: str, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(CHECKPOINTS_VARIABLE, value)
     assert checkpoint_root("s3://b/v2/finetune/RUN/finetune/UUID/model") == root
+
+
+def test_what_was_chosen_and_what_an_epoch_was_like_reach_card_and_pages(
+    tiny_model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, _ = documents(tmp_path, 1)
+    config = FinetuneConfig(backbone=str(tiny_model_folder), max_length=32, batch_size=8)
+    card = finetune(config, train, tmp_path / "model", tmp_path / "page.html")
+    assert (card.options["loss"], card.options["epochs"]) == ("MultipleNegativesRankingLoss", 5)
+    assert card.options["learning_rate"] == 1e-4
+    assert set(card.chosen) == {"loss", "epochs", "learning_rate"}
+    assert card.epoch == EpochFacts(contents_used=96, rows_per_batch=4.0, negatives=3.0)
+    assert ModelCard.load(tmp_path / "model") == card
+    told, page = capsys.readouterr().err, (tmp_path / "page.html").read_text(encoding="utf-8")
+    for sentence in card.chosen.values():
+        assert sentence in told
+        assert sentence in page
+    assert "An epoch takes 96 of 96 training contents, in batches of 4.0 rows, each told apart from 3.0" in told
+    assert "96 contents" in page
 
 
 def test_a_card_in_the_words_of_the_reports() -> None:

@@ -61,6 +61,7 @@ def config(tiny_model_folder: Path) -> FinetuneConfig:
     return FinetuneConfig(
         backbone=str(tiny_model_folder),
         max_length=32,
+        loss="MultipleNegativesRankingLoss",
         epochs=3,
         batch_size=8,
         learning_rate=1e-3,

@@ -15,14 +15,17 @@ BAD = [
     ("backbone", "", "a Hugging Face id or a folder"),
     ("backbone", " \t", "a Hugging Face id or a folder"),
     ("max_length", -1, "0 (the backbone's own limit) or more tokens"),
-    ("loss", "TripletLoss", "one of MultipleNegativesRankingLoss, SupConLoss, MultiSimilarityLoss, TripletMarginLoss"),
-    ("loss", "", "one of"),
-    ("epochs", 0, "1 or more"),
+    (
+        "loss",
+        "TripletLoss",
+        "auto or one of MultipleNegativesRankingLoss, SupConLoss, MultiSim",
+    ),
+    ("loss", "", "auto or one of"),
+    ("epochs", -1, "0 (chosen by the number of rows) or more"),
     ("batch_size", 3, "4 texts or more"),
-    ("learning_rate", 0.0, "above 0 and below 1"),
-    ("learning_rate", -1e-5, "above 0 and below 1"),
-    ("learning_rate", 1.0, "above 0 and below 1"),
-    ("learning_rate", math.nan, "above 0 and below 1"),
+    ("learning_rate", -1e-5, "0 (chosen by the backbone's size) to below 1"),
+    ("learning_rate", 1.0, "0 (chosen by the backbone's size) to below 1"),
+    ("learning_rate", math.nan, "0 (chosen by the backbone's size) to below 1"),
     ("seed", -1, "0 to 4294967295"),
     ("seed", 2**32, "0 to 4294967295"),
 ]
@@ -31,6 +34,8 @@ GOOD = [
     ("max_length", 0),
     ("epochs", 1),
     ("batch_size", 8),
+    ("epochs", 0),
+    ("learning_rate", 0.0),
     ("learning_rate", 0.999),
     ("seed", 0),
     ("seed", 2**32 - 1),
@@ -65,6 +70,13 @@ def test_items_per_label_is_not_checked_where_it_is_unused():
     assert FinetuneConfig(loss="MultipleNegativesRankingLoss", batch_size=4).training.items_per_label == 4
     with pytest.raises(ConfigError, match="train_options: items_per_label is 4; accepted: 2 to 2, so that"):
         FinetuneConfig(loss="TripletMarginLoss", batch_size=4)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.0, 30.0])
+def test_rates_of_optimizers_that_are_not_of_adams_kind(rate):
+    assert FinetuneConfig(learning_rate=rate, train_options='{"optimizer": "Adadelta"}').learning_rate == rate
+    with pytest.raises(ConfigError, match=r"learning_rate is -1; accepted: 0 \(SGD's own\) or more"):
+        FinetuneConfig(learning_rate=-1, train_options='{"optimizer": "SGD"}')
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""What is trained with where nobody says: the rules of loss 'auto', 0 epochs and learning rate 0. Imports no torch.
+
+`docs/defaults.md` has the measurements behind them.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from embedtune.models.card import EpochFacts
+from embedtune.records.layouts import Layout, Modality
+from embedtune.training.batches import PairBatches
+from embedtune.training.config import AUTO_LOSS, FinetuneConfig
+from embedtune.training.examples import TrainingSet
+from embedtune.training.options import OWN_RATES
+
+FEWEST_PAIRS = 8
+"""Pairs in a batch below which, or ..."""
+LEAST_USED = 0.5
+"""... share of the contents in an epoch's pairs below which contents with labels are compared in P x K batches."""
+
+_LOSSES = {Layout.TEXT_IMAGE: "CLIPLoss", Layout.SCORED: "CoSENTLoss"}
+_PAIR_LOSS, _LABEL_LOSS = "MultipleNegativesRankingLoss", "SupConLoss"
+
+_LABEL_EPOCHS = ((10_000, 10), (100_000, 3))
+_PAIR_EPOCHS = ((1_000, 5), (10_000, 3))
+_SCRATCH_EPOCHS = ((10_000, 50), (100_000, 10))
+"""Training contents, or pairs, up to which so many epochs are run; one above."""
+
+_RATES = ((35e6, 1e-4), (320e6, 2e-5))
+_LARGE_RATE = 1e-5
+"""Parameters of the backbone up to which a rate is used, and the rate above."""
+_SCRATCH_RATE = 1e-3
+
+
+def default_loss(layout: Layout, pairs: EpochFacts | None, contents: int) -> tuple[str, str]:
+    """Return a loss, and why.
+
+    Args:
+        layout: What the rows mean.
+        pairs: labelled: what an epoch of pairs would be like; None where P x K batches cannot be made.
+        contents: Training contents.
+    """
+    if layout is not Layout.LABELLED:
+        return _LOSSES.get(layout, _PAIR_LOSS), f"the layout is {layout.value}"
+    if pairs is not None and pairs.rows_per_batch < FEWEST_PAIRS:
+        why = f"pairs would come {pairs.rows_per_batch:.1f} to a batch, fewer than {FEWEST_PAIRS}: there are few labels"
+        return _LABEL_LOSS, why
+    if pairs is not None and pairs.contents_used < LEAST_USED * contents:
+        return _LABEL_LOSS, f"pairs would take {pairs.contents_used:,} of {contents:,} contents in an epoch"
+    return _PAIR_LOSS, f"the layout is {layout.value}"
+
+
+def default_epochs(layout: Layout, modalities: Sequence[Modality], rows: int) -> int:
+    """Return how many epochs to train: classes want many, pairs few.
+
+    Args:
+        layout: What the rows mean.
+        modalities: Of their contents; models of meshes are trained from scratch.
+        rows: Training contents with labels, else pairs.
+    """
+    steps = _LABEL_EPOCHS if layout is Layout.LABELLED else _PAIR_EPOCHS
+    if Modality.MESH in modalities:
+        steps = _SCRATCH_EPOCHS
+    return next((epochs for most, epochs in steps if rows <= most), 1)
+
+
+def default_learning_rate(optimizer: str, modalities: Sequence[Modality], parameters: int) -> float:
+    """Return a peak learning rate.
+
+    Args:
+        optimizer: Of `options.OPTIMIZERS`.
+        modalities: Of the contents; models of meshes are trained from scratch.
+        parameters: Of the backbone.
+    """
+    if optimizer in OWN_RATES:
+        return OWN_RATES[optimizer]
+    if Modality.MESH in modalities:
+        return _SCRATCH_RATE
+    return next((rate for most, rate in _RATES if parameters <= most), _LARGE_RATE)
+
+
+def with_defaults(
+    config: FinetuneConfig, layout: Layout, modalities: Sequence[Modality], examples: TrainingSet, parameters: int
+) -> tuple[FinetuneConfig, dict[str, str]]:
+    """Choose what is left open.
+
+    Args:
+        config: How to fine-tune.
+        layout: What the rows mean.
+        modalities: Of their contents.
+        examples: The training set.
+        parameters: Of the backbone.
+
+    Returns:
+        The configuration with a loss, epochs and a learning rate; and for each that was chosen a sentence.
+
+    Raises:
+        TrainingError: the contents make no pairs.
+    """
+    contents, optimizer = len(examples.contents), config.training.optimizer
+    chosen: dict[str, str] = {}
+    if config.loss == AUTO_LOSS:
+        loss, why = default_loss(layout, _pairs(config, layout, examples), contents)
+        config = dataclasses.replace(config, loss=loss)
+        chosen["loss"] = f"Loss (auto): {loss}, because {why}."
+    if not config.epochs:
+        rows = contents if examples.pairs is None else len(examples.pairs)
+        config = dataclasses.replace(config, epochs=default_epochs(layout, modalities, rows))
+        what = "contents with labels" if examples.pairs is None else "pairs"
+        chosen["epochs"] = f"Epochs (0): {config.epochs}, for {rows:,} {what}."
+    if not config.learning_rate:
+        rate = default_learning_rate(optimizer, modalities, parameters)
+        config = dataclasses.replace(config, learning_rate=rate)
+        what = f"{optimizer}, torch's own" if optimizer in OWN_RATES else f"{parameters / 1e6:.1f} million parameters"
+        chosen["learning_rate"] = f"Learning rate (0): {rate:g}, for {what}."
+    return config, chosen
+
+
+def _pairs(config: FinetuneConfig, layout: Layout, examples: TrainingSet) -> EpochFacts | None:
+    """Return what an epoch of pairs would be like, where another kind of batches could be taken."""
+    if layout is not Layout.LABELLED or config.batch_size < 2 * config.training.items_per_label:
+        return None
+    return PairBatches(examples, config.batch_size, config.seed).facts()
