@@ -42,6 +42,9 @@ ALL_METRIC_NAMES = {**CORRELATION_NAMES, **METRIC_NAMES}
 COLLAPSE_COSINE = 0.99
 """A model whose index documents are on average more similar than this has collapsed to nearly one point."""
 
+ROUNDING = 1e-9
+"""Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
+
 MIN_QUERIES = 20
 """Fewer queries than this decide nothing: see `gate.decide`."""
 
