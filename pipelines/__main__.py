@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from embedtune.cli.app import run_app
+from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.errors import ConfigError
 from embedtune.storage.outputs import Output, check_outputs, check_run_folder
@@ -48,7 +49,7 @@ _COMPILE_OPTIONS = [
 
 
 def _run_options(name: str) -> list[Option]:
-    return [*_RUN_OPTIONS, *(_option(parameter) for parameter in parameters_of(PIPELINES[name]))]
+    return with_fields([*_RUN_OPTIONS, *(_option(parameter) for parameter in parameters_of(PIPELINES[name]))])
 
 
 def _option(parameter: Parameter) -> Option:
@@ -65,7 +66,7 @@ def _run(name: str) -> Callable[[dict[str, Any]], None]:
     def run(values: dict[str, Any]) -> None:
         output, caching, verbose = values.pop("output"), values.pop("cache"), values.pop("verbose")
         overwrite = values.pop(OVERWRITE.name)
-        arguments = _arguments(name, values)
+        arguments = _arguments(name, merged(values))
         check_run(name, arguments, output)
         check_run_folder(output, str(arguments["data_uri"]), overwrite)
         with run_folder(output, str(arguments["register_model_name"]), str(arguments["data_uri"])) as folder:

@@ -134,7 +134,8 @@ def _with_flags(callback: Callable[..., object]) -> Callable[..., object]:
         try:
             return callback(**values)
         except ConfigError as error:
-            raise type(error)(with_flags(str(error), values)) from error
+            given = [name for name, value in values.items() if value is not None]
+            raise type(error)(with_flags(str(error), given)) from error
 
     return named
 

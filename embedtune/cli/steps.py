@@ -12,6 +12,7 @@ import typer
 from docstring_parser import Docstring, DocstringStyle, parse, parse_from_object
 from rich.console import Console
 
+from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.flags import flag
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.cli.tables import comparison_table, decision_line, plain_facts
@@ -45,7 +46,7 @@ def add_steps(app: typer.Typer) -> None:
         step = getattr(importlib.import_module(f"embedtune.steps.{name}"), name)
         about = parse(inspect.getdoc(step) or "", DocstringStyle.GOOGLE)
         config_class = get_type_hints(step)["config"]
-        options = [*_path_options(step, about), *config_options(config_class)]
+        options = with_fields([*_path_options(step, about), *config_options(config_class)])
         options += [OVERWRITE] if outputs_of(step) else []
         command = make_command(name, about.short_description or "", options, _runner(step, config_class))
         app.command(name.replace("_", "-"))(command)  # type: ignore[type-var]
@@ -100,7 +101,7 @@ def _runner(step: Callable[..., object], config_class: type) -> Callable[[dict[s
 
     def run(values: dict[str, Any]) -> None:
         overwrite = values.pop(OVERWRITE.name, False)
-        arguments = {name: _as_argument(value) for name, value in values.items()}
+        arguments = {name: _as_argument(value) for name, value in merged(values).items()}
         config = config_class(**{name: value for name, value in arguments.items() if name in names})
         paths = {name: value for name, value in arguments.items() if name not in names}
         check_outputs(

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from embedtune.cli.app import run_app
+from embedtune.cli.fields import with_fields
+from embedtune.cli.options import Option
 from pipelines import __main__ as command_line
 from pipelines.compiling import PIPELINES, parameters_of
 
@@ -44,7 +46,9 @@ def flags(text: str) -> list[str]:
 
 def test_help_of_run_has_every_parameter_of_the_pipeline() -> None:
     done = pipelines("run", "finetune", "--help")
-    names = [parameter.name.replace("_", "-") for parameter in parameters_of(PIPELINES["finetune"])]
+    options = [Option(entry.name, str, "", "") for entry in parameters_of(PIPELINES["finetune"])]
+    names = [option.name.replace("_", "-") for option in with_fields(options)]
+    assert {"train-optimizer", "model-pooling", "eval-batch-size"} <= set(names)
     assert done.code == 0
     assert flags(done.out) == ["output", "cache", "verbose", "overwrite", *names, "help"]
     for parameter in parameters_of(PIPELINES["finetune"]):
@@ -114,6 +118,10 @@ def test_bad_options_are_one_message_and_nothing_is_written(
         ("--train-batch-size", "1"),
         ("--train-learning-rate", "nan"),
         ("--train-options", '{"optimizer": "Best"}'),
+        ("--train-optimizer", "Best"),
+        ("--train-warmup", "2"),
+        ("--model-output-dim", "-1"),
+        ("--eval-batch-size", "0"),
         ("--model-options", "[]"),
         ("--train-seed", "-1"),
         ("--eval-share", "2"),
@@ -146,7 +154,7 @@ def test_the_flag_that_was_typed_is_named(
     [
         ("--delimiter", "dialect is a key of --data-csv-options, which takes a JSON object."),
         ("--quotechar", "dialect is a key of --data-csv-options, which takes a JSON object."),
-        ("--batch-size", "Perhaps --train-batch-size?"),
+        ("--batch-size", "Perhaps --eval-batch-size or --train-batch-size?"),
         ("--lr", "Perhaps --train-learning-rate?"),
         ("--epochs", "Perhaps --train-epochs?"),
         ("--model", "Perhaps --model-backbone?"),

@@ -1,0 +1,51 @@
+"""The page of all parameters, made from the pipeline and the dataclasses: `python -m pipelines.parameters`."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from docstring_parser import parse_from_object
+
+from embedtune.cli.fields import OPTION_KINDS
+from embedtune.cli.flags import flag
+from pipelines.compiling import PIPELINES, parameters_of
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "parameters.md"
+
+_INTRODUCTION = """\
+What Kubeflow's form asks for, and `python -m pipelines run` as flags (`train_epochs` is `--train-epochs`). Three,
+`model_options`, `train_options` and `eval_options`, are JSON objects with the fields below, such as
+`{"optimizer": "Adam", "warmup": 0.2}`. On the command line each field is a flag too; one that is given both ways must
+be given alike. The commands of the steps (`embedtune finetune --help`) have the same fields and flags.
+"""
+
+
+def parameters_page() -> str:
+    """Return the page as Markdown."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield "# The parameters\n"
+    yield _INTRODUCTION
+    yield "| parameter | default | what it is |\n|---|---|---|"
+    for parameter in parameters_of(PIPELINES["finetune"]):
+        value = round(float(str(parameter.default))) if parameter.type == "NUMBER_INTEGER" else parameter.default
+        default = "required" if value is None else f"`{value}`"
+        yield f"| `{parameter.name}` | {default} | {_cell(parameter.description)} |"
+    for name, kind in OPTION_KINDS.items():
+        texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
+        yield f"\n## {name}\n\n| field | flag | default | what it is |\n|---|---|---|---|"
+        for field in dataclasses.fields(kind):
+            default = "null" if field.default is None else f"`{list(field.default)}`" if field.default == () else None
+            shown = f"`{field.default!r}`".replace("'", '"') if default is None else default
+            switch = flag(f"{name.removesuffix('options')}{field.name}")
+            yield f"| `{field.name}` | `{switch}` | {shown} | {_cell(texts[field.name])} |"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", r"\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(parameters_page(), encoding="utf-8")
