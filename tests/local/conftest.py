@@ -169,7 +169,7 @@ def pairs_running(start: Start, folder: Path, options: tuple[object, ...]) -> Ru
     """Pairs, from a file whose name is an ordeal, with the log shown and a gain asked for that nothing reaches."""
     rows = [(f"where is {topic} {n}", f"the {topic} desk, counter {n * 7 % 40}") for topic in TOPICS for n in range(15)]
     path = write_csv(folder / "pä irs $HOME python3 'a' \"b\".csv", [("query", "document"), *rows])
-    words = ("--eval-metric", "mrr_at_10", "--eval-min-gain", 1, "--register-model-name", "Büro 1", "--verbose")
+    words = ("--eval-metric", "mrr_at_10", "--register-min-gain", 1, "--register-model-name", "Büro 1", "--verbose")
     return start(folder / "pairs", "--data-uri", path, "--train-epochs", 1, *words, *options)
 
 

@@ -276,8 +276,8 @@ def test_parameters_come_in_the_order_of_the_form() -> None:
     assert dataclasses.astuple(by_name["train_epochs"]) == (
         "train_epochs",
         "NUMBER_INTEGER",
-        5,
-        "Passes over the training documents, 1 or more.",
+        0,
+        "Passes over the training documents; 0 chooses by layout and number of rows.",
         (),
     )
     assert by_name["data_uri"].default is None

@@ -37,7 +37,7 @@ class Run:
         training = FinetuneConfig(**{**CONFIG, **config})
         self.card: ModelCard = finetune(training, train, folder / "model", folder / "loss.html", "")
         outputs = folder / "scores", folder / "report.html", folder / "report.md"
-        options = EvaluateRetrievalConfig(batch_size=16, min_gain=0.0)
+        options = EvaluateRetrievalConfig(eval_options='{"batch_size": 16}', min_gain=0.0)
         self.comparison = evaluate_retrieval(options, folder / "model", self.evaluation, *outputs)
         assert Comparison.load(folder / "scores" / COMPARISON_FILE) == self.comparison
 
