@@ -117,7 +117,7 @@ def test_progress_is_reported_step_by_step(run_training, examples, config, tmp_p
     monkeypatch.setenv(EVENTS_VARIABLE, str(tmp_path / "events"))
     run_training(examples, config)
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
-    events = [event for event in events if event["description"] == "Fine-tuning"]
+    events = [event for event in events if event.get("description") == "Fine-tuning"]
     assert {(event["total"], event["unit"]) for event in events} == {(18, "steps")}
     done = [event["done"] for event in events]
     assert done == sorted(done)
