@@ -118,8 +118,12 @@ def parse_manifest(content: bytes, version: str, uri: str) -> DatasetManifest:
         data = json.loads(content)
         _check_format(data, uri)
         manifest = _parse(data)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, RecursionError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise StorageError(f"{uri}/{MANIFEST_NAME} is damaged. Delete this version and push it again.") from error
+    except (TypeError, ValueError) as error:  # nearly all in our own words, see `_parse`
+        raise StorageError(
+            f"{uri}/{MANIFEST_NAME} is damaged ({error}). Delete this version and push it again."
+        ) from error
     if manifest.version != version:
         raise StorageError(
             f"{uri}/{MANIFEST_NAME} is of the version {manifest.version}. Delete this version and push it again."
