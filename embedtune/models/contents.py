@@ -12,6 +12,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
 
 from embedtune.documents.codec import POINT_DTYPE
@@ -80,13 +81,11 @@ class Contents(Sequence[Content]):
         kinds = {modality for modality, _ in self._columns}
         return _UNITS[kinds.pop()] if len(kinds) == 1 else "contents"
 
-    def modality(self, position: int) -> Modality:
-        """Return what kind of content is at a position."""
-        return self._columns[self._column(position)][0]
-
-    def size(self, position: int) -> int:
-        """Return the length of the content as it is stored: characters of a text, bytes of anything else."""
-        return len(self._value(position)[1])
+    def sizes(self) -> Indices:
+        """Return how long each content is as it is stored, in characters or bytes (N,), without reading it."""
+        lengths = {Modality.TEXT: pc.utf8_length}
+        columns = [lengths.get(modality, pc.binary_length)(values).to_numpy() for modality, values in self._columns]
+        return np.concatenate([np.empty(0, np.int64), *columns]).astype(np.int64)
 
     def text(self, position: int) -> str:
         """Return the text at a position; '' for a content of another kind."""
@@ -107,13 +106,10 @@ class Contents(Sequence[Content]):
         """Return the content as it is stored: a text, or the bytes of an image or of points."""
         return self._value(position)[1]
 
-    def _column(self, position: int) -> int:
+    def _value(self, position: int) -> tuple[Modality, str | bytes]:
         if not 0 <= position < len(self):
             raise IndexError(position)
-        return int(np.searchsorted(self._ends, position, side="right"))
-
-    def _value(self, position: int) -> tuple[Modality, str | bytes]:
-        column = self._column(position)
+        column = int(np.searchsorted(self._ends, position, side="right"))
         modality, values = self._columns[column]
         start = int(self._ends[column - 1]) if column else 0
         return modality, values[position - start].as_py()
@@ -133,7 +129,7 @@ def decode(modality: Modality, value: str | bytes) -> Content:
         with Image.open(io.BytesIO(value)) as image:
             return image.convert("RGB")
     except OSError as error:
-        raise InputError(f"A stored image cannot be decoded ({error}). Run the ingest step again.") from error
+        raise InputError("A stored image cannot be decoded. Run the ingest step again.") from error
 
 
 def spool_split(folder: Path, split: Split, scratch: Path) -> pa.Table:
@@ -170,9 +166,3 @@ def column_of(table: pa.Table, content: ContentForm) -> tuple[Modality, pa.Chunk
             "the data again with convert_to_blob (images) or create_point_clouds (meshes) set to true."
         )
     return content.modality, table[content.column]
-
-
-def positions_by_size(contents: Contents) -> Iterator[int]:
-    """Yield all positions, those of the longest contents first."""
-    sizes = np.array([contents.size(position) for position in range(len(contents))])
-    yield from np.argsort(-sizes, kind="stable").tolist()

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
-from embedtune.models.contents import Contents, positions_by_size
+from embedtune.models.contents import Contents
 from embedtune.models.loading import embedding_dimension
 from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.progress import progress
@@ -32,7 +32,7 @@ def encode_contents(
         ModelError: the model has no fixed dimension.
     """
     vectors = np.zeros((len(contents), embedding_dimension(model)), dtype=np.float32)
-    order = list(positions_by_size(contents))
+    order = np.argsort(-contents.sizes(), kind="stable").tolist()
     step = batch_size * _BATCHES_PER_CALL
     prompt = prompt_of(model, role)
     with progress(description, len(contents), contents.unit) as advance:
