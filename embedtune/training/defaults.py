@@ -6,6 +6,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from embedtune.errors import TrainingError
 from embedtune.models.card import EpochFacts
 from embedtune.records.layouts import Layout, Modality
 from embedtune.training.batches import PairBatches
@@ -37,15 +38,17 @@ def default_loss(layout: Layout, pairs: EpochFacts | None, contents: int) -> tup
 
     Args:
         layout: What the rows mean.
-        pairs: labelled: what an epoch of pairs would be like; None where P x K batches cannot be made.
+        pairs: labelled: what an epoch of pairs would be like; None where only pairs can be made.
         contents: Training contents.
     """
-    if layout is not Layout.LABELLED:
+    if layout is not Layout.LABELLED or pairs is None:
         return _LOSSES.get(layout, _PAIR_LOSS), f"the layout is {layout.value}"
-    if pairs is not None and pairs.rows_per_batch < FEWEST_PAIRS:
+    if pairs.contents_used == 0:
+        return _LABEL_LOSS, "no two pairs can be told apart: one label alone comes twice"
+    if pairs.rows_per_batch < FEWEST_PAIRS:
         why = f"pairs would come {pairs.rows_per_batch:.1f} to a batch, fewer than {FEWEST_PAIRS}: there are few labels"
         return _LABEL_LOSS, why
-    if pairs is not None and pairs.contents_used < LEAST_USED * contents:
+    if pairs.contents_used < LEAST_USED * contents:
         return _LABEL_LOSS, f"pairs would take {pairs.contents_used:,} of {contents:,} contents in an epoch"
     return _PAIR_LOSS, f"the layout is {layout.value}"
 
@@ -93,9 +96,6 @@ def with_defaults(
 
     Returns:
         The configuration with a loss, epochs and a learning rate; and for each that was chosen a sentence.
-
-    Raises:
-        TrainingError: the contents make no pairs.
     """
     contents, optimizer = len(examples.contents), config.training.optimizer
     chosen: dict[str, str] = {}
@@ -120,4 +120,7 @@ def _pairs(config: FinetuneConfig, layout: Layout, examples: TrainingSet) -> Epo
     """Return what an epoch of pairs would be like, where another kind of batches could be taken."""
     if layout is not Layout.LABELLED or config.batch_size < 2 * config.training.items_per_label:
         return None
-    return PairBatches(examples, config.batch_size, config.seed).facts()
+    try:
+        return PairBatches(examples, config.batch_size, config.seed).facts()
+    except TrainingError:  # P x K batches may still be made; the plan says so if not
+        return EpochFacts(0, 0.0, 0.0)

@@ -109,6 +109,7 @@ def labelled(sizes: list[int]) -> TrainingSet:
         ([10] * 30, PAIRS, "the layout is labelled"),
         ([100] * 3, SUPCON, "pairs would come 3.0 to a batch, fewer than 8: there are few labels"),
         ([5000, *[20] * 10], SUPCON, "pairs would take 2"),
+        ([30, *[1] * 50], SUPCON, "no two pairs can be told apart: one label alone comes twice"),
     ],
 )
 def test_few_or_dominating_labels(sizes, loss, told):
