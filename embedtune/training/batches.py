@@ -10,7 +10,7 @@ sees the batches it would have seen.
 """
 
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import cached_property
 from itertools import islice
 from typing import Protocol
@@ -115,10 +115,11 @@ class LabelBatches:
 
     def facts(self) -> EpochFacts:
         """Return what an epoch is like: negatives are the contents of other labels."""
-        negatives = [
-            float(len(batch) - np.bincount(self.targets(batch))[self.targets(batch)].mean()) for batch in self.epoch(0)
-        ]
-        return _facts(self, float(np.mean(negatives)))
+        return _facts(self, self._negatives)
+
+    def _negatives(self, batch: Indices) -> float:
+        labels = self.targets(batch)
+        return float(len(batch) - np.bincount(labels)[labels].mean())
 
     def _label(self, group: list[int]) -> int:
         return int(self._labels[group[0]])
@@ -200,8 +201,7 @@ class PairBatches:
 
     def facts(self) -> EpochFacts:
         """Return what an epoch is like: negatives are the positives of other rows, and all wrong answers."""
-        negatives = [len(batch) * (batch.shape[1] - 1) - 1 for batch in self.epoch(0)]
-        return _facts(self, float(np.mean(negatives)))
+        return _facts(self, lambda batch: len(batch) * (batch.shape[1] - 1) - 1)
 
     def _stream(self, epoch: int) -> Iterator[Indices]:
         passes = 0
@@ -291,7 +291,7 @@ class ScoredBatches:
 
     def facts(self) -> EpochFacts:
         """Return what an epoch is like; scored pairs have no negatives."""
-        return _facts(self, 0.0)
+        return _facts(self, lambda _: 0)
 
 
 Row = tuple[int, ...]
@@ -374,10 +374,18 @@ def _column(positions: list[int]) -> Indices:
     return np.array(positions, np.int64).reshape(-1, 1)
 
 
-def _facts(plan: BatchPlan, negatives: float) -> EpochFacts:
+def _facts(plan: BatchPlan, negatives: Callable[[Indices], float]) -> EpochFacts:
+    """Look at the first epoch.
+
+    Args:
+        plan: What draws it.
+        negatives: Returns the mean number of contents that a row of a batch is told apart from.
+    """
     used: set[int] = set()
-    rows = 0
+    rows, told_apart = 0, 0.0
     for batch in plan.epoch(0):
         used.update(batch.ravel().tolist())
         rows += len(batch)
-    return EpochFacts(len(used), rows / plan.batches_per_epoch, negatives)
+        told_apart += negatives(batch)
+    batches = plan.batches_per_epoch
+    return EpochFacts(len(used), rows / batches, told_apart / batches)
