@@ -61,11 +61,12 @@ class CLIPLoss(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(_CLIP_SCALE)))
 
     def forward(self, columns: list[Tensor], targets: Tensor) -> Tensor:  # noqa: ARG002 - row i belongs to row i
-        """Return the scalar loss of two columns (P, d)."""
-        first, second = (nn.functional.normalize(column, dim=1) for column in columns)
-        scores = first @ second.T * self.log_scale.exp().clamp(max=_CLIP_MOST)
-        right = torch.arange(len(scores), device=scores.device)
-        both: Tensor = nn.functional.cross_entropy(scores, right) + nn.functional.cross_entropy(scores.T, right)
+        """Return the scalar loss of two columns (P, d), and perhaps a third of wrong answers to tell the first from."""
+        first, second, *wrong = (nn.functional.normalize(column, dim=1) for column in columns)
+        scale = self.log_scale.exp().clamp(max=_CLIP_MOST)
+        right = torch.arange(len(first), device=first.device)
+        there = nn.functional.cross_entropy(scale * first @ torch.cat([second, *wrong]).T, right)
+        both: Tensor = there + nn.functional.cross_entropy(scale * second @ first.T, right)
         return both / 2
 
 

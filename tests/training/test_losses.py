@@ -113,9 +113,10 @@ def multiple_negatives_ranking(columns: list[Vectors]) -> float:
 
 def clip(columns: list[Vectors], scale: float) -> float:
     """Radford et al. 2021, figure 3."""
-    scores = scale * unit(columns[0]) @ unit(columns[1]).T
+    scores = scale * unit(columns[0]) @ unit(np.concatenate(columns[1:])).T
+    turned = scale * unit(columns[1]) @ unit(columns[0]).T
     rows = [math.log(sum(math.exp(score) for score in row)) - row[i] for i, row in enumerate(scores)]
-    turned = [math.log(sum(math.exp(score) for score in row)) - row[i] for i, row in enumerate(scores.T)]
+    turned = [math.log(sum(math.exp(score) for score in row)) - row[i] for i, row in enumerate(turned)]
     return (mean_or_zero(rows) + mean_or_zero(turned)) / 2
 
 
@@ -199,9 +200,10 @@ def test_ranking_loss(model, rows, columns, spread):
     )
 
 
+@pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize(("log_scale", "scale"), [(math.log(1 / 0.07), 1 / 0.07), (0.0, 1.0), (9.0, 100.0)])
-def test_clip_loss_and_the_bound_of_its_factor(model, log_scale, scale):
-    vectors = [random_vectors(5, 0.5, seed) for seed in range(2)]
+def test_clip_loss_and_the_bound_of_its_factor(model, log_scale, scale, count):
+    vectors = [random_vectors(5, 0.5, seed) for seed in range(count)]
     objective = build_objective("CLIPLoss", model, 8, 8)
     assert objective.log_scale.item() == pytest.approx(math.log(1 / 0.07))
     with torch.no_grad():
