@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import types
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Self, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from embedtune.errors import ConfigError
 from embedtune.names import similar_names
@@ -13,6 +13,30 @@ T = TypeVar("T")
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string in quotes"}
 _SHOWN = 200
+
+
+class Options:
+    """A dataclass of options that travel as one JSON string; `parameter` is what they are called."""
+
+    parameter: ClassVar[str]
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read the options from a JSON object.
+
+        Raises:
+            ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
+        """
+        return options_from_json(cls, text, cls.parameter)
+
+    def _check(self, passed: bool, name: str, value: object, accepted: str) -> None:
+        """Refuse a value that is not accepted.
+
+        Raises:
+            ConfigError: it is not.
+        """
+        if not passed:
+            raise ConfigError(f"{self.parameter}: {name} is {value!r}; accepted: {accepted}.")
 
 
 def options_from_json(kind: type[T], text: str, parameter: str) -> T:

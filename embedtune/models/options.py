@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from embedtune.errors import ConfigError
-from embedtune.options import options_from_json
+from embedtune.options import Options
 
 POOLINGS = ("", "cls", "mean", "max", "weightedmean", "lasttoken", "gem")
 """Accepted ways from tokens to one vector; '' keeps the backbone's own."""
@@ -12,8 +11,10 @@ FREEZE_ALL = "backbone"
 
 
 @dataclass(frozen=True)
-class ModelOptions:
+class ModelOptions(Options):
     """What to change; the defaults keep the backbone as it is."""
+
+    parameter = "model_options"
 
     pooling: str = field(default="", metadata={"choices": POOLINGS})
     """How the vectors of tokens become one: the first one (cls), their mean, maximum, mean weighted by position, the
@@ -40,21 +41,7 @@ class ModelOptions:
         Raises:
             ConfigError: one is not accepted.
         """
-        _check(self.pooling in POOLINGS, "pooling", self.pooling, f"'' or one of {', '.join(POOLINGS[1:])}")
-        _check(self.pooling_p > 0, "pooling_p", self.pooling_p, "above 0")
-        _check(self.pooling_eps > 0, "pooling_eps", self.pooling_eps, "above 0")
-        _check(self.output_dim >= 0, "output_dim", self.output_dim, "0 (the backbone's) or more components")
-
-    @classmethod
-    def from_json(cls, text: str) -> "ModelOptions":
-        """Read the options from a JSON object.
-
-        Raises:
-            ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
-        """
-        return options_from_json(cls, text, "model_options")
-
-
-def _check(passed: bool, name: str, value: object, accepted: str) -> None:
-    if not passed:
-        raise ConfigError(f"model_options: {name} is {value!r}; accepted: {accepted}.")
+        self._check(self.pooling in POOLINGS, "pooling", self.pooling, f"'' or one of {', '.join(POOLINGS[1:])}")
+        self._check(self.pooling_p > 0, "pooling_p", self.pooling_p, "above 0")
+        self._check(self.pooling_eps > 0, "pooling_eps", self.pooling_eps, "above 0")
+        self._check(self.output_dim >= 0, "output_dim", self.output_dim, "0 (the backbone's) or more components")

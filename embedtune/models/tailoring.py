@@ -10,8 +10,6 @@ from embedtune.models.freezing import freeze
 from embedtune.models.modules.gem import GeM
 from embedtune.models.options import ModelOptions
 
-_HEADS = (Dense, Normalize)
-
 
 def tailor(model: SentenceTransformer, options: ModelOptions, seed: int) -> SentenceTransformer:
     """Change a model as asked.

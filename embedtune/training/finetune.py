@@ -48,8 +48,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
 
     Raises:
         InputError: nothing can be learned from such documents, or not with this loss or these options.
-        ModelError: the backbone cannot be loaded or changed, no server could run it, or the saved model gives other
-            vectors.
+        ModelError: the backbone cannot be loaded or changed, or the saved model gives other vectors.
         StorageError: the documents cannot be read, or the model cannot be written.
         TrainingError: a GPU that was asked for is not there; see `trainer.train`.
     """

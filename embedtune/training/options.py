@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from embedtune.errors import ConfigError
-from embedtune.options import options_from_json
+from embedtune.options import Options
 
 OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
 """Accepted optimizers, by the names of torch.optim."""
@@ -16,8 +15,10 @@ AUGMENTATIONS = ("flip", "crop", "colour", "rotate", "jitter", "scale")
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(Options):
     """Optimizer, batches of labels and augmentation; the defaults are those of sentence-transformers and Finetuner."""
+
+    parameter = "train_options"
 
     optimizer: str = field(default="AdamW", metadata={"choices": OPTIMIZERS})
     """Optimizer, by its name in torch.optim."""
@@ -41,27 +42,13 @@ class TrainOptions:
         Raises:
             ConfigError: one is not accepted.
         """
-        _check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
+        self._check(self.optimizer in OPTIMIZERS, "optimizer", self.optimizer, f"one of {', '.join(OPTIMIZERS)}")
         decays = self.weight_decay is None or 0 <= self.weight_decay < float("inf")
-        _check(decays, "weight_decay", self.weight_decay, "null (the optimizer's own) or 0 or more")
-        _check(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
-        _check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
-        _check(self.items_per_label >= 2, "items_per_label", self.items_per_label, "2 or more contents")
+        self._check(decays, "weight_decay", self.weight_decay, "null (the optimizer's own) or 0 or more")
+        self._check(0 < self.layer_decay <= 1, "layer_decay", self.layer_decay, "above 0 and at most 1")
+        self._check(0 <= self.warmup <= 1, "warmup", self.warmup, "a share from 0 to 1")
+        self._check(self.items_per_label >= 2, "items_per_label", self.items_per_label, "2 or more contents")
         rate = self.loss_learning_rate
-        _check(0 <= rate < float("inf"), "loss_learning_rate", rate, "0 (chosen from learning_rate) or more")
+        self._check(0 <= rate < float("inf"), "loss_learning_rate", rate, "0 (chosen from learning_rate) or more")
         for name in self.augment:
-            _check(name in AUGMENTATIONS, "augment", name, f"any of {', '.join(AUGMENTATIONS)}")
-
-    @classmethod
-    def from_json(cls, text: str) -> "TrainOptions":
-        """Read the options from a JSON object.
-
-        Raises:
-            ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
-        """
-        return options_from_json(cls, text, "train_options")
-
-
-def _check(passed: bool, name: str, value: object, accepted: str) -> None:
-    if not passed:
-        raise ConfigError(f"train_options: {name} is {value!r}; accepted: {accepted}.")
+            self._check(name in AUGMENTATIONS, "augment", name, f"any of {', '.join(AUGMENTATIONS)}")
