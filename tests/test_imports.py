@@ -66,6 +66,11 @@ def test_command_line_starts_without_torch_mlflow_and_kfp() -> None:
     run((*HEAVY, "mlflow", "kfp"), "import embedtune.cli.main")
 
 
+def test_command_line_starts_light() -> None:
+    code = "import sys, embedtune.cli.main\nprint(sorted({'docarray', 'minio', 'pandas'} & set(sys.modules)))"
+    assert run((), code) == "[]\n"
+
+
 def test_components_and_pipelines_import_without_torch_and_mlflow() -> None:
     imports = [f"import components.{name}.component" for name in (*DATA_STEPS, *TRAIN_STEPS)]
     run((*HEAVY, "mlflow"), "\n".join([*imports, "import pipelines.__main__"]))

@@ -7,17 +7,19 @@ fast as constructing `Document` objects (docarray 0.21: 20 us a Document). Pickl
 import gzip
 import zlib
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from docarray.proto.docarray_pb2 import DocumentArrayProto
 from google.protobuf.message import DecodeError
 
 from embedtune.documents.forms import ID_COLUMN, LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
 from embedtune.documents.schema import CHUNK_NAME_TAG, LABEL_TAG, ROLE_TAG, SCORE_TAG
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Modality
+
+if TYPE_CHECKING:
+    from docarray.proto.docarray_pb2 import DocumentArrayProto
 
 PROTOCOL = "protobuf-array"
 COMPRESSION = "gzip"
@@ -69,6 +71,8 @@ def encode_documents(table: pa.Table, form: SplitForm) -> bytes:
 
 
 def _encode(table: pa.Table, form: SplitForm) -> bytes:
+    from docarray.proto.docarray_pb2 import DocumentArrayProto  # takes a third of a second, which --help need not
+
     message = DocumentArrayProto()
     documents = [message.docs.add() for _ in range(len(table))]
     for document, identifier in zip(documents, _values(table, ID_COLUMN), strict=True):
@@ -226,7 +230,7 @@ def _check_filled(columns: dict[str, list[Any]], form: SplitForm, name: str) -> 
             )
 
 
-def parse_documents(data: bytes, name: str) -> DocumentArrayProto:
+def parse_documents(data: bytes, name: str) -> "DocumentArrayProto":
     """Return the message inside compressed bytes, refusing anything that is not a DocumentArray in protobuf.
 
     Raises:
@@ -241,6 +245,8 @@ def parse_documents(data: bytes, name: str) -> DocumentArrayProto:
             f"{name} starts with {content[:2]!r}, which is not a DocumentArray in protobuf; pickled DocumentArrays are "
             f"refused because unpickling runs code. Save it with protocol={PROTOCOL!r}, compress={COMPRESSION!r}."
         )
+    from docarray.proto.docarray_pb2 import DocumentArrayProto
+
     try:
         return DocumentArrayProto.FromString(content)
     except DecodeError as error:

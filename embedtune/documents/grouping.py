@@ -15,7 +15,7 @@ from embedtune.progress import Advance
 
 _DIGEST_BYTES = 16
 _BATCH = 20_000
-_NO_IDS = pa.array([], pa.string())
+_NO_IDS = pa.nulls(0, pa.string())  # pa.array imports pandas
 _NO_WORDS = np.empty(0, np.int32)
 
 
