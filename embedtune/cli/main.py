@@ -50,3 +50,7 @@ app.command()(search)
 def main() -> None:
     """Run the command line."""
     run_app(app)
+
+
+if __name__ == "__main__":
+    main()

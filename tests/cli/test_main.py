@@ -1,6 +1,7 @@
 """Messages, exit codes and options that all commands share."""
 
 import inspect
+import subprocess
 import sys
 from pathlib import Path
 
@@ -29,6 +30,13 @@ def run(command, monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | No
 
 def test_version(embedtune) -> None:
     assert embedtune("--version").out == f"{__version__}\n"
+
+
+@pytest.mark.parametrize("module", ["embedtune", "embedtune.cli.main"])
+def test_modules_that_are_the_command(module: str) -> None:
+    done = subprocess.run([sys.executable, "-m", module, "sumary"], capture_output=True, text=True, timeout=120)
+    told = f"Error: There is no command sumary. Perhaps summary? See `python -m {module} --help`.\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", told)
 
 
 def test_help_lists_the_steps_in_their_order_and_how_to_use_a_model(embedtune) -> None:
