@@ -10,7 +10,7 @@ from embedtune import __version__
 from pipelines.compiling import PIPELINES, compile_pipeline
 
 GOLDEN = Path(__file__).parent / "golden"
-RENEW = "If that is meant: python -m pipelines compile {name} --output tests/pipelines/golden/{name}.yaml"
+RENEW = "If that is meant: python -m pipelines compile {name} --output tests/pipelines/golden/{name}.yaml --overwrite"
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
