@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ class Collator:
     plan: BatchPlan
     roles: tuple[EncodingRole, ...]
     """What the contents of each column are encoded as."""
+    searched: frozenset[int]
+    """Contents that are encoded as documents whatever their column; where a batch has one column, it mixes roles."""
     augmentation: Augmentation
     seed: int
     epoch: int = 0
@@ -39,11 +42,19 @@ class Collator:
         batch = np.stack(rows)
         features: dict[str, object] = {"label": torch.from_numpy(self.plan.targets(batch).copy())}
         for number, positions in enumerate(batch.T):
-            inputs = [self._content(int(position)) for position in positions]
-            prompt = prompt_of(self.model, self.roles[number])
-            part = self.model.preprocess(inputs, prompt=prompt if prompt else None)
+            part = self._features(positions.tolist(), self.roles[number])
             features |= {f"c{number}_{name}": value for name, value in part.items()}
         return features
+
+    def _features(self, positions: list[int], role: EncodingRole) -> dict[str, Any]:
+        inputs = [self._content(position) for position in positions]
+        prompt, other = prompt_of(self.model, role), prompt_of(self.model, EncodingRole.DOCUMENT)
+        if prompt != other and not self.searched.isdisjoint(positions):
+            for position, content in zip(positions, inputs, strict=True):
+                if isinstance(content, dict) and "text" in content:
+                    content["text"] = (other if position in self.searched else prompt) + content["text"]
+            prompt = ""
+        return self.model.preprocess(inputs, prompt=prompt if prompt else None)
 
     def _content(self, position: int) -> Content:
         content = self.contents[position]

@@ -6,6 +6,8 @@ One table, and its refusals: what was asked, and what fits.
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from embedtune.documents.shards import read_manifest
 from embedtune.errors import InputError
 from embedtune.models.roles import EncodingRole
@@ -150,6 +152,15 @@ def plan_batches(examples: TrainingSet, config: FinetuneConfig) -> BatchPlan:
 
 def column_roles(examples: TrainingSet, plan: BatchPlan) -> tuple[EncodingRole, ...]:
     """Return what the contents of each column are encoded as, as `roles.index_role` says for an evaluation."""
-    symmetric = examples.pairs is None or examples.scores is not None or plan.columns == 1
+    symmetric = examples.pairs is None or examples.scores is not None
     rest = EncodingRole.QUERY if symmetric else EncodingRole.DOCUMENT
     return (EncodingRole.QUERY, *[rest] * (plan.columns - 1))
+
+
+def searched_contents(examples: TrainingSet, plan: BatchPlan) -> frozenset[int]:
+    """Return the contents that are documents in a batch of one column: of pairs, those that no query is."""
+    if plan.columns > 1 or examples.pairs is None:
+        return frozenset()
+    judged = [pairs for pairs in (examples.pairs, examples.negatives) if pairs is not None]
+    queries, documents = (np.concatenate([pairs[:, side] for pairs in judged]) for side in (0, 1))
+    return frozenset(np.setdiff1d(documents, queries).tolist())

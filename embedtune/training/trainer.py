@@ -25,7 +25,7 @@ from embedtune.training.collating import Collator
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.embedding import ColumnLoss
 from embedtune.training.examples import TrainingSet
-from embedtune.training.fits import column_roles, plan_batches
+from embedtune.training.fits import column_roles, plan_batches, searched_contents
 from embedtune.training.objectives import build_objective
 from embedtune.training.optimizing import build_optimizer, loss_rate
 
@@ -62,9 +62,9 @@ def train(
     note(_epoch_sentence(epoch, len(examples.contents)))
     arguments = _arguments(config, plan, checkpoints.scratch)
     loss = _build_loss(model, examples, config)
-    roles = column_roles(examples, plan)
+    roles, searched = column_roles(examples, plan), searched_contents(examples, plan)
     augmentation = Augmentation(**dict.fromkeys(config.training.augment, True))
-    collator = Collator(model, examples.contents, plan, roles, augmentation, config.seed)
+    collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed)
     interruption = CheckpointCallback(checkpoints, loss)
     total = plan.batches_per_epoch * config.epochs
     with progress("Fine-tuning", total, "steps") as advance, interruption.listening():
