@@ -1,5 +1,6 @@
 """A tuned model and its backbone encode the same contents."""
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,9 @@ def encode_with_both(card: ModelCard, folder: Path, queries: Contents, index: Co
             "comparison would be with something else. Fine-tune again, or name a fixed folder as the backbone."
         )
     of_base = _encode(base, queries, index, roles, batch_size, "base model", None)
-    del base  # the two need not be in memory at the same time
+    # The two need not be in memory at the same time; a model refers to itself, so its name alone does not hold it.
+    del base
+    gc.collect()
     tuned = load_model(str(folder), 0)
     of_tuned = _encode(tuned, queries, index, roles, batch_size, "tuned model", load_training_tokens(folder))
     return BothEncoded(of_base, of_tuned, base_trained)

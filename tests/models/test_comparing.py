@@ -1,16 +1,20 @@
 """Queries and index, encoded by a tuned model and the very weights it was tuned from."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from embedtune.errors import ModelError
+from embedtune.models import comparing
 from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.comparing import encode_with_both
 from embedtune.models.contents import Contents
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
-from embedtune.models.loading import load_model, weights_digest
+from embedtune.models.loading import load_backbone, load_model, weights_digest
 from embedtune.models.saving import save_model
 
 QUERIES, INDEX = ["hello", "abc " * 60], ["b", "hello world", "xyz " * 60]
@@ -37,6 +41,30 @@ def test_each_model_cuts_at_its_own_length(copied, tmp_path):
         np.testing.assert_allclose(side.index, model.encode(INDEX), rtol=0, atol=1e-6)
     assert np.abs(both.base.queries - both.tuned.queries).max() > 1e-2
     assert (both.base.query_texts.max_length, both.tuned.query_texts.max_length) == (64, 20)
+
+
+def test_one_model_is_in_memory_at_a_time(copied, tmp_path, monkeypatch):
+    save_tuned(str(copied), 20, tmp_path / "tuned")
+    card = card_of(str(copied), 20)
+    of_base = []
+
+    def load_base(backbone, max_length):
+        base = load_backbone(backbone, max_length)
+        of_base.extend(map(weakref.ref, base.parameters()))
+        return base
+
+    def load_tuned(name, max_length):
+        assert of_base
+        assert all(weight() is None for weight in of_base)
+        return load_model(name, max_length)
+
+    monkeypatch.setattr(comparing, "load_backbone", load_base)
+    monkeypatch.setattr(comparing, "load_model", load_tuned)
+    gc.disable()  # by itself it would run at some time, which may be too late
+    try:
+        encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
+    finally:
+        gc.enable()
 
 
 def test_a_point_that_comes_last_is_read_by_a_base_that_can(copied, tmp_path):
