@@ -12,7 +12,8 @@ from embedtune.errors import ModelError
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.contents import Contents
-from embedtune.models.cut_texts import Digests, cut_texts, load_training_tokens
+from embedtune.models.cut_texts import cut_texts, load_training_tokens
+from embedtune.models.digests import Digests
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_backbone, load_model, weights_digest
 from embedtune.models.roles import EncodingRole, index_role, prompt_of

@@ -1,6 +1,5 @@
 """What a model makes of texts before it reads them: which it cuts, and which it can no longer tell apart."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,17 +10,13 @@ from sentence_transformers import SentenceTransformer
 from embedtune.documents.grouping import content_key
 from embedtune.errors import ModelError
 from embedtune.models.card import CutTexts
+from embedtune.models.digests import Digests, digests_of, load_digests, save_digests
 from embedtune.progress import progress
 
 TRAINING_TOKENS_FILE = "training-tokens.npy"
-"""In a model folder: digests of the token sequences that it was trained on, ascending, 8 bytes each."""
+"""In a model folder: digests of the token sequences that it was trained on."""
 
 _BATCH = 1000
-_DIGEST_BYTES = 8
-
-Digests = npt.NDArray[np.uint64]
-"""Of token sequences as a model reads them, cut at its length. Two of a million are equal by chance once in 37 million
-such sets."""
 
 
 def cut_texts(model: SentenceTransformer, texts: Sequence[str], prompt: str = "") -> tuple[CutTexts, Digests]:
@@ -45,8 +40,8 @@ def cut_texts(model: SentenceTransformer, texts: Sequence[str], prompt: str = ""
         for start in range(0, len(distinct), _BATCH):
             part = distinct[start : start + _BATCH]
             found = tokenizer(part, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+            digests[start : start + len(part)] = digests_of(np.array(each[kept], "<u4").tobytes() for each in found)
             for number, tokens in enumerate(found, start):
-                digests[number] = _digest(np.array(tokens[kept], np.uint32).tobytes())
                 cut[number] = room is not None and len(tokens) > room
                 unknown.append(tokenizer.unk_token_id in tokens[kept])
             advance(len(part))
@@ -66,20 +61,16 @@ def _alike(digests: Digests, texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """Tell which texts have the digest of one that is not merely another spelling (N,)."""
     _, group, sizes = np.unique(digests, return_inverse=True, return_counts=True)
     shared = np.flatnonzero(sizes[group] > 1)
-    spellings = np.array([_digest(content_key(texts[number]).encode()) for number in shared.tolist()], np.uint64)
+    spellings = digests_of(content_key(texts[number]).encode() for number in shared.tolist())
     least, most = np.full(len(sizes), np.iinfo(np.uint64).max, np.uint64), np.zeros(len(sizes), np.uint64)
     np.minimum.at(least, group[shared], spellings)
     np.maximum.at(most, group[shared], spellings)
     return (most > least)[group]
 
 
-def _digest(data: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest(), "big")
-
-
 def save_training_tokens(folder: Path, digests: Digests) -> None:
     """Write into a model folder what it was trained on, so that an evaluation can tell what is not new to it."""
-    np.save(folder / TRAINING_TOKENS_FILE, np.unique(digests), allow_pickle=False)
+    save_digests(folder / TRAINING_TOKENS_FILE, digests)
 
 
 def load_training_tokens(folder: Path) -> Digests | None:
@@ -90,9 +81,8 @@ def load_training_tokens(folder: Path) -> Digests | None:
     """
     path = folder / TRAINING_TOKENS_FILE
     try:
-        digests: Digests = np.load(path, allow_pickle=False)
+        return load_digests(path)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise ModelError(f"{path} is damaged ({error}). Fine-tune again.") from error
-    return digests

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents
-from embedtune.models.trained_texts import Digests, trained_digests
+from embedtune.models.digests import Digests
+from embedtune.models.trained_texts import trained_digests
 from embedtune.retrieval.evaluation_set import EvaluationSet
 
 

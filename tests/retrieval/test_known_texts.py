@@ -5,7 +5,8 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents
-from embedtune.models.trained_texts import Digests, trained_digests
+from embedtune.models.digests import Digests
+from embedtune.models.trained_texts import trained_digests
 from embedtune.retrieval.evaluation_set import EvaluationSet
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.known_texts import Known, find_known, known_warning
