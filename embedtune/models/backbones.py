@@ -1,6 +1,7 @@
 """Where the weights behind a backbone's name are. Imports no torch."""
 
 import importlib
+import os
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -116,6 +117,11 @@ def is_packaged(identifier: str) -> bool:
     return identifier in _PACKAGED
 
 
+def hub_cache() -> str | None:
+    """Return the cache of the hub that sentence-transformers is told to use, None for the one of the hub's library."""
+    return os.environ.get("SENTENCE_TRANSFORMERS_HOME")
+
+
 def hub_version(identifier: str, commit: str) -> str:
     """Return the version of a model on the hub."""
     return f"{_HUB}{identifier}@{commit}"
@@ -154,8 +160,8 @@ def what_lacks(names: Iterable[str]) -> str:
         )
     if found.isdisjoint({"modules.json", "config.json"}):
         inner = sorted(name.removesuffix("/modules.json") for name in found if name.endswith("/modules.json"))
-        hint = f" Perhaps {inner[0]} in it is meant." if inner else ""
-        return f"holds neither modules.json nor config.json, so it is no model.{hint} {ACCEPTED}"
+        inside = f" Perhaps {inner[0]} in it is meant." if inner else ""
+        return f"holds neither modules.json nor config.json, so it is no model.{inside} {ACCEPTED}"
     return ""
 
 

@@ -20,7 +20,7 @@ from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import ModelError, StorageError
-from embedtune.models.backbones import what_lacks
+from embedtune.models.backbones import hub_cache, what_lacks
 from embedtune.storage.bodies import read_body
 from embedtune.storage.heads import bound_heads
 from embedtune.storage.web_client import reason_of
@@ -84,8 +84,7 @@ def cached_snapshot(identifier: str) -> tuple[str, Path] | None:
         return None
     from huggingface_hub import constants
 
-    cache = os.environ.get("SENTENCE_TRANSFORMERS_HOME") or constants.HF_HUB_CACHE
-    model = Path(cache, f"models--{identifier.replace('/', '--')}")
+    model = Path(hub_cache() or constants.HF_HUB_CACHE, f"models--{identifier.replace('/', '--')}")
     try:
         commit = (model / "refs" / "main").read_text(encoding="ascii").strip()
     except (OSError, ValueError):

@@ -19,7 +19,16 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
 from embedtune.errors import ModelError
-from embedtune.models.backbones import ACCEPTED, WITHOUT_NETWORK, Backbone, Place, hint, open_backbone, what_lacks
+from embedtune.models.backbones import (
+    ACCEPTED,
+    WITHOUT_NETWORK,
+    Backbone,
+    Place,
+    hint,
+    hub_cache,
+    open_backbone,
+    what_lacks,
+)
 from embedtune.models.catalogue import known_model
 from embedtune.models.hub import cached_snapshot
 from embedtune.models.modules.pointnet import PointNet
@@ -146,7 +155,8 @@ def _has_modules(backbone: Backbone) -> bool:
     if backbone.place is Place.FOLDER:
         return (Path(backbone.location) / _MODULES_FILE).is_file()
     revision = backbone.commit if backbone.commit else None
-    return isinstance(try_to_load_from_cache(backbone.location, _MODULES_FILE, revision=revision), str)
+    found = try_to_load_from_cache(backbone.location, _MODULES_FILE, hub_cache(), revision)
+    return isinstance(found, str)
 
 
 def _fix_length(model: SentenceTransformer) -> None:

@@ -3,7 +3,6 @@
 A model that is tuned again keeps those of its backbone, so a chain of tunings knows all that any of them saw.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from embedtune.documents.grouping import content_key
 from embedtune.errors import ModelError
-from embedtune.models.backbones import Backbone, Place
+from embedtune.models.backbones import Backbone, Place, hub_cache
 from embedtune.models.digests import Digests, digests_of, load_digests, save_digests
 
 TRAINED_FILE = "trained-contents.npy"
@@ -74,7 +73,7 @@ def _fetched(backbone: Backbone) -> Path | None:
                 backbone.location,
                 TRAINED_FILE,
                 revision=backbone.commit if backbone.commit else None,
-                cache_dir=os.environ.get("SENTENCE_TRANSFORMERS_HOME"),
+                cache_dir=hub_cache(),
             )
         )
     except EntryNotFoundError:

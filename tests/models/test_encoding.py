@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from sentence_transformers.sentence_transformer.modules import Dense
+from sentence_transformers.sentence_transformer.modules import Dense, Pooling
 
 from embedtune.models.contents import Contents
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_model
 from embedtune.models.roles import EncodingRole, index_role
+from embedtune.models.saving import save_model
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.records.layouts import Layout, Modality
 
@@ -145,3 +146,14 @@ def test_a_text_that_is_the_path_of_an_image_is_a_text(tiny_models, tmp_path):
 def test_the_class_token_stands_for_an_image_where_there_is_one(tiny_models, kind, mode):
     model = load_model(str(tiny_models(kind)), 0)
     assert model[1].pooling_mode in (mode, (mode,), [mode])
+
+
+def test_a_model_of_the_hub_that_names_its_pooling_keeps_it(tiny_models, tmp_path, monkeypatch):
+    monkeypatch.setenv("SENTENCE_TRANSFORMERS_HOME", str(tmp_path))
+    model = load_model(str(tiny_models("vit")), 0)
+    model[1] = Pooling(32, "mean")
+    repository = tmp_path / "models--owner--pictures"
+    save_model(model, repository / "snapshots" / ("a" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    assert load_model("owner/pictures", 0)[1].pooling_mode in ("mean", ("mean",), ["mean"])
