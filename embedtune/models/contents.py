@@ -7,13 +7,12 @@ many images there are, only those of the batch at hand are decoded.
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
 
 from embedtune.documents.codec import POINT_DTYPE
 from embedtune.documents.forms import ContentForm, SplitForm
@@ -22,15 +21,16 @@ from embedtune.documents.shards import iter_tables, read_manifest
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 Indices = npt.NDArray[np.int64]
 
-
-Content = dict[str, Any] | Image.Image
+Content: TypeAlias = Union[dict[str, Any], "Image.Image"]
 """What sentence-transformers takes as one input: an image, `{"text": str}` or `{"points": float32 (n, 3)}`.
 
 A text is marked as one, because a model that reads images would open a bare string that is the path of one.
 """
-
 
 _UNITS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
 
@@ -125,6 +125,8 @@ def decode(modality: Modality, value: str | bytes) -> Content:
         return {"text": value}
     if modality is Modality.MESH:
         return {"points": np.frombuffer(value, POINT_DTYPE).reshape(-1, 3).astype(np.float32, copy=False)}
+    from PIL import Image  # the contents of most runs are texts
+
     try:
         with Image.open(io.BytesIO(value)) as image:
             return image.convert("RGB")
