@@ -22,6 +22,7 @@ _LEAST_BEFORE = 5
 _LIKE_NO_ROW = 1.0
 _UNLIKE = 1.5
 _LONGEST = 100
+_FIRST_NUMBER = re.compile(r"\d[\d.,' ]*")
 _ROWS = re.compile(
     r"\W*(total\w*\W+)?\d[\d.,' ]*\s*(rows?|records?|lines?|entries|results?|items?|zeilen|einträge|datensätze|lignes|"
     r"enregistrements|filas|registros|linhas|righe|rijen|wierszy|строк\w*|записей|satır|kayıt|行|条记录|件|행)\b.*",
@@ -64,11 +65,12 @@ class ExtraRows:
     totals, notes on who made the file and lines of dashes are footers at the end of the file, or before the header
     comes again; elsewhere they are data. One that fills all columns is a footer only if none of its values comes in its
     column among the rows before, and if it is unlike those (`evidence.weigh_names`) or a word for a total before
-    numbers. A row of too few values before the header comes again is a line between pages.
+    numbers. In a single column, whose texts may read like footers, only a total with its number is one, and the count
+    of the rows above. A row of too few values before the header comes again is a line between pages.
 
     Attributes:
         found: How many rows of each sort there are, and the line and the text of the first one.
-        warning: What is not certain about the last row, '' if nothing.
+        warning: What is not certain about the last rows, '' if nothing.
     """
 
     def __init__(self, columns: Columns, looks: bool = True) -> None:
@@ -86,6 +88,7 @@ class ExtraRows:
         self._used = columns.used
         self._names = NameRows(columns.names, columns.more_names) if columns.header and looks else None
         self._before: deque[list[str]] = deque(maxlen=_COMPARED)
+        self._rows = 0
 
     def records(self, reader: Records) -> Iterator[Record]:
         """Yield the records of a file, the header left out.
@@ -95,6 +98,12 @@ class ExtraRows:
             InputError: likewise.
         """
         self._before.clear()
+        self._rows = 0
+        for record in self._tell(reader):
+            self._rows += not record[-1]
+            yield record
+
+    def _tell(self, reader: Records) -> Iterator[Record]:
         header_ahead = self._header
         held: list[Record] = []
         for line, cells, problem in reader.records():
@@ -132,6 +141,11 @@ class ExtraRows:
         footers = [enough and self._ends(record[1]) for record in held]
         for record, ends in zip(held, footers, strict=True):
             yield self._told(record, _FOOTER) if ends else record
+        if self._width == 1 and not all(footers):
+            shown = excerpt(held[footers.index(False)][3])
+            self.warning = (
+                f"A row at the end, {shown}, reads like a footer and was taken for data. Remove it if it is one."
+            )
         if any(footers) or len(self._before) <= _LEAST_COMPARED or self._width < 2:
             return
         *rows, last = self._before
@@ -169,7 +183,9 @@ class ExtraRows:
         """Whether a row that was held back is a footer, given that no data follow."""
         sort = self._sort(cells)
         if self._width == 1:
-            return sort in ("rows", "made") or (sort == "total" and cells[0].rstrip()[-1].isdigit())
+            text = cells[0].strip()
+            count = "".join(filter(str.isdecimal, _FIRST_NUMBER.findall(text)[0])) if sort == "rows" else ""
+            return count == str(self._rows) or (sort == "total" and text[-1].isdigit())
         if sort in ("", "rule") or len(cells) != self._width:
             return sort != ""
         values = [cells[i].strip() for i in self._used]

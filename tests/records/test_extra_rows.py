@@ -123,6 +123,31 @@ def test_a_row_that_only_sounds_like_a_footer_stays(ingest, row):
     assert ingest(["text,label", *TICKETS, "Total,60", *TICKETS[:1]])[1][60] == "Total,60"
 
 
+TEXTS = [f"my parcel {i} is late" for i in range(60)]
+
+
+@pytest.mark.parametrize("footer", ["(60 rows)", "60 rows in set (0.01 sec)", "60行", "Total: 12", "Summe 60"])
+def test_footers_of_a_single_column(ingest, footer):
+    report, _, bad = ingest(["text", *TEXTS, footer], dialect="lines")
+    assert (report.rows, report.warnings) == (60, ())
+    assert bad[0].startswith("62,a footer,")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["3 items are missing from my order", "Created by accident, please cancel", "(59 rows)", "Page 5 is torn",
+     "10 results", "Source: my own eyes", "生成AIについて教えて", "Exported from CRM on 2024-03-01"],
+)  # fmt: skip
+def test_a_text_of_a_single_column_that_reads_like_a_footer_stays_and_is_told(ingest, text):
+    report, _, bad = ingest(["text", *TEXTS, text], dialect="lines")
+    assert (report.rows, report.notes, bad) == (61, (), [])
+    assert report.warnings == (
+        f"A row at the end, '{text}', reads like a footer and was taken for data. Remove it if it is one.",
+    )
+    assert ingest(["text", text, *TEXTS], dialect="lines")[0].warnings == ()
+    assert ingest(["text", *TEXTS, text, "(60 rows)"], dialect="lines")[0].warnings == report.warnings
+
+
 def test_a_last_row_that_is_unlike_the_others_is_told(ingest):
     report, rows, _ = ingest(["text,label", *TICKETS, "Stand März,alle Filialen"])
     assert rows[-1] == "Stand März,alle Filialen"
