@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, get_args, get_type_hints
 
 from docstring_parser import parse_from_object
@@ -11,36 +11,31 @@ from embedtune.cli.flags import flag
 from embedtune.cli.options import Option
 from embedtune.errors import ConfigError
 from embedtune.models.options import ModelOptions
-from embedtune.options import options_from_json
 from embedtune.retrieval.options import EvalOptions
 from embedtune.training.options import TrainOptions
 
-OPTION_KINDS: dict[str, Any] = {
-    "model_options": ModelOptions,
-    "train_options": TrainOptions,
-    "eval_options": EvalOptions,
-}
+OPTION_KINDS: Mapping[str, Any] = {kind.parameter: kind for kind in (ModelOptions, TrainOptions, EvalOptions)}
 """What holds the fields of each such option."""
 
 
-def with_fields(options: Iterable[Option]) -> list[Option]:
+def with_fields(options: Iterable[Option], kinds: Mapping[str, Any] = OPTION_KINDS) -> list[Option]:
     """Return options, with one for each field behind those that are JSON objects."""
-    return [each for option in options for each in (option, *_fields(option.name))]
+    return [each for option in options for each in (option, *_fields(option.name, kinds.get(option.name)))]
 
 
-def merged(values: dict[str, Any]) -> dict[str, Any]:
+def merged(values: dict[str, Any], kinds: Mapping[str, Any] = OPTION_KINDS) -> dict[str, Any]:
     """Return a command's values with those of fields put into their JSON objects.
 
     Raises:
         ConfigError: a field has a value that is not accepted, or one here and another in the object.
     """
     values = dict(values)
-    for parameter, kind in OPTION_KINDS.items():
+    for parameter, kind in kinds.items():
         if parameter in values:
             names = {field.name: _name(parameter, field.name) for field in dataclasses.fields(kind)}
             found = {name: values.pop(long, None) for name, long in names.items()}
             given = {name: value for name, value in found.items() if value is not None and value != []}
-            values[parameter] = _merged(parameter, values[parameter], given)
+            values[parameter] = _merged(parameter, kind, values[parameter], given)
     return values
 
 
@@ -48,8 +43,7 @@ def _name(parameter: str, field: str) -> str:
     return f"{parameter.removesuffix('options')}{field}"
 
 
-def _fields(parameter: str) -> list[Option]:
-    kind = OPTION_KINDS.get(parameter)
+def _fields(parameter: str, kind: Any) -> list[Option]:
     if kind is None:
         return []
     texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
@@ -77,11 +71,8 @@ def _shown(default: object) -> str:
     return "" if default in (None, "", ()) else f" Default: {default}."
 
 
-def _merged(parameter: str, text: str, given: dict[str, Any]) -> str:
-    if not given:
-        return text
-    kind = OPTION_KINDS[parameter]
-    options = options_from_json(kind, text, parameter)
+def _merged(parameter: str, kind: Any, text: str, given: dict[str, Any]) -> str:
+    options = _read(parameter, kind, text, {})
     written = json.loads(text) if text.strip() else {}
     for name, value in given.items():
         said = getattr(options, name)
@@ -89,11 +80,16 @@ def _merged(parameter: str, text: str, given: dict[str, Any]) -> str:
             switch = flag(_name(parameter, name))
             raise ConfigError(f"{switch} is {value!r}, but {flag(parameter)} says {written[name]!r}. Give it once.")
     both = json.dumps({**written, **given})
+    _read(parameter, kind, both, given)
+    return both if given else text
+
+
+def _read(parameter: str, kind: Any, text: str, given: dict[str, Any]) -> object:
+    """Return the options, or say what is wrong with them by what they are called here."""
     try:
-        options_from_json(kind, both, parameter)
+        return kind.from_json(text)
     except ConfigError as error:
         message = str(error)
         for name in given:
-            message = message.replace(f"{parameter}: {name} is", f"{flag(_name(parameter, name))} is")
-        raise ConfigError(message) from error
-    return both
+            message = message.replace(f"{kind.parameter}: {name} is", f"{flag(_name(parameter, name))} is")
+        raise ConfigError(message.replace(kind.parameter, parameter, 1)) from error

@@ -3,14 +3,14 @@
 import dataclasses
 import json
 import os
-from typing import TYPE_CHECKING, get_type_hints
+from typing import TYPE_CHECKING
 
 import typer
-from docstring_parser import parse_from_object
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.options import REQUIRED, Option, make_command
 from embedtune.models.options import ModelOptions
 
@@ -18,38 +18,22 @@ if TYPE_CHECKING:
     from embedtune.models.layers import Layer
 
 _PIPE_WIDTH = 120
+_KINDS = {"options": ModelOptions}
 
 
 def add_tailor(app: typer.Typer) -> None:
     """Add the command, with a flag for each field of ModelOptions."""
-    texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(ModelOptions).params}
-    hints = get_type_hints(ModelOptions)
     options = [
         Option("model", str, REQUIRED, "Model to start from: as --model-backbone takes it."),
         Option("options", str, "{}", "JSON object with any of the options below, as --model-options takes it."),
-        *(
-            Option(field.name, _plain(hints[field.name]), None, texts.get(field.name, ""), _choices(field))
-            for field in dataclasses.fields(ModelOptions)
-        ),
         Option("json", bool, False, "Write JSON, for programs."),
     ]
     about = "Show the layers of a model, with shapes and parameters, before and after it is changed."
-    app.command("tailor")(make_command("tailor", about, options, _run))  # type: ignore[type-var]
-
-
-def _plain(annotation: object) -> object:
-    return bool if annotation == bool | None else str if annotation == str | None else annotation
-
-
-def _choices(field: "dataclasses.Field[object]") -> tuple[str, ...]:
-    return tuple(choice for choice in field.metadata.get("choices", ()) if choice)
+    app.command("tailor")(make_command("tailor", about, with_fields(options, _KINDS), _run))  # type: ignore[type-var]
 
 
 def _run(values: dict[str, object]) -> None:
-    given = {
-        field.name: values[field.name] for field in dataclasses.fields(ModelOptions) if values[field.name] is not None
-    }
-    options = dataclasses.replace(ModelOptions.from_json(str(values["options"])), **given)  # type: ignore[arg-type]
+    options = ModelOptions.from_json(merged(values, _KINDS)["options"])
     # torch takes seconds to import; `embedtune --help` must not.
     from embedtune.models.layers import layers_of
     from embedtune.models.loading import load_model

@@ -29,8 +29,8 @@ def test_what_is_changed_is_shown_beside_what_was(embedtune, tiny_model):
     assert next(line for line in lines if line[:1] == ["total"])[2] == "231"
 
 
-def test_flags_come_before_json(embedtune, tiny_model):
-    options = '{"pooling": "cls", "output_dim": 5, "query_prompt": "q: "}'
+def test_flags_and_json_together(embedtune, tiny_model):
+    options = '{"pooling": "cls", "output_dim": 9, "query_prompt": "q: "}'
     done = embedtune("tailor", "--model", tiny_model, "--options", options, "--output-dim", 9, "--json")
     facts = json.loads(done.out)
     assert [layer["kind"] for layer in facts["after"]][-2:] == ["Pooling", "Dense"]
@@ -60,7 +60,11 @@ def test_every_option_is_a_flag(embedtune):
 def test_what_is_refused(embedtune, tiny_model):
     done = embedtune("tailor", "--model", tiny_model, "--options", '{"poolin": "cls"}')
     assert (done.code, done.out) == (1, "")
-    assert "model_options has the unknown key 'poolin'. Perhaps 'pooling' is meant." in done.err
+    assert "Error: --options has the unknown key 'poolin'. Perhaps 'pooling' is meant." in done.err
+    done = embedtune("tailor", "--model", tiny_model, "--options", '{"output_dim": 5}', "--output-dim", 9)
+    assert (done.code, done.err) == (1, "Error: --output-dim is 9, but --options says 5. Give it once.\n")
+    done = embedtune("tailor", "--model", tiny_model, "--pooling-p", -1.0)
+    assert done.err == "Error: --pooling-p is -1.0; accepted: above 0.\n"
     done = embedtune("tailor", "--model", tiny_model, "--freeze", "nothing.like.this")
     assert "freeze names 'nothing.like.this', which matches no layer." in done.err
     assert "no backbone. Use bge-base-en-v1.5" in embedtune("tailor", "--model", "crossencoder-base-en").err
