@@ -119,8 +119,9 @@ def print_summary(summary: dict[str, Any]) -> None:
         "Registered": f"{registered['name']}, version {registered['version']} ({aliases})",
         "Champion": _champion(registered["champion"]),
         "MLflow": _mlflow_command(registered["tracking_uri"]),
-        "Search": _search_command(summary),
     }
+    if comparison.query_kind == comparison.index_kind == "text":
+        facts["Search"] = _search_command(summary)
     for name, value in facts.items():
         console.print(f"{name + ':':<12}{value}", markup=False)
 

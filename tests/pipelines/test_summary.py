@@ -129,6 +129,20 @@ def test_the_printed_search_is_of_the_data_of_the_run(tmp_path: Path, capsys: py
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("queries", "index"), [("image", "image"), ("text", "image"), ("image", "text")])
+def test_no_search_is_printed_that_would_be_refused(
+    queries: str, index: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_in(tmp_path, "challenger", CHAMPION)
+    dataclasses.replace(COMPARISON, query_kind=queries, index_kind=index).save(
+        Path(run.outputs["scores"]) / "comparison.json"
+    )
+    print_summary(publish_run(run, ARGUMENTS, tmp_path))
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()][-5:] == [
+        "Report", "Model", "Registered", "Champion", "MLflow",
+    ]  # fmt: skip
+
+
 def test_the_report_links_to_the_data_page_beside_it(tmp_path: Path) -> None:
     run = run_in(tmp_path, "challenger", CHAMPION)
     Path(run.outputs["report"]).write_text("<p><!-- the data page --></p>", encoding="utf-8")
