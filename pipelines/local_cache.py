@@ -120,7 +120,7 @@ class CheckedCache(LocalCache):
             values = [value for value in entry["outputs"].values() if not isinstance(value, dict)]
             list(entry["notes"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise _UnusableError(f"{path} is damaged ({error!r})") from error
+            raise _UnusableError(f"{path} is damaged") from error
         if written_at != str(self._output) and written_at in json.dumps(values, ensure_ascii=False):
             raise _UnusableError(f"its result names files in {written_at}, where the output folder was before")
         return entry

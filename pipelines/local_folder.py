@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.storage.atomic import is_part
 from pipelines.local_lock import Holder, folder_lock
 
@@ -76,7 +76,7 @@ def run_folder(output: Path, model: str, data_uri: str) -> Iterator[RunFolder]:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StorageError(
-            f"The output folder {output} cannot be made: {error.strerror}. Give another --output."
+            f"The output folder {output} cannot be made: {reason(error)}. Give another --output."
         ) from error
     with folder_lock(output, Holder.here(model, data_uri)) as lock:
         _check_places(output)
@@ -117,7 +117,7 @@ def _check_places(output: Path) -> None:
                 tempfile.TemporaryFile(dir=output / name).close()
     except OSError as error:
         raise StorageError(
-            f"{output / name} cannot be written: {error.strerror}. Give another --output, or ask for permission."
+            f"{output / name} cannot be written: {reason(error)}. Give another --output, or ask for permission."
         ) from error
 
 

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.progress import note
 from embedtune.registry.contents import public_uri
 from embedtune.storage.ownership import OUTPUT_MARKER
@@ -83,7 +83,7 @@ def folder_lock(folder: Path, holder: Holder) -> Iterator[int]:
         descriptor = _opened(folder)
     except OSError as error:
         raise StorageError(
-            f"{folder / OUTPUT_MARKER} cannot be written: {error.strerror}. "
+            f"{folder / OUTPUT_MARKER} cannot be written: {reason(error)}. "
             "Give another --output, or ask for permission."
         ) from error
     try:

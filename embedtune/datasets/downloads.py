@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from embedtune.errors import ConfigError, StorageError
+from embedtune.errors import ConfigError, StorageError, reason
 from embedtune.storage.atomic import PART_SUFFIX
 from embedtune.storage.digests import file_sha256
 
@@ -101,7 +101,8 @@ def fetch_file(source: PublicSource, file: PublicFile, mirror: Mirror, check: Ca
         raise StorageError(f"{error} {source.hint}") from error
     except OSError as error:
         raise StorageError(
-            f"{target} cannot be written: {error}. Name a folder with free space in the variable {CACHE_VARIABLE}."
+            f"{target} cannot be written: {reason(error)}. Name a folder with free space in the variable "
+            f"{CACHE_VARIABLE}."
         ) from error
     return target
 
@@ -195,7 +196,8 @@ def _read_checksums(path: Path, name: str) -> str:
         with path.open(encoding="utf-8") as file:
             lines = file.read(_CHECKSUM_FILE_LIMIT).splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"The checksums in {path} cannot be read: {error}. Write them with sha256sum.") from error
+        why = reason(error) if isinstance(error, OSError) else "they are no text in UTF-8"
+        raise ConfigError(f"The checksums in {path} cannot be read: {why}. Write them with sha256sum.") from error
     for line in lines:
         match = _CHECKSUM_LINE.fullmatch(line)
         if match and match[2].rpartition("/")[2] == name:

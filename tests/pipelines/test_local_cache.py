@@ -120,7 +120,7 @@ def test_a_damaged_entry_is_made_again(text: str, output: Path) -> None:
     (entry,) = (output / "runs" / ".cache").iterdir()
     entry.write_text(text, encoding="utf-8")
     assert cache.get(key_of(cache, output)) is None
-    assert told(output)[0][1].startswith(f"finetune runs again: {entry} is damaged")
+    assert told(output)[0][1] == f"finetune runs again: {entry} is damaged."
 
 
 def test_a_moved_output_folder_finds_its_results(output: Path) -> None:

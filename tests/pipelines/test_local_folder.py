@@ -45,7 +45,10 @@ def test_a_folder_where_a_file_should_be(name: str, tmp_path: Path) -> None:
 
 def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file", encoding="utf-8")
-    with pytest.raises(StorageError, match="cannot be made"), run_folder(tmp_path / "out", "m", "a"):
+    with (
+        pytest.raises(StorageError, match=r"cannot be made: File exists. Give"),
+        run_folder(tmp_path / "out", "m", "a"),
+    ):
         pass
 
 
