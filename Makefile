@@ -46,8 +46,9 @@ bench: $(VENV)/.dev-installed
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.throughput
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality
 
-docs: $(VENV)/.dev-installed ## renew the components' READMEs
+docs: $(VENV)/.dev-installed ## renew the components' READMEs and docs/parameters.md
 	$(BIN)/python -m components.readme
+	$(BIN)/python -m pipelines.parameters
 
 clean:
 	rm -rf out build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
