@@ -223,17 +223,17 @@ def _define(
             data_layout: What a row of a CSV is; 'auto' detects it.
             data_csv_options: JSON object with any of the fields of CSVOptions, such as dialect, header or task.
             data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
-            model_backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
+            model_backbone: Model to start from: one of `embedtune models`, a Hugging Face id, a folder or its address.
             model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
             model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
             train_loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
             train_epochs: Passes over the training documents; 0 chooses by layout and number of rows.
-            train_batch_size: Texts per optimizer step, 4 or more.
+            train_batch_size: Contents per optimizer step, 4 or more.
             train_learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
             train_seed: Seed of split, batches, dropout and bootstrap.
             train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
             eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
-            eval_split: 'auto', 'stratified' (new texts of known labels) or 'group' (whole labels or connected pairs).
+            eval_split: 'auto', 'stratified' (new rows of known labels) or 'group' (whole labels or connected pairs).
             eval_metric: Metric that decides about promotion.
             eval_options: JSON object with any of the fields of EvalOptions, such as batch_size.
             register_model_name: Name of the registered model in MLflow.

@@ -32,7 +32,7 @@ def build_documents(
         data_page: Data summary for the Visualization tab.
         data_summary: The same as Markdown.
         eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
-        split: 'auto', 'stratified' (new texts of known labels) or 'group' (whole labels or connected pairs).
+        split: 'auto', 'stratified' (new rows of known labels) or 'group' (whole labels or connected pairs).
         seed: Seed of the split.
         max_bad_share: Largest accepted share of rows that contradict each other, 0 to 1.
     """

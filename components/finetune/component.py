@@ -32,12 +32,12 @@ def finetune(
         model: sentence-transformers folder, safetensors.
         training: Last loss, duration and speed.
         loss_page: Loss curve for the Visualization tab.
-        backbone: Model to start from: a Hugging Face id, or the path or s3:// address of a model folder.
+        backbone: Model to start from: one of `embedtune models`, a Hugging Face id, a folder or its address.
         max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
         model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
         loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
         epochs: Passes over the training documents; 0 chooses by layout and number of rows.
-        batch_size: Texts per optimizer step, 4 or more.
+        batch_size: Contents per optimizer step, 4 or more.
         learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
         seed: Seed of batches, initialisation and dropout.
         train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.

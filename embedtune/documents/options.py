@@ -15,7 +15,7 @@ class BuildOptions:
     eval_share: float = 0.2
     """Share of the documents to hold out for evaluation, above 0 and below 1."""
     split: str = "auto"
-    """'auto' (the split of the source where it has one), 'stratified' (new texts of known labels) or 'group' (whole
+    """'auto' (the split of the source where it has one), 'stratified' (new rows of known labels) or 'group' (whole
     labels or groups of connected pairs)."""
     seed: int = 42
     """Seed of the split, 0..2**63-1."""

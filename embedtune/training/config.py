@@ -43,7 +43,7 @@ class FinetuneConfig:
     """Configuration of the fine-tuning step; `docs/defaults.md` has the measurements behind the defaults."""
 
     backbone: str = DEFAULT_BACKBONE
-    """Model to start from: a Hugging Face id, or the path or s3:// address of a sentence-transformers folder."""
+    """Model to start from: one of `embedtune models`, a Hugging Face id, a folder or its address."""
     max_length: int = 128
     """Tokens after which a text is cut; 0 keeps the backbone's own limit."""
     model_options: str = "{}"
@@ -53,7 +53,7 @@ class FinetuneConfig:
     epochs: int = 0
     """Passes over the training documents; 0 chooses by layout and number of rows."""
     batch_size: int = 64
-    """Texts embedded per optimizer step, 4 or more; for MultipleNegativesRankingLoss two texts make a pair."""
+    """Contents embedded per optimizer step, 4 or more; of losses that take pairs, two make a pair."""
     learning_rate: float = 0.0
     """Peak learning rate, which falls linearly to 0; 0 chooses by the size of the backbone and the optimizer."""
     seed: int = 42
@@ -70,7 +70,7 @@ class FinetuneConfig:
         _check(self.max_length >= 0, "max_length", self.max_length, "0 (the backbone's own limit) or more tokens")
         _check(self.loss in (AUTO_LOSS, *LOSSES), "loss", self.loss, f"auto or one of {', '.join(LOSSES)}")
         _check(self.epochs >= 0, "epochs", self.epochs, "0 (chosen by the number of rows) or more")
-        _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 texts or more")
+        _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 contents or more")
         items = self.training.items_per_label
         _check(
             LOSSES.get(self.loss) is not BatchKind.LABELS or items <= self.batch_size // 2,

@@ -22,7 +22,7 @@ BAD = [
     ),
     ("loss", "", "auto or one of"),
     ("epochs", -1, "0 (chosen by the number of rows) or more"),
-    ("batch_size", 3, "4 texts or more"),
+    ("batch_size", 3, "4 contents or more"),
     ("learning_rate", -1e-5, "0 (chosen by the backbone's size) to below 1"),
     ("learning_rate", 1.0, "0 (chosen by the backbone's size) to below 1"),
     ("learning_rate", math.nan, "0 (chosen by the backbone's size) to below 1"),
