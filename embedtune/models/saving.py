@@ -16,12 +16,10 @@ from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError, StorageError
 from embedtune.models.own_modules import OWN_MODULES
+from embedtune.models.servers import SERVED_MODULES
 from embedtune.storage.atomic import atomic_folder
 
 _LIBRARY = "sentence_transformers."
-
-_SERVED_MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
-"""Module classes that servers know, all as `sentence_transformers.models.<name>`."""
 
 _POOLING_FLAGS = {
     "cls": "pooling_mode_cls_token",
@@ -86,7 +84,7 @@ def _write_served_modules(folder: Path) -> None:
     modules = json.loads(path.read_text(encoding="utf-8"))
     for module in modules:
         name = module["type"].rpartition(".")[2]
-        if name in _SERVED_MODULES:
+        if name in SERVED_MODULES:
             module["type"] = f"sentence_transformers.models.{name}"
         if name == "Pooling":
             _write_served_pooling(folder / module["path"] / "config.json")

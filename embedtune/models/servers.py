@@ -7,16 +7,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-_MODULES = "modules.json"
-_OWN_KEYS = "modality_config"
-_TEI_POOLINGS = ("pooling_mode_cls_token", "pooling_mode_mean_tokens", "pooling_mode_lasttoken")
-_OTHER_POOLINGS = (
-    "pooling_mode_max_tokens",
-    "pooling_mode_mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens",
-)
-_TEI_ACTIVATIONS = ("torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity")
-_KNOWN = ("Transformer", "Pooling", "Dense", "Normalize")
+SERVED_MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
+"""Module classes that servers know, all as `sentence_transformers.models.<name>`."""
+
+_FLAG = "pooling_mode_"
+_SERVED_POOLINGS = ("cls_token", "mean_tokens", "lasttoken")
+_SERVED_ACTIVATIONS = ("torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity")
 
 
 def servers_of(folder: Path) -> dict[str, str]:
@@ -31,26 +27,31 @@ def servers_of(folder: Path) -> dict[str, str]:
     Returns:
         For each server '' if it can, else why not.
     """
-    modules = json.loads((folder / _MODULES).read_text(encoding="utf-8"))
-    reason = _reason(folder, modules)
+    reason = _reason(folder)
     return {"text-embeddings-inference": reason, "vllm": reason}
 
 
-def _reason(folder: Path, modules: list[dict[str, Any]]) -> str:
-    for module in modules:
-        name = str(module["type"]).rpartition(".")[2]
-        if name not in _KNOWN:
+def _reason(folder: Path) -> str:
+    found = _read(folder / "modules.json")
+    modules = [(module["type"].rpartition(".")[2], folder / module["path"] / "config.json") for module in found]
+    for name, _ in modules:
+        if name not in SERVED_MODULES:
             return f"it knows no module {name}"
-        config = folder / str(module["path"]) / "config.json"
+    kinds = _read(folder / "sentence_bert_config.json").get("modality_config", {"text": {}})
+    if set(kinds) != {"text"}:
+        return f"it reads texts only, the model {' and '.join(sorted(kinds))}"
+    for name, config in modules:
         if name == "Pooling":
-            pooling = json.loads(config.read_text(encoding="utf-8"))
-            chosen = [key for key in _OTHER_POOLINGS if pooling.get(key)]
-            if chosen or not any(pooling.get(key) for key in _TEI_POOLINGS):
-                return f"it knows no pooling of the kind {pooling.get('pooling_mode', chosen)}"
+            flags = [key for key, value in _read(config).items() if value and key.startswith(_FLAG)]
+            chosen = [flag.removeprefix(_FLAG) for flag in flags]
+            if len(chosen) != 1 or chosen[0] not in _SERVED_POOLINGS:
+                return f"it knows no pooling by {' and '.join(chosen)}"
         if name == "Dense":
-            activation = json.loads(config.read_text(encoding="utf-8")).get("activation_function")
-            if activation not in _TEI_ACTIVATIONS:
+            activation = _read(config).get("activation_function")
+            if activation not in _SERVED_ACTIVATIONS:
                 return f"its dense layers know no activation {str(activation).rpartition('.')[2]}"
-    transformer = json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))
-    other = sorted(kind for kind in transformer.get(_OWN_KEYS, {"text": {}}) if kind != "text")
-    return f"it reads texts only, the model {' and '.join(other)} too" if other else ""
+    return ""
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

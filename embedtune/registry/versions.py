@@ -87,13 +87,18 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
     pairs = f"Correlations over {comparison.pairs} held-out pairs with scores. " if comparison.pairs else ""
     lines = [
         f"Embedding model: {_code(card.backbone)} fine-tuned on {card.train_documents} documents{_source(request)}.",
-        f"Vectors of {card.dimension} components{cut}.",
+        f"Vectors of {card.dimension} components{cut}.{_servers(card)}",
         f"Compared with the base: {comparison.decision.reason}",
         f"| metric | base | tuned | difference | {percent} interval |\n|---|---|---|---|---|\n" + "\n".join(rows),
         f"{pairs}Means over {comparison.queries} held-out queries against {comparison.index_documents} documents. "
         "Vectors of another model or version do not compare with these: encode the whole index again.",
     ]
     return "\n\n".join(lines)
+
+
+def _servers(card: ModelCard) -> str:
+    told = [f"{name} {'can' if not reason else f'cannot: {reason}'}" for name, reason in card.servers.items()]
+    return f" MLflow can serve it. Of servers of embeddings, {'; '.join(told)}." if told else ""
 
 
 def _source(request: RegistrationRequest) -> str:

@@ -169,7 +169,9 @@ def test_servers_of_a_folder(model, tmp_path, parts, reason):
         assert told == "" if not reason else reason in told
 
 
-@pytest.mark.parametrize("pooling", [Pooling(32, "max"), Pooling(32, "weightedmean"), GeM(32)])
+@pytest.mark.parametrize(
+    "pooling", [Pooling(32, "max"), Pooling(32, "weightedmean"), Pooling(32, ("mean", "cls")), GeM(32)]
+)
 def test_poolings_that_servers_lack(model, tmp_path, pooling):
     save_model(SentenceTransformer(modules=[model[0], pooling], device="cpu"), tmp_path)
     (reason,) = set(servers_of(tmp_path).values())
@@ -177,9 +179,10 @@ def test_poolings_that_servers_lack(model, tmp_path, pooling):
     assert check_parity(SentenceTransformer(modules=[model[0], pooling], device="cpu"), tmp_path) == 0.0
 
 
-def test_images_are_read_by_no_server_of_texts(tiny_models, tmp_path):
-    save_model(load_model(str(tiny_models("clip")), 0), tmp_path)
-    assert set(servers_of(tmp_path).values()) == {"it reads texts only, the model image too"}
+@pytest.mark.parametrize(("kind", "reads"), [("clip", "image and text"), ("vit", "image")])
+def test_images_are_read_by_no_server_of_texts(tiny_models, tmp_path, kind, reads):
+    save_model(load_model(str(tiny_models(kind)), 0), tmp_path)
+    assert set(servers_of(tmp_path).values()) == {f"it reads texts only, the model {reads}"}
 
 
 class TestWholeFolder:

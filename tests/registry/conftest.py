@@ -27,6 +27,7 @@ CARD = ModelCard(
     texts_per_second=8.0,
     versions={"torch": "2.13.0+cpu", "transformers": "5.23.0", "sentence-transformers": "6.2.0", "numpy": "2.4.6"},
     parity_max_difference=1e-7,
+    servers={"text-embeddings-inference": "", "vllm": "it knows no module GeM"},
 )
 
 

@@ -236,6 +236,10 @@ class TestRecord:
     def test_version_is_described_and_tagged(self, client):
         version = client.get_model_version("record", "1")
         assert "| nDCG@10 | 0.5000 | 0.6000 | +0.1000 | +0.0900 to +0.1100 |" in version.description
+        assert (
+            "Vectors of 32 components; texts are cut after 64 tokens. MLflow can serve it. Of servers of embeddings, "
+            "text-embeddings-inference can; vllm cannot: it knows no module GeM.\n"
+        ) in version.description
         expected = {
             "decision": "promoted",
             "base_model": "tiny-bert",
