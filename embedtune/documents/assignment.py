@@ -10,13 +10,9 @@ import pyarrow as pa
 
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.forms import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
-from embedtune.documents.judgments import PARENT_LAYOUTS
-from embedtune.documents.schema import Role, Side, Split
+from embedtune.documents.schema import PARENT_LAYOUTS, ROLE_LAYOUTS, Role, Side, Split
 from embedtune.documents.split import SplitPlan
 from embedtune.records.layouts import SPLIT_COLUMN, Layout
-
-ROLE_LAYOUTS = (Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
-"""Layouts whose training Documents have a Role, and whose training folder has judged pairs."""
 
 
 @dataclass(frozen=True, eq=False)

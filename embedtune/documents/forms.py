@@ -5,7 +5,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from embedtune.documents.schema import RELEVANCE_COLUMNS, Split
+from embedtune.documents.schema import PARENT_LAYOUTS, RELEVANCE_COLUMNS, ROLE_LAYOUTS, Split
 from embedtune.records.layouts import CONTENT_COLUMNS, SPLIT_COLUMN, Layout, Modality
 from embedtune.records.rows import RowsFormat
 
@@ -30,9 +30,6 @@ ID_COLUMN = "id"
 LABEL_COLUMN = "label"
 SCORE_COLUMN = "score"
 ROLE_COLUMN = "role"
-
-_PARENT_LAYOUTS = (Layout.SCORED, Layout.TEXT_IMAGE)
-_ROLE_LAYOUTS = (Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
 
 
 @dataclass(frozen=True)
@@ -68,12 +65,12 @@ class SplitForm:
     @property
     def is_parent(self) -> bool:
         """Whether each Document has two chunks, which hold the contents."""
-        return self.split is Split.TRAIN and self.rows_format.layout in _PARENT_LAYOUTS
+        return self.split is Split.TRAIN and self.rows_format.layout in PARENT_LAYOUTS
 
     @property
     def has_role(self) -> bool:
         """Whether each Document has a Role."""
-        return self.split is Split.TRAIN and self.rows_format.layout in _ROLE_LAYOUTS
+        return self.split is Split.TRAIN and self.rows_format.layout in ROLE_LAYOUTS
 
     @property
     def has_label(self) -> bool:

@@ -10,11 +10,8 @@ import pyarrow.compute as pc
 from embedtune.documents.contents import Contents
 from embedtune.documents.grouping import Fingerprints, connected_components
 from embedtune.documents.row_uses import RANKED, Use
-from embedtune.documents.schema import content_id
+from embedtune.documents.schema import PARENT_LAYOUTS, content_id
 from embedtune.records.layouts import Layout
-
-PARENT_LAYOUTS = (Layout.SCORED, Layout.TEXT_IMAGE)
-"""Layouts whose training Documents are pairs of contents."""
 
 
 @dataclass(frozen=True, eq=False)

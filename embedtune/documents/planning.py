@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.assignment import ROLE_LAYOUTS, assign, relevance_table
+from embedtune.documents.assignment import assign, relevance_table
 from embedtune.documents.contents import Contents, read_contents
 from embedtune.documents.corpus import Corpus, build_corpus
 from embedtune.documents.faults import USABLE, find_faults
@@ -15,7 +15,7 @@ from embedtune.documents.grouping import Fingerprints, fingerprint, fingerprint_
 from embedtune.documents.options import BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
-from embedtune.documents.schema import SplitRule
+from embedtune.documents.schema import ROLE_LAYOUTS, SplitRule
 from embedtune.documents.set_aside import check_bad_share, count_reasons, write_quarantine
 from embedtune.documents.split import SplitPlan, all_in_training, split_corpus
 from embedtune.documents.summarise import RowCounts, summarise

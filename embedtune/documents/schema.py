@@ -31,6 +31,14 @@ And by layout:
 import hashlib
 from enum import IntEnum, StrEnum
 
+from embedtune.records.layouts import Layout
+
+PARENT_LAYOUTS = (Layout.SCORED, Layout.TEXT_IMAGE)
+"""Layouts whose training Documents are pairs of contents."""
+
+ROLE_LAYOUTS = (Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
+"""Layouts whose training Documents have a Role, and whose training folder has judged pairs."""
+
 LABEL_TAG = "finetuner_label"
 """Tag that holds the label; the name Jina Finetuner gave it, so that its users' DocumentArrays work."""
 

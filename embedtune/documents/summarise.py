@@ -10,9 +10,9 @@ from embedtune.documents.content_warnings import content_warnings
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
 from embedtune.documents.grouping import distinct
-from embedtune.documents.judgments import PARENT_LAYOUTS
 from embedtune.documents.long_texts import count_long, long_warnings
 from embedtune.documents.row_uses import LeftOut
+from embedtune.documents.schema import PARENT_LAYOUTS
 from embedtune.documents.split import NO_RULE, Flags, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary

@@ -286,7 +286,7 @@ def _check_shares(work: _Work, earlier: Counter[str], quarantine: Path, max_bad_
     parts = []
     for name in sorted({*work.seen, *earlier}):
         before = f" ({earlier[name]} rows were set aside before)" if earlier[name] else ""
-        told = f"{name}, l" if name else "L"
-        parts.append(Part(name, f"{told}oading {work.what}{before}", work.seen[name] + earlier[name]))
+        loading = f"{name}, loading" if name else "Loading"
+        parts.append(Part(name, f"{loading} {work.what}{before}", work.seen[name] + earlier[name]))
     cure = "and what they name, "
     work.rejected.check_shares(parts, max_bad_share, quarantine, cure=cure, earlier=earlier)
