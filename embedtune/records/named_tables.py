@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.dialects import FIELD_LIMIT, Dialect
-from embedtune.records.encodings import read_beginning, read_sample, undecodable
+from embedtune.records.encodings import SAMPLE_BYTES, read_beginning, read_sample, undecodable
 from embedtune.records.other_formats import json_form
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
@@ -71,13 +71,14 @@ class Records(Protocol):
         """Yield the line or number of each record, its values, and what is wrong with it ('' if nothing)."""
 
 
-def table_form(source: CSVSource, encoding: str, dialect: object) -> TableForm:
+def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = SAMPLE_BYTES) -> TableForm:
     """Tell what a file with a table is by its beginning; only broken JSON is told by the name of the file.
 
     Args:
         source: The file.
         encoding: The CSV option.
         dialect: The CSV option: texts, one a line, are no JSON.
+        limit: How many bytes to read at most.
 
     Raises:
         StorageError: the file is missing or unreadable.
@@ -87,7 +88,7 @@ def table_form(source: CSVSource, encoding: str, dialect: object) -> TableForm:
         return TableForm.PARQUET
     if dialect == "lines":
         return TableForm.CSV
-    found = json_form(read_sample(source, encoding).text)
+    found = json_form(read_sample(source, encoding, limit).text)
     suffix = source.origin.rpartition(".")[2].lower()
     if found == "array" or (not found and suffix == "json"):
         return TableForm.JSON

@@ -140,7 +140,8 @@ def _common_form(files: Mapping[str, CSVSource], request: IngestRequest) -> Tabl
         InputError: they are of different forms, which nobody reads as one; the message names two.
     """
     options = request.options
-    forms = {source.origin: table_form(source, options.encoding, options.dialect) for source in files.values()}
+    limit = _sample_bytes(files)
+    forms = {source.origin: table_form(source, options.encoding, options.dialect, limit) for source in files.values()}
     first, form = next(iter(forms.items()))
     other = next((origin for origin, each in forms.items() if each is not form), None)
     if other is not None:
@@ -151,6 +152,11 @@ def _common_form(files: Mapping[str, CSVSource], request: IngestRequest) -> Tabl
     if form is not TableForm.CSV and options.header == "no":
         raise InputError(f"{first} is {form}, which names its columns. Leave the CSV option `header` out.")
     return form
+
+
+def _sample_bytes(files: Mapping[str, CSVSource]) -> int:
+    """Return how much to look at of each of several files."""
+    return max(SAMPLE_BYTES // len(files), _LEAST_SAMPLE_BYTES)
 
 
 def _plan_tables(
@@ -197,8 +203,8 @@ def _begin_all(
     """
     beginnings = []
     pooled: list[list[str]] = []
+    limit = _sample_bytes(sources)
     for name, source in sources.items():
-        limit = max(SAMPLE_BYTES // len(sources), _LEAST_SAMPLE_BYTES)
         plan, records, text = _begin(source, name, request, limit, dialect)
         repeats_header = bool(pooled and records) and same_names(records[0], pooled[0])
         if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
