@@ -5,37 +5,27 @@ reading is the same.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError
 from embedtune.records.dialects import FIELD_LIMIT, Dialect
 from embedtune.records.encodings import SAMPLE_BYTES, read_beginning, read_sample, undecodable
+from embedtune.records.json_rows import Values, parse_array, parse_row
 from embedtune.records.other_formats import json_form
+from embedtune.records.parquet_rows import PARQUET_START, column_kinds, iter_columns, open_parquet
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
 from embedtune.records.table import shown_names
 
-_BATCH_ROWS = 256
-_READ_BYTES = 1 << 20
 _ARRAY_BYTES = 32 << 20
 """Largest file with one array, which is read at once."""
 
-_PARQUET_START = b"PAR1"
-_INDEX_PREFIX = "__index_level_"
 _MOST_TOLD = 3
 _MOST_COLUMNS = 10_000
-
-Values = Mapping[str, Any]
-"""The values of one row by the names of their columns: texts, None, and lists or objects, which cannot be read."""
 
 
 class TableForm(StrEnum):
@@ -84,7 +74,7 @@ def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = S
         StorageError: the file is missing or unreadable.
         InputError: it is empty, undecodable or of another format.
     """
-    if read_beginning(source, len(_PARQUET_START))[0] == _PARQUET_START:
+    if read_beginning(source, len(PARQUET_START))[0] == PARQUET_START:
         return TableForm.PARQUET
     if dialect == "lines":
         return TableForm.CSV
@@ -144,7 +134,7 @@ class NamedTable:
         reader = RecordReader(self.source, encoding, Dialect("lines", quoting=False))
         for line, _, problem in reader.records():
             progress.position = progress.weight = reader.position
-            yield line, problem or _parse(reader.raw), reader.raw
+            yield line, problem or parse_row(reader.raw), reader.raw
 
     def _array(self) -> Iterator[tuple[int, Values | str, str]]:
         beginning, is_whole = read_beginning(self.source, _ARRAY_BYTES)
@@ -155,59 +145,23 @@ class NamedTable:
             )
         encoding = read_sample(self.source, self.encoding).encoding
         try:
-            entries = _decoder.decode(beginning.decode(encoding).removeprefix("\ufeff").strip())
+            text = beginning.decode(encoding)
         except UnicodeDecodeError as error:
             raise undecodable(self.source, encoding) from error
-        except (ValueError, RecursionError) as error:
-            place = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-            raise InputError(
-                f"{self.source.origin} is no whole JSON ({place}). Write an array of objects, or one object a line."
-            ) from error
-        if not isinstance(entries, list):
-            raise InputError(
-                f"{self.source.origin} is JSON, but no array of objects such as "
-                '[{"text": "…", "label": "…"}]. Write one, or one object a line.'
-            )
-        for number, entry in enumerate(entries, 1):
-            yield number, _checked(entry), json.dumps(entry, ensure_ascii=False)
+        for number, (entry, raw) in enumerate(parse_array(text, self.source.origin), 1):
+            yield number, entry, raw
 
     def _parquet_rows(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
         number = 0
-        with self.open() as file:
-            names = parquet_names(file.schema_arrow, self.source.origin)
+        with open_parquet(self.source.path, self.source.origin) as file:
+            kinds = column_kinds(file.schema_arrow, self.source.origin)
             size, total = self.source.path.stat().st_size, max(file.metadata.num_rows, 1)
-            for batch in file.iter_batches(_BATCH_ROWS, columns=list(names)):
-                batch.validate(full=True)
-                columns = [_texts(column) for column in batch.columns]
-                weight = sum(len(text) for column in columns for text in column if isinstance(text, str))
-                for row in zip(*columns, strict=True):
+            for columns in iter_columns(file, [name for name, is_flat in kinds.items() if is_flat]):
+                weight = sum(len(text) for column in columns.values() for text in column if text is not None)
+                for row in zip(*columns.values(), strict=True):
                     number += 1
-                    yield number, dict(zip(batch.schema.names, row, strict=True)), ""
+                    yield number, dict(zip(columns, row, strict=True)), ""
                 progress.position, progress.weight = size * number // total, progress.weight + weight
-
-    @contextmanager
-    def open(self) -> Iterator[pq.ParquetFile]:
-        """Open a Parquet file.
-
-        Raises:
-            StorageError: it is out of reach.
-            InputError: it is damaged.
-        """
-        try:
-            schema = pq.read_schema(self.source.path)
-            texts = [field.name for field in schema if _is_text(field.type)]
-            # Equal texts are in memory once, so that a small file cannot become a large one.
-            with pq.ParquetFile(
-                self.source.path, read_dictionary=texts, pre_buffer=False, buffer_size=_READ_BYTES
-            ) as file:
-                yield file
-        except (FileNotFoundError, PermissionError) as error:
-            raise StorageError(f"{self.source.origin} cannot be read: {error.strerror}.") from error
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(
-                f"{self.source.origin} is no whole Parquet file, or written in a way that cannot be read: damaged, cut "
-                "off or encrypted. Copy it again, or write it anew."
-            ) from error
 
 
 @dataclass
@@ -309,11 +263,10 @@ def names_of(
     known = dict[str, bool]()
     for table, sample in zip(tables, samples, strict=True):
         if table.form is TableForm.PARQUET:
-            with table.open() as file:
-                schema = file.schema_arrow
-                flat = set(parquet_names(schema, table.source.origin))
-            for name in schema.names:
-                known[name] = known.get(name, False) or name in flat
+            with open_parquet(table.source.path, table.source.origin) as file:
+                kinds = column_kinds(file.schema_arrow, table.source.origin)
+            for name, is_flat in kinds.items():
+                known[name] = known.get(name, False) or is_flat
         for row in sample:
             for name, value in row.items():
                 known[name] = known.get(name, False) or value is None or isinstance(value, str)
@@ -323,7 +276,7 @@ def names_of(
             "Give those that are to be read."
         )
     names = tuple(name for name, is_flat in known.items() if is_flat)
-    nested = tuple(name for name, is_flat in known.items() if not is_flat and not name.startswith(_INDEX_PREFIX))
+    nested = tuple(name for name, is_flat in known.items() if not is_flat)
     if not names:
         raise InputError(
             f"{tables[0].source.origin} is {tables[0].form} without a column of texts or numbers"
@@ -331,82 +284,3 @@ def names_of(
             "label, or query and document."
         )
     return names, nested
-
-
-def parquet_names(schema: pa.Schema, origin: str) -> tuple[str, ...]:
-    """Return the names of the columns that hold no lists or objects, without those of an index of pandas.
-
-    Raises:
-        InputError: a name stands for two columns.
-    """
-    doubled = next((name for name in schema.names if schema.names.count(name) > 1), None)
-    if doubled is not None:
-        raise InputError(f"{origin} has two columns {doubled!r}. Give each column its own name.")
-    return tuple(
-        field.name
-        for field in schema
-        if not pa.types.is_nested(_stored(field.type)) and not field.name.startswith(_INDEX_PREFIX)
-    )
-
-
-def _stored(kind: pa.DataType) -> pa.DataType:
-    kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return any(is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
-
-
-def _texts(column: pa.Array) -> list[str | None]:
-    """Return the values of a column as texts; bytes that are no UTF-8 become one that cannot be encoded."""
-    column = column.storage if isinstance(column, pa.ExtensionArray) else column
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        values = _texts(column.dictionary)
-        return [None if place is None else values[place] for place in column.indices.to_pylist()]
-    if pa.types.is_timestamp(kind):
-        # In UTC, since the machine may not know the time zone; Python's dates end with the year 9999.
-        column = column.cast(pa.timestamp(kind.unit)).cast(pa.string())
-    if pa.types.is_floating(kind):
-        # Of float32, 0.8 is to be '0.8', not the nearest float64.
-        return [None if np.isnan(value) else str(value) for value in column.to_numpy(zero_copy_only=False)]
-    return [None if value is None else _text(value) for value in column.to_pylist()]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entry = dict(pairs)
-    if len(entry) < len(pairs):
-        doubled = next(name for name, _ in pairs if [each for each, _ in pairs].count(name) > 1)
-        raise ValueError(f"the name {doubled!r} stands twice in one object")
-    return entry
-
-
-def _constant(name: str) -> str | None:
-    return None if name == "NaN" else name
-
-
-_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_constant)
-"""Numbers stay as they are written."""
-
-
-def _parse(text: str) -> Values | str:
-    """Return the values of a line, or what is wrong with it."""
-    try:
-        return _checked(_decoder.decode(text.strip().removeprefix("\ufeff")))
-    except json.JSONDecodeError as error:
-        return f"no JSON: {error.msg} at character {error.pos}"
-    except (ValueError, RecursionError) as error:
-        return "no JSON: nested too deeply" if isinstance(error, RecursionError) else str(error)
-
-
-def _checked(entry: object) -> Values | str:
-    if not isinstance(entry, dict):
-        return "no JSON object"
-    return {name: _text(value) if isinstance(value, bool) else value for name, value in entry.items()}
