@@ -9,15 +9,19 @@ from embedtune.errors import InputError
 Values = Mapping[str, Any]
 """The values of one row by the names of their columns: texts, None, and lists or objects, which cannot be read."""
 
+_TOO_DEEP = "nested too deeply"
+
 
 def parse_row(text: str) -> Values | str:
     """Return the values of one object, or what is wrong with it; numbers stay as they are written."""
     try:
         return _checked(_decoder.decode(text.strip().removeprefix("\ufeff")))
     except json.JSONDecodeError as error:
-        return f"no JSON: {error.msg} at character {error.pos}"
-    except (ValueError, RecursionError) as error:
-        return "no JSON: nested too deeply" if isinstance(error, RecursionError) else str(error)
+        return f"no JSON from character {error.pos + 1} on"
+    except RecursionError:
+        return f"no JSON: {_TOO_DEEP}"
+    except ValueError as error:  # in our own words, see `_object`
+        return str(error)
 
 
 def parse_array(text: str, origin: str) -> list[tuple[Values | str, str]]:
@@ -32,17 +36,22 @@ def parse_array(text: str, origin: str) -> list[tuple[Values | str, str]]:
     """
     try:
         entries = _decoder.decode(text.removeprefix("\ufeff").strip())
-    except (ValueError, RecursionError) as error:
-        place = f"line {error.lineno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else str(error)
-        raise InputError(
-            f"{origin} is no whole JSON ({place}). Write an array of objects, or one object a line."
-        ) from error
+    except json.JSONDecodeError as error:
+        raise _not_whole(origin, f"line {error.lineno}: not from character {error.colno} on") from error
+    except RecursionError as error:
+        raise _not_whole(origin, _TOO_DEEP) from error
+    except ValueError as error:
+        raise _not_whole(origin, str(error)) from error
     if not isinstance(entries, list):
         raise InputError(
             f"{origin} is JSON, but no array of objects such as "
             '[{"text": "…", "label": "…"}]. Write one, or one object a line.'
         )
     return [(_checked(entry), json.dumps(entry, ensure_ascii=False)) for entry in entries]
+
+
+def _not_whole(origin: str, why: str) -> InputError:
+    return InputError(f"{origin} is no whole JSON ({why}). Write an array of objects, or one object a line.")
 
 
 def _checked(entry: object) -> Values | str:
