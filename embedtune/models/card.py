@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from embedtune.errors import ModelError
 from embedtune.records.report import IngestReport
@@ -123,7 +124,7 @@ class ModelCard:
             raise ModelError(f"{path} cannot be read ({error}). Fine-tune again.") from error
 
     @classmethod
-    def _of_json(cls, data: Mapping[str, object]) -> "ModelCard":
+    def _of_json(cls, data: Mapping[str, Any]) -> "ModelCard":
         found = dict(data)
         if found.pop("format", CARD_FORMAT) != CARD_FORMAT:
             raise ValueError(f"its format is {data['format']!r}, not {CARD_FORMAT!r}")
@@ -131,12 +132,16 @@ class ModelCard:
             del found["version"]
         known = {entry.name for entry in dataclasses.fields(cls)} - {"others"}
         facts = {name: found.pop(name) for name in known & found.keys()}
-        points = [(point["step"], point["epoch"], point["loss"]) for point in facts["history"]]  # type: ignore[attr-defined]
-        facts["history"] = tuple(LossPoint(*point) for point in points)
-        if facts.get("train_texts") is not None:
-            facts["train_texts"] = CutTexts(**facts["train_texts"])  # type: ignore[arg-type]
-        if facts.get("epoch") is not None:
-            facts["epoch"] = EpochFacts(**facts["epoch"])  # type: ignore[arg-type]
+        facts["history"] = tuple(_known_part(LossPoint, point) for point in facts["history"])
+        for name, kind in (("train_texts", CutTexts), ("epoch", EpochFacts)):
+            if facts.get(name) is not None:
+                facts[name] = _known_part(kind, facts[name])
         if facts.get("reading") is not None:
-            facts["reading"] = IngestReport.of_json(facts["reading"])  # type: ignore[arg-type]
-        return cls(**facts, others=found)  # type: ignore[arg-type]
+            facts["reading"] = IngestReport.of_json(facts["reading"])
+        return cls(**facts, others=found)
+
+
+def _known_part(kind: type[Any], facts: Mapping[str, object]) -> Any:
+    """Return a part of the card without what only a later version knows."""
+    names = {entry.name for entry in dataclasses.fields(kind)}
+    return kind(**{name: facts[name] for name in names & facts.keys()})

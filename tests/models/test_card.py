@@ -7,7 +7,7 @@ import math
 import pytest
 
 from embedtune.errors import ModelError
-from embedtune.models.card import CARD_FILE, LossPoint, ModelCard
+from embedtune.models.card import CARD_FILE, CutTexts, EpochFacts, LossPoint, ModelCard
 
 CARD = ModelCard(
     backbone="owner/mödel",
@@ -70,10 +70,16 @@ def test_a_card_of_a_later_version_keeps_what_this_one_does_not_know(tmp_path):
     (tmp_path / "again").mkdir()
     later = json.loads(card_with(pooling="gem", options={"loss": "NewLoss", "depth": 3}))
     point = {"step": 1, "epoch": 0.5, "loss": 2.0, "rate": 1e-4}
-    (tmp_path / CARD_FILE).write_text(json.dumps({**later, "version": 2, "history": [point]}))
+    texts, epoch = CutTexts(9, 1, 2, 0, 64), EpochFacts(9, 8.0, 7.0)
+    parts = {
+        "train_texts": {**dataclasses.asdict(texts), "empty": 0},
+        "epoch": {**dataclasses.asdict(epoch), "rows": 3},
+    }
+    (tmp_path / CARD_FILE).write_text(json.dumps({**later, "version": 2, "history": [point], **parts}))
     card = ModelCard.load(tmp_path)
     assert card.others == {"version": 2, "pooling": "gem"}
     assert (card.options, card.history) == ({"loss": "NewLoss", "depth": 3}, (LossPoint(1, 0.5, 2.0),))
+    assert (card.train_texts, card.epoch) == (texts, epoch)
     card.save(tmp_path / "again")
     assert ModelCard.load(tmp_path / "again") == card
 
@@ -95,6 +101,8 @@ def card_with(**changes: object) -> str:
         card_with(history=None),
         card_with(history=[1]),
         card_with(history=[{"step": 1}]),
+        card_with(epoch=[1]),
+        card_with(train_texts={"texts": 1}),
         card_with(format="another product's"),
         json.dumps({"history": []}),
     ],
