@@ -84,7 +84,7 @@ def _is_identifier(name: str) -> bool:
 
 def _tell_what_is_known(backbone: Backbone) -> None:
     """Say which model a short name stands for, and which prompts it is given."""
-    known = known_model(backbone.name) if backbone.place is not Place.PREFIX else None
+    known = known_model(backbone.name)
     if known is None or Path(backbone.name).is_dir():
         return
     if known.model and backbone.name != known.model:

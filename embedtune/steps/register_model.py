@@ -31,7 +31,6 @@ class RegisterModelConfig:
     """CSV options that the data were read with, for the record."""
     max_bad_share: float = 0.01
     """Share of rows that could not be used and was accepted, for the record."""
-
     started: str = ""
     """When the run began, in ISO 8601 with its time zone, for the record; '' if that is not known."""
 
