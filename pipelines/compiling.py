@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from google.protobuf.json_format import MessageToDict
 from kfp import compiler
 from kfp.dsl.base_component import BaseComponent
 
@@ -79,7 +80,7 @@ def compiled_documents(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 def parameters_of(pipeline: Pipeline) -> list[Parameter]:
     """Return a pipeline's parameters in alphabetical order, as the Kubeflow form shows them."""
-    inputs = compiled_documents(pipeline)[0]["root"]["inputDefinitions"]["parameters"]
+    inputs = MessageToDict(pipeline.component.pipeline_spec.root.input_definitions)["parameters"]
     return [
         Parameter(
             name=name,
