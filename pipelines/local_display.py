@@ -35,7 +35,6 @@ class Display:
         self._task: TaskID | None = None
         self._started: dict[tuple[str, int], float] = {}
         self._ends: dict[str, int] = {}
-        self._printed: set[str] = set()
         self._told: set[str] = set()
         self._last_line = 0.0
         self.seconds: dict[str, float] = {}
@@ -116,14 +115,13 @@ class Display:
         self._drop_bar()
         seconds = when - started
         self.seconds[step] = self.seconds.get(step, 0.0) + seconds
-        self._printed.add(step)
         self._ends[step] = self._ends.get(step, 0) + 1
         name = f"{step} ({self._ends[step]})" if self._ends[step] > 1 else step
         self._console.print(f"{sign} {name:<20} {seconds:6.1f} s")
 
     def _cached(self, step: str, notes: list[str]) -> None:
-        if step not in self._printed:
-            self._printed.add(step)
+        if step not in self._ends:
+            self._ends[step] = 0
             self._console.print(f"[green]✓[/] {step:<20} unchanged, taken from an earlier run")
         for text in notes:
             self._note(text)
