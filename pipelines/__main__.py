@@ -15,7 +15,7 @@ from embedtune.errors import ConfigError
 from embedtune.storage.outputs import Output, check_outputs, check_run_folder
 from pipelines.compiling import PIPELINES, Parameter, compile_pipeline, parameters_of
 from pipelines.local import check_run, run_locally
-from pipelines.local_folder import run_folder
+from pipelines.local_folder import results_in, run_folder
 from pipelines.summary import print_summary, publish_run
 
 app = typer.Typer(
@@ -68,7 +68,7 @@ def _run(name: str) -> Callable[[dict[str, Any]], None]:
         overwrite = values.pop(OVERWRITE.name)
         arguments = _arguments(name, merged(values))
         check_run(name, arguments, output)
-        check_run_folder(output, str(arguments["data_uri"]), overwrite)
+        check_run_folder(output, results_in(output), str(arguments["data_uri"]), overwrite)
         with run_folder(output, str(arguments["register_model_name"]), str(arguments["data_uri"])) as folder:
             finished = run_locally(name, arguments, folder, caching, verbose)
             summary = publish_run(finished, arguments, output)

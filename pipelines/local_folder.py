@@ -11,6 +11,7 @@ from pathlib import Path
 
 from embedtune.errors import StorageError, reason
 from embedtune.storage.atomic import is_part
+from embedtune.storage.outputs import Output
 from pipelines.local_lock import Holder, folder_lock
 
 RUNS, CACHE = "runs", "runs/.cache"
@@ -19,8 +20,9 @@ MODEL, SCORES, REPORT, DATA_PAGE, SUMMARY = "model", "scores", "report.html", "d
 CHECKPOINTS = "checkpoints"
 
 _DATABASE, _ARTIFACTS = "mlflow.db", "artifacts"
-_FOLDERS = (RUNS, CACHE, MODEL, SCORES, CHECKPOINTS, _ARTIFACTS, f"{_ARTIFACTS}/models")
-_FILES = (REPORT, DATA_PAGE, SUMMARY, _DATABASE)
+_RESULT_FOLDERS, _RESULT_FILES = (MODEL, SCORES), (REPORT, DATA_PAGE, SUMMARY)
+_FOLDERS = (RUNS, CACHE, *_RESULT_FOLDERS, CHECKPOINTS, _ARTIFACTS, f"{_ARTIFACTS}/models")
+_FILES = (*_RESULT_FILES, _DATABASE)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,14 @@ class RunFolder:
     def scratch(self) -> Path:
         """Where everything temporary goes; removed at the run's end, or by the next run."""
         return _scratch(self.path)
+
+
+def results_in(output: Path) -> list[Output]:
+    """Return what a run puts in the place of an earlier one's in an output folder."""
+    return [
+        *(Output("--output", output / name, is_folder=True) for name in _RESULT_FOLDERS),
+        *(Output("--output", output / name, is_folder=False) for name in _RESULT_FILES),
+    ]
 
 
 @contextmanager

@@ -19,7 +19,6 @@ from embedtune.storage.ownership import (
 )
 
 _MOST_NAMES = 3
-_RUN_FOLDERS, _RUN_FILES = ("model", "scores"), ("report.html", "data.html", "summary.json")
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,12 @@ def check_outputs(outputs: Sequence[Output], inputs: Sequence[tuple[str, str]], 
             )
 
 
-def check_run_folder(output: Path, data: str, overwrite: bool) -> None:
+def check_run_folder(output: Path, results: Sequence[Output], data: str, overwrite: bool) -> None:
     """Refuse an output folder of a run in which the run would replace data or what embedtune did not write.
 
     Args:
         output: The folder.
+        results: What the run replaces in it; what else is in the folder of an earlier run stays.
         data: Path or address of the run's data.
         overwrite: Whether files that embedtune did not write may be replaced.
 
@@ -77,10 +77,8 @@ def check_run_folder(output: Path, data: str, overwrite: bool) -> None:
         ConfigError: it is the data, or the data are where the run would write.
         StorageError: it is no folder, or holds what embedtune did not write.
     """
-    parts = [Output("--output", output / name, is_folder=True) for name in _RUN_FOLDERS]
-    parts += [Output("--output", output / name, is_folder=False) for name in _RUN_FILES]
     for path in _local_paths(data):
-        if any(_replaces(part, path) for part in (Output("--output", output, is_folder=False), *parts)):
+        if any(_replaces(part, path) for part in (Output("--output", output, is_folder=False), *results)):
             raise ConfigError(
                 f"--output is {output} and --data-uri is {data}: the run would write where the data are. Give a folder "
                 "of its own."
@@ -90,7 +88,7 @@ def check_run_folder(output: Path, data: str, overwrite: bool) -> None:
     if not output.is_dir():
         raise StorageError(f"--output is {output}, which is a file. Give a folder.")
     with _explained(output):
-        found = [_foreign(part) for part in parts] if is_run_folder(output) else [_listed(output, _present(output))]
+        found = [_foreign(each) for each in results] if is_run_folder(output) else [_listed(output, _present(output))]
     if any(found):
         raise StorageError(
             f"--output is {output}, where there is something that embedtune did not write: "

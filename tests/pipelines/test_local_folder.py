@@ -8,7 +8,7 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.storage.ownership import is_run_folder
-from pipelines.local_folder import run_folder
+from pipelines.local_folder import results_in, run_folder
 
 
 def test_each_run_has_a_folder_of_its_own(tmp_path: Path) -> None:
@@ -50,6 +50,11 @@ def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
         run_folder(tmp_path / "out", "m", "a"),
     ):
         pass
+
+
+def test_all_that_a_run_replaces_is_asked_about(tmp_path: Path) -> None:
+    results = {result.path.name: result.is_folder for result in results_in(tmp_path)}
+    assert results == {"model": True, "scores": True, "report.html": False, "data.html": False, "summary.json": False}
 
 
 def test_what_a_killed_run_left_half_written_goes_and_the_rest_stays(tmp_path: Path) -> None:

@@ -39,6 +39,12 @@ def check(path: str, reads: str = "", is_folder: bool = False, overwrite: bool =
     check_outputs([Output("--out", Path(path), is_folder)], [("--in", reads)] if reads else [], overwrite)
 
 
+def check_run(output: Path, data: str, overwrite: bool) -> None:
+    places = {"model": True, "scores": True, "report.html": False, "data.html": False, "summary.json": False}
+    results = [Output("--output", output / name, is_folder) for name, is_folder in places.items()]
+    check_run_folder(output, results, data, overwrite)
+
+
 class TestWhoseItIs:
     @pytest.mark.parametrize(
         "content",
@@ -219,22 +225,22 @@ class TestInputs:
 
 class TestRunFolder:
     def test_places_where_a_run_may_write(self):
-        check_run_folder(Path("new"), "d.csv", overwrite=False)
+        check_run(Path("new"), "d.csv", overwrite=False)
         Path("empty").mkdir()
-        check_run_folder(Path("empty"), ".", overwrite=False)
+        check_run(Path("empty"), ".", overwrite=False)
         write("marked/" + OUTPUT_MARKER, b"")
         write("marked/my-notes.txt")
-        check_run_folder(Path("marked"), "marked/my-notes.txt", overwrite=False)
+        check_run(Path("marked"), "marked/my-notes.txt", overwrite=False)
 
     @pytest.mark.parametrize("name", ["model/thesis.txt", "report.html", "thesis.txt"])
     def test_a_folder_that_no_run_has_written(self, name):
         write(f"mine/{name}")
         with pytest.raises(StorageError, match=f"--output is mine, {NOT_OURS}mine/{name.partition('/')[0]}"):
-            check_run_folder(Path("mine"), "d.csv", overwrite=False)
+            check_run(Path("mine"), "d.csv", overwrite=False)
         os.chdir("mine")
         with pytest.raises(StorageError, match=NOT_OURS):
-            check_run_folder(Path(), "d.csv", overwrite=False)
-        check_run_folder(Path(), "d.csv", overwrite=True)
+            check_run(Path(), "d.csv", overwrite=False)
+        check_run(Path(), "d.csv", overwrite=True)
 
     @pytest.mark.parametrize("sign", [OUTPUT_MARKER, "runs/request.json"])
     @pytest.mark.parametrize("name", ["model/notes.txt", "scores/more/mine.csv", "report.html", "summary.json"])
@@ -242,13 +248,13 @@ class TestRunFolder:
         write(f"out/{sign}", b"")
         write_ours("out/model", "config.json")
         write_ours("out/scores", "queries.csv")
-        check_run_folder(Path("out"), "d.csv", overwrite=False)
+        check_run(Path("out"), "d.csv", overwrite=False)
         write(f"out/{name}")
         with pytest.raises(
             StorageError, match=f"--output is out, {NOT_OURS}out/{name}. Give another folder, or --over"
         ):
-            check_run_folder(Path("out"), "d.csv", overwrite=False)
-        check_run_folder(Path("out"), "d.csv", overwrite=True)
+            check_run(Path("out"), "d.csv", overwrite=False)
+        check_run(Path("out"), "d.csv", overwrite=True)
 
     @pytest.mark.parametrize("data", ["out", "out/", "./out", "out/model", "out/scores/q.csv", "out/report.html"])
     def test_data_where_the_run_would_write(self, data):
@@ -257,9 +263,9 @@ class TestRunFolder:
         write_ours("out/scores", "q.csv")
         for overwrite in (False, True):
             with pytest.raises(ConfigError, match=r"--output is out and --data-uri is .*: the run would write where"):
-                check_run_folder(Path("out"), data, overwrite)
+                check_run(Path("out"), data, overwrite)
 
     def test_a_file(self):
         write("file", b"")
         with pytest.raises(StorageError, match=r"--output is file, which is a file. Give a folder"):
-            check_run_folder(Path("file"), "d.csv", overwrite=False)
+            check_run(Path("file"), "d.csv", overwrite=False)
