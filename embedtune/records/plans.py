@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from embedtune.errors import InputError, StorageError
+from embedtune.errors import InputError, StorageError, reason
 from embedtune.records.addresses import modality_of_column
 from embedtune.records.columns import Columns, find_columns
 from embedtune.records.csv_options import AUTO
@@ -295,7 +295,9 @@ def file_stamp(source: CSVSource) -> tuple[int, int]:
     try:
         found = source.path.stat()
     except OSError as error:
-        raise StorageError(f"{source.origin} cannot be read on: {error}. Start again when it is complete.") from error
+        raise StorageError(
+            f"{source.origin} cannot be read on: {reason(error)}. Start again when it is complete."
+        ) from error
     return found.st_size, found.st_mtime_ns
 
 

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain
 from typing import TextIO
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.records.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank, trim, without_end_sign
 from embedtune.records.encodings import undecodable, unmarked
 from embedtune.records.request import CSVSource
@@ -86,7 +86,7 @@ class RecordReader:
             raise unmarked(self._source, self._encoding) from error
         except OSError as error:
             raise StorageError(
-                f"{self._source.origin} cannot be read on: {error}. Check the disk or share it is on."
+                f"{self._source.origin} cannot be read on: {reason(error)}. Check the disk or share it is on."
             ) from error
 
     def _parse(self, file: TextIO) -> Iterator[tuple[int, list[str], str]]:

@@ -184,7 +184,8 @@ def _read_tensor(tensor: NdArrayProto) -> npt.NDArray[np.generic]:
     try:
         return np.frombuffer(dense.buffer, np.dtype(dense.dtype)).reshape(tuple(dense.shape))
     except ValueError as error:
-        raise InputError(f"the tensor is damaged: {error}") from error
+        shown = f"{len(dense.buffer)} bytes of {dense.dtype}"
+        raise InputError(f"the tensor is damaged: {shown} do not fill the shape {tuple(dense.shape)}") from error
 
 
 def _encode_points(array: npt.NDArray[np.generic]) -> bytes:
