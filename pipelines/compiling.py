@@ -1,5 +1,6 @@
 """A pipeline becomes the YAML that Kubeflow runs."""
 
+import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToJson
 from kfp import compiler
 from kfp.dsl.base_component import BaseComponent
 
@@ -80,7 +81,9 @@ def compiled_documents(pipeline: Pipeline) -> list[dict[str, Any]]:
 
 def parameters_of(pipeline: Pipeline) -> list[Parameter]:
     """Return a pipeline's parameters in alphabetical order, as the Kubeflow form shows them."""
-    inputs = MessageToDict(pipeline.component.pipeline_spec.root.input_definitions)["parameters"]
+    # A protobuf map has another order in every process; the defaults that are objects would be shown in it.
+    message = pipeline.component.pipeline_spec.root.input_definitions
+    inputs = json.loads(MessageToJson(message, sort_keys=True))["parameters"]
     return [
         Parameter(
             name=name,
