@@ -24,7 +24,7 @@ from embedtune.errors import ConfigError
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.layouts import Layout
 from embedtune.records.request import CSV_LAYOUTS
-from embedtune.retrieval.comparison import METRIC_NAMES
+from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig

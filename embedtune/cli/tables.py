@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, Comparison, basis_of
+from embedtune.retrieval.comparison import Comparison, basis_of
+from embedtune.retrieval.metric_names import written_name
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -21,7 +22,7 @@ def comparison_table(comparison: Comparison) -> Table:
         table.add_column(column, justify="right")
     for metric in comparison.metrics:
         table.add_row(
-            ALL_METRIC_NAMES[metric.name],
+            written_name(metric.name),
             f"{metric.base:.3f}",
             f"{metric.tuned:.3f}",
             f"{metric.difference:+.3f}",

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, ROUNDING, Comparison
+from embedtune.retrieval.comparison import ROUNDING, Comparison
+from embedtune.retrieval.metric_names import written_name
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,7 +24,7 @@ class Champion:
 
     version: int
     metric: str
-    """Key of ALL_METRIC_NAMES that it was judged by, '' where its tags do not say."""
+    """Key of the metric that it was judged by, '' where its tags do not say."""
     value: float | None
     """The mean of that metric, None where its tags do not say."""
     queries: str
@@ -36,7 +37,7 @@ class Champion:
         if self.value is None or not self.metric:
             return f"version {self.version} (its tags do not say how good it is)"
         over = f" over {self.queries} queries" if self.queries else ""
-        return f"version {self.version} ({ALL_METRIC_NAMES.get(self.metric, self.metric)} {self.value:.4f}{over})"
+        return f"version {self.version} ({written_name(self.metric)} {self.value:.4f}{over})"
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def judge_by_champion(champion: Champion, comparison: Comparison) -> Judgment:
     if obstacle or champion.value is None:
         return Judgment(False, False, obstacle)
     metric = comparison.metric(comparison.decision.metric)
-    name = ALL_METRIC_NAMES[metric.name]
+    name = written_name(metric.name)
     old, new = _told_apart(champion.value, metric.tuned)
     if metric.tuned > champion.value + ROUNDING:
         return Judgment(True, True, f"on the same held-out data its {name} was {old}, and is {new} now")
@@ -119,8 +120,7 @@ def _why_not_comparable(champion: Champion, comparison: Comparison) -> str:
             f"than the new version ({comparison.queries} queries, {_short(digest)})"
         )
     if champion.metric != metric:
-        old = ALL_METRIC_NAMES.get(champion.metric, repr(champion.metric))
-        return f"it was judged by {old}, the new version by {ALL_METRIC_NAMES[metric]}"
+        return f"it was judged by {written_name(champion.metric)}, the new version by {written_name(metric)}"
     return ""
 
 

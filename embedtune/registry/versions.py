@@ -7,7 +7,7 @@ from embedtune.registry.champion import CHAMPION, Champion, evaluation_tags, jud
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import DATA_VERSION_TAG, REGISTRATION_TAG
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES
+from embedtune.retrieval.metric_names import written_name
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
     comparison = request.comparison
     percent = f"{comparison.confidence:.0%}"
     rows = [
-        f"| {ALL_METRIC_NAMES[metric.name]} | {metric.base:.4f} | {metric.tuned:.4f} | "
+        f"| {written_name(metric.name)} | {metric.base:.4f} | {metric.tuned:.4f} | "
         f"{metric.difference:+.4f} | {metric.lower:+.4f} to {metric.upper:+.4f} |"
         for metric in comparison.metrics
     ]

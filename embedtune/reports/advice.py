@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from embedtune.retrieval.comparison import ALL_METRIC_NAMES, COLLAPSE_COSINE, MIN_QUERIES, ROUNDING, Comparison
+from embedtune.retrieval.comparison import COLLAPSE_COSINE, MIN_QUERIES, ROUNDING, Comparison
+from embedtune.retrieval.metric_names import written_name
 
 
 def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:
@@ -26,7 +27,7 @@ def _after_gain(model_name: str, comparison: Comparison) -> Iterator[str]:
 
 
 def _after_none(comparison: Comparison) -> Iterator[str]:
-    metric, name = comparison.metric(comparison.decision.metric), ALL_METRIC_NAMES[comparison.decision.metric]
+    metric, name = comparison.metric(comparison.decision.metric), written_name(comparison.decision.metric)
     base_cosine = comparison.base_mean_cosine
     if comparison.tuned_mean_cosine > COLLAPSE_COSINE:
         if base_cosine is not None and base_cosine > COLLAPSE_COSINE:

@@ -20,13 +20,12 @@ from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import (
-    ALL_METRIC_NAMES,
-    METRIC_MEANINGS,
     Comparison,
     Direction,
     MetricComparison,
     QueryExample,
 )
+from embedtune.retrieval.metric_names import meaning_of, written_name
 
 if TYPE_CHECKING:
     from embedtune.documents.views.gallery import Tile
@@ -196,7 +195,7 @@ def _metric_rows(metrics: Sequence[MetricComparison], prefix: str = "") -> tuple
 
 
 def _metric_row(metric: MetricComparison, identifier: str, scale: tuple[float, float]) -> MetricRow:
-    name, change = ALL_METRIC_NAMES[metric.name], change_of(metric)
+    name, change = written_name(metric.name), change_of(metric)
     plot = interval_plot(
         metric.difference,
         (metric.lower, metric.upper),
@@ -208,7 +207,7 @@ def _metric_row(metric: MetricComparison, identifier: str, scale: tuple[float, f
             f"interval {numbers.signed(metric.lower)} to {numbers.signed(metric.upper)}: {change.value}."
         ),
     )
-    return MetricRow(name, METRIC_MEANINGS.get(metric.name, ""), metric, change, CHANGE_WORDS[change], trusted(plot))
+    return MetricRow(name, meaning_of(metric.name), metric, change, CHANGE_WORDS[change], trusted(plot))
 
 
 def _example_groups(examples: Sequence[QueryExample]) -> tuple[ExampleGroup, ...]:

@@ -6,11 +6,12 @@ import numpy as np
 
 from embedtune.errors import InputError
 from embedtune.retrieval.bootstrap import CONFIDENCE, RESAMPLES, mean_intervals
-from embedtune.retrieval.comparison import CORRELATION_NAMES, Comparison, MetricComparison
+from embedtune.retrieval.comparison import Comparison, MetricComparison
 from embedtune.retrieval.correlation import correlation_intervals, pearson, spearman
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.examples import pick_examples
 from embedtune.retrieval.gate import check_gate, decide, refuse_collapsed
+from embedtune.retrieval.metric_names import CORRELATION_NAMES
 from embedtune.retrieval.metrics import METRICS
 from embedtune.retrieval.scoring import ModelResult, evaluate
 from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine, unit_rows

@@ -9,36 +9,6 @@ from typing import Any
 from embedtune.errors import InputError
 from embedtune.models.card import CutTexts
 
-METRIC_NAMES: dict[str, str] = {
-    "ndcg_at_10": "nDCG@10",
-    "mrr_at_10": "MRR@10",
-    "map_at_10": "MAP@10",
-    "recall_at_10": "recall@10",
-    "precision_at_10": "precision@10",
-    "hit_at_10": "hit@10",
-}
-"""Metric keys (MLflow refuses '@' in a name) and how people write them, in the order in which they are shown."""
-
-METRIC_MEANINGS: dict[str, str] = {
-    "ndcg_at_10": "Normalised discounted cumulative gain: each relevant document among the first ten counts its "
-    "relevance divided by log₂(rank + 1); the sum is divided by that of the best possible order. 1 is perfect.",
-    "mrr_at_10": "Mean reciprocal rank: one divided by the rank of the first relevant document, 0 where the first ten "
-    "hold none.",
-    "map_at_10": "Mean average precision: the precision at each relevant rank among the first ten, summed and divided "
-    "by the number of relevant documents.",
-    "recall_at_10": "Share of the relevant documents that are among the first ten. Below 1 even for a perfect order "
-    "where a query has more than ten.",
-    "precision_at_10": "Share of the first ten that is relevant; always divided by ten.",
-    "hit_at_10": "Share of the queries with at least one relevant document among the first ten.",
-}
-"""What each of METRIC_NAMES says, for people who read the report; same keys and order."""
-
-CORRELATION_NAMES: dict[str, str] = {"spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
-"""Keys and names of what pairs with scores are judged by, the one that decides first."""
-
-ALL_METRIC_NAMES = {**CORRELATION_NAMES, **METRIC_NAMES}
-"""Whatever a comparison may hold."""
-
 COLLAPSE_COSINE = 0.99
 """A model whose index documents are on average more similar than this has collapsed to nearly one point."""
 
@@ -49,16 +19,12 @@ MIN_QUERIES = 20
 """Fewer queries than this decide nothing: see `gate.decide`."""
 
 
-ROUNDING = 1e-9
-"""Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
-
-
 @dataclass(frozen=True)
 class MetricComparison:
     """One metric of both models over the same queries."""
 
     name: str
-    """Key of ALL_METRIC_NAMES."""
+    """Key of a metric, as `metric_names` has it, or of a correlation."""
     base: float
     """Mean over the queries, base model, 0..1; of a correlation its value, -1..1."""
     tuned: float
@@ -111,7 +77,7 @@ class Decision:
     reason: str
     """One sentence with the numbers that decided."""
     metric: str
-    """Key of ALL_METRIC_NAMES that was judged."""
+    """Key of the metric or correlation that was judged."""
     min_gain: float
     """The least difference that was asked for."""
     min_lower_bound: float = 0.0

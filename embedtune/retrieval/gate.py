@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import CONFIDENCE
 from embedtune.retrieval.comparison import (
-    ALL_METRIC_NAMES,
     COLLAPSE_COSINE,
-    METRIC_NAMES,
     MIN_QUERIES,
     ROUNDING,
     Decision,
     MetricComparison,
 )
+from embedtune.retrieval.metric_names import CORRELATION_NAMES, METRIC_NAMES, written_name
 
 
 def check_gate(
@@ -56,7 +55,7 @@ def decide(
     Raises:
         ConfigError: the metric is unknown, or a bound is outside 0..1.
     """
-    check_gate(metric.name, min_gain, min_lower_bound, ALL_METRIC_NAMES)
+    check_gate(metric.name, min_gain, min_lower_bound, {**CORRELATION_NAMES, **METRIC_NAMES})
     enough = metric.difference >= min_gain - ROUNDING
     better = units >= MIN_QUERIES and enough and metric.lower > min_lower_bound
     reason = _reason(metric, min_gain, min_lower_bound, units, unit)
@@ -92,7 +91,7 @@ def refuse_collapsed(decision: Decision, base_cosine: float, tuned_cosine: float
 
 
 def _reason(metric: MetricComparison, min_gain: float, min_lower_bound: float, units: int, unit: str) -> str:
-    name = ALL_METRIC_NAMES[metric.name]
+    name = written_name(metric.name)
     interval = f"{CONFIDENCE:.0%} interval {metric.lower:+.4f} to {metric.upper:+.4f}"
     change = f"from {metric.base:.4f} to {metric.tuned:.4f} ({metric.difference:+.4f}, {interval})"
     if metric.difference < 0.0:

@@ -20,12 +20,13 @@ from embedtune.progress import note
 from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Direction
+from embedtune.retrieval.comparison import Comparison, Direction
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import check_gate
 from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.known_texts import Known, find_known, known_warning
+from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 from embedtune.steps.facts import provenance_of, training_facts_of

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from embedtune.cli.tables import comparison_table, decision_line, plain_facts
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.metric_names import METRIC_NAMES
 
 
 def comparison(better: bool) -> Comparison:

@@ -15,7 +15,8 @@ import pytrec_eval
 from embedtune.cli.main import main
 from embedtune.cli.steps import STEPS
 from embedtune.models.card import ModelCard
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
+from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.steps.evaluate_retrieval import TREC_FILES
 from tests.trec_names import TREC_NAMES
 

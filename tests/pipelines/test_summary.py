@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from embedtune.models.card import LossPoint, ModelCard
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.training.config import FinetuneConfig
 from pipelines.local import LocalRun
 from pipelines.summary import print_summary, publish_run

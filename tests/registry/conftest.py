@@ -11,7 +11,8 @@ from embedtune.models.card import LossPoint, ModelCard
 from embedtune.registry.local_database import artifact_location
 from embedtune.registry.request import RegistrationRequest
 from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.metric_names import METRIC_NAMES
 
 CARD = ModelCard(
     backbone="tiny-bert",

@@ -52,7 +52,7 @@ class TestJudgment:
                 "it was judged on other held-out data (10 queries, sha256:00",
             ),
             ({"metric": "mrr_at_10"}, "it was judged by MRR@10, the new version by nDCG@10"),
-            ({"metric": "ndcg_at_3"}, "it was judged by 'ndcg_at_3', the new version by nDCG@10"),
+            ({"metric": "ndcg_at_3"}, "it was judged by nDCG@3, the new version by nDCG@10"),
         ],
     )
     def test_what_does_not_compare_is_never_better(self, changes, reason):

@@ -5,9 +5,10 @@ import pytest
 
 from embedtune.errors import ConfigError, InputError
 from embedtune.retrieval.compare import Evaluation, compare
-from embedtune.retrieval.comparison import METRIC_NAMES, Comparison
+from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.metrics import METRICS
 
 LABELS = 6
