@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from embedtune.errors import ConfigError, EmbedtuneError
+from embedtune.mlflow.connection import TRACKING_VARIABLE, check_registry, local_tracking_uri
 from embedtune.progress import EVENTS_VARIABLE
-from embedtune.registry.tracking import TRACKING_VARIABLE, check_registry, local_tracking_uri
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE
 from embedtune.storage.atomic import atomic_folder, atomic_path, link_or_copy, write_text_whole
 from pipelines.compiling import PIPELINES

@@ -16,7 +16,7 @@ from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.flags import flag
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.cli.tables import comparison_table, decision_line, plain_facts
-from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
+from embedtune.mlflow.connection import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.retrieval.comparison import Comparison
 from embedtune.steps.running import OutputFile, OutputFolder
 from embedtune.storage.outputs import Output, check_outputs

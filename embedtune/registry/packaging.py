@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
+from embedtune.mlflow.beside_database import SCHEME
 from embedtune.models.card import ModelCard
 from embedtune.progress import progress
-from embedtune.registry.beside_database import SCHEME
 from embedtune.registry.contents import model_files
 from embedtune.registry.runs import REGISTRATION_TAG
 from embedtune.storage.atomic import atomic_path, link_or_copy

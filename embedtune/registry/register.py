@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
+from embedtune.mlflow.connection import connect, resolve_tracking_uri, translated_errors
 from embedtune.models.card import ModelCard
 from embedtune.progress import note
 from embedtune.registry.contents import check_request, registration_digest
 from embedtune.registry.packaging import is_whole, send_model, upload_model
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import log_facts, log_metrics, name_run, open_run
-from embedtune.registry.tracking import connect, resolve_tracking_uri, translated_errors
 from embedtune.registry.versions import create_version, find_version, read_registration, set_aliases
 
 if TYPE_CHECKING:

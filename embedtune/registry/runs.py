@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import RegistryError
+from embedtune.mlflow.beside_database import database_path
+from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import ModelCard
-from embedtune.registry.beside_database import database_path
 from embedtune.registry.contents import public_uri
-from embedtune.registry.local_database import artifact_location
 from embedtune.registry.request import RegistrationRequest
 from embedtune.text import shortened
 

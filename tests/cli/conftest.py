@@ -13,7 +13,7 @@ from unittest import mock
 import pytest
 
 from embedtune.cli.main import main
-from embedtune.registry.tracking import TRACKING_VARIABLE
+from embedtune.mlflow.connection import TRACKING_VARIABLE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 
 from embedtune.cli.steps import _runner
 from embedtune.cli.tables import plain_facts
-from embedtune.registry.tracking import TRACKING_VARIABLE
+from embedtune.mlflow.connection import TRACKING_VARIABLE
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
 

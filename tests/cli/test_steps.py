@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from embedtune.cli.steps import STEPS, config_options
+from embedtune.mlflow.connection import TRACKING_VARIABLE
 from embedtune.models.card import ModelCard
-from embedtune.registry.tracking import TRACKING_VARIABLE
 from embedtune.retrieval.comparison import Comparison
 from embedtune.storage.ownership import foreign_files, is_our_file, is_our_folder
 from embedtune.training.config import FinetuneConfig

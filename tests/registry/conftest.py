@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from embedtune.mlflow.connection import TRACKING_VARIABLE, local_tracking_uri
+from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import LossPoint, ModelCard
-from embedtune.registry.local_database import artifact_location
 from embedtune.registry.request import RegistrationRequest
-from embedtune.registry.tracking import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
 from embedtune.retrieval.metric_names import METRIC_NAMES
 

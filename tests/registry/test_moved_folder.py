@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from embedtune.registry.beside_database import ARTIFACTS, SCHEME, open_beside_database
-from embedtune.registry.local_database import move_along
+from embedtune.mlflow.beside_database import ARTIFACTS, SCHEME, open_beside_database
+from embedtune.mlflow.local_database import move_along
 from tests.registry.conftest import comparison
 
 ROOT = Path(__file__).parents[2]

@@ -10,8 +10,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 
 from embedtune.errors import RegistryError
+from embedtune.mlflow.connection import check_registry, connect, local_tracking_uri, translated_errors
 from embedtune.registry.contents import public_uri
-from embedtune.registry.tracking import check_registry, connect, local_tracking_uri, translated_errors
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from contextlib import closing, contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from embedtune.mlflow.beside_database import ARTIFACTS, SCHEME
 from embedtune.progress import note
-from embedtune.registry.beside_database import ARTIFACTS, SCHEME
 
 _FOLDER = "artifacts"
 _PLUGINS = "mlflow.artifact_repository"

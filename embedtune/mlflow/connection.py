@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
-from embedtune.registry.beside_database import SQLITE, database_path
-from embedtune.registry.local_database import check_writable_database, move_along, sole_user
+from embedtune.mlflow.beside_database import SQLITE, database_path
+from embedtune.mlflow.local_database import check_writable_database, move_along, sole_user
 from embedtune.text import shortened
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""Reaching MLflow, and fetching from it what was registered."""
