@@ -6,6 +6,7 @@ is told the optimizer's class.
 
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,6 +18,10 @@ VECTOR_LOSSES = ("ArcFaceLoss", "ProxyAnchorLoss")
 
 VECTOR_RATE = 10.0
 """Factor of their rate; docs/defaults.md."""
+
+
+_FUSED = ("Adam", "AdamW", "SGD")
+"""Those that torch also has as one kernel over all weights of a group, on the CPU as on GPUs."""
 
 
 def optimizer_class(name: str) -> type[torch.optim.Optimizer]:
@@ -58,7 +63,8 @@ def build_optimizer(
         groups += [{"params": matrices, "lr": rate, **decaying}, {"params": others, "lr": rate, **still}]
     own_rate = learning_rate if loss_rate is None else loss_rate
     groups.append({"params": list(own_parameters(objective, model)), "lr": own_rate, **still})
-    return kind([group for group in groups if group["params"]], lr=learning_rate)  # type: ignore[call-arg]
+    fused: dict[str, Any] = {"fused": True} if name in _FUSED else {}
+    return kind([group for group in groups if group["params"]], lr=learning_rate, **fused)  # type: ignore[call-arg]
 
 
 def loss_rate(loss: str, learning_rate: float, asked: float) -> float:
