@@ -61,6 +61,17 @@ def _siglip(folder: Path) -> None:
     transformers.SiglipProcessor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
 
 
+def _siglip2(folder: Path) -> None:
+    """The variant that reads images of any shape."""
+    tokenizer = _clip_tokenizer()
+    text = transformers.Siglip2TextConfig(vocab_size=len(tokenizer), max_position_embeddings=SIDE, **_SMALL)
+    vision = transformers.Siglip2VisionConfig(num_patches=64, patch_size=16, **_SMALL)
+    config = transformers.Siglip2Config(text_config=text.to_dict(), vision_config=vision.to_dict())
+    transformers.Siglip2Model(config).save_pretrained(folder)
+    images = transformers.Siglip2ImageProcessor()
+    transformers.Siglip2Processor(image_processor=images, tokenizer=tokenizer).save_pretrained(folder)
+
+
 def _vit(folder: Path) -> None:
     transformers.ViTModel(transformers.ViTConfig(**_SMALL, **_PATCHES)).save_pretrained(folder)
     transformers.ViTImageProcessor(size=_SQUARE).save_pretrained(folder)
@@ -99,6 +110,7 @@ def _pointnet(folder: Path) -> None:
 KINDS: dict[str, Callable[[Path], None]] = {
     "clip": _clip,
     "siglip": _siglip,
+    "siglip2": _siglip2,
     "vit": _vit,
     "dinov2": _dinov2,
     "resnet": _resnet,

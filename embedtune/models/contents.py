@@ -32,7 +32,9 @@ Content: TypeAlias = Union[dict[str, Any], "Image.Image"]
 A text is marked as one, because a model that reads images would open a bare string that is the path of one.
 """
 
-_UNITS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
+PLURALS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
+READ_AS = {Modality.TEXT: "text", Modality.IMAGE: "image", Modality.MESH: "points"}
+"""What sentence-transformers calls each kind of contents."""
 
 
 class Contents(Sequence[Content]):
@@ -78,8 +80,13 @@ class Contents(Sequence[Content]):
     @property
     def unit(self) -> str:
         """What the contents are called, in the plural."""
-        kinds = {modality for modality, _ in self._columns}
-        return _UNITS[kinds.pop()] if len(kinds) == 1 else "contents"
+        kinds = self.kinds
+        return PLURALS[next(iter(kinds))] if len(kinds) == 1 else "contents"
+
+    @property
+    def kinds(self) -> frozenset[Modality]:
+        """What the contents are."""
+        return frozenset(modality for modality, _ in self._columns)
 
     def sizes(self) -> Indices:
         """Return how long each content is as it is stored, in characters or bytes (N,), without reading it."""

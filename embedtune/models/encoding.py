@@ -4,13 +4,30 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
-from embedtune.models.contents import Contents
+from embedtune.errors import ModelError
+from embedtune.models.contents import PLURALS, READ_AS, Contents
 from embedtune.models.loading import embedding_dimension
 from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.progress import progress
 
 _BATCHES_PER_CALL = 16
 """Batches between two signs of progress; `SentenceTransformer.encode` itself shows none that a pod's log can hold."""
+
+
+def check_reads(model: SentenceTransformer, contents: Contents) -> None:
+    """Check that a model reads contents.
+
+    Raises:
+        ModelError: it does not.
+    """
+    kinds = {known: kind for kind, known in READ_AS.items()}
+    unread = sorted(PLURALS[kind] for kind in contents.kinds if READ_AS[kind] not in model.modalities)
+    if unread:
+        read = " and ".join(PLURALS[kinds[str(one)]] for one in model.modalities if str(one) in kinds)
+        raise ModelError(
+            f"The model reads {read}, but there are {' and '.join(unread)}. Use a model that reads these; "
+            "`embedtune models` lists some for each kind."
+        )
 
 
 def encode_contents(
@@ -29,8 +46,9 @@ def encode_contents(
         Vectors (N, d) in the order of `contents`.
 
     Raises:
-        ModelError: the model has no fixed dimension.
+        ModelError: the model does not read such contents, or has no fixed dimension.
     """
+    check_reads(model, contents)
     vectors = np.zeros((len(contents), embedding_dimension(model)), dtype=np.float32)
     order = np.argsort(-contents.sizes(), kind="stable").tolist()
     step = batch_size * _BATCHES_PER_CALL

@@ -30,6 +30,7 @@ from embedtune.models.backbones import (
     what_lacks,
 )
 from embedtune.models.catalogue import known_model
+from embedtune.models.contents import READ_AS
 from embedtune.models.hub import cached_snapshot
 from embedtune.models.modules.pointnet import PointNet
 from embedtune.models.own_modules import load_folder
@@ -43,16 +44,17 @@ logging.getLogger("sentence_transformers.util.decorators").setLevel(logging.ERRO
 
 _MODULES_FILE = "modules.json"
 
-_READ = frozenset({"text", "image", "points"})
-"""What a model may read, as sentence-transformers names it, to be of use here."""
-
 _CLASS_TOKEN = ("vit", "dinov2", "dinov2_with_registers", "dinov3_vit", "deit", "beit")
 """Types of image models whose first token stands for the whole picture; without a pooling of its own in the folder,
 sentence-transformers 6 would take the mean of all tokens."""
 
-_FIXED_LENGTH = ("siglip", "siglip2")
+_FIXED_LENGTH = ("siglip", "siglip2", "siglip_text_model", "siglip2_text_model")
 """Types of models whose text tower reads the last position, and so needs texts of one length: sentence-transformers 6
 pads to the longest of a batch, and gives a text another vector in other company."""
+_TO_FIXED_LENGTH = "max_length"
+
+_SHORT = ("clip_text_model", "siglip_text_model", "siglip2_text_model")
+"""Types of the text towers of models of texts and images: like these, they read fewer tokens than runs ask for."""
 
 
 def load_model(name: str, max_length: int) -> SentenceTransformer:
@@ -82,7 +84,7 @@ def load_backbone(backbone: Backbone, max_length: int) -> SentenceTransformer:
         model = _load(backbone)
     except (*_LOAD_ERRORS, pickle.UnpicklingError) as error:
         raise ModelError(_load_failure(backbone, error)) from error
-    if _READ.isdisjoint(model.modalities):
+    if not set(READ_AS.values()) & set(model.modalities):
         raise ModelError(
             f"Backbone {backbone.name!r} reads {' and '.join(map(str, model.modalities))}, but texts, images or points "
             "are needed. Use another backbone."
@@ -115,6 +117,12 @@ def embedding_dimension(model: SentenceTransformer) -> int:
     if dimension is None:
         raise ModelError("The model does not say how many components its vectors have; use another backbone.")
     return dimension
+
+
+def has_fixed_length(model: torch.nn.Module) -> bool:
+    """Tell whether a model reads texts of one length only, so that their padding is no waste."""
+    options = getattr(next(model.children(), None), "processing_kwargs", {})
+    return bool(options.get("text", {}).get("padding") == _TO_FIXED_LENGTH)
 
 
 def _load(backbone: Backbone) -> SentenceTransformer:
@@ -162,7 +170,7 @@ def _has_modules(backbone: Backbone) -> bool:
 def _fix_length(model: SentenceTransformer) -> None:
     config = model.transformers_model.config if model.transformers_model is not None else None
     if getattr(config, "model_type", "") in _FIXED_LENGTH:
-        padding = {"padding": "max_length", "max_length": model.max_seq_length}
+        padding = {"padding": _TO_FIXED_LENGTH, "max_length": model.max_seq_length}
         transformer: Any = model[0]
         transformer.processing_kwargs = {**transformer.processing_kwargs, "text": padding}
 
@@ -182,7 +190,8 @@ def _set_max_length(model: SentenceTransformer, name: str, max_length: int) -> N
             raise ModelError(f"{name!r} reads texts of any length: max_length is {max_length}, accepted is 0.")
         return
     longest = _readable_tokens(model)
-    if "image" in model.modalities and longest is not None and max_length > longest:
+    is_short = "image" in model.modalities or model.transformers_model.config.model_type in _SHORT
+    if is_short and longest is not None and max_length > longest:
         note(f"{name} reads {longest} tokens at most; its texts are cut there, not at {max_length}.")
         max_length = 0
     if max_length == 0:

@@ -3,11 +3,15 @@
 from dataclasses import dataclass, field
 
 from embedtune.options import Options
+from embedtune.records.layouts import Modality
 
 POOLINGS = ("", "cls", "mean", "max", "weightedmean", "lasttoken", "gem")
 """Accepted ways from tokens to one vector; '' keeps the backbone's own."""
 
 FREEZE_ALL = "backbone"
+
+TOWERS = {"clip-text": Modality.TEXT, "clip-vision": Modality.IMAGE}
+"""Towers of a model of texts and images, by Finetuner's names, and what each reads."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,9 @@ class ModelOptions(Options):
 
     parameter = "model_options"
 
+    select_model: str = field(default="", metadata={"choices": ("", *TOWERS)})
+    """Which tower of a model of texts and images to take, such as CLIP or SigLIP: the one for texts (clip-text) or that
+    for images (clip-vision); '' takes the one that the data need, both where they hold texts and images."""
     pooling: str = field(default="", metadata={"choices": POOLINGS})
     """How the vectors of tokens become one: the first one (cls), their mean, maximum, mean weighted by position, the
     last one, or their generalised mean (gem); '' keeps the backbone's own."""
@@ -41,6 +48,9 @@ class ModelOptions(Options):
         Raises:
             ConfigError: one is not accepted.
         """
+        self._check(
+            self.select_model in ("", *TOWERS), "select_model", self.select_model, f"'' or one of {', '.join(TOWERS)}"
+        )
         self._check(self.pooling in POOLINGS, "pooling", self.pooling, f"'' or one of {', '.join(POOLINGS[1:])}")
         self._check(self.pooling_p > 0, "pooling_p", self.pooling_p, "above 0")
         self._check(self.pooling_eps > 0, "pooling_eps", self.pooling_eps, "above 0")

@@ -1,6 +1,7 @@
 """Does the saved model give the vectors of the trained one?"""
 
 import math
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,10 @@ def check_parity(model: SentenceTransformer, folder: Path) -> float:
         ModelError: it is above TOLERANCE, or the trained model gives vectors that are no numbers.
     """
     model.eval()
-    expected = _vectors(model)
+    expected = probe_vectors(model, model.modalities)
     if not np.isfinite(expected).all():
         raise ModelError("The trained model's vectors are no numbers. Lower the learning rate and train again.")
-    reloaded = _vectors(load_model(str(folder), 0))
-    same_shape = expected.shape == reloaded.shape
-    difference = float(np.abs(expected - reloaded).max()) if same_shape else math.inf
+    difference = largest_difference(expected, probe_vectors(load_model(str(folder), 0), model.modalities))
     if not difference <= TOLERANCE:
         raise ModelError(
             f"The saved model gives other vectors than the trained one: they differ by up to {difference:.2e}, "
@@ -39,6 +38,12 @@ def check_parity(model: SentenceTransformer, folder: Path) -> float:
     return difference
 
 
-def _vectors(model: SentenceTransformer) -> npt.NDArray[np.float32]:
-    parts = [model.encode(contents, show_progress_bar=False) for contents in probes(model.modalities)]
+def largest_difference(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> float:
+    """Return the largest absolute difference of a component; infinity where the shapes are different."""
+    return float(np.abs(one - other).max()) if one.shape == other.shape else math.inf
+
+
+def probe_vectors(model: SentenceTransformer, modalities: Container[object]) -> npt.NDArray[np.float32]:
+    """Return a model's vectors of the probes of some kinds (N, d), as sentence-transformers names them."""
+    parts = [model.encode(contents, show_progress_bar=False) for contents in probes(modalities)]
     return np.concatenate([np.asarray(part, np.float32) for part in parts])

@@ -10,6 +10,8 @@ from typing import Any
 SERVED_MODULES = ("Transformer", "Pooling", "Dense", "Normalize")
 """Module classes that servers know, all as `sentence_transformers.models.<name>`."""
 
+_TOKENS = "last_hidden_state"
+"""What servers pool; as `modality_config` says where another output is taken."""
 _FLAG = "pooling_mode_"
 _SERVED_POOLINGS = ("cls_token", "mean_tokens", "lasttoken")
 _SERVED_ACTIVATIONS = ("torch.nn.modules.activation.Tanh", "torch.nn.modules.linear.Identity")
@@ -40,6 +42,8 @@ def _reason(folder: Path) -> str:
     kinds = _read(folder / "sentence_bert_config.json").get("modality_config", {"text": {}})
     if set(kinds) != {"text"}:
         return f"it reads texts only, the model {' and '.join(sorted(kinds))}"
+    if kinds["text"].get("method_output_name", _TOKENS) != _TOKENS:
+        return "it knows no model that gives one vector for a text by itself"
     for name, config in modules:
         if name == "Pooling":
             flags = [key for key, value in _read(config).items() if value and key.startswith(_FLAG)]

@@ -1,4 +1,4 @@
-"""A backbone becomes the model to train: its pooling, projection head, normalisation, prompts, and what is frozen."""
+"""A backbone becomes the model to train: tower, pooling, projection head, normalisation, prompts, what is frozen."""
 
 import torch
 from sentence_transformers import SentenceTransformer
@@ -9,6 +9,7 @@ from embedtune.errors import ModelError
 from embedtune.models.freezing import freeze
 from embedtune.models.modules.gem import GeM
 from embedtune.models.options import ModelOptions
+from embedtune.models.towers import take_tower
 
 
 def tailor(model: SentenceTransformer, options: ModelOptions, seed: int) -> SentenceTransformer:
@@ -25,9 +26,9 @@ def tailor(model: SentenceTransformer, options: ModelOptions, seed: int) -> Sent
         The changed model; `model` itself where nothing but weights is concerned.
 
     Raises:
-        ModelError: the backbone has no tokens to pool, or nothing of it matches what is to be frozen.
+        ModelError: the backbone has no two towers, or no tokens to pool, or nothing of it matches what is to be frozen.
     """
-    parts = list(model)
+    parts = take_tower(model, options.select_model) if options.select_model else list(model)
     if options.pooling:
         parts = _pooled(parts, options)
     if options.output_dim:

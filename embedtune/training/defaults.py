@@ -1,13 +1,15 @@
-"""What is trained with where nobody says: the rules of loss 'auto', 0 epochs and learning rate 0. Imports no torch.
+"""What is trained with where nobody says: loss 'auto', 0 epochs, learning rate 0 and the tower. Imports no torch.
 
 `docs/defaults.md` has the measurements behind them.
 """
 
 import dataclasses
+import json
 from collections.abc import Sequence
 
 from embedtune.errors import TrainingError
 from embedtune.models.card import EpochFacts
+from embedtune.models.options import TOWERS
 from embedtune.records.layouts import Layout, Modality
 from embedtune.training.batches import PairBatches
 from embedtune.training.config import AUTO_LOSS, FinetuneConfig
@@ -29,7 +31,7 @@ _SCRATCH_EPOCHS = ((10_000, 50), (100_000, 10))
 
 _RATES = ((35e6, 1e-4), (320e6, 2e-5))
 _LARGE_RATE = 1e-5
-"""Parameters of the backbone up to which a rate is used, and the rate above."""
+"""Parameters of the model up to which a rate is used, and the rate above."""
 _SCRATCH_RATE = 1e-3
 
 
@@ -73,13 +75,34 @@ def default_learning_rate(optimizer: str, modalities: Sequence[Modality], parame
     Args:
         optimizer: Of `options.OPTIMIZERS`.
         modalities: Of the contents; models of meshes are trained from scratch.
-        parameters: Of the backbone.
+        parameters: Of the model.
     """
     if optimizer in OWN_RATES:
         return OWN_RATES[optimizer]
     if Modality.MESH in modalities:
         return _SCRATCH_RATE
     return next((rate for most, rate in _RATES if parameters <= most), _LARGE_RATE)
+
+
+def with_tower(
+    config: FinetuneConfig, modalities: Sequence[Modality], has_towers: bool
+) -> tuple[FinetuneConfig, dict[str, str]]:
+    """Choose the one tower that the data need, where nobody did: the other would stay behind, and fit it no longer.
+
+    Args:
+        config: How to fine-tune.
+        modalities: Of the contents of a row.
+        has_towers: Whether the backbone has a tower for texts and one for images.
+
+    Returns:
+        The configuration, and a sentence where a tower was chosen.
+    """
+    needed = next((name for name, reads in TOWERS.items() if {reads} == set(modalities)), "")
+    if not has_towers or config.tailoring.select_model or not needed:
+        return config, {}
+    options = {**dataclasses.asdict(config.tailoring), "select_model": needed}
+    sentence = f"Tower (select_model ''): {needed}, since the data hold nothing that the other one reads."
+    return dataclasses.replace(config, model_options=json.dumps(options)), {"select_model": sentence}
 
 
 def with_defaults(
@@ -92,7 +115,7 @@ def with_defaults(
         layout: What the rows mean.
         modalities: Of their contents.
         examples: The training set.
-        parameters: Of the backbone.
+        parameters: Of the model.
 
     Returns:
         The configuration with a loss, epochs and a learning rate; and for each that was chosen a sentence.

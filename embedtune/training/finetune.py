@@ -12,17 +12,19 @@ from embedtune.models.backbones import open_backbone
 from embedtune.models.card import ModelCard
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.devices import check_gpus
+from embedtune.models.encoding import check_reads
 from embedtune.models.loading import embedding_dimension, load_backbone, weights_digest
 from embedtune.models.parity import check_parity
 from embedtune.models.roles import index_role, prompt_of
 from embedtune.models.saving import save_model, whole_folder
 from embedtune.models.servers import servers_of
 from embedtune.models.tailoring import tailor
+from embedtune.models.towers import has_towers
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.progress import note
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.defaults import with_defaults
+from embedtune.training.defaults import with_defaults, with_tower
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import check_documents
 from embedtune.training.trainer import train
@@ -61,13 +63,16 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         inherited = load_trained(backbone)
     backbone_digest = weights_digest(model)
     versions = {name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES}
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    manifest = read_manifest(documents)
+    config, chosen = with_tower(config, manifest.modalities, has_towers(model))
     model = tailor(model, config.tailoring, config.seed)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         examples = TrainingSet.read(documents, Path(scratch))
-        manifest = read_manifest(documents)
+        check_reads(model, examples.contents)
         layout = manifest.layout
-        config, chosen = with_defaults(config, layout, manifest.modalities, examples, parameters)
+        config, more = with_defaults(config, layout, manifest.modalities, examples, parameters)
+        chosen |= more
         for sentence in chosen.values():
             note(sentence)
         options = config.recorded()

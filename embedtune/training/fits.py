@@ -10,6 +10,8 @@ import numpy as np
 
 from embedtune.documents.shards import read_manifest
 from embedtune.errors import InputError
+from embedtune.models.contents import PLURALS
+from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
 from embedtune.training.batches import BatchPlan, LabelBatches, PairBatches, ScoredBatches
@@ -28,7 +30,6 @@ _KINDS: dict[Layout, tuple[BatchKind, ...]] = {
 }
 """The kinds of batches that can be made of each layout, the preferred one first."""
 
-_PLURALS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
 _AUGMENTED = {Modality.IMAGE: AUGMENTATIONS[:3], Modality.MESH: AUGMENTATIONS[3:]}
 
 
@@ -72,9 +73,28 @@ def check_augment(modalities: Sequence[Modality], augment: Sequence[str]) -> Non
     changed = {name for modality in modalities for name in _AUGMENTED.get(modality, ())}
     for name in augment:
         if name not in changed:
-            what = " and ".join(dict.fromkeys(_PLURALS[modality] for modality in modalities))
+            what = " and ".join(dict.fromkeys(PLURALS[modality] for modality in modalities))
             fitting = f"What fits: {', '.join(sorted(changed))}." if changed else "Leave augment empty."
             raise InputError(f"train_options: augment names {name!r}, but the data hold {what}. {fitting}")
+
+
+def check_tower(modalities: Sequence[Modality], tower: str) -> None:
+    """Check that a tower of a model reads the data.
+
+    Args:
+        modalities: Of the contents of a row.
+        tower: Of `models.options.TOWERS`, or ''.
+
+    Raises:
+        InputError: it does not.
+    """
+    if tower and set(modalities) != {TOWERS[tower]}:
+        what = " and ".join(dict.fromkeys(PLURALS[modality] for modality in modalities))
+        fitting = next((name for name, reads in TOWERS.items() if {reads} == set(modalities)), "''")
+        raise InputError(
+            f"model_options: select_model is {tower!r}, which reads {PLURALS[TOWERS[tower]]} alone, but the data hold "
+            f"{what}. What fits: {fitting}."
+        )
 
 
 def check_documents(folder: Path, config: FinetuneConfig) -> None:
@@ -85,7 +105,9 @@ def check_documents(folder: Path, config: FinetuneConfig) -> None:
         StorageError: the manifest cannot be read.
     """
     check_trainable(folder, "" if config.loss == AUTO_LOSS else config.loss)
-    check_augment(read_manifest(folder).modalities, config.training.augment)
+    modalities = read_manifest(folder).modalities
+    check_augment(modalities, config.training.augment)
+    check_tower(modalities, config.tailoring.select_model)
 
 
 def check_trainable(folder: Path, loss: str = "") -> None:

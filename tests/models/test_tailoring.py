@@ -181,7 +181,7 @@ def test_options_from_json(text, options):
         ("{", "model_options is '{', which is not JSON"),
         ("[1]", "which is no JSON object"),
         ('{"poolng": "cls"}', "unknown key 'poolng'. Perhaps 'pooling' is meant"),
-        ('{"x": 1}', "unknown key 'x'. Accepted: pooling, "),
+        ('{"x": 1}', "unknown key 'x'. Accepted: select_model, pooling, "),
         ('{"pooling": "sum"}', "pooling is 'sum'; accepted: '' or one of cls, mean"),
         ('{"pooling": 3}', "pooling is 3; accepted: a string"),
         ('{"output_dim": -1}', "output_dim is -1; accepted: 0"),

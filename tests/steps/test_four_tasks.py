@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from embedtune.documents.build import BuildOptions
+from embedtune.errors import InputError
 from embedtune.models.card import ModelCard
 from embedtune.models.loading import load_model
 from embedtune.retrieval.comparison import Comparison
@@ -76,6 +77,43 @@ class TestImages:
         assert page.count("data:image/jpeg;base64,") == 1
         assert f'role="img" aria-label="{hits[0].text}"' in page
         assert len(page) < 1_000_000
+
+
+@pytest.fixture(scope="module", params=[("clip", "clip-vision"), ("siglip", "clip-text")], ids="-".join)
+def tower(request, tmp_path_factory: pytest.TempPathFactory, tiny_models: Callable[[str], Path]) -> tuple[str, Run]:
+    kind, name = request.param
+    folder = tmp_path_factory.mktemp(name)
+    if name == "clip-vision":
+        source, loss = coloured_squares(folder / "data"), "SupConLoss"
+    else:
+        source, loss = scored_pairs(folder / "scored.csv"), "CoSENTLoss"
+    return name, Run(folder / "run", source, {}, backbone=str(tiny_models(kind)), loss=loss)
+
+
+class TestOneTower:
+    """Data of one kind and a backbone that reads two: the tower that they need is trained, judged and kept."""
+
+    def test_is_chosen_and_told(self, tower: tuple[str, Run]) -> None:
+        name, run = tower
+        assert run.card.options["model_options"]["select_model"] == name
+        assert run.card.chosen["select_model"].startswith(f"Tower (select_model ''): {name}")
+        model = load_model(str(run.folder / "model"), 0)
+        assert model.modalities == [{"clip-text": "text", "clip-vision": "image"}[name]]
+        assert model.get_embedding_dimension() == run.card.dimension
+
+    def test_is_compared_with_the_whole_backbone(self, tower: tuple[str, Run]) -> None:
+        kinds = {"clip-text": "text", "clip-vision": "image"}
+        comparison = tower[1].comparison
+        assert comparison.query_kind == comparison.index_kind == kinds[tower[0]]
+        metric = comparison.metrics[0]
+        assert metric.base != metric.tuned
+
+    def test_that_reads_other_data_is_refused_before_anything_is_loaded(self, tower: tuple[str, Run]) -> None:
+        name, run = tower
+        other = {"clip-text": "clip-vision", "clip-vision": "clip-text"}[name]
+        config = FinetuneConfig(backbone="nowhere", model_options=json.dumps({"select_model": other}))
+        with pytest.raises(InputError, match=f"select_model is '{other}', .* What fits: {name}."):
+            finetune(config, run.folder / "train", run.folder / "other", run.folder / "loss.html", "")
 
 
 @pytest.fixture(scope="module")

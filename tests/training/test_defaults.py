@@ -1,5 +1,6 @@
 """The rules by which a loss, epochs and a learning rate are chosen, as docs/defaults.md states them."""
 
+import dataclasses
 import inspect
 import json
 
@@ -16,6 +17,7 @@ from embedtune.training.defaults import (
     default_learning_rate,
     default_loss,
     with_defaults,
+    with_tower,
 )
 from embedtune.training.examples import TrainingSet
 from embedtune.training.options import OWN_RATES
@@ -118,6 +120,23 @@ def test_few_or_dominating_labels(sizes, loss, told):
     assert chosen["loss"].startswith(f"Loss (auto): {loss}, because {told}")
     assert chosen["epochs"] == f"Epochs (0): 10, for {sum(sizes):,} contents with labels."
     assert chosen["learning_rate"] == "Learning rate (0): 0.0001, for 22.7 million parameters."
+
+
+@pytest.mark.parametrize(
+    ("modalities", "tower"), [(TEXT * 2, "clip-text"), (IMAGE, "clip-vision"), (TEXT + IMAGE, ""), (MESH, "")]
+)
+def test_data_of_one_kind_take_one_tower(modalities, tower):
+    asked = FinetuneConfig(model_options='{"freeze": "2", "query_prompt": ""}')
+    config, chosen = with_tower(asked, modalities, has_towers=True)
+    assert config.tailoring == dataclasses.replace(asked.tailoring, select_model=tower)
+    said = f"Tower (select_model ''): {tower}, since the data hold nothing that the other one reads."
+    assert chosen == ({"select_model": said} if tower else {})
+    assert with_tower(asked, modalities, has_towers=False) == (asked, {})
+
+
+def test_a_tower_that_was_asked_for_stays():
+    asked = FinetuneConfig(model_options='{"select_model": "clip-text"}')
+    assert with_tower(asked, TEXT, has_towers=True) == (asked, {})
 
 
 def test_what_was_asked_for_stays():

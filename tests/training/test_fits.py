@@ -13,7 +13,14 @@ from embedtune.records.rows import RowsFormat
 from embedtune.training.batches import LabelBatches, PairBatches, ScoredBatches
 from embedtune.training.config import LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
-from embedtune.training.fits import check_fits, check_trainable, column_roles, fitting_losses, plan_batches
+from embedtune.training.fits import (
+    check_fits,
+    check_tower,
+    check_trainable,
+    column_roles,
+    fitting_losses,
+    plan_batches,
+)
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
 PAIRS, LABELS, SCORED = (
@@ -46,6 +53,27 @@ def test_what_fits_and_what_is_said_of_the_rest(layout, loss):
     assert f"'{layout}'" in told
     assert all(fitting in told for fitting in FITS[layout])
     assert (loss in told) == bool(FITS[layout])
+
+
+@pytest.mark.parametrize(
+    ("modalities", "tower", "message"),
+    [
+        ((TEXT, TEXT), "clip-vision", "reads images alone, but the data hold texts. What fits: clip-text."),
+        ((IMAGE,), "clip-text", "reads texts alone, but the data hold images. What fits: clip-vision."),
+        ((TEXT, IMAGE), "clip-text", "reads texts alone, but the data hold texts and images. What fits: ''."),
+        ((MESH,), "clip-vision", "reads images alone, but the data hold meshes. What fits: ''."),
+        ((TEXT,), "clip-text", ""),
+        ((IMAGE, IMAGE), "clip-vision", ""),
+        ((TEXT, IMAGE), "", ""),
+    ],
+)
+def test_a_tower_reads_all_of_the_data(modalities, tower, message):
+    if not message:
+        check_tower(modalities, tower)
+        return
+    with pytest.raises(InputError) as refused:
+        check_tower(modalities, tower)
+    assert str(refused.value) == f"model_options: select_model is {tower!r}, which {message}"
 
 
 def labelled() -> TrainingSet:
