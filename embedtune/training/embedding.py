@@ -7,6 +7,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
+from embedtune.models.loading import has_fixed_length
+
 _CPU_PART = 16
 """Texts per forward pass on a CPU: 64 texts of 4 to 60 words took 1.25 s so and 2.5 s in one padded pass (2 cores)."""
 
@@ -30,6 +32,7 @@ class ColumnLoss(nn.Module):
         super().__init__()
         self.model = model
         self.objective = objective
+        self._fixed_length = has_fixed_length(model)
         self.contents_seen = 0
 
     def forward(self, sentence_features: Iterable[Features], labels: Tensor) -> Tensor:
@@ -41,16 +44,19 @@ class ColumnLoss(nn.Module):
 
     def _embed_all(self, columns: list[Features]) -> list[Tensor]:
         """Return the vectors (P, d) of each column."""
-        joined = _joined(columns)
+        joined = None if self._fixed_length else _joined(columns)
         if joined is None:
             return [self._embed(features) for features in columns]
         vectors = self._embed(joined)
         return list(torch.split(vectors, len(vectors) // len(columns)))
 
     def _embed(self, features: Features) -> Tensor:
-        """Return vectors (B, d); texts on a CPU in parts of like length, so that little work goes into padding."""
+        """Return vectors (B, d); texts on a CPU in parts of like length, so that little work goes into padding.
+
+        Nothing is cut where the model wants a fixed length (SigLIP reads the last position).
+        """
         mask = features.get("attention_mask")
-        if mask is None or mask.device.type != "cpu" or "pixel_values" in features:
+        if mask is None or mask.device.type != "cpu" or "pixel_values" in features or self._fixed_length:
             whole: Tensor = self.model(dict(features))["sentence_embedding"]
             return whole
         order = torch.argsort(mask.sum(dim=1))
@@ -58,15 +64,9 @@ class ColumnLoss(nn.Module):
         return torch.cat(parts)[torch.argsort(order)]
 
     def _embed_part(self, features: Features, rows: Tensor) -> Tensor:
-        """Return the vectors of some rows, without the columns that are padding in all of them.
-
-        Where a whole batch has such columns its model wants a fixed length (SigLIP reads the last position): there
-        nothing is cut.
-        """
+        """Return the vectors of some rows, without the columns that are padding in all of them."""
         mask = features["attention_mask"]
-        used = mask.any(dim=0)
-        # Not the first ones: the tokenizers of some models pad on the left.
-        columns = mask[rows].any(dim=0) if used.all() else torch.ones_like(used)
+        columns = mask[rows].any(dim=0)  # not the first ones: the tokenizers of some models pad on the left
         part = {
             name: (value[rows][:, columns] if value.shape[:2] == mask.shape else value[rows])
             if isinstance(value, Tensor)
@@ -80,14 +80,14 @@ class ColumnLoss(nn.Module):
 def _joined(columns: list[Features]) -> Features | None:
     """Return columns of texts one below the other, so that parts of like length are cut from all; None for others.
 
-    None, too, for models with a fixed length (see `ColumnLoss._embed_part`) and for padding on the left.
+    None, too, for padding on the left.
     """
     if len(columns) == 1:
         return columns[0]
     if any("attention_mask" not in features or "pixel_values" in features for features in columns):
         return None
     masks: list[Tensor] = [features["attention_mask"] for features in columns]
-    if any(not mask.any(dim=0).all() or not mask[:, 0].all() for mask in masks):
+    if any(not mask[:, 0].all() for mask in masks):
         return None
     width = max(mask.shape[1] for mask in masks)
     joined: Features = dict(columns[0])

@@ -11,6 +11,8 @@ from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers import Qwen2Config, Qwen2Model
 
 from embedtune.models.loading import load_model
+from embedtune.models.options import ModelOptions
+from embedtune.models.tailoring import tailor
 from embedtune.training.config import LOSSES, BatchKind
 from embedtune.training.embedding import ColumnLoss
 from embedtune.training.objectives import build_objective
@@ -280,23 +282,18 @@ def test_parts_of_a_batch_are_embedded_as_the_whole(request, name, counts):
     torch.testing.assert_close(gradients, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_padding_of_a_fixed_length_is_not_cut(model):
-    """A model that reads the last position, as SigLIP's text tower does, must see it where training put it."""
-    seen = []
-
-    class Watch(torch.nn.Module):
-        def forward(self, features):
-            seen.append(features["input_ids"].shape[1])
-            return model(features)
-
-    features = model.preprocess(["a", "b c"])
-    wide = {
-        name: torch.nn.functional.pad(value, (0, 9)) if isinstance(value, torch.Tensor) else value
-        for name, value in features.items()
-    }
-    ColumnLoss(Watch(), _Vectors())([wide], torch.zeros(2))
-    ColumnLoss(Watch(), _Vectors())([wide, wide], torch.zeros(2))
-    assert seen == [wide["input_ids"].shape[1]] * 3
+@pytest.mark.parametrize("tower", ["", "clip-text"])
+@pytest.mark.parametrize("lengths", [(1, 2, 3), (1, 2, 99)])
+@pytest.mark.parametrize("columns", [1, 2])
+def test_padding_of_a_fixed_length_is_not_cut(tiny_models, tower, lengths, columns):
+    """SigLIP reads the last position, whatever stands there, and must see the same in training as in use."""
+    siglip = tailor(load_model(str(tiny_models("siglip")), 0), ModelOptions(select_model=tower), 0)
+    texts = [{"text": "a" * length} for length in (*lengths, *range(1, 20))]
+    vectors = _Vectors()
+    ColumnLoss(siglip, vectors)([siglip.preprocess(texts) for _ in range(columns)], torch.zeros(len(texts)))
+    expected = torch.from_numpy(siglip.encode(texts))
+    for seen in vectors.seen:
+        torch.testing.assert_close(seen, expected, rtol=0, atol=2e-6)
 
 
 def test_contents_are_counted(model):
