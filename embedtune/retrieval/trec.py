@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from embedtune.errors import InputError
 from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.ranking import SCORE_DECIMALS, Ranking
+from embedtune.retrieval.ranking import Ranking
 
 
 def write_run(path: Path, ranking: Ranking, query_ids: Sequence[str], index_ids: Sequence[str], tag: str) -> None:
     """Write `query Q0 document rank score tag`, one line per result.
 
     trec_eval ignores the rank, sorts by score (as float32) and breaks ties by descending id, the reverse of our order.
-    Therefore a score that is not below the previous one of its query is written as the previous one less 0.000001.
+    Therefore a score that is not below the previous one of its query is written as the previous one less a unit of the
+    last decimal, which is 0.000001 for cosines. Scores of Euclidean distances are negative, so that they descend.
 
     Args:
         path: File to write.
@@ -33,10 +34,12 @@ def write_run(path: Path, ranking: Ranking, query_ids: Sequence[str], index_ids:
     _check_ids((*query_ids, *index_ids, tag))
     units = _decreasing_units(ranking)
     with path.open("w", encoding="utf-8") as file:
-        for query_id, rows, row_units in zip(query_ids, ranking.indices, units, strict=True):
+        for query_id, rows, row_units, decimals in zip(
+            query_ids, ranking.indices, units, ranking.decimals.tolist(), strict=True
+        ):
             for place, (row, unit) in enumerate(zip(rows, row_units, strict=True), start=1):
                 if row >= 0:
-                    score = f"{unit / 10**SCORE_DECIMALS:.{SCORE_DECIMALS}f}"
+                    score = f"{unit / 10.0**decimals:.{max(decimals, 0)}f}"
                     file.write(f"{query_id} Q0 {index_ids[row]} {place} {score} {tag}\n")
 
 
@@ -86,5 +89,5 @@ def _check_ids(ids: Sequence[str]) -> None:
 def _decreasing_units(ranking: Ranking) -> NDArray[np.float64]:
     """Return scores (N, k) in units of their last decimal, made strictly decreasing along each row."""
     places = np.arange(ranking.scores.shape[1])
-    units = np.round(ranking.scores * 10**SCORE_DECIMALS)
+    units = np.round(ranking.scores * 10.0 ** ranking.decimals[:, np.newaxis])
     return np.minimum.accumulate(units + places, axis=1) - places

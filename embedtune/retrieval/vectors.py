@@ -9,6 +9,9 @@ from embedtune.errors import InputError
 
 _BLOCK_ROWS = 8192
 
+_SHORT, _LONG = 1e-140, 1e140
+"""Lengths between which the sum of squares is exact to float64's last digits."""
+
 Embeddings = NDArray[np.floating]
 """Shape (N, d), any float type; a row need not have unit length."""
 
@@ -50,10 +53,34 @@ def unit_rows(vectors: Embeddings) -> NDArray[np.float64]:
         Shape (N, d); a zero row stays zero.
     """
     rows = np.array(vectors, dtype=np.float64, order="C")
-    # By the largest component first, so that the squares neither overflow nor vanish.
-    rows /= _nonzero(np.abs(rows).max(axis=1))
-    rows /= _nonzero(np.sqrt((rows * rows).sum(axis=1)))
+    with np.errstate(over="ignore"):
+        lengths = np.sqrt((rows * rows).sum(axis=1))
+    # Where squares overflow or vanish, by the largest component first.
+    extreme = np.flatnonzero(~((lengths > _SHORT) & (lengths < _LONG)))
+    if extreme.size:
+        rows[extreme] /= _nonzero(np.abs(rows[extreme]).max(axis=1))
+        lengths[extreme] = np.sqrt((rows[extreme] * rows[extreme]).sum(axis=1))
+    rows /= _nonzero(lengths)
     return rows
+
+
+def row_lengths(vectors: Embeddings) -> NDArray[np.float64]:
+    """Return the length of each row.
+
+    Args:
+        vectors: Shape (N, d), finite.
+
+    Returns:
+        Shape (N,); infinite where float64 does not hold it.
+    """
+    lengths = np.empty(vectors.shape[0])
+    for start in range(0, lengths.size, _BLOCK_ROWS):
+        rows = np.array(vectors[start : start + _BLOCK_ROWS], dtype=np.float64)
+        largest = np.abs(rows).max(axis=1)
+        rows /= _nonzero(largest)
+        with np.errstate(over="ignore"):
+            lengths[start : start + _BLOCK_ROWS] = largest * np.sqrt((rows * rows).sum(axis=1))
+    return lengths
 
 
 def _nonzero(lengths: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -5,27 +5,35 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedtune.errors import ConfigError, InputError
-from embedtune.retrieval import ranking
-from embedtune.retrieval.ranking import SCORE_DECIMALS, rank
+from embedtune.retrieval import candidates, ranking
+from embedtune.retrieval.distances import DISTANCES
+from embedtune.retrieval.ranking import rank
 
 
-def brute_force(queries, query_ids, index, index_ids, k):
+def brute_force(queries, query_ids, index, index_ids, k, distance="cosine"):
     """The rule of the order, one pair at a time in float64."""
-    results, tied = [], []
+    results, tied, decimals = [], [], []
+    index = np.asarray(index, np.float64)
+    longest = max((np.linalg.norm(document) for document in index), default=0.0)
     for query, query_id in zip(np.asarray(queries, np.float64), query_ids, strict=True):
+        length = np.linalg.norm(query)
+        bound = {"cosine": 1.0, "dot": length * longest, "euclidean": length + longest}[distance]
+        decimals.append(6 - round(np.log10(bound)) if bound > 0 else 6)
         scored = []
-        for row, (document, index_id) in enumerate(zip(np.asarray(index, np.float64), index_ids, strict=True)):
+        for row, (document, index_id) in enumerate(zip(index, index_ids, strict=True)):
             if index_id == query_id:
                 continue
-            lengths = np.linalg.norm(query) * np.linalg.norm(document)
-            cosine = float(query @ document) / lengths if lengths > 0 else 0.0
-            scored.append((-round(cosine, SCORE_DECIMALS), index_id, row))
+            lengths = length * np.linalg.norm(document)
+            score = -np.linalg.norm(query - document) if distance == "euclidean" else query @ document
+            if distance == "cosine":
+                score = score / lengths if lengths > 0 else 0.0
+            scored.append((-round(float(score), decimals[-1]), index_id, row))
         scored.sort()
         results.append([(row, -score) for score, _, row in scored[:k]] + [(-1, -np.inf)] * (k - len(scored)))
         tied.append(len(scored) > k and scored[k][0] == scored[k - 1][0])
     rows = np.array([[row for row, _ in result] for result in results])
     scores = np.array([[score for _, score in result] for result in results])
-    return rows, scores, np.array(tied)
+    return rows, scores, np.array(tied), np.array(decimals)
 
 
 def collection(seed: int, queries: int, documents: int, dimension: int):
@@ -40,59 +48,82 @@ def collection(seed: int, queries: int, documents: int, dimension: int):
     return np.concatenate([index[own], other]), query_ids, index, index_ids
 
 
-def assert_equal(result: ranking.Ranking, rows: NDArray, scores: NDArray, tied: NDArray) -> None:
+def assert_equal(result, rows: NDArray, scores: NDArray, tied: NDArray, decimals: NDArray) -> None:
+    np.testing.assert_array_equal(result.decimals, decimals)
     np.testing.assert_array_equal(result.indices, rows)
-    np.testing.assert_allclose(result.scores, scores, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(result.scores, scores, rtol=1e-12, atol=0)
     np.testing.assert_array_equal(result.tied_at_cut, tied)
 
 
+def set_blocks(monkeypatch: pytest.MonkeyPatch, query_block: int, index_block: int, spare: int) -> None:
+    for module in (ranking, candidates):
+        monkeypatch.setattr(module, "_QUERY_BLOCK", query_block)
+        monkeypatch.setattr(module, "_INDEX_BLOCK", index_block)
+    monkeypatch.setattr(ranking, "_EXACT_ELEMENTS", 500)
+    monkeypatch.setattr(candidates, "_PREPARED_ROWS", 5)
+    monkeypatch.setattr(candidates, "_SPARE", spare)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("k", [1, 10, 300])
-def test_equals_brute_force_in_float64(k: int) -> None:
-    queries, query_ids, index, index_ids = collection(0, 40, 250, 24)
-    assert_equal(rank(queries, query_ids, index, index_ids, k), *brute_force(queries, query_ids, index, index_ids, k))
+def test_equals_brute_force_in_float64(k: int, distance: str) -> None:
+    arguments = (*collection(0, 40, 250, 24), k, distance)
+    assert_equal(rank(*arguments), *brute_force(*arguments))
 
 
-@pytest.mark.parametrize("crowded", [0, 3, 10**9])
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("spare", [0, 3, 32, 10**9])
 @pytest.mark.parametrize(("query_block", "index_block"), [(1, 1), (7, 31), (64, 100), (1000, 1000)])
 def test_block_sizes_and_paths_change_nothing(
-    monkeypatch: pytest.MonkeyPatch, query_block: int, index_block: int, crowded: int
+    monkeypatch: pytest.MonkeyPatch, query_block: int, index_block: int, spare: int, distance: str
 ) -> None:
-    arguments = collection(1, 30, 200, 96)
-    expected = rank(*arguments, 10)
-    monkeypatch.setattr(ranking, "_QUERY_BLOCK", query_block)
-    monkeypatch.setattr(ranking, "_INDEX_BLOCK", index_block)
-    monkeypatch.setattr(ranking, "_CROWDED", crowded)
-    monkeypatch.setattr(ranking, "_RESCORE_ELEMENTS", 500)
-    result = rank(*arguments, 10)
-    np.testing.assert_array_equal(result.indices, expected.indices)
-    np.testing.assert_array_equal(result.scores, expected.scores)
-    np.testing.assert_array_equal(result.tied_at_cut, expected.tied_at_cut)
+    arguments = (*collection(1, 30, 200, 96), 10, distance)
+    expected = rank(*arguments)
+    set_blocks(monkeypatch, query_block, index_block, spare)
+    result = rank(*arguments)
+    for name in ("indices", "scores", "tied_at_cut", "decimals"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
 
 
-def test_nearly_collapsed_vectors_are_ranked_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cosines that float32 cannot tell apart are still ordered as in float64."""
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_nearly_collapsed_vectors_are_ranked_exactly(monkeypatch: pytest.MonkeyPatch, distance: str) -> None:
+    """Scores that float32 cannot tell apart are still ordered as in float64."""
     generator = np.random.default_rng(2)
     index = (1 + 3e-3 * generator.standard_normal((300, 32))).astype(np.float32)
     queries = (1 + 3e-3 * generator.standard_normal((20, 32))).astype(np.float32)
     index_ids, query_ids = [f"{row:03}" for row in range(300)], [f"q{row}" for row in range(20)]
-    expected = brute_force(queries, query_ids, index, index_ids, 10)
+    arguments = queries, query_ids, index, index_ids, 10, distance
+    expected = brute_force(*arguments)
     for index_block in (50, 300):
-        monkeypatch.setattr(ranking, "_INDEX_BLOCK", index_block)
-        assert_equal(rank(queries, query_ids, index, index_ids, 10), *expected)
+        set_blocks(monkeypatch, 7, index_block, 32)
+        assert_equal(rank(*arguments), *expected)
 
 
-@settings(max_examples=60, deadline=None)
+def drawn_vectors(data: st.DataObject, rows: int, columns: int) -> NDArray:
+    """Few directions and lengths, so that there are duplicates, zero vectors and ties; or numbers like a model's."""
+    if data.draw(st.booleans()):
+        component = st.sampled_from([-1.0, 0.0, 1.0, 2.0])
+        row = st.lists(component, min_size=columns, max_size=columns)
+        return np.array(data.draw(st.lists(row, min_size=rows, max_size=rows)), np.float32).reshape(rows, columns)
+    generator = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    vectors = generator.standard_normal((rows, columns)).astype(np.float32)
+    return vectors[generator.integers(0, max(rows, 1), rows)] if rows else vectors
+
+
+@settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_equals_brute_force_on_tiny_grids_full_of_ties(data: st.DataObject) -> None:
-    documents, queries = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 4))
-    k = data.draw(st.integers(1, 6))
-    component = st.sampled_from([-1.0, 0.0, 1.0, 2.0])
-    vector = st.lists(component, min_size=2, max_size=2)
-    index = np.array(data.draw(st.lists(vector, min_size=documents, max_size=documents)), dtype=np.float32)
-    query = np.array(data.draw(st.lists(vector, min_size=queries, max_size=queries)), dtype=np.float32)
+def test_equals_brute_force_whatever_the_shapes_and_ties(data: st.DataObject) -> None:
+    documents, queries = data.draw(st.integers(0, 12)), data.draw(st.integers(1, 4))
+    k, columns = data.draw(st.integers(1, 15)), data.draw(st.integers(1, 5))
+    distance = data.draw(st.sampled_from(DISTANCES))
+    factor = data.draw(st.sampled_from([1.0, 1e-12, 1e-3, 1e4, 1e12]))
+    index, query = (drawn_vectors(data, rows, columns) * np.float64(factor) for rows in (documents, queries))
     index_ids = data.draw(st.permutations([f"d{row:02}" for row in range(documents)]))
     query_ids = data.draw(st.permutations([f"d{row:02}" for row in range(12)]))[:queries]
-    assert_equal(rank(query, query_ids, index, index_ids, k), *brute_force(query, query_ids, index, index_ids, k))
+    arguments = query, query_ids, index, index_ids, k, distance
+    with pytest.MonkeyPatch.context() as patch:
+        set_blocks(patch, 3, data.draw(st.integers(1, 13)), data.draw(st.sampled_from([0, 1, 32])))
+        assert_equal(rank(*arguments), *brute_force(*arguments))
 
 
 def test_ties_come_by_ascending_id_and_are_reported_at_the_cut() -> None:
@@ -117,6 +148,38 @@ def test_zero_vectors_score_zero() -> None:
     assert result.indices.tolist() == [[2, 0, 1], [0, 1, 2]]
     assert result.scores.tolist() == [[1.0, 0.0, -1.0], [0.0, 0.0, 0.0]]
     assert not np.signbit(result.scores[1]).any()
+
+
+def test_scores_of_each_distance_by_hand() -> None:
+    index = np.array([[3, 4], [0, 1], [30, 40], [0, 0]], dtype=np.float32)
+    query = np.array([[0, 5]], dtype=np.float32)
+    for distance, rows, scores, decimals in (
+        ("cosine", [1, 0, 2, 3], [1.0, 0.8, 0.8, 0.0], 6),
+        ("dot", [2, 0, 1, 3], [200.0, 20.0, 5.0, 0.0], 4),
+        ("euclidean", [0, 1, 3, 2], [-3.1623, -4.0, -5.0, -46.0977], 4),
+    ):
+        result = rank(query, ["q"], index, ["a", "b", "c", "d"], 4, distance)
+        assert result.indices.tolist() == [rows]
+        assert result.scores.tolist() == [scores]
+        assert result.decimals.tolist() == [decimals]
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize(("query_factor", "index_factor"), [(1e30, 1e-30), (1e-38, 1e38), (1e60, 1e-60), (3e-66, 3e66)])
+def test_vectors_of_very_different_lengths(distance: str, query_factor: float, index_factor: float) -> None:
+    queries, query_ids, index, index_ids = collection(4, 8, 90, 6)
+    arguments = queries * np.float64(query_factor), query_ids, index * np.float64(index_factor), index_ids, 5, distance
+    assert_equal(rank(*arguments), *brute_force(*arguments))
+
+
+@pytest.mark.parametrize("distance", ["dot", "euclidean"])
+def test_one_far_vector_hides_no_other(distance: str) -> None:
+    queries, query_ids, index, index_ids = collection(5, 8, 90, 6)
+    queries, index = queries.astype(np.float64), index.astype(np.float64)
+    queries[3] *= 1e40
+    index[7] *= 1e4
+    arguments = queries, query_ids, index, index_ids, 5, distance
+    assert_equal(rank(*arguments), *brute_force(*arguments))
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e-30, 1e30, 1e200])
@@ -161,6 +224,21 @@ class TestBadInput:
             rank(self.ones, ["a", "b"], np.ones(3), ["a", "b", "c"], 1)
         with pytest.raises(InputError, match="Query vectors have 3 dimensions and index vectors 2"):
             rank(self.ones, ["a", "b"], np.ones((1, 2)), ["a"], 1)
+
+    def test_distance(self) -> None:
+        with pytest.raises(ConfigError, match="distance is 'manhattan'; it must be one of cosine, dot, euclidean"):
+            rank(self.ones, ["a", "b"], self.ones, ["x", "y"], 1, "manhattan")
+
+    @pytest.mark.parametrize("distance", ["dot", "euclidean"])
+    def test_lengths_beyond_float64(self, distance: str) -> None:
+        rows = np.array([[1.0, 0], [1.1e70, 0], [0, 0], [0, 0.9e-70], [1e-70, 0], [0, 1e70]])
+        ids = list("abcdef")
+        with pytest.raises(InputError, match=r"2 of 6 index vectors are shorter .*first: row 1, length 1"):
+            rank(rows[:1], ["q"], rows, ids, 1, distance)
+        with pytest.raises(InputError, match="2 of 6 query vectors"):
+            rank(rows, ids, rows[:1], ["q"], 1, distance)
+        rank(rows[[0, 2, 4, 5]], ids[:4], rows[[0, 2, 4, 5]], ids[:4], 1, distance)
+        assert rank(rows, ids, rows, ids, 1).scores.tolist() == [[1.0], [1.0], [0.0], [1.0], [1.0], [1.0]]
 
     def test_repeated_index_id(self) -> None:
         with pytest.raises(InputError, match="1 of 2 index ids repeat"):

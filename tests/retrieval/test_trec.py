@@ -1,3 +1,4 @@
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import pytrec_eval
 
 from embedtune.errors import InputError
+from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.metrics import METRICS, JudgedRanking
 from embedtune.retrieval.ranking import Ranking, rank
@@ -18,8 +20,9 @@ def trec_eval(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
         return evaluator.evaluate(pytrec_eval.parse_run(run_file))
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize("graded", [False, True])
-def test_trec_eval_finds_our_numbers_in_the_files_in_spite_of_ties(tmp_path: Path, graded: bool) -> None:
+def test_trec_eval_finds_our_numbers_in_the_files_in_spite_of_ties(tmp_path: Path, graded: bool, distance: str) -> None:
     generator = np.random.default_rng(0)
     # Few directions: most scores are tied with many others, and cosines of 1, 0 and -1 occur.
     index = generator.integers(-1, 2, (60, 3)).astype(np.float32)
@@ -37,7 +40,7 @@ def test_trec_eval_finds_our_numbers_in_the_files_in_spite_of_ties(tmp_path: Pat
     judged_rows = np.flatnonzero(judgments.relevant_counts())
     judgments, query_ids = judgments.select(judged_rows), [query_ids[row] for row in judged_rows]
 
-    ranking = rank(index[own[judged_rows]], query_ids, index, index_ids, 10)
+    ranking = rank(index[own[judged_rows]], query_ids, index, index_ids, 10, distance)
     assert (np.diff(ranking.scores) == 0).mean() > 0.5
     write_run(tmp_path / "run", ranking, query_ids, index_ids, "tuned")
     write_qrels(tmp_path / "qrels", query_ids, index_ids, judgments)
@@ -55,6 +58,7 @@ def test_run_lines(tmp_path: Path) -> None:
         indices=np.array([[2, 0, 1, 3], [1, -1, -1, -1]]),
         scores=np.array([[0.5, 0.5, 0.499999, 0.1], [-1.0, -np.inf, -np.inf, -np.inf]]),
         tied_at_cut=np.array([False, False]),
+        decimals=np.array([6, 6]),
     )
     write_run(tmp_path / "run", ranking, ["q", "r"], ["a", "b", "c", "d"], "base")
     assert (tmp_path / "run").read_text().splitlines() == [
@@ -72,9 +76,40 @@ def test_qrels_lines_leave_out_the_query_itself(tmp_path: Path) -> None:
     assert (tmp_path / "qrels").read_text() == "a 0 c 1\nq 0 b 1\n"
 
 
+def test_run_lines_of_other_distances(tmp_path: Path) -> None:
+    ranking = Ranking(
+        indices=np.array([[0, 1, 2], [2, 1, 0]]),
+        scores=np.array([[-0.25, -0.25, -3.5], [1200.0, 1200.0, -700.0]]),
+        tied_at_cut=np.array([False, False]),
+        decimals=np.array([2, -2]),
+    )
+    write_run(tmp_path / "run", ranking, ["q", "r"], ["a", "b", "c"], "base")
+    assert (tmp_path / "run").read_text().splitlines() == [
+        "q Q0 a 1 -0.25 base",
+        "q Q0 b 2 -0.26 base",
+        "q Q0 c 3 -3.50 base",
+        "r Q0 c 1 1200 base",
+        "r Q0 b 2 1100 base",
+        "r Q0 a 3 -700 base",
+    ]
+
+
+@pytest.mark.parametrize("distance", ["dot", "euclidean"])
+@pytest.mark.parametrize("length", [1e-12, 1.7, 1.8, 4e4, 1e12])
+def test_scores_of_a_run_differ_in_the_float32_of_trec_eval(tmp_path: Path, distance: str, length: float) -> None:
+    index = np.array([[length, 0]] * 5 + [[0, length]] * 5)
+    ids = [str(row) for row in range(10)]
+    for sign in (1, -1):
+        ranking = rank(sign * index[:1], ["q"], index, ids, 10, distance)
+        write_run(tmp_path / "run", ranking, ["q"], ids, "tuned")
+        written = [np.float32(line.split()[4]) for line in (tmp_path / "run").read_text().splitlines()]
+        assert all(better > worse for better, worse in pairwise(written))
+        np.testing.assert_allclose(written, ranking.scores[0], rtol=0, atol=2e-5 * np.abs(written).max())
+
+
 @pytest.mark.parametrize("bad", ["", "a b", " a", "a\n", "a\u00a0b"])
 def test_ids_with_white_space(tmp_path: Path, bad: str) -> None:
-    ranking = Ranking(np.array([[0]]), np.array([[1.0]]), np.array([False]))
+    ranking = Ranking(np.array([[0]]), np.array([[1.0]]), np.array([False]), np.array([6]))
     judgments = Judgments.from_labels(["x"], ["q"], ["x"], [bad])
     with pytest.raises(InputError, match="cannot stand in a TREC file"):
         write_run(tmp_path / "run", ranking, ["q"], [bad], "base")
