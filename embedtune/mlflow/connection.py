@@ -9,12 +9,14 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
 from embedtune.mlflow.beside_database import SQLITE, database_path
+from embedtune.mlflow.failures import GoneError, RefusedError, UnreachableError
 from embedtune.mlflow.local_database import check_writable_database, move_along, sole_user
 from embedtune.text import shortened
 
@@ -39,6 +41,7 @@ _FIRST_CONTACT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_T
 _REFUSED = ("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED", "PERMISSION_DENIED")
 _NO_SUCH_ENDPOINT = "ENDPOINT_NOT_FOUND"
 """MLflow's codes; it derives them from the status 401, 403 and 404 of an answer that is none of an MLflow server."""
+_SERVER_FAILS = 500
 
 _MESSAGE_LIMIT = 600
 _USERINFO = re.compile(r"(://)[^/\s]*@")  # up to the last @: a password may hold one
@@ -70,7 +73,7 @@ def resolve_tracking_uri() -> str:
     uri = os.environ.get(TRACKING_VARIABLE, "")
     if not uri:
         raise RegistryError(
-            f"There is no MLflow to register with: {TRACKING_VARIABLE} is not set. "
+            f"There is no MLflow to work with: {TRACKING_VARIABLE} is not set. "
             "Set it to the address of an MLflow server, such as http://mlflow.mlflow:5000."
         )
     if urlsplit(uri).scheme in ("", "file"):
@@ -90,7 +93,9 @@ def connect(tracking_uri: str) -> "MlflowClient":
         tracking_uri: What `resolve_tracking_uri` returned.
 
     Raises:
-        RegistryError: the server cannot be reached or refuses the request.
+        UnreachableError: the server does not answer.
+        RefusedError: it wants other credentials.
+        RegistryError: the request fails for another reason.
     """
     for variable, value in _DEFAULTS.items():
         os.environ.setdefault(variable, value)
@@ -105,6 +110,20 @@ def connect(tracking_uri: str) -> "MlflowClient":
             if database is not None:
                 move_along(database)
     return client
+
+
+def connect_to_read() -> "MlflowClient":
+    """Return a client of the MLflow that the environment names; a local database must be there already.
+
+    Raises:
+        UnavailableError: the database is not there, or the server does not answer or refuses the request.
+        RegistryError: the environment names none, or the request fails for another reason.
+    """
+    tracking_uri = resolve_tracking_uri()
+    database = database_path(tracking_uri)
+    if database is not None and not database.is_file():
+        raise GoneError(f"There is no MLflow database {database}. Set {TRACKING_VARIABLE} to the one that is meant.")
+    return connect(tracking_uri)
 
 
 def check_registry(tracking_uri: str) -> None:
@@ -141,18 +160,24 @@ def _settings(settings: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def translated_errors(tracking_uri: str) -> Iterator[None]:
+def translated_errors(tracking_uri: str, otherwise: type[RegistryError] = RegistryError) -> Iterator[None]:
     """Turn what MLflow raises into a RegistryError without credentials.
 
+    Args:
+        tracking_uri: Where MLflow is.
+        otherwise: What is raised of failures that are neither of the first two kinds below.
+
     Raises:
-        RegistryError: MLflow raised one of its errors, or could not read, write or import something.
+        UnreachableError: the server does not answer.
+        RefusedError: it wants other credentials.
+        RegistryError: MLflow raised another error, or could not read, write or import something.
     """
     try:
         yield
     except _failures() as error:
         # A chained traceback would show the address again, so it is kept only where there is nothing to hide.
-        cause = error if _redacted(tracking_uri) == tracking_uri else None
-        raise RegistryError(_explain(error, _redacted(tracking_uri))) from cause
+        cause = error if redacted(tracking_uri) == tracking_uri else None
+        raise _translated(error, redacted(tracking_uri), otherwise) from cause
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -168,26 +193,44 @@ def _failures() -> tuple[type[Exception], ...]:
     return failures
 
 
-def _explain(error: Exception, server: str) -> str:
-    message = shortened(_redacted(" ".join(str(error).split())), _MESSAGE_LIMIT)
-    return f"MLflow at {server} failed: {message} {_advice(error, message)}"
+def _translated(error: Exception, server: str, otherwise: type[RegistryError]) -> RegistryError:
+    message = shortened(redacted(" ".join(str(error).split())), _MESSAGE_LIMIT)
+    kind, advice = _kind_and_advice(error, message, otherwise)
+    return kind(f"MLflow at {server} failed: {message} {advice}")
 
 
-def _advice(error: Exception, message: str) -> str:
+def _kind_and_advice(error: Exception, message: str, otherwise: type[RegistryError]) -> tuple[type[RegistryError], str]:
+    code, status = getattr(error, "error_code", ""), _status(error)
     # mlflow-skinny knows no databases and no object stores.
     if isinstance(error, ModuleNotFoundError) or "unsupported URI" in message:
-        return "Install 'mlflow' for a local database, or use an MLflow server that serves artifacts."
+        return otherwise, "Install 'mlflow' for a local database, or use an MLflow server that serves artifacts."
     if "Invalid Host header" in message:
-        return "Start the server with --allowed-hosts and the host name and port used here."
-    if "Max retries exceeded" in message or isinstance(error, ConnectionError):
-        return "Check that the server runs and can be reached from here."
-    code = getattr(error, "error_code", "")
-    if code in _REFUSED:
-        return "Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
+        return RefusedError, "Start the server with --allowed-hosts and the host name and port used here."
+    if "Max retries exceeded" in message or _broke_off(error) or status >= _SERVER_FAILS:
+        return UnreachableError, "Check that the server runs and can be reached from here."
+    if code in _REFUSED or status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return RefusedError, "Check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
     if code == _NO_SUCH_ENDPOINT:
-        return "Check that the address is that of an MLflow server, with its path if it has one."
-    return "Repeat the step once that is solved: it goes on where it stopped."
+        return otherwise, "Check that the address is that of an MLflow server, with its path if it has one."
+    return otherwise, "Repeat the step once that is solved: it goes on where it stopped."
 
 
-def _redacted(text: str) -> str:
+def _status(error: Exception) -> int:
+    """Return the status of an answer that MLflow hands on as the requests package has it, 0 of anything else."""
+    response = getattr(error, "response", None)
+    return 0 if response is None else int(response.status_code)
+
+
+def _broke_off(error: Exception) -> bool:
+    if isinstance(error, ConnectionError):
+        return True
+    if "requests" not in sys.modules:
+        return False
+    from requests import exceptions
+
+    return isinstance(error, exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError)
+
+
+def redacted(text: str) -> str:
+    """Return a text without the user names and passwords of the addresses in it."""
     return _USERINFO.sub(r"\1***@", text)

@@ -8,13 +8,12 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from embedtune.errors import ConfigError, RegistryError
+from embedtune.mlflow.layout import is_executable
 from embedtune.registry.request import RegistrationRequest
 from embedtune.storage.ownership import is_nobodys
 
 _NAME = re.compile(r"\w[\w .-]{0,199}")
 _REQUIRED_FILES = ("modules.json", "config_sentence_transformers.json", "model.safetensors")
-_EXECUTABLE_SUFFIXES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".py")
-"""Files that run code when they are loaded; `serving_model.py` refuses them too and cannot import from here."""
 
 
 def check_model_name(name: str) -> None:
@@ -58,7 +57,7 @@ def model_files(folder: Path) -> list[Path]:
     """
     paths = sorted(path for path in folder.rglob("*") if not path.is_dir() and not is_nobodys(path.name))
     for path in paths:
-        if path.is_symlink() or path.suffix.lower() in _EXECUTABLE_SUFFIXES:
+        if path.is_symlink() or is_executable(path.name):
             raise RegistryError(
                 f"The model folder holds {path.relative_to(folder).as_posix()!r}, a link or a file that could run "
                 "code when it is loaded. Save the model as safetensors and register that folder."

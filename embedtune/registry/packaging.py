@@ -11,25 +11,25 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
-from embedtune.mlflow.beside_database import SCHEME
+from embedtune.mlflow.artifacts import folder_on_disk
+from embedtune.mlflow.layout import ARTIFACT, DESCRIPTION, DIGESTS, MODEL_FOLDER
 from embedtune.models.card import ModelCard
 from embedtune.progress import progress
 from embedtune.registry.contents import model_files
 from embedtune.registry.runs import REGISTRATION_TAG
 from embedtune.storage.atomic import atomic_path, link_or_copy
+from embedtune.storage.digests import file_sha256
+from embedtune.storage.stores import silent
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel, Run
 
 _SCRIPT = "serving_model.py"
-_PACKAGE = ("MLmodel", "requirements.txt", "conda.yaml", "python_env.yaml", _SCRIPT)
+_PACKAGE = (DESCRIPTION, "requirements.txt", "conda.yaml", "python_env.yaml", _SCRIPT)
 """Files of an MLflow model beside the model's own."""
-_ARTIFACT = "model"
-_MODEL_PATH = f"artifacts/{_ARTIFACT}"
 _SERVED_WITH = ("mlflow", "numpy", "sentence-transformers", "torch", "transformers")
 _LOGGED_MODEL_NAME = "embedder"
 
@@ -67,12 +67,12 @@ def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card:
     Raises:
         RegistryError: the version of a library that serving needs is not known.
     """
-    paths, place = model_files(folder), _folder_on_disk(client, model.artifact_location)
+    paths, place = model_files(folder), folder_on_disk(client, model.artifact_location)
     with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
         write_package(Path(temporary), folder, card, model.model_id, str(model.source_run_id))
         client.log_model_artifacts(model.model_id, temporary)
         for path in paths:
-            name = Path(_MODEL_PATH, path.relative_to(folder))
+            name = Path(MODEL_FOLDER, path.relative_to(folder))
             if place is None:
                 client.log_model_artifact(model.model_id, str(path), name.parent.as_posix())
             else:
@@ -83,26 +83,15 @@ def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card:
 
 def is_whole(client: "MlflowClient", model: "LoggedModel", folder: Path) -> bool:
     """Tell whether MLflow still has every file of a model, as far as they are on a disk."""
-    place = _folder_on_disk(client, model.artifact_location)
+    place = folder_on_disk(client, model.artifact_location)
     if place is None:
         return True
-    pairs = ((path, place / _MODEL_PATH / path.relative_to(folder)) for path in model_files(folder))
+    pairs = ((path, place / MODEL_FOLDER / path.relative_to(folder)) for path in model_files(folder))
     return all((place / name).is_file() for name in _PACKAGE) and all(_same(*pair) for pair in pairs)
 
 
 def _same(path: Path, other: Path) -> bool:
     return other.is_file() and (other.samefile(path) or filecmp.cmp(path, other, shallow=False))
-
-
-def _folder_on_disk(client: "MlflowClient", address: str) -> Path | None:
-    """Return the folder that MLflow takes an address of files for, None for one that is not on a disk."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-    from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
-
-    if urlsplit(address).scheme not in ("", "file", SCHEME):
-        return None
-    files = get_artifact_repository(address, client.tracking_uri, client.tracking_uri)
-    return Path(files.artifact_dir) if isinstance(files, LocalArtifactRepository) else None
 
 
 def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, run_id: str) -> None:
@@ -134,19 +123,22 @@ def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, ru
     (target / "python_env.yaml").write_text(yaml.safe_dump(environment, sort_keys=False), encoding="utf-8")
     (target / _SCRIPT).write_bytes(Path(__file__).with_name(_SCRIPT).read_bytes())
     description = _describe_model(folder, card, model_id, run_id)
-    (target / "MLmodel").write_text(yaml.safe_dump(description), encoding="utf-8")
+    (target / DESCRIPTION).write_text(yaml.safe_dump(description), encoding="utf-8")
 
 
 def _describe_model(folder: Path, card: ModelCard, model_id: str, run_id: str) -> dict[str, object]:
     from mlflow.models.model import Model
 
-    model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=serving_facts(folder, card))
-    model.model_size_bytes = sum(path.stat().st_size for path in model_files(folder))
+    paths = model_files(folder)
+    digests = {path.relative_to(folder).as_posix(): file_sha256(path, silent) for path in paths}
+    metadata = {**serving_facts(folder, card), DIGESTS: digests}
+    model = Model(run_id=run_id, model_uuid=model_id, model_id=model_id, metadata=metadata)
+    model.model_size_bytes = sum(path.stat().st_size for path in paths)
     model.add_flavor(
         "python_function",
         loader_module="mlflow.pyfunc.loaders.code_model",
         model_code_path=_SCRIPT,
-        artifacts={_ARTIFACT: {"path": _MODEL_PATH, "uri": _MODEL_PATH}},
+        artifacts={ARTIFACT: {"path": MODEL_FOLDER, "uri": MODEL_FOLDER}},
         code=None,
         env={"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
         python_version=platform.python_version(),

@@ -13,8 +13,9 @@ from mlflow.models import ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from sentence_transformers import SentenceTransformer
 
+from embedtune.mlflow import layout
 from embedtune.models.card import ModelCard
-from embedtune.registry import contents, packaging, register
+from embedtune.registry import packaging, register
 from embedtune.registry.packaging import requirement_lines, write_package
 
 TEXTS = [
@@ -141,4 +142,4 @@ def test_requirements_are_pinned_without_local_parts(model_folder):
 def test_both_lists_of_executable_files_agree():
     from embedtune.registry import serving_model
 
-    assert serving_model._EXECUTABLE_SUFFIXES == contents._EXECUTABLE_SUFFIXES
+    assert serving_model._EXECUTABLE_SUFFIXES == layout.EXECUTABLE_SUFFIXES
