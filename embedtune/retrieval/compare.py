@@ -12,7 +12,6 @@ from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vecto
 from embedtune.retrieval.examples import pick_examples
 from embedtune.retrieval.gate import check_gate, decide, refuse_collapsed
 from embedtune.retrieval.metric_names import CORRELATION_NAMES
-from embedtune.retrieval.metrics import METRICS
 from embedtune.retrieval.scoring import ModelResult, evaluate
 from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine, unit_rows
 
@@ -106,10 +105,10 @@ def compare(
 
 def _compare_metrics(base: ModelResult, tuned: ModelResult, resamples: int, seed: int) -> dict[str, MetricComparison]:
     """Return the means of both models and the interval of their difference, by metric."""
-    differences = np.stack([tuned.scores[name] - base.scores[name] for name in METRICS], axis=1)
+    differences = np.stack([tuned.scores[name] - base.scores[name] for name in base.scores], axis=1)
     lower, upper = mean_intervals(differences, resamples, seed)
     compared = {}
-    for column, name in enumerate(METRICS):
+    for column, name in enumerate(base.scores):
         base_mean, tuned_mean = float(base.scores[name].mean()), float(tuned.scores[name].mean())
         compared[name] = MetricComparison(
             name=name,

@@ -1,10 +1,10 @@
 """What metrics are called: a name and a cutoff, as in `ndcg_at_10`, which people write nDCG@10."""
 
+import difflib
 import re
 from dataclasses import dataclass
 
 from embedtune.errors import ConfigError
-from embedtune.names import similar_names
 from embedtune.text import shortened
 
 MAX_CUTOFF = 1000
@@ -17,6 +17,11 @@ _WRITTEN = {
     "recall": "recall",
     "precision": "precision",
     "hit": "hit",
+    "f1": "F1",
+    "r_precision": "R-precision",
+    "dcg": "DCG",
+    "exponential_ndcg": "exponential nDCG",
+    "exponential_dcg": "exponential DCG",
 }
 
 _MEANINGS = {
@@ -30,9 +35,20 @@ _MEANINGS = {
     "more than {k}.",
     "precision": "Number of relevant documents {where} divided by {k}, however few results there are.",
     "hit": "Share of the queries with at least one relevant document {where}.",
+    "f1": "Harmonic mean of the precision and the recall {where}: high only where both are.",
+    "r_precision": "Share of the relevant documents that are among as many results as there are of them; {where} where "
+    "that is more.",
+    "dcg": "Discounted cumulative gain: each relevant document {where} counts its relevance divided by log₂(rank + 1). "
+    "Not divided by that of the best possible order, so it grows with the number of relevant documents.",
+    "exponential_ndcg": "nDCG in which a relevance r counts as 2^r - 1, so that the most relevant documents decide; "
+    "equal to nDCG where everything relevant is equally so. Looks at documents {where}.",
+    "exponential_dcg": "DCG in which a relevance r counts as 2^r - 1, of documents {where}.",
 }
 
 _SHOWN = 80
+_LIKENESS = 0.7
+"""Of difflib, from 0 to 1: of four letters two may be exchanged."""
+
 _KEY = re.compile(r"(?P<name>\w+)_at_(?P<k>[1-9]\d{0,8})", re.ASCII)
 _ANY_SPELLING = re.compile(r"(?P<name>.*?)[\W_]*(?:at|cut)?[\W_]*(?P<k>\d{0,8})\d*", re.DOTALL)
 
@@ -66,7 +82,10 @@ class Metric:
 NAMES = tuple(_WRITTEN)
 """Names of metrics, in the order in which they are shown."""
 
-METRIC_NAMES: dict[str, str] = {metric.key: metric.written for metric in (Metric(name, 10) for name in NAMES)}
+USUAL_NAMES = ("ndcg", "mrr", "map", "recall", "precision", "hit")
+"""Names of what is measured unless told otherwise."""
+
+METRIC_NAMES: dict[str, str] = {metric.key: metric.written for metric in (Metric(name, 10) for name in USUAL_NAMES)}
 """Keys of what is measured unless told otherwise, and how people write them, in the order in which they are shown."""
 
 CORRELATION_NAMES: dict[str, str] = {"spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
@@ -105,7 +124,7 @@ def meaning_of(key: str) -> str:
 def _hint(key: str) -> str:
     """Name the metric that is perhaps meant: `nDCG@10`, `ndcg_cut_10` and `ndcg` are all nDCG."""
     spelling = _ANY_SPELLING.fullmatch(key.lower().strip())
-    near = similar_names(spelling["name"], NAMES) if spelling and spelling["name"] else []
+    near = difflib.get_close_matches(spelling["name"], NAMES, 1, _LIKENESS) if spelling else []
     if not spelling or not near:
         return ""
     k = int(spelling["k"]) if spelling["k"] else 10

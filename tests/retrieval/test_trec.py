@@ -8,15 +8,18 @@ import pytrec_eval
 from embedtune.errors import InputError
 from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.metrics import METRICS, JudgedRanking
+from embedtune.retrieval.metric_names import Metric
+from embedtune.retrieval.metrics import JudgedRanking, score
 from embedtune.retrieval.ranking import Ranking, rank
 from embedtune.retrieval.trec import write_qrels, write_run
-from tests.trec_names import TREC_NAMES
+from tests.trec_names import trec_names
+
+NAMES = trec_names(10)
 
 
 def trec_eval(run: Path, qrels: Path) -> dict[str, dict[str, float]]:
     with qrels.open() as qrels_file, run.open() as run_file:
-        evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(qrels_file), set(TREC_NAMES.values()))
+        evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(qrels_file), set(NAMES.values()))
         return evaluator.evaluate(pytrec_eval.parse_run(run_file))
 
 
@@ -48,9 +51,10 @@ def test_trec_eval_finds_our_numbers_in_the_files_in_spite_of_ties(tmp_path: Pat
     theirs = trec_eval(tmp_path / "run", tmp_path / "qrels")
     judged = JudgedRanking(judgments.gains(ranking.indices), judgments.ideal_gains(10), judgments.relevant_counts())
     assert list(theirs) == query_ids
-    for name, metric in METRICS.items():
-        expected = [theirs[query_id][TREC_NAMES[name]] for query_id in query_ids]
-        np.testing.assert_allclose(metric(judged), expected, rtol=0, atol=1e-9, err_msg=name)
+    ours = score(judged, [Metric(key.removesuffix("_at_10"), 10) for key in NAMES])
+    for key, measure in NAMES.items():
+        expected = [theirs[query_id][measure] for query_id in query_ids]
+        np.testing.assert_allclose(ours[key], expected, rtol=0, atol=1e-12, err_msg=key)
 
 
 def test_run_lines(tmp_path: Path) -> None:
