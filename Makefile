@@ -42,6 +42,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.documents
 	$(BIN)/python -m benchmarks.images
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.metrics
 	$(BIN)/python -m benchmarks.storage
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.overhead
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.throughput
