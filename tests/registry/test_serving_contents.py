@@ -15,7 +15,9 @@ from PIL import Image
 
 from embedtune.models.card import CARD_FILE, ModelCard
 from embedtune.models.loading import embedding_dimension, load_model
+from embedtune.models.options import ModelOptions
 from embedtune.models.saving import save_model
+from embedtune.models.tailoring import tailor
 from embedtune.registry.packaging import requirement_lines, write_package
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 24, 40, 3)).astype(np.uint8)
@@ -32,10 +34,10 @@ def encoded(image: Image.Image, kind: str = "PNG") -> str:
 def served(tiny_models: Callable[[str], Path], model_folder: Path, tmp_path_factory: pytest.TempPathFactory):
     """Package a tiny model of a kind, and load it as MLflow does."""
 
-    def make(kind: str):
+    def make(kind: str, tower: str = ""):
         package = tmp_path_factory.mktemp(kind)
         folder = package / "artifacts" / "model"
-        model = load_model(str(tiny_models(kind)), 0)
+        model = tailor(load_model(str(tiny_models(kind)), 0), ModelOptions(select_model=tower), 0)
         save_model(model, folder)
         card = dataclasses.replace(ModelCard.load(model_folder), dimension=embedding_dimension(model))
         card.save(folder)
@@ -65,6 +67,21 @@ def test_texts_of_a_model_that_reads_images_too(served, tmp_path: Path) -> None:
     np.testing.assert_allclose(found, model.encode([{"text": text} for text in texts]), rtol=0, atol=1e-5)
     with pytest.raises((ValueError, MlflowException)):
         service.predict(pd.DataFrame({"text": ["a"], "image": [encoded(Image.fromarray(PIXELS[0]))]}))
+
+
+def test_one_tower(served) -> None:
+    image = Image.fromarray(PIXELS[0])
+    for kind in ("clip", "siglip"):
+        model, service, requirements = served(kind, "clip-vision")
+        found = service.predict(pd.DataFrame({"image": [encoded(image)]}))
+        np.testing.assert_allclose(found, model.encode([image]), rtol=0, atol=1e-6)
+        assert not any(line.startswith("embedtune") for line in requirements)
+        model, service, requirements = served(kind, "clip-text")
+        texts = ["a", "a longer text", "http://127.0.0.1:1/x.png"]
+        expected = np.concatenate([model.encode([text]) for text in texts])
+        np.testing.assert_allclose(service.predict(texts), expected, rtol=0, atol=1e-5)
+        with pytest.raises((ValueError, MlflowException)):
+            service.predict(pd.DataFrame({"image": [encoded(image)]}))
 
 
 def test_points(served) -> None:
