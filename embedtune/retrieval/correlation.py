@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from embedtune.retrieval.bootstrap import CONFIDENCE
+from embedtune.retrieval.bootstrap import bounds_of, draw_counts
 
 Array = NDArray[np.float64]
 
@@ -41,11 +41,14 @@ def spearman(first: Array, second: Array) -> float:
     return pearson(average_ranks(first), average_ranks(second))
 
 
-def correlation_intervals(scores: Array, base: Array, tuned: Array, resamples: int, seed: int) -> tuple[Array, Array]:
+def correlation_intervals(
+    scores: Array, base: Array, tuned: Array, resamples: int, seed: int, units: NDArray[np.int64] | None = None
+) -> tuple[Array, Array]:
     """Percentile bootstrap interval of tuned minus base, of Spearman's and of Pearson's correlation with the scores.
 
-    Pairs are drawn with replacement, both models' similarities of a pair together, and ranked anew in each resample.
-    One pair says nothing about how pairs differ: the interval is then (-2, 2), all that is possible.
+    Units are drawn with replacement, with all their pairs, both models' similarities of a pair together, and ranked
+    anew in each resample; see `bootstrap.mean_intervals`. One unit says nothing about how units differ: the interval is
+    then (-2, 2), all that is possible.
 
     Args:
         scores: Shape (N,): what people said.
@@ -53,28 +56,27 @@ def correlation_intervals(scores: Array, base: Array, tuned: Array, resamples: i
         tuned: Shape (N,): the tuned model's.
         resamples: Number of resamples, 1 or more.
         seed: Seed of the draws.
+        units: Number of the unit of each pair (N,), such as the texts that it is connected with; None where each is one
+            by itself.
 
     Returns:
         Lower and upper bounds, each (Spearman, Pearson).
     """
-    if scores.size < 2:
+    numbers = np.arange(scores.size) if units is None else np.unique(units, return_inverse=True)[1]
+    count = int(numbers.max(initial=-1)) + 1
+    if count < 2:
         return np.full(2, -2.0), np.full(2, 2.0)
-    generator = np.random.default_rng(seed)
     columns, groups = (scores, base, tuned), [_groups(values) for values in (scores, base, tuned)]
-    size = scores.size
-    chunk = max(1, _CHUNK_ELEMENTS // size)
-    differences = np.empty((resamples, 2))
-    for start in range(0, resamples, chunk):
-        rows = min(chunk, resamples - start)
-        drawn = generator.integers(size, size=(rows, size)) + np.arange(rows)[:, np.newaxis] * size
-        counts = np.bincount(drawn.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
+    differences = []
+    for drawn in draw_counts(count, resamples, seed, max(1, _CHUNK_ELEMENTS // scores.size)):
+        counts = drawn[:, numbers]
         ranked = [_ranks(each, counts) for each in groups]
-        for place, (first, before, after) in enumerate((ranked, [values[np.newaxis] for values in columns])):
-            change = _correlate(first, after, counts) - _correlate(first, before, counts)
-            differences[start : start + rows, place] = change
-    tail = (1 - CONFIDENCE) / 2
-    lower, upper = np.quantile(differences, [tail, 1 - tail], axis=0)
-    return lower, upper
+        changes = [
+            _correlate(first, after, counts) - _correlate(first, before, counts)
+            for first, before, after in (ranked, [values[np.newaxis] for values in columns])
+        ]
+        differences.append(np.stack(changes, axis=1))
+    return bounds_of(np.concatenate(differences))
 
 
 def _groups(values: Array) -> NDArray[np.int64]:

@@ -16,6 +16,37 @@ def test_equals_resampling_one_query_at_a_time() -> None:
     np.testing.assert_allclose(upper, np.quantile(means, 0.975, axis=0), atol=1e-12)
 
 
+def test_units_are_drawn_with_all_their_queries() -> None:
+    generator = np.random.default_rng(0)
+    differences = generator.normal(0.05, 0.2, (50, 2))
+    units = generator.integers(0, 12, 50) * 7 - 3
+    names = sorted(set(units.tolist()))
+    lower, upper = mean_intervals(differences, 500, 7, units)
+    means = []
+    for drawn in np.random.default_rng(7).integers(len(names), size=(500, len(names))):
+        rows = [row for unit in drawn for row in range(50) if units[row] == names[unit]]
+        means.append([sum(differences[row, column] for row in rows) / len(rows) for column in range(2)])
+    np.testing.assert_allclose(lower, np.quantile(means, 0.025, axis=0), atol=1e-12)
+    np.testing.assert_allclose(upper, np.quantile(means, 0.975, axis=0), atol=1e-12)
+
+
+def test_queries_that_are_units_by_themselves_give_the_interval_of_queries() -> None:
+    differences = np.random.default_rng(0).normal(0.05, 0.2, (50, 2))
+    by_query = mean_intervals(differences, 200, 7)
+    np.testing.assert_array_equal(mean_intervals(differences, 200, 7, np.arange(50)), by_query)
+
+
+def test_an_effect_of_units_widens_the_interval() -> None:
+    generator = np.random.default_rng(5)
+    units = np.repeat(np.arange(40), 25)
+    differences = (generator.normal(0, 0.1, 40)[units] + generator.normal(0, 0.1, 1000))[:, np.newaxis]
+    lower, upper = mean_intervals(differences, 2000, 0, units)
+    narrow_lower, narrow_upper = mean_intervals(differences, 2000, 0)
+    error = np.sqrt((0.1**2 + 0.1**2 / 25) / 40)
+    assert (upper - lower)[0] == pytest.approx(2 * 1.96 * error, rel=0.3)
+    assert (narrow_upper - narrow_lower)[0] < 0.5 * (upper - lower)[0]
+
+
 def test_agrees_with_the_normal_approximation_on_many_queries() -> None:
     differences = np.random.default_rng(1).normal(0.02, 0.1, (2000, 1))
     lower, upper = mean_intervals(differences, 10_000, seed=0)
@@ -47,6 +78,19 @@ def test_one_query_gives_the_whole_range() -> None:
     assert (lower.tolist(), upper.tolist()) == ([-1.0, -1.0], [1.0, 1.0])
 
 
+def test_one_unit_gives_the_whole_range() -> None:
+    lower, upper = mean_intervals(np.array([[0.5, 0.0], [0.1, 0.0]]), 100, 0, np.array([4, 4]))
+    assert (lower.tolist(), upper.tolist()) == ([-1.0, -1.0], [1.0, 1.0])
+    two = mean_intervals(np.array([[0.5], [0.1]]), 100, 0, np.array([4, 5]))
+    assert [bound.tolist() for bound in two] == [[0.1], [0.5]]
+
+
+def test_one_unit_holds_what_is_not_of_0_to_1() -> None:
+    lower, upper = mean_intervals(np.array([[5.0, -3.0, 0.0]]), 100, seed=0)
+    assert (lower.tolist(), upper.tolist()) == ([-1.0, -3.0, -1.0], [5.0, 1.0, 1.0])
+
+
 def test_no_resamples() -> None:
     with pytest.raises(ConfigError, match="resamples is 0"):
         mean_intervals(np.zeros((5, 2)), 0, seed=0)
+    assert mean_intervals(np.zeros((5, 2)), 1, seed=0)[0].tolist() == [0.0, 0.0]

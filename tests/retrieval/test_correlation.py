@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from embedtune.retrieval import correlation
 from embedtune.retrieval.correlation import average_ranks, correlation_intervals, pearson, spearman
 
 
@@ -67,6 +68,39 @@ def test_interval_is_that_of_resamples_ranked_anew() -> None:
     expected = np.quantile(differences, [0.025, 0.975], axis=0)
     np.testing.assert_allclose([lower, upper], expected, rtol=0, atol=1e-12)
     assert (lower > 0).all()
+
+
+def test_connected_pairs_are_drawn_together() -> None:
+    scores, base = drawn(5, 40, 2), drawn(6, 40)
+    tuned = base + scores
+    units = np.random.default_rng(8).integers(0, 9, 40)
+    lower, upper = correlation_intervals(scores, base, tuned, 50, 7, units)
+    differences = []
+    for chosen in np.random.default_rng(7).integers(9, size=(50, 9)):
+        rows = np.concatenate([np.flatnonzero(units == unit) for unit in chosen])
+        sides = [(spearman(scores[rows], one[rows]), pearson(scores[rows], one[rows])) for one in (base, tuned)]
+        differences.append(np.subtract(sides[1], sides[0]))
+    expected = np.quantile(differences, [0.025, 0.975], axis=0)
+    np.testing.assert_allclose([lower, upper], expected, rtol=0, atol=1e-12)
+
+
+def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = drawn(5, 40, 2), drawn(6, 40), drawn(7, 40)
+    for units in (None, np.arange(40) // 3):
+        whole = correlation_intervals(*sides, 50, 7, units)
+        for elements in (1, 130):
+            monkeypatch.setattr(correlation, "_CHUNK_ELEMENTS", elements)
+            np.testing.assert_allclose(correlation_intervals(*sides, 50, 7, units), whole, rtol=0, atol=1e-12)
+        monkeypatch.undo()
+
+
+def test_one_unit_says_nothing() -> None:
+    sides = drawn(5, 6), drawn(6, 6), drawn(7, 6)
+    alone = correlation_intervals(*sides, 10, 0, np.full(6, 3))
+    assert [bounds.tolist() for bounds in alone] == [[-2.0, -2.0], [2.0, 2.0]]
+    lower, upper = correlation_intervals(*sides, 10, 0, np.array([3, 3, 3, 3, 3, 4]))
+    assert (lower > -2).all()
+    assert (upper < 2).all()
 
 
 def test_one_pair_says_nothing() -> None:
