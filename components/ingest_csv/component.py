@@ -25,7 +25,7 @@ def ingest_csv(
         quarantine: Rows that were set aside (CSV: line, reason, row).
         counts: Numbers of rows.
         version: Version of the source as resolve_data found it; '' takes what is there.
-        layout: 'labelled', 'pairs', 'text-image', 'scored', 'matches', 'plain' or 'auto' to detect it.
+        layout: What a row of a CSV is: a layout (docs/data.md), or 'auto' to detect it.
         csv_options: JSON object with any of the fields of CSVOptions, such as dialect, header or task.
         max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
         whole: Whether this source is all of the data, so that it must hold something to learn from.

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from embedtune.documents.contents import Contents
 from embedtune.documents.grouping import Fingerprints
 from embedtune.documents.row_uses import Use
+from embedtune.documents.schema import ROLE_LAYOUTS
 from embedtune.records.layouts import SCORE_COLUMN, Layout
 
 USABLE = 0
@@ -23,9 +24,6 @@ FAULT_REASONS = {
     _SEVERAL_GAINS: "the same document is judged differently for the same query",
 }
 """Why a row is set aside, by fault number."""
-
-_SAME_CONTENT_ALLOWED = (Layout.SCORED, Layout.TEXT_IMAGE)
-"""Two equal sentences with the score 1 are a fair example; a text is never an image."""
 
 
 def find_faults(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
@@ -52,7 +50,8 @@ def find_faults(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.i
         pairs = np.unique(codes, return_inverse=True)[1]
         fault = _SEVERAL_SCORES if SCORE_COLUMN in contents.row_values else _SEVERAL_GAINS
         faults[judged[_has_several(pairs, contents.gains()[judged])]] = fault
-    if contents.layout not in _SAME_CONTENT_ALLOWED:
+    # Two equal sentences with the score 1 are a fair example; a text is never an image.
+    if contents.layout in ROLE_LAYOUTS:
         faults[judged[first == second]] = _SAME_CONTENT
     return faults
 

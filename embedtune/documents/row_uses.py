@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.contents import NO_CONTENT, Contents
-from embedtune.records.layouts import SPLIT_COLUMN, Layout
+from embedtune.records.layouts import RELEVANCE_COLUMN, SPLIT_COLUMN, VALUE_COLUMNS, Layout
 
-RANKED = (Layout.MATCHES, Layout.BEIR)
+RANKED = tuple(layout for layout in Layout if RELEVANCE_COLUMN in VALUE_COLUMNS[layout])
 """Layouts with judged documents that are not relevant."""
 
 _TRAIN, _DEV, _TEST = "train", "dev", "test"

@@ -31,13 +31,13 @@ And by layout:
 import hashlib
 from enum import IntEnum, StrEnum
 
-from embedtune.records.layouts import Layout
+from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 
-PARENT_LAYOUTS = (Layout.SCORED, Layout.TEXT_IMAGE)
-"""Layouts whose training Documents are pairs of contents."""
+ROLE_LAYOUTS = tuple(layout for layout in Layout if CONTENT_COLUMNS[layout] == ("query", "document"))
+"""Layouts of a query and a document: their training Documents have a Role, and their training folder judged pairs."""
 
-ROLE_LAYOUTS = (Layout.PAIRS, Layout.MATCHES, Layout.BEIR)
-"""Layouts whose training Documents have a Role, and whose training folder has judged pairs."""
+PARENT_LAYOUTS = tuple(layout for layout in Layout if len(CONTENT_COLUMNS[layout]) == 2 and layout not in ROLE_LAYOUTS)
+"""Layouts of two other contents, such as a first and a second: their training Documents are pairs of these."""
 
 LABEL_TAG = "finetuner_label"
 """Tag that holds the label; the name Jina Finetuner gave it, so that its users' DocumentArrays work."""

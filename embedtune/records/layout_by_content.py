@@ -10,7 +10,7 @@ from embedtune.records.column_names import ROLE_NAMES, Role, role_of
 from embedtune.records.csv_options import Task
 from embedtune.records.evidence import NUMBER, all_numbers
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.request import IngestRequest
+from embedtune.records.request import CSV_LAYOUTS, IngestRequest
 from embedtune.records.scores import parse_score
 from embedtune.records.table import Table
 from embedtune.text import excerpt
@@ -223,5 +223,5 @@ def _untold_columns(table: Table) -> str:
         f"The rows have {len(table.names)} columns {seen}, so it is not clear which ones to use.{score} Accepted: "
         "text,label; query,document; text and image; first,second,score; or a header that names the columns (known "
         f"names are {known}). Name the columns to use with the CSV option `columns`, set the layout to one of "
-        "labelled, pairs, text-image, scored, matches, plain, and put a text that contains the delimiter in quotes."
+        f"{', '.join(CSV_LAYOUTS)}, and put a text that contains the delimiter in quotes."
     )

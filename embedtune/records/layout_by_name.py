@@ -10,7 +10,7 @@ from embedtune.records.column_names import Role, names_any_address, role_of
 from embedtune.records.csv_options import Task
 from embedtune.records.evidence import all_numbers
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
-from embedtune.records.request import IngestRequest
+from embedtune.records.request import IngestRequest, least_columns
 from embedtune.records.table import Table, are_keys, shown_names
 from embedtune.text import excerpt, shortened
 
@@ -36,8 +36,9 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
     - labelled: a label and a text, else a query, else an image or mesh, else of two columns the other one;
     - pairs: a query and a document, for which a text stands in; or a first and a second.
 
-    Wrong answers or a score settle that it is not pairs. Where another column may say which pairs fit, because it is
-    named as a label or holds numbers or a few short values that recur, it is asked for.
+    A third column, such as wrong answers or a score, settles that it is not pairs. Where another column may
+    say which pairs fit, because it is named as a label or holds numbers or a few short values that recur, it is asked
+    for.
 
     Args:
         table: The file's beginning, with a header.
@@ -51,7 +52,7 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
     """
     found = _possible(table, request)
     fitting = [layout for layout, places in found.items() if all(places) and _accepted(layout, request)]
-    if Layout.MATCHES in fitting or Layout.SCORED in fitting:
+    if any(least_columns(layout) > least_columns(Layout.PAIRS) for layout in fitting):
         fitting = [layout for layout in fitting if layout is not Layout.PAIRS]
     if not fitting:
         return None

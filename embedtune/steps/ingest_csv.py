@@ -3,7 +3,7 @@
 import dataclasses
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedtune.documents.arrays.request import DocumentsRequest, MeshOptions
@@ -13,12 +13,12 @@ from embedtune.errors import InputError
 from embedtune.progress import note
 from embedtune.records.beir import ingest_beir
 from embedtune.records.class_folders import ingest_class_folders
-from embedtune.records.csv_options import CSVOptions
+from embedtune.records.csv_options import AUTO, CSVOptions
 from embedtune.records.ingest import ingest_csv as ingest_files
 from embedtune.records.kinds import SourceKind, passed_over, source_kind, table_names
 from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
-from embedtune.records.request import CSVSource, IngestRequest, source_names
+from embedtune.records.request import CSV_LAYOUTS, CSVSource, IngestRequest, source_names
 from embedtune.records.rows import RowsFormat, copy_rows, read_format
 from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source
@@ -38,8 +38,8 @@ class IngestCSVConfig:
     """Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version."""
     version: str = ""
     """Version of the source as the resolve_data step found it; '' takes what is there."""
-    layout: str = "auto"
-    """A row of a CSV: 'labelled', 'pairs', 'text-image', 'scored', 'matches', 'plain', or 'auto' to detect it."""
+    layout: str = field(default=AUTO, metadata={"choices": (AUTO, *map(str, CSV_LAYOUTS))})
+    """What a row of a CSV is: a layout (docs/data.md), or 'auto' to detect it."""
     csv_options: str = "{}"
     """JSON object with any of the fields of CSVOptions, such as dialect, header or task; the rest is detected."""
     max_bad_share: float = 0.01

@@ -14,9 +14,12 @@ from embedtune.documents.grouping import content_key
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_relevance
 from embedtune.errors import ConfigError, InputError
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 
 TEXT_IMAGE = (Modality.TEXT, Modality.IMAGE)
+PAIRED = [layout for layout in Layout if len(CONTENT_COLUMNS[layout]) == 2]
+VALUED = [layout for layout in PAIRED if VALUE_COLUMNS[layout]]
+JUDGED = [layout for layout in PAIRED if "relevance" in VALUE_COLUMNS[layout]]
 
 random_rows = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -32,21 +35,24 @@ def identity(text: str) -> str:
 
 def base(layout: Layout) -> list[tuple]:
     """Forty unconnected rows, enough for any split."""
-    value = {Layout.SCORED: (0.5,), Layout.MATCHES: (1.0,), Layout.BEIR: (1.0, "")}.get(layout, ())
-    return [(f"base query {number}", f"base document {number}", *value) for number in range(40)]
+    value = 0.5 if layout is Layout.SCORED else 1.0
+    return [row_of(layout, f"base query {number}", f"base document {number}", value) for number in range(40)]
+
+
+def row_of(layout: Layout, first: str, second: str, value: float) -> tuple:
+    """A row as the layout has it: with the value, with an empty split behind it, or with neither."""
+    return (first, second, *(value, "")[: len(VALUE_COLUMNS[layout])])
 
 
 class TestEveryLayoutOfPairs:
     @random_rows
     @given(
-        st.sampled_from([Layout.PAIRS, Layout.SCORED, Layout.MATCHES, Layout.BEIR, Layout.TEXT_IMAGE]),
+        st.sampled_from(PAIRED),
         st.lists(st.tuples(names, names, st.sampled_from([0.0, 0.25, 1.0])), max_size=25),
         st.integers(0, 2**63 - 1),
     )
     def test_connected_rows_are_on_one_side(self, build, layout, drawn, seed):
-        rows = [(*row[:2], row[2]) if layout in (Layout.SCORED, Layout.MATCHES) else row[:2] for row in drawn]
-        if layout is Layout.BEIR:
-            rows = [(*row, "") for row in drawn]
+        rows = [row_of(layout, *row) for row in drawn]
         if layout is Layout.TEXT_IMAGE:
             rows = [(first, f"{second.lower()}.png") for first, second, _ in drawn]
         options = BuildOptions(seed=seed, max_bad_share=1)
@@ -77,12 +83,12 @@ class TestEveryLayoutOfPairs:
 
     @random_rows
     @given(
-        st.sampled_from([Layout.SCORED, Layout.MATCHES]),
+        st.sampled_from(VALUED),
         st.lists(st.tuples(names, names, st.sampled_from([0.0, 1.0])), max_size=30),
         st.randoms(),
     )
-    def test_do_not_depend_on_the_row_order(self, build, layout, rows, shuffler):
-        rows = rows + base(layout)
+    def test_do_not_depend_on_the_row_order(self, build, layout, drawn, shuffler):
+        rows = [row_of(layout, *row) for row in drawn] + base(layout)
         shuffled = rows[:]
         shuffler.shuffle(shuffled)
         first, second = (build(layout, order, BuildOptions(max_bad_share=1)) for order in (rows, shuffled))
@@ -90,20 +96,20 @@ class TestEveryLayoutOfPairs:
             assert sorted(map(str, first.rows(split))) == sorted(map(str, second.rows(split)))
         assert first.gains(first.evaluation) == second.gains(second.evaluation)
 
-    @pytest.mark.parametrize("layout", [Layout.SCORED, Layout.MATCHES, Layout.BEIR])
+    @pytest.mark.parametrize("layout", VALUED)
     def test_contradictions_are_set_aside(self, build, layout):
-        end = ("",) if layout is Layout.BEIR else ()
-        wrong = [("a", "b", 1.0, *end), ("A", "b", 0.5, *end), ("a", "b", 1.0, *end), ("c", "b", 0.5, *end)]
+        drawn = [("a", "b", 1.0), ("A", "b", 0.5), ("a", "b", 1.0), ("c", "b", 0.5)]
+        wrong = [row_of(layout, *row) for row in drawn]
         built = build(layout, [*wrong, *base(layout)], BuildOptions(max_bad_share=0.1))
         with built.quarantine.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))[1:]
         reason = "the same two contents have several scores"
-        if layout is not Layout.SCORED:
+        if layout in JUDGED:
             reason = "the same document is judged differently for the same query"
         assert [row[:2] for row in rows] == [[line, reason] for line in ("2", "3", "4")]
         assert rows[1][2] == ("A,b,0.5," if layout is Layout.BEIR else "A,b,0.5")
 
-    @pytest.mark.parametrize("layout", [Layout.SCORED, Layout.MATCHES, Layout.BEIR, Layout.TEXT_IMAGE])
+    @pytest.mark.parametrize("layout", PAIRED)
     def test_stratified_is_refused(self, build, layout):
         kind = (TEXT_IMAGE,) if layout is Layout.TEXT_IMAGE else ()
         with pytest.raises(ConfigError, match=rf"split='stratified' needs labelled rows .* got {layout} \("):
@@ -227,9 +233,9 @@ class TestMatches:
         assert "lost" not in everything
         assert "nothing" in built.texts(Split.INDEX)
 
-    @pytest.mark.parametrize("layout", [Layout.MATCHES, Layout.BEIR])
+    @pytest.mark.parametrize("layout", JUDGED)
     def test_nothing_is_relevant(self, build, layout):
-        rows = [(f"q {number}", f"d {number}", 0.0, "")[: 3 + (layout is Layout.BEIR)] for number in range(9)]
+        rows = [row_of(layout, f"q {number}", f"d {number}", 0.0) for number in range(9)]
         with pytest.raises(InputError, match="None of the 9 documents is relevant to a query"):
             build(layout, rows, BuildOptions())
 
