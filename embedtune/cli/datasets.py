@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
 
-from embedtune.cli.options import Overwrite
+from embedtune.cli.options import MaxBadShare, Overwrite
 from embedtune.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,12 +39,13 @@ def push(
     user: User = "",
     layout: Annotated[str, typer.Option(help="What a row of a CSV is, as for ingest-csv.")] = "auto",
     csv_options: Annotated[str, typer.Option(help="JSON object, as for ingest-csv.")] = "{}",
+    max_bad_share: MaxBadShare = 0.01,
 ) -> None:
     """Store data under a name: in EMBEDTUNE_DATASETS, or in a folder of yours without it."""
     # docarray and minio take half a second to import; `embedtune --help` must not.
     from embedtune.steps.push_data import push as push_data
 
-    pushed = push_data(data, name, public, user, layout, csv_options)
+    pushed = push_data(data, name, public, user, layout, csv_options, max_bad_share)
     was_there = pushed.created != pushed.pushed
     typer.echo(
         f"{pushed.reference}: {pushed.rows} Documents, {decimal(pushed.size)}"

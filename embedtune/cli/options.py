@@ -29,6 +29,7 @@ class Option:
 
 OVERWRITE = Option("overwrite", bool, False, "Replace files at the outputs' places that embedtune did not write.")
 Overwrite = Annotated[bool, typer.Option(help=OVERWRITE.help)]
+MaxBadShare = Annotated[float, typer.Option(help="Largest accepted share of rows that cannot be used, 0 to 1.")]
 
 
 def make_command(name: str, help_text: str, options: list[Option], run: Callable[[dict[str, object]], None]) -> object:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from embedtune.cli.options import Overwrite
+from embedtune.cli.options import MaxBadShare, Overwrite
 from embedtune.errors import EmbedtuneError
 
 
@@ -25,6 +25,7 @@ def summary(  # noqa: PLR0913 - a command's options
     split: Annotated[str, typer.Option(help="How to hold out, as for build-documents.")] = "auto",
     eval_share: Annotated[float, typer.Option(help="Share of the documents to hold out in the trial.")] = 0.2,
     seed: Annotated[int, typer.Option(help="Seed of the split and of the choice of pictures.")] = 42,
+    max_bad_share: MaxBadShare = 0.01,
     overwrite: Overwrite = False,
 ) -> None:
     """Show what is in data: counts, labels, sizes, duplicates, leaks, and what cannot be used.
@@ -43,7 +44,7 @@ def summary(  # noqa: PLR0913 - a command's options
         check_outputs([Output("--html", html, is_folder=False)], [("DATA", data)], overwrite)
         check_writable(html)
     try:
-        report = look_at_data(LookConfig(data, layout, csv_options, split, eval_share, seed))
+        report = look_at_data(LookConfig(data, layout, csv_options, split, eval_share, seed, max_bad_share))
     except EmbedtuneError as error:
         if as_json:
             typer.echo(refusal_json(data, error))

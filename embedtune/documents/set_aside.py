@@ -70,9 +70,9 @@ def check_bad_share(
     )
     examples = "; ".join(_example(contents, number) for number in bad[:_EXAMPLES].tolist())
     raise InputError(
-        f"{len(bad)} of {rows} rows ({len(bad) / rows:.1%}) cannot be used; max_bad_share={max_bad_share} accepts at "
-        f"most {max_bad_share:.1%}. Reasons: {reasons}. Examples: {examples}. All of them are in {quarantine}. Correct "
-        "these rows or raise max_bad_share."
+        f"{len(bad)} of {rows} rows ({len(bad) / rows:.2%}) cannot be used, max_bad_share allows "
+        f"{max_bad_share:g}. Reasons: {reasons}. Examples: {examples}. All of them are in {quarantine}. Correct these "
+        "rows or raise max_bad_share."
     )
 
 

@@ -43,6 +43,8 @@ class LookConfig:
     """Share of the documents to hold out in the trial."""
     seed: int = 42
     """Seed of the split and of the choice of pictures."""
+    max_bad_share: float = 0.01
+    """Largest share of rows that a run may set aside, 0 to 1."""
 
     def build_options(self) -> BuildOptions:
         """Return how to put the documents together.
@@ -50,7 +52,7 @@ class LookConfig:
         Raises:
             ConfigError: a value is not accepted.
         """
-        return BuildOptions(self.eval_share, self.split, self.seed)
+        return BuildOptions(self.eval_share, self.split, self.seed, self.max_bad_share)
 
 
 def look_at_data(config: LookConfig) -> DataReport:
@@ -124,7 +126,7 @@ def _read_rows(config: LookConfig, scratch: Path) -> tuple[Path, InputError | No
     if location.scheme is Scheme.FILE and is_rows_file(location.path):
         return location.path, None
     rows, rejected = scratch / "rows.parquet", scratch / _REJECTED
-    read = IngestCSVConfig(address, "", config.layout, config.csv_options)
+    read = IngestCSVConfig(address, "", config.layout, config.csv_options, config.max_bad_share)
     try:
         read_source(read, rows, rejected, _tell_nobody)
         return rows, None

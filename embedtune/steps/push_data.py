@@ -24,6 +24,7 @@ def push(
     user: str = "",
     layout: str = "auto",
     csv_options: str = "{}",
+    max_bad_share: float = 0.01,
 ) -> Dataset:
     """Store data as a version of a dataset; it appears whole or not at all.
 
@@ -41,6 +42,7 @@ def push(
         user: Whose dataset it is; '' for EMBEDTUNE_USER or the login name.
         layout: What a row of a CSV is, see `IngestCSVConfig`.
         csv_options: JSON object with fields of CSVOptions, of a CSV.
+        max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
 
     Returns:
         The version. Where `created` is not `pushed`, it was there before.
@@ -52,17 +54,18 @@ def push(
         StorageError: something cannot be read, access is denied, or the store fails; no other version is touched.
     """
     uri = str(documents) if isinstance(documents, Path | str) else "."
-    config = IngestCSVConfig(uri, "", layout, csv_options, whole=False)
+    config = IngestCSVConfig(uri, "", layout, csv_options, max_bad_share, whole=False)
     return push_documents(documents, name, public, user, partial(_collect, config))
 
 
 def _collect(config: IngestCSVConfig, source: LocalSource, folder: Path) -> Path:
     """Make a folder of documents of all rows of a source."""
     folder.mkdir()
+    options = BuildOptions(max_bad_share=config.max_bad_share)
     rows, bad, contradicting = folder / "rows.parquet", folder / "bad.csv", folder / "contradicting.csv"
     try:
         report = read_opened(source, config, rows, bad, note)
-        summary = collect_documents(rows, folder / "documents", contradicting, BuildOptions())
+        summary = collect_documents(rows, folder / "documents", contradicting, options)
     except InputError as error:
         # These files are gone when it is read.
         raise without_place(error, bad, contradicting) from error

@@ -86,6 +86,14 @@ def test_warnings_come_first_and_reasons_are_counted(look, tmp_path):
     assert reasons[1] == "the same content has several labels 2 'twice', 'topic 1'"
 
 
+def test_the_share_of_rows_that_cannot_be_used(look, tmp_path):
+    path = labelled(tmp_path / "data.csv", *((f"c{n}", "") for n in range(4)))
+    assert look(path)[0] == 1
+    code, out, err = look(path, "--max-bad-share", "0.02")
+    assert (code, err) == (0, "")
+    assert "4 set aside" in out
+
+
 def test_page_with_pictures(look, tmp_path):
     for number in range(60):
         folder = tmp_path / "images" / f"class {number % 3}"

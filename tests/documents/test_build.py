@@ -117,7 +117,7 @@ class TestQuarantine:
         rows = write_rows(tmp_path / "rows", Layout.LABELLED, [*labelled(10, 8), ("twice", "a"), ("twice", "b")])
         outputs = [tmp_path / name for name in ("train", "evaluation", "quarantine.csv")]
         message = (
-            r"2 of 82 rows \(2\.4%\) cannot be used; max_bad_share=0\.01 accepts at most 1\.0%\. Reasons: 2 x the same "
+            r"2 of 82 rows \(2\.44%\) cannot be used, max_bad_share allows 0\.01\. Reasons: 2 x the same "
             r"content has several labels\. Examples: line 82: 'twice', 'a'; line 83: 'twice', 'b'\. All of them are in"
         )
         with pytest.raises(InputError, match=message):
@@ -126,7 +126,7 @@ class TestQuarantine:
 
     def test_all_rows(self, write_rows, tmp_path):
         rows = write_rows(tmp_path / "rows", Layout.PAIRS, [("a", "A")])
-        with pytest.raises(InputError, match=r"1 of 1 rows \(100\.0%\) cannot be used"):
+        with pytest.raises(InputError, match=r"1 of 1 rows \(100\.00%\) cannot be used"):
             build_documents(rows, tmp_path / "t", tmp_path / "e", tmp_path / "q", BuildOptions(max_bad_share=1))
 
 

@@ -127,6 +127,15 @@ class TestTrouble:
         assert report.summary.set_aside == (("the same content has several labels", 2, "'twice', 'topic 1'"),)
         assert ": 2 of 94 rows (2.13%) cannot be used, max_bad_share allows 0.01." in str(report.refusal)
 
+    def test_the_share_is_that_of_the_run(self, tmp_path):
+        rows = [*labelled_rows(), ("no label", ""), ("none either", ""), ("twice", "topic 1"), ("twice", "topic 2")]
+        source = str(write_csv(tmp_path / "data.csv", rows))
+        # 2 of 94 rows while reading, then 2 of the 92 that are left.
+        for share, allowed in ((0.0212, False), (0.0215, False), (0.0218, True)):
+            assert (look_at_data(LookConfig(source, max_bad_share=share)).refusal is None) == allowed
+        with pytest.raises(ConfigError, match="max_bad_share"):
+            LookConfig(source, max_bad_share=1.5).build_options()
+
     def test_too_little_to_split_is_still_shown(self, tmp_path):
         source = write_csv(tmp_path / "data.csv", [("text", "label"), ("a", "x"), ("b", "x"), ("c", "y"), ("d", "y")])
         report = look_at_data(LookConfig(str(source)))

@@ -175,10 +175,18 @@ class TestTrouble:
 
     def test_too_much_that_is_left_out(self, place):
         path = table(place / "data.csv", ("text", "label"), *((f"text {n % 10}", f"topic {n % 3}") for n in range(30)))
-        with pytest.raises(InputError, match=r"30 of 30 rows \(100.0%\) cannot be used") as caught:
+        with pytest.raises(InputError, match=r"30 of 30 rows \(100.00%\) cannot be used") as caught:
             push(path, "kept")
         assert "All of them are in" not in str(caught.value)
         assert not (place / "kept").exists()
+
+    def test_the_share_that_may_be_left_out(self, place):
+        rows = [(f"text {n}", f"topic {n % 3}") for n in range(96)]
+        path = table(place / "data.csv", ("text", "label"), *rows, ("", "x"), ("", "y"), ("twice", "a"), ("twice", "b"))
+        for share in (0.01, 0.0199, 0.0203):
+            with pytest.raises(InputError, match=rf"max_bad_share\D+{share}"):
+                push(path, "kept", max_bad_share=share)
+        assert push(path, "kept", max_bad_share=0.0205).rows == 96
 
     def test_options(self, place):
         path = table(place / "data.csv", *((f"text;{n}", f"topic {n % 4}") for n in range(40)))
