@@ -10,7 +10,9 @@ from embedtune.records.header import NameRows, is_rule
 from embedtune.records.named_tables import Records
 from embedtune.text import excerpt
 
-_FOOTER = "a footer"
+FOOTER = "a footer"
+"""What a row at the end of a file is that is no data."""
+
 _RULE = "a line below the header"
 _PAGE = "a line between two pages"
 
@@ -120,7 +122,7 @@ class ExtraRows:
                     yield held.pop(0)
                 continue
             for each in held:
-                yield self._told(each, _FOOTER if self._ends(each[1]) else _PAGE) if sort else each
+                yield self._told(each, FOOTER if self._ends(each[1]) else _PAGE) if sort else each
             held.clear()
             yield self._told((line, cells, "", reader.raw, ""), sort) if sort else (line, cells, problem, "", "")
             if looks and len(cells) == self._width:
@@ -140,7 +142,7 @@ class ExtraRows:
         enough = len(self._before) >= _LEAST_BEFORE
         footers = [enough and self._ends(record[1]) for record in held]
         for record, ends in zip(held, footers, strict=True):
-            yield self._told(record, _FOOTER) if ends else record
+            yield self._told(record, FOOTER) if ends else record
         if self._width == 1 and not all(footers):
             shown = excerpt(held[footers.index(False)][3])
             self.warning = (

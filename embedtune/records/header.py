@@ -83,9 +83,12 @@ def _weigh(names: tuple[str, ...], rows: list[list[str]]) -> float:
         return max(weight, _CLEAR)
     if len(names) > 1:
         return weight if weight >= _EVEN else 0.0
-    # A short column cannot weigh as much as a long one; a warning costs little.
+    # A short column cannot weigh as much as a long one, and a name that comes again may be a text. A warning costs
+    # little.
     least = min(_EVEN_OF_ONE, max(math.log10(len(rows) + 1), _LEAST))
-    return weight if weight >= _LIKELY_OF_ONE else _EVEN if weight >= least - _ROUNDING else 0.0
+    others = [row for row in rows if comparable(row) != comparable(names)]
+    doubtful = weigh_names(names, others) if len(others) < len(rows) else weight
+    return weight if weight >= _LIKELY_OF_ONE else _EVEN if doubtful >= least - _ROUNDING else 0.0
 
 
 def _told(shown: str, weight: float, width: int) -> str:
@@ -120,18 +123,14 @@ def same_names(one: Sequence[str], other: Sequence[str]) -> bool:
 
 
 class NameRows:
-    """Recognises the header and the second row of names where they come again, of three columns also below a key.
-
-    A single column's name is recognised if it is a known one: any other may be a text as well.
-    """
+    """Recognises the header and the second row of names where they come again, of three columns also below a key."""
 
     def __init__(self, names: Sequence[str], more: Sequence[Sequence[str]] = ()) -> None:
         """Remember the rows."""
         self._sorts: dict[str, str] = {}
         self._names = sorted(map(_alone, names)) if len(names) > 1 else []
         for row, sort in (*((row, "a second row of names") for row in more), (names, "the header again")):
-            if len(row) > 1 or _known(row):
-                self._sorts[comparable(row)] = sort
+            self._sorts[comparable(row)] = sort
             if len(row) > 2:
                 self._sorts[comparable(row[1:])] = sort
         self._ends = {found.rpartition("\0")[2] for found in self._sorts} | {"", *self._names}

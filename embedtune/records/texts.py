@@ -1,15 +1,19 @@
 """Read one column of a CSV or another table, every row of it or none."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.errors import ConfigError, InputError
+from embedtune.records.columns import Columns
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.dialect_detection import choose_dialect
 from embedtune.records.dialects import Dialect, parse_sample
 from embedtune.records.encodings import SAMPLE_BYTES, read_sample
-from embedtune.records.header import NameRows, find_head
+from embedtune.records.extra_rows import FOOTER, ExtraRows
+from embedtune.records.header import find_head
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.named_tables import NamedTable, Records, TableForm, names_of, table_form
 from embedtune.records.reader import RecordReader
 from embedtune.records.request import CSVSource
@@ -32,8 +36,9 @@ class Texts:
 def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     """Read one column of a CSV or another table (`named_tables`), or a file with one text per row.
 
-    Dialect, encoding and header are detected as in `ingest.ingest_csv`. Unlike there, a row that cannot be used stops
-    the reading, so that the n-th text is that of the n-th row.
+    Dialect, encoding and header are detected as in `ingest.ingest_csv`, and what is no data above and below all texts,
+    such as a footer, is left out and told as there. Any other row that cannot be used stops the reading, so that the
+    n-th text is that of the n-th row.
 
     Args:
         source: The table, a local file.
@@ -53,18 +58,18 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
     encoding, dialect, records = _begin(source, options)
     head = find_head(records, options.header, (column,) if column and not column.isdecimal() else ())
     names = head.names or tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
-    table = Table.of(names, bool(head.names), records[1:])
-    position = _position(source, table, column)
+    position = _position(source, Table.of(names, bool(head.names), records[1:]), column)
+    extra = ExtraRows(Columns(Layout.PLAIN, (Modality.TEXT,), bool(head.names), names, (position,), head.more))
     reader = RecordReader(CSVSource(source, str(source)), encoding, dialect, len(names))
-    values = _rows(reader, source, dialect.describe(), table, position)
+    values = _rows(reader, extra, source, dialect.describe(), names, position)
     if not values:
         raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
-    return Texts(
-        values,
+    described = (
         f"{source}: {len(values)} texts of {names[position]!r} ({position + 1} of {len(names)} columns), read as "
         f"{dialect.describe()}; {encoding}; header {'yes' if head.names else 'no'}"
-        + (f". {head.warning}" if head.warning else ""),
     )
+    told = " ".join(filter(None, (head.warning, *extra.notes(""), extra.warning)))
+    return Texts(values, f"{described}. {told}" if told else described)
 
 
 def first_row(source: Path, options: CSVOptions) -> list[str]:
@@ -107,7 +112,9 @@ def _named_texts(named: NamedTable, column: str) -> Texts:
     source = named.source.path
     named, table = _begin_named(named)
     position = _position(source, table, column)
-    values = _rows(named.records(table.names, (position,)), source, str(named.form), table, position)
+    columns = Columns(Layout.PLAIN, (Modality.TEXT,), True, table.names, (position,))
+    reader = named.records(table.names, (position,))
+    values = _rows(reader, ExtraRows(columns, looks=False), source, str(named.form), table.names, position)
     if not values:
         raise InputError(f"{source} holds no texts. Add rows.")
     described = f"{table.names[position]!r} ({position + 1} of {len(table.names)} columns), read as {named.form}"
@@ -143,26 +150,28 @@ def _position(source: Path, table: Table, column: str) -> int:
     return table.index
 
 
-def _rows(reader: Records, source: Path, read_as: str, table: Table, position: int) -> list[str]:
-    texts = []
-    width, header_ahead = len(table.names), table.header
-    names = NameRows(table.names) if table.header else None
-    for line, cells, malformed in reader.records():
-        if reader.blank_line:
-            raise InputError(f"{source}: line {reader.blank_line} is blank. Remove it or give it a text.")
-        problem = malformed
-        if header_ahead and not problem:
-            header_ahead = False
+def _rows(
+    reader: Records, extra: ExtraRows, source: Path, read_as: str, names: Sequence[str], position: int
+) -> list[str]:
+    """Return the texts of all rows, but for those above and below them that are no data.
+
+    Raises:
+        InputError: another row is none that can be used.
+    """
+    texts: list[str] = []
+    for line, cells, malformed, held, sort in extra.records(reader):
+        if sort and (not texts or sort == FOOTER):
             continue
-        if not problem and names is not None:
-            problem = names.sort(cells)
-        if not problem and len(cells) != width:
-            problem = f"{len(cells)} columns instead of {width}"
+        if 0 < reader.blank_line < line:
+            raise InputError(f"{source}: line {reader.blank_line} is blank. Remove it or give it a text.")
+        problem = malformed or sort
+        if not problem and len(cells) != len(names):
+            problem = f"{len(cells)} columns instead of {len(names)}"
         if not problem and not stripped(cells[position]):
             problem = "the text is empty"
         if problem:
             raise InputError(
-                f"{source}, read as {read_as}: line {line}: {problem}: {excerpt(reader.raw)}. Mend the row, "
+                f"{source}, read as {read_as}: line {line}: {problem}: {excerpt(held or reader.raw)}. Mend the row, "
                 """or set the CSV options if the file was read wrongly, such as '{"dialect": "lines"}' for one text """
                 "per row."
             )

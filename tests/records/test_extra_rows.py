@@ -148,6 +148,13 @@ def test_a_text_of_a_single_column_that_reads_like_a_footer_stays_and_is_told(in
     assert ingest(["text", *TEXTS, text, "(60 rows)"], dialect="lines")[0].warnings == report.warnings
 
 
+@pytest.mark.parametrize("name", ["text", "Anliegen"])
+def test_the_name_of_a_single_column_that_comes_again(ingest, name):
+    report, _, bad = ingest([name, *TEXTS[:30], name, *TEXTS[30:]], dialect="lines", header="yes")
+    assert (report.rows, report.bad_rows, bad) == (60, 0, [f"32,the header again,{name}"])
+    assert report.notes == (f"1 row set aside as the header again, on line 32 first: '{name}'.",)
+
+
 def test_a_last_row_that_is_unlike_the_others_is_told(ingest):
     report, rows, _ = ingest(["text,label", *TICKETS, "Stand März,alle Filialen"])
     assert rows[-1] == "Stand März,alle Filialen"

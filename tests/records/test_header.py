@@ -99,7 +99,10 @@ def test_what_is_even_is_asked():
 def test_a_single_column():
     assert detect_header([["Review"], *([row[0]] for row in FAQ)])
     assert head_of(["Review"], [["price"], ["returns"]]).names == ("Review",)
-    assert head_of(["Review"], [["price"], ["Review"]]) == Head()
+    assert head_of(["Review"], [["price"], ["Review"]]).names == ()
+    again = head_of(["Betreff"], [*([row[0]] for row in FAQ), ["Betreff"]])
+    assert (again.names, "'Betreff', was taken for data" in again.warning) == ((), True)
+    assert head_of([FAQ[0][0]], [[row[0]] for row in FAQ]) == Head()
     assert head_of(["label"], [["price"]]) == Head()
 
 
