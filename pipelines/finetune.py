@@ -305,7 +305,8 @@ def _define(
                 started=resolved.outputs["started"],
             )
         ).set_caching_options(False)
-        with_mlflow(registered)
+        for task in (resolved, tuned, evaluated, registered):
+            with_mlflow(task)
         return Outputs(
             model=tuned.outputs["model"],
             report=evaluated.outputs["report"],

@@ -20,7 +20,7 @@ def resolve_data(uri: str, backbone: str, gpu_count: str = "0") -> NamedTuple(
 
     Returns:
         data_version: sha256 of a file or of several, or etag and size of an object.
-        backbone_version: sha256 of a folder or object prefix, or commit of a model on the hub; '' if not known.
+        backbone_version: sha256 of a folder or prefix, commit on the hub, or version in MLflow; '' if not known.
         started: When the run began, in ISO 8601 and UTC.
     """
     from embedtune.steps.resolve_data import ResolveDataConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedtune.errors import ConfigError, InputError, ModelError
+from embedtune.errors import ConfigError, InputError
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.kinds import SourceKind, file_kind
 from embedtune.records.texts import first_row, read_texts
@@ -15,6 +15,7 @@ from embedtune.storage.archives import is_archive
 from embedtune.storage.locations import Scheme, parse_location
 
 if TYPE_CHECKING:
+    from embedtune.models.card import ModelCard
     from embedtune.records.report import IngestReport
 
 _ALL = 1.0
@@ -31,7 +32,7 @@ class IndexTexts:
     """What was read and how, in one line."""
 
 
-def read_index(source: str, column: str, csv_options: str, model: str) -> IndexTexts:
+def read_index(source: str, column: str, csv_options: str, card: "ModelCard | None") -> IndexTexts:
     """Read the texts to search in.
 
     A CSV with the columns that the model was trained on, and whatever is no CSV, is read as a run reads it: the
@@ -41,7 +42,7 @@ def read_index(source: str, column: str, csv_options: str, model: str) -> IndexT
         source: File, folder, pattern or address; a dataset.
         column: A name in the first row, or a number from 1, of a CSV; '' leaves it to what was said above.
         csv_options: JSON object with fields of CSVOptions.
-        model: Model folder, whose card says how its training data were read.
+        card: The model's, which says how its training data were read; None where it has none.
 
     Raises:
         ConfigError: an option is not accepted.
@@ -56,7 +57,7 @@ def read_index(source: str, column: str, csv_options: str, model: str) -> IndexT
                 f"column is {column!r}, which means a column of one CSV, and {source} is none. Leave it out."
             )
         return _read_documents(source, "auto", csv_options)
-    trained = None if column else _reading_of(model)
+    trained = None if column or card is None else card.reading
     chosen = None if trained is None else _columns_of(path, options, trained)
     if trained is None or chosen is None:
         texts = read_texts(path, column, options)
@@ -76,18 +77,6 @@ def _single_csv(source: str) -> Path | None:
 
 def _fields(csv_options: str) -> dict[str, object]:
     return json.loads(csv_options) if csv_options.strip() else {}
-
-
-def _reading_of(model: str) -> "IngestReport | None":
-    """Return how a model's training data were read, None where its card does not say, or it has none."""
-    from embedtune.models.card import CARD_FILE, ModelCard
-
-    if not (Path(model) / CARD_FILE).is_file():
-        return None
-    try:
-        return ModelCard.load(Path(model)).reading
-    except ModelError:
-        return None  # loading the model says what is wrong
 
 
 def _columns_of(path: Path, options: CSVOptions, trained: "IngestReport") -> list[str | int] | None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from embedtune.cli.index_texts import read_index
 from embedtune.cli.options import Overwrite
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.models.backbones import Backbone, Place, open_backbone
 from embedtune.models.card import CARD_FILE, ModelCard
 from embedtune.models.roles import EncodingRole, index_role
 from embedtune.retrieval.ranking import rank
@@ -17,7 +18,10 @@ from embedtune.storage.atomic import atomic_path
 from embedtune.storage.outputs import Output, check_outputs
 from embedtune.storage.ownership import VECTORS_HEADER_BYTES, VECTORS_START
 
-Model = Annotated[str, typer.Option(help="Model folder, such as out/model, or a Hugging Face id.")]
+Model = Annotated[
+    str,
+    typer.Option(help="Model folder, such as out/model, or its address: s3://, models:/NAME@ALIAS; a Hugging Face id."),
+]
 Column = Annotated[
     str,
     typer.Option(
@@ -51,8 +55,9 @@ def encode(
         raise ConfigError(f"--output is {str(output)!r}; give a file that ends in .npy.")
     read = [("--model", model), ("--input", input)]
     check_outputs([Output("--output", output, is_folder=False)], read, overwrite)
-    texts = _read(input, column, csv_options, model)
-    vectors = _encode(model, texts, role if role else _index_role(model), batch_size)
+    with open_backbone(model, "") as backbone:
+        texts = _read(input, column, csv_options, backbone)
+        vectors = _encode(backbone, texts, role if role else _index_role(backbone), batch_size)
     with atomic_path(output) as part, part.open("wb") as file:
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {vectors.shape}, }}"
         # The header's length, all of it a multiple of 64 bytes, tells that the file is ours.
@@ -74,12 +79,13 @@ def search(
     """Find the texts that are nearest to a query."""
     if not query.strip():
         raise ConfigError("The query is blank, and everything is equally near to it. Give what to look for.")
-    texts = _read(index, column, csv_options, model)
-    if vectors is None:
-        index_vectors = _encode(model, texts, _index_role(model), batch_size)
-    else:
-        index_vectors = _load_vectors(vectors, len(texts))
-    query_vectors = _encode(model, [query], EncodingRole.QUERY, batch_size)
+    with open_backbone(model, "") as backbone:
+        texts = _read(index, column, csv_options, backbone)
+        if vectors is None:
+            index_vectors = _encode(backbone, texts, _index_role(backbone), batch_size)
+        else:
+            index_vectors = _load_vectors(vectors, len(texts))
+        query_vectors = _encode(backbone, [query], EncodingRole.QUERY, batch_size)
     if query_vectors.shape[1] != index_vectors.shape[1]:
         raise InputError(
             f"{vectors} holds {index_vectors.shape[1]} components a vector, the model makes {query_vectors.shape[1]}. "
@@ -94,25 +100,31 @@ def search(
             console.print(f"{score:.3f}  {' '.join(texts[different[place]].split())}", markup=False, soft_wrap=True)
 
 
-def _read(source: str, column: str, csv_options: str, model: str) -> list[str]:
-    texts = read_index(source, column, csv_options, model)
+def _read(source: str, column: str, csv_options: str, backbone: Backbone) -> list[str]:
+    texts = read_index(source, column, csv_options, _card_of(backbone))
     typer.echo(texts.description, err=True)
     return texts.values
 
 
-def _index_role(model: str) -> EncodingRole:
+def _card_of(backbone: Backbone) -> ModelCard | None:
+    """Return a model's card, None of one that embedtune did not tune."""
+    folder = Path(backbone.location)
+    return ModelCard.load(folder) if backbone.place is Place.FOLDER and (folder / CARD_FILE).is_file() else None
+
+
+def _index_role(backbone: Backbone) -> EncodingRole:
     """Return what the texts of an index are encoded as: as the model was trained, where it says so."""
-    folder = Path(model)
-    return index_role(ModelCard.load(folder).layout if (folder / CARD_FILE).is_file() else "")
+    card = _card_of(backbone)
+    return index_role("" if card is None else card.layout)
 
 
-def _encode(model: str, texts: list[str], role: EncodingRole, batch_size: int) -> np.ndarray:
+def _encode(backbone: Backbone, texts: list[str], role: EncodingRole, batch_size: int) -> np.ndarray:
     # torch takes seconds to import; `embedtune --help` must not.
     from embedtune.models.contents import Contents
     from embedtune.models.encoding import encode_contents
-    from embedtune.models.loading import load_model
+    from embedtune.models.loading import load_backbone
 
-    return encode_contents(load_model(model, 0), Contents.of_texts(texts), role, batch_size, "Encoding")
+    return encode_contents(load_backbone(backbone, 0), Contents.of_texts(texts), role, batch_size, "Encoding")
 
 
 def _load_vectors(path: Path, texts: int) -> np.ndarray:

@@ -26,9 +26,12 @@ from embedtune.models.backbones import (
 from embedtune.models.card import CARD_FILE
 from embedtune.models.catalogue import KnownModel, known_model
 from embedtune.models.hub import HubError, HubRefusedError, cached_snapshot, find_model
+from embedtune.models.registered import look_up, registered_version
 from embedtune.progress import note
 
 _IDENTIFIER = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+_CHAIN = "so this run is the next link of a chain. A run that replaces its own backbone trains anew each time."
 
 
 def trains_here() -> bool:
@@ -44,22 +47,23 @@ def backbone_version(name: str) -> str:
 
     Returns:
         `sha256:<hex>` of a folder, a package's folder or an object prefix; `hub:<id>@<commit>` of a model on the hub;
-        `made:<name>` of one that is made here; '' where this step cannot know, which it says.
+        `registered:<name>/<version>@<milliseconds>` of a version in MLflow and when it was registered; `made:<name>`
+        of one that is made here; '' where this step cannot know, which it says.
 
     Raises:
         ModelError: there is no such backbone, or it holds no weights that are loaded.
         StorageError: it cannot be read.
+        RegistryError: it cannot be had from MLflow.
     """
     backbone = resolve_backbone(name)
+    if backbone.place is Place.REGISTERED:
+        return _version_in_registry(name)
     path = Path(backbone.location)
     _tell_what_is_known(backbone)
     if backbone.place in (Place.PREFIX, Place.MADE) or path.is_dir():
         version = content_version(backbone)
         if (path / CARD_FILE).is_file():
-            note(
-                f"Backbone {name!r} was itself fine-tuned by embedtune, so this run is the next link of a chain. A run "
-                "that replaces its own backbone trains anew each time."
-            )
+            note(f"Backbone {name!r} was itself fine-tuned by embedtune, {_CHAIN}")
         elif path.is_dir():
             _tell_of_lacking_prompts(name, path)
         return version
@@ -76,6 +80,17 @@ def backbone_version(name: str) -> str:
         "its content does not make a run train again. Give an s3:// address for both."
     )
     return ""
+
+
+def _version_in_registry(uri: str) -> str:
+    """Return the version that an address in MLflow means now, and tell which that is."""
+    found, names = look_up(uri)
+    lack = what_lacks(names)
+    if lack:
+        raise ModelError(f"Backbone {uri!r}: {found.uri} {lack}")
+    which = "" if uri == found.uri else f"is version {found.version} now; it "
+    note(f"Backbone {uri!r} {which}was itself fine-tuned by embedtune, {_CHAIN}")
+    return registered_version(found)
 
 
 def _is_identifier(name: str) -> bool:

