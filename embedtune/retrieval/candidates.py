@@ -9,8 +9,8 @@ from embedtune.progress import progress
 from embedtune.retrieval.distances import Space
 from embedtune.retrieval.vectors import Embeddings
 
-_QUERY_BLOCK = 128
-_INDEX_BLOCK = 8192
+QUERY_BLOCK = 1024
+INDEX_BLOCK = 1024
 _PREPARED_ROWS = 512
 """Index rows prepared at a time in float64, which the processor's cache holds."""
 _SPARE = 32
@@ -63,15 +63,15 @@ class Candidates:
         with progress("Ranking the index", index_vectors.shape[0], "documents") as advance:
             for offset, right in self._right_operands(index_vectors):
                 transposed = right.T
-                for start in range(0, queries, _QUERY_BLOCK):
-                    part = slice(start, start + _QUERY_BLOCK)
+                for start in range(0, queries, QUERY_BLOCK):
+                    part = slice(start, start + QUERY_BLOCK)
                     self._add(part, left[part] @ transposed, offset)
                 advance(right.shape[0])
 
     def _right_operands(self, index_vectors: Embeddings) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """Yield blocks of the index: the number of the first row, and the right operand (m, D) in float32."""
-        for offset in range(0, index_vectors.shape[0], _INDEX_BLOCK):
-            block = index_vectors[offset : offset + _INDEX_BLOCK]
+        for offset in range(0, index_vectors.shape[0], INDEX_BLOCK):
+            block = index_vectors[offset : offset + INDEX_BLOCK]
             parts = [
                 self._space.right(self._space.prepare(block[start : start + _PREPARED_ROWS])).astype(np.float32)
                 for start in range(0, block.shape[0], _PREPARED_ROWS)
@@ -80,8 +80,12 @@ class Candidates:
 
     def _add(self, part: slice, products: NDArray[np.float32], offset: int) -> None:
         """Merge in the products (n, m) of some queries with the index rows from `offset`."""
-        least = self._products[part].min(axis=1, keepdims=True)
-        chosen = products > least
+        width = self.rows.shape[1]
+        if offset == 0 and products.shape[1] >= width:
+            best = np.argpartition(products, products.shape[1] - width, axis=1)[:, -width:]
+            self._products[part], self.rows[part] = np.take_along_axis(products, best, axis=1), best
+            return
+        chosen = products > self._products[part].min(axis=1, keepdims=True)
         counts = np.count_nonzero(chosen, axis=1)
         added = int(counts.max())
         if added == 0:
@@ -89,7 +93,6 @@ class Candidates:
         places = np.flatnonzero(chosen)
         queries, columns = np.divmod(places, products.shape[1])
         at = np.arange(places.size) - (np.cumsum(counts) - counts)[queries]
-        width = self.rows.shape[1]
         both = np.full((counts.size, width + added), -np.inf, dtype=np.float32)
         rows = np.full(both.shape, -1, dtype=np.int64)
         both[:, :width], rows[:, :width] = self._products[part], self.rows[part]

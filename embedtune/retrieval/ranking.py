@@ -19,12 +19,10 @@ from numpy.typing import NDArray
 
 from embedtune.errors import ConfigError, InputError
 from embedtune.progress import progress
-from embedtune.retrieval.candidates import Candidates
+from embedtune.retrieval.candidates import INDEX_BLOCK, QUERY_BLOCK, Candidates
 from embedtune.retrieval.distances import Space, open_space
 from embedtune.retrieval.vectors import Embeddings, check_vectors
 
-_QUERY_BLOCK = 512
-_INDEX_BLOCK = 8192
 _EXACT_ELEMENTS = 1 << 17
 """Numbers per operand when scores are computed exactly: 1 MiB of float64, which the processor's cache holds."""
 
@@ -154,10 +152,10 @@ class _Best:
             return
         count = self._index_vectors.shape[0]
         with progress(f"Ranking for {queries.size} queries with many near ties", count, "documents") as advance:
-            for offset in range(0, count, _INDEX_BLOCK):
-                right = self._space.right(self._space.prepare(self._index_vectors[offset : offset + _INDEX_BLOCK])).T
-                for start in range(0, queries.size, _QUERY_BLOCK):
-                    self._add_block(queries[start : start + _QUERY_BLOCK], right, offset)
+            for offset in range(0, count, INDEX_BLOCK):
+                right = self._space.right(self._space.prepare(self._index_vectors[offset : offset + INDEX_BLOCK])).T
+                for start in range(0, queries.size, QUERY_BLOCK):
+                    self._add_block(queries[start : start + QUERY_BLOCK], right, offset)
                 advance(right.shape[1])
 
     def _add_block(self, queries: NDArray[np.int64], right: NDArray[np.float64], offset: int) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from embedtune.errors import InputError
 
-_BLOCK_ROWS = 8192
+_BLOCK_ROWS = 1024
 
 _SHORT, _LONG = 1e-140, 1e140
 """Lengths between which the sum of squares is exact to float64's last digits."""

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -57,8 +59,8 @@ def assert_equal(result, rows: NDArray, scores: NDArray, tied: NDArray, decimals
 
 def set_blocks(monkeypatch: pytest.MonkeyPatch, query_block: int, index_block: int, spare: int) -> None:
     for module in (ranking, candidates):
-        monkeypatch.setattr(module, "_QUERY_BLOCK", query_block)
-        monkeypatch.setattr(module, "_INDEX_BLOCK", index_block)
+        monkeypatch.setattr(module, "QUERY_BLOCK", query_block)
+        monkeypatch.setattr(module, "INDEX_BLOCK", index_block)
     monkeypatch.setattr(ranking, "_EXACT_ELEMENTS", 500)
     monkeypatch.setattr(candidates, "_PREPARED_ROWS", 5)
     monkeypatch.setattr(candidates, "_SPARE", spare)
@@ -97,6 +99,33 @@ def test_nearly_collapsed_vectors_are_ranked_exactly(monkeypatch: pytest.MonkeyP
     for index_block in (50, 300):
         set_blocks(monkeypatch, 7, index_block, 32)
         assert_equal(rank(*arguments), *expected)
+
+
+@pytest.mark.parametrize(
+    ("queries", "documents", "dimension", "k", "spread", "distance", "most_mib"),
+    [
+        (2048, 8192, 8, 1, 1.0, "cosine", 15.5),
+        (2048, 8192, 8, 1, 1e-6, "cosine", 38),  # as many near ties as documents: float64 products of all
+        (16, 8192, 512, 1, 1.0, "cosine", 10.5),
+        (16, 8192, 512, 1, 1.0, "dot", 9.5),
+        (4, 8192, 64, 4000, 1.0, "cosine", 3.8),
+    ],
+)
+def test_memory_is_that_of_blocks(
+    queries: int, documents: int, dimension: int, k: int, spread: float, distance: str, most_mib: float
+) -> None:
+    generator = np.random.default_rng(6)
+    vectors = [
+        (spread * generator.standard_normal((rows, dimension)) + (1 - spread)).astype(np.float32)
+        for rows in (queries, documents)
+    ]
+    query_ids, index_ids = [f"q{row}" for row in range(queries)], [f"{row:05}" for row in range(documents)]
+    tracemalloc.start()
+    try:
+        rank(vectors[0], query_ids, vectors[1], index_ids, k, distance)
+        assert tracemalloc.get_traced_memory()[1] < most_mib * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def drawn_vectors(data: st.DataObject, rows: int, columns: int) -> NDArray:
