@@ -44,7 +44,7 @@ def spearman(first: Array, second: Array) -> float:
 def correlation_intervals(
     scores: Array, base: Array, tuned: Array, resamples: int, seed: int, units: NDArray[np.int64] | None = None
 ) -> tuple[Array, Array]:
-    """Percentile bootstrap interval of tuned minus base, of Spearman's and of Pearson's correlation with the scores.
+    """Bootstrap interval of tuned minus base, of Spearman's and of Pearson's correlation with the scores.
 
     Units are drawn with replacement, with all their pairs, both models' similarities of a pair together, and ranked
     anew in each resample; see `bootstrap.mean_intervals`. One unit says nothing about how units differ: the interval is
@@ -76,7 +76,7 @@ def correlation_intervals(
             for first, before, after in (ranked, [values[np.newaxis] for values in columns])
         ]
         differences.append(np.stack(changes, axis=1))
-    return bounds_of(np.concatenate(differences))
+    return bounds_of(np.concatenate(differences), count)
 
 
 def _groups(values: Array) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.units import Units
 from embedtune.retrieval.vectors import Embeddings
 
 
@@ -58,6 +59,8 @@ class EvaluationSet:
     """What the documents are."""
     scored: ScoredPairs | None = None
     """The pairs, those of score 0 among them; only where the data have scores."""
+    units: Units | None = None
+    """What was held out together; None: each query by itself."""
 
     def __post_init__(self) -> None:
         """Check that the columns belong together."""
@@ -69,6 +72,9 @@ class EvaluationSet:
             "index_texts": (len(self.index_texts), documents),
             "judged index documents": (self.judgments.index_size, documents),
         }
+        if self.units is not None:
+            lengths["query units"] = (self.units.queries.size, queries)
+            lengths["index units"] = (self.units.index.size, documents)
         for name, (length, expected) in lengths.items():
             if length != expected:
                 raise InputError(f"There are {length} {name} for {expected} ids; they must be as many.")
@@ -89,6 +95,7 @@ class EvaluationSet:
             query_labels=[self.query_labels[row] for row in queries],
             judgments=self.judgments.select(queries),
             scored=None if self.scored is None else _pairs_of(self.scored, queries, len(self.query_ids)),
+            units=None if self.units is None else self.units.select(queries),
         )
 
     def reversed(self) -> "EvaluationSet":
@@ -102,6 +109,7 @@ class EvaluationSet:
             self.judgments.reversed(),
             self.index_kind,
             self.query_kind,
+            units=None if self.units is None else self.units.reversed(),
         )
 
     def digest(self) -> str:

@@ -8,8 +8,10 @@ import numpy as np
 import pyarrow as pa
 
 from embedtune.documents.forms import ContentForm, SplitForm
-from embedtune.documents.schema import Split
+from embedtune.documents.grouping import content_key
+from embedtune.documents.schema import Split, SplitRule
 from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.documents.views.gallery import Tile
 from embedtune.documents.views.tiles import draw_tile
 from embedtune.errors import InputError
@@ -18,6 +20,7 @@ from embedtune.records.layouts import Layout, Modality
 from embedtune.retrieval.comparison import QueryExample
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.units import Units, connected_pairs, single_queries, whole_labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +68,9 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
     ]
     query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
+    units = _units(DataSummary.load(folder / SUMMARY_FILE).split_rule, relevance is not None, (queries, index), forms)
     documents = EvaluationSet(
-        query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored
+        query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored, units
     )
     return HeldOut(documents, *(Contents([column]) for column in columns))
 
@@ -90,6 +94,32 @@ def draw_examples(held_out: HeldOut, examples: Sequence[QueryExample]) -> dict[s
             if isinstance(content, bytes):
                 drawn[identifier] = draw_tile(kind, content)[0]
     return drawn
+
+
+def _units(rule: str, are_judged: bool, sides: tuple[pa.Table, pa.Table], forms: Sequence[ContentForm]) -> Units:
+    """Return what the split held out together.
+
+    Args:
+        rule: Rule of the split.
+        are_judged: Whether judged pairs say what is relevant; the labels are then their connected components.
+        sides: Queries and index.
+        forms: What the contents of each are.
+    """
+    queries, index = sides
+    if rule != SplitRule.GROUP:
+        return single_queries(_keys(queries, forms[0]), index.num_rows)
+    query_labels, index_labels = (table["label"].to_pylist() for table in sides)
+    if are_judged:
+        return connected_pairs(query_labels, index_labels)
+    return whole_labels(query_labels, _keys(queries, forms[0]), index_labels, _keys(index, forms[1]))
+
+
+def _keys(table: pa.Table, form: ContentForm) -> list[str]:
+    """Return what contents have in common that the split takes for the same."""
+    if form.modality is Modality.TEXT:
+        return [content_key(text) for text in table[form.column].to_pylist()]
+    ids: list[str] = table["id"].to_pylist()
+    return ids
 
 
 def _names(table: pa.Table, form: ContentForm) -> list[str]:

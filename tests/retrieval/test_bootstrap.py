@@ -1,9 +1,21 @@
+import math
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval import bootstrap
-from embedtune.retrieval.bootstrap import mean_intervals
+from embedtune.retrieval.bootstrap import bounds_of, mean_intervals
+
+STUDENTS_T = {2: 12.7062, 3: 4.3027, 4: 3.1824, 5: 2.7764, 6: 2.5706, 12: 2.2010, 40: 2.0227, 50: 2.0096, 2000: 1.9612}
+"""Number of units -> 97.5 % quantile of Student's t with one degree of freedom less, as printed in tables."""
+
+
+def bounds(values: object, units: int) -> list[np.ndarray]:
+    """The expanded percentiles of what resamples came to."""
+    tail = NormalDist().cdf(-math.sqrt(units / (units - 1)) * STUDENTS_T[units])
+    return [np.quantile(values, share, axis=0) for share in (tail, 1 - tail)]
 
 
 def test_equals_resampling_one_query_at_a_time() -> None:
@@ -12,8 +24,7 @@ def test_equals_resampling_one_query_at_a_time() -> None:
     lower, upper = mean_intervals(differences, 500, seed=7)
     drawn = np.random.default_rng(7).integers(50, size=(500, 50))
     means = np.array([[sum(differences[row, column] for row in rows) / 50 for column in range(2)] for rows in drawn])
-    np.testing.assert_allclose(lower, np.quantile(means, 0.025, axis=0), atol=1e-12)
-    np.testing.assert_allclose(upper, np.quantile(means, 0.975, axis=0), atol=1e-12)
+    np.testing.assert_allclose([lower, upper], bounds(means, 50), rtol=0, atol=1e-5)
 
 
 def test_units_are_drawn_with_all_their_queries() -> None:
@@ -26,8 +37,19 @@ def test_units_are_drawn_with_all_their_queries() -> None:
     for drawn in np.random.default_rng(7).integers(len(names), size=(500, len(names))):
         rows = [row for unit in drawn for row in range(50) if units[row] == names[unit]]
         means.append([sum(differences[row, column] for row in rows) / len(rows) for column in range(2)])
-    np.testing.assert_allclose(lower, np.quantile(means, 0.025, axis=0), atol=1e-12)
-    np.testing.assert_allclose(upper, np.quantile(means, 0.975, axis=0), atol=1e-12)
+    np.testing.assert_allclose([lower, upper], bounds(means, len(names)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("units", [4, 5, 6, 12, 40, 50, 2000])
+def test_bounds_are_expanded_percentiles(units: int) -> None:
+    values = np.random.default_rng(0).normal(size=(100_000, 2))
+    np.testing.assert_allclose(bounds_of(values, units), bounds(values, units), rtol=0, atol=0.01)
+
+
+def test_bounds_for_two_and_three_units_are_as_wide_as_resamples_go() -> None:
+    values = np.random.default_rng(0).normal(size=(1000, 1))
+    np.testing.assert_allclose(bounds_of(values, 2), [values.min(axis=0), values.max(axis=0)])
+    np.testing.assert_allclose(bounds_of(values, 3), bounds(values, 3), rtol=0, atol=0.02)
 
 
 def test_queries_that_are_units_by_themselves_give_the_interval_of_queries() -> None:
@@ -82,7 +104,7 @@ def test_one_unit_gives_the_whole_range() -> None:
     lower, upper = mean_intervals(np.array([[0.5, 0.0], [0.1, 0.0]]), 100, 0, np.array([4, 4]))
     assert (lower.tolist(), upper.tolist()) == ([-1.0, -1.0], [1.0, 1.0])
     two = mean_intervals(np.array([[0.5], [0.1]]), 100, 0, np.array([4, 5]))
-    assert [bound.tolist() for bound in two] == [[0.1], [0.5]]
+    np.testing.assert_allclose(two, [[0.1], [0.5]])
 
 
 def test_one_unit_holds_what_is_not_of_0_to_1() -> None:
