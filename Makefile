@@ -46,6 +46,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.storage
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.overhead
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.throughput
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.image_training
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality
 
 docs: $(VENV)/.dev-installed ## renew the components' READMEs and docs/parameters.md

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def _compare(folder: Path, count: int, rounds: int) -> None:
-    total = _make_images(folder, count)
+    total = make_images(folder, count)
     print(f"{count} JPEGs of {total / count / 1000:.1f} kB on average, {os.cpu_count()} CPUs", flush=True)
     few = _run("ours", folder, count // 4)
     ratios, cpu_ratios, peaks = [], [], []
@@ -84,7 +84,7 @@ def _run(side: str, folder: Path, count: int) -> dict[str, float]:
     return result
 
 
-def _make_images(folder: Path, count: int) -> int:
+def make_images(folder: Path, count: int) -> int:
     """Write crops of blurred noise, which compress about like photos of this size; return their bytes in all."""
     generator = np.random.default_rng(0)
     coarse = Image.fromarray(generator.integers(0, 256, (_FIELD // 8, _FIELD // 8, 3), dtype=np.uint8))

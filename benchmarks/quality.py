@@ -1,42 +1,107 @@
-"""Defaults on every data set, several seeds: is the tuned model better, and does the run say so honestly?"""
+"""Whole runs of the pipeline on every data set: is the tuned model better, and does the run say so honestly?
+
+Each run is a line of `benchmarks/quality.jsonl`, which takes the place of an earlier one of the same data, seed, device
+and parameters; `docs/quality.md` shows them all. A machine with a GPU adds lines of its own.
+"""
 
 import argparse
+import datetime
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from benchmarks.data import DATASETS, available
+from benchmarks.data import DATASETS, ROOT, available, flags_of
+from benchmarks.quality_page import read_results, with_tables
+
+_RESULTS = ROOT / "benchmarks/quality.jsonl"
+_PAGE = ROOT / "docs/quality.md"
+_SAME = ("data", "seed", "device", "parameters")
+"""What a result takes the place of another by."""
 
 
 def main() -> None:
-    """Print one line per data set and seed, from `summary.json` of a real run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", default="42,1,2,3", help="the first is the default, fixed in advance")
-    parser.add_argument("--data", default=",".join(DATASETS))
+    """Run, keep the results, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", default="42", help="the default is that of the pipeline, fixed in advance")
+    parser.add_argument("--data", default=",".join(DATASETS), help="'' only writes the page")
     options = parser.parse_args()
-    for name, path in available(options.data.split(",")).items():
-        for seed in options.seeds.split(","):
-            with tempfile.TemporaryDirectory() as folder:
-                command = [sys.executable, "-m", "pipelines", "run", "finetune", "--output", folder]
-                done = subprocess.run(
-                    [*command, "--data-uri", str(path), "--train-seed", seed],
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                )
-                if done.returncode != 0:
-                    sys.exit(f"{name}, seed {seed}: the run failed:\n{done.stderr[-3000:]}")
-                summary = json.loads(Path(folder, "summary.json").read_text(encoding="utf-8"))
-            ndcg = summary["metrics"]["ndcg_at_10"]
-            verdict = "better" if summary["decision"]["better"] else "not shown to be better"
-            print(
-                f"{name}, seed {seed}: nDCG@10 {ndcg['base']:.3f} -> {ndcg['tuned']:.3f}, {ndcg['difference']:+.3f} "
-                f"({ndcg['lower']:+.3f} to {ndcg['upper']:+.3f}), {summary['queries']} queries, {verdict}, "
-                f"{summary['seconds']:.0f} s",
-                flush=True,
-            )
+    for name in available([name for name in options.data.split(",") if name]):
+        for seed in map(int, options.seeds.split(",")):
+            result = _run(name, seed)
+            _keep(result)
+            print(_line(result), flush=True)
+    _PAGE.write_text(with_tables(_PAGE.read_text(encoding="utf-8"), read_results(_RESULTS)), encoding="utf-8")
+
+
+def _run(name: str, seed: int) -> dict[str, Any]:
+    """Run the pipeline, and return what is kept of it."""
+    data = DATASETS[name]
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, output = Path(scratch), Path(scratch, "out")
+        parameters: dict[str, object] = {"data_uri": data.write(folder), "model_backbone": data.write_backbone(folder)}
+        parameters |= {"train_seed": seed, **data.given}
+        command = [sys.executable, "-m", "pipelines", "run", "finetune", "--output", str(output), *flags_of(parameters)]
+        load = os.getloadavg()[0]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        if done.returncode != 0:
+            sys.exit(f"{name}, seed {seed}: the run failed:\n{done.stderr[-3000:]}")
+        summary, comparison, card = (
+            json.loads((output / path).read_text(encoding="utf-8"))
+            for path in ("summary.json", "scores/comparison.json", "model/embedtune.json")
+        )
+    return {
+        "data": name,
+        "seed": seed,
+        "device": _device(),
+        "parameters": dict(data.given),
+        "commit": _commit(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "load_before": round(load, 1),
+        "seconds": round(summary["seconds"]),
+        "training_seconds": round(card["seconds"]),
+        "training": {key: card["options"][key] for key in ("loss", "epochs", "learning_rate", "batch_size")},
+        "train_documents": card["train_documents"],
+        "queries": comparison["queries"],
+        "index_documents": comparison["index_documents"],
+        "pairs": comparison["pairs"],
+        "decides": comparison["decision"]["metric"],
+        "better": comparison["decision"]["better"],
+        "metrics": comparison["metrics"],
+        "directions": comparison["directions"],
+    }
+
+
+def _device() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else f"{os.cpu_count()} CPU cores"
+
+
+def _commit() -> str:
+    """Return the commit that is checked out, with a plus where files of the library differ from it."""
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "embedtune", "pipelines"], check=False)
+    return commit.stdout.strip() + ("+" if changed.returncode else "")
+
+
+def _keep(result: dict[str, Any]) -> None:
+    others = [other for other in read_results(_RESULTS) if any(other[key] != result[key] for key in _SAME)]
+    lines = (json.dumps(each, ensure_ascii=False) + "\n" for each in [*others, result])
+    _RESULTS.write_text("".join(lines), encoding="utf-8")
+
+
+def _line(result: dict[str, Any]) -> str:
+    metric = next(metric for metric in result["metrics"] if metric["name"] == result["decides"])
+    return (
+        f"{result['data']}, seed {result['seed']}: {metric['name']} {metric['base']:.3f} -> {metric['tuned']:.3f}, "
+        f"{metric['difference']:+.3f} ({metric['lower']:+.3f} to {metric['upper']:+.3f}), {result['queries']} queries, "
+        f"{'better' if result['better'] else 'not shown to be better'}, {result['seconds']} s"
+    )
 
 
 if __name__ == "__main__":

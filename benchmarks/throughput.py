@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.data import DATASETS, Prepared, prepare
+from benchmarks.data import CSVS, DATASETS, Prepared, prepare
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_table
 from embedtune.training.batches import PairBatches
@@ -29,7 +29,7 @@ from embedtune.training.examples import TrainingSet
 def main() -> None:
     """Print both sides, round by round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", default="support_tickets", choices=tuple(DATASETS))
+    parser.add_argument("--data", default="support_tickets", choices=CSVS)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--before", type=Path, help="checkout of an earlier commit to run as well")
     options = parser.parse_args()
@@ -37,13 +37,14 @@ def main() -> None:
     rows, before = [], []
     for number in range(1, options.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
-            prepared = prepare(DATASETS[options.data], Path(folder), config.seed)
+            csv = DATASETS[options.data].write(Path(folder))
+            prepared = prepare(csv, Path(folder), config.seed)
             plain = _run_plain(prepared, config, Path(folder))
-            ours = _run_ours(DATASETS[options.data], config, Path(folder) / "ours", Path.cwd())
+            ours = _run_ours(csv, config, Path(folder) / "ours", Path.cwd())
             rows.append((plain, ours))
             print(f"round {number}: plain {_show(plain)}; embedtune {_show(ours)}", flush=True)
             if options.before is not None:
-                earlier = _run_ours(DATASETS[options.data], config, Path(folder) / "before", options.before)
+                earlier = _run_ours(csv, config, Path(folder) / "before", options.before)
                 before.append(ours["texts_per_second"] / earlier["texts_per_second"])
                 print(f"round {number}: before {_show(earlier)}", flush=True)
     speed = statistics.median(ours["texts_per_second"] / plain["texts_per_second"] for plain, ours in rows)
@@ -66,7 +67,7 @@ def _run_plain(prepared: Prepared, config: FinetuneConfig, folder: Path) -> dict
     return {"wall": wall, **json.loads((output / "plain.json").read_text(encoding="utf-8"))}
 
 
-def _run_ours(csv: Path, config: FinetuneConfig, output: Path, checkout: Path) -> dict[str, Any]:
+def _run_ours(csv: str, config: FinetuneConfig, output: Path, checkout: Path) -> dict[str, Any]:
     choices = {
         "--data-uri": csv,
         "--output": output,

@@ -10,10 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.data import DATASETS, prepare
+from benchmarks.data import DATASETS, available, prepare
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
-from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
+from embedtune.training.config import FinetuneConfig
+
+_COLUMNS = ("data (queries)", "seed", "loss", "epochs", "batch", "rate", "options", "metric", "base", "tuned")
+_COLUMNS += ("difference (95 % interval)", "s")
 
 
 def main() -> None:
@@ -21,40 +24,46 @@ def main() -> None:
     default = FinetuneConfig()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", default=",".join(DATASETS))
-    parser.add_argument("--losses", default=",".join((AUTO_LOSS, *LOSSES)))
+    parser.add_argument("--losses", default=default.loss)
     parser.add_argument("--rates", default=str(default.learning_rate))
     parser.add_argument("--epochs", default=str(default.epochs))
     parser.add_argument("--batch-sizes", default=str(default.batch_size))
-    parser.add_argument("--items", default=str(default.training.items_per_label))
+    parser.add_argument(
+        "--options", default=[default.train_options], nargs="+", help="train_options, one JSON object each"
+    )
     parser.add_argument("--seeds", default=str(default.seed))
     options = parser.parse_args()
-    print("| data | seed | loss | epochs | batch | K | learning rate | base | tuned | difference (95 % interval) | s |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
-    for data, seed in itertools.product(options.data.split(","), map(int, options.seeds.split(","))):
-        with tempfile.TemporaryDirectory() as folder:
-            prepared = prepare(DATASETS[data], Path(folder), seed)
-            for loss, epochs, batch, items, rate in itertools.product(
+    print(f"| {' | '.join(_COLUMNS)} |\n|{'---|' * len(_COLUMNS)}")
+    for (name, data), seed in itertools.product(
+        available(options.data.split(",")).items(), map(int, options.seeds.split(","))
+    ):
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            prepared = prepare(data.write(folder), folder, seed)
+            backbone = data.write_backbone(folder)
+            for loss, epochs, batch, rate, train_options in itertools.product(
                 options.losses.split(","),
                 map(int, options.epochs.split(",")),
                 map(int, options.batch_sizes.split(",")),
-                map(int, options.items.split(",")),
                 map(float, options.rates.split(",")),
+                options.options,
             ):
                 config = FinetuneConfig(
+                    backbone=backbone,
                     loss=loss,
                     epochs=epochs,
                     batch_size=batch,
-                    train_options=json.dumps({"items_per_label": items}),
+                    train_options=train_options,
                     learning_rate=rate,
                     seed=seed,
                 )
-                _measure(data, config, prepared.train, prepared.evaluation, Path(folder))
+                _measure(name, config, prepared.train, prepared.evaluation, folder)
 
 
 def _measure(data: str, config: FinetuneConfig, train: Path, evaluation: Path, folder: Path) -> None:
     started = time.perf_counter()
     model = folder / "model"
-    finetune(config, train, model, folder / "loss.html")
+    used = finetune(config, train, model, folder / "loss.html").options
     outcome = evaluate_retrieval(
         EvaluateRetrievalConfig(seed=config.seed),
         model,
@@ -63,13 +72,19 @@ def _measure(data: str, config: FinetuneConfig, train: Path, evaluation: Path, f
         folder / "report.html",
         folder / "report.md",
     )
-    ndcg = outcome.metric("ndcg_at_10")
+    metric = outcome.metric(outcome.decision.metric)
     print(
-        f"| {data} ({outcome.queries}) | {config.seed} | {config.loss} | {config.epochs} | {config.batch_size} "
-        f"| {config.training.items_per_label} | {config.learning_rate:g} | {ndcg.base:.3f} | {ndcg.tuned:.3f} "
-        f"| {ndcg.difference:+.3f} ({ndcg.lower:+.3f} to {ndcg.upper:+.3f}) | {time.perf_counter() - started:.0f} |",
+        f"| {data} ({outcome.queries}) | {config.seed} | {used['loss']} | {used['epochs']} | {config.batch_size} "
+        f"| {used['learning_rate']:g} | {_told(config)} | {metric.name} | {metric.base:.3f} | {metric.tuned:.3f} "
+        f"| {metric.difference:+.3f} ({metric.lower:+.3f} to {metric.upper:+.3f}) "
+        f"| {time.perf_counter() - started:.0f} |",
         flush=True,
     )
+
+
+def _told(config: FinetuneConfig) -> str:
+    given = json.loads(config.train_options)
+    return ", ".join(f"{name} {value}" for name, value in given.items())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.quality_page import read_results, with_tables
+
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 FOLDERS = ("embedtune", "tests", "docs", "components", "pipelines", "benchmarks", "examples", "images")
@@ -37,3 +39,9 @@ def test_contributing_names_what_the_code_defines() -> None:
     sources = {path: (ROOT / path).read_text(encoding="utf-8") for path in set(re.findall(r"`([\w/]+/\w+\.py)`", text))}
     names = set(re.findall(r"`(_?[A-Z][A-Z_]+)`", text))
     assert [name for name in sorted(names) if not any(name in source for source in sources.values())] == []
+
+
+def test_quality_page_shows_the_results() -> None:
+    page = (ROOT / "docs/quality.md").read_text(encoding="utf-8")
+    shown = with_tables(page, read_results(ROOT / "benchmarks/quality.jsonl"))
+    assert shown == page, "python -m benchmarks.quality --data '' writes it anew"
