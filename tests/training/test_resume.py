@@ -108,6 +108,16 @@ def test_the_last_epoch_needs_no_checkpoint(run_training, examples, config, tmp_
     assert kept_files(tmp_path) == []
 
 
+def test_a_checkpoint_has_no_page_about_the_model(run_training, at_step, examples, config, tmp_path):
+    """sentence-transformers would encode examples for it, which models of images and meshes cannot."""
+    at_step(9, kill)
+    with pytest.raises(Killed):
+        run_training(examples, config, str(tmp_path))
+    names = {path.name for path in kept_files(tmp_path)}
+    assert {"model.safetensors", "optimizer.pt"} <= names
+    assert names.isdisjoint({"README.md", "training_args.bin"})
+
+
 @pytest.mark.parametrize("root", ["file/kept", "damaged"])
 def test_a_store_that_fails_costs_only_the_checkpoints(
     run_training, examples, config, straight, tmp_path, caplog, root
