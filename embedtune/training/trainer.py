@@ -208,7 +208,7 @@ class _Trainer(SentenceTransformerTrainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, object] | None = None) -> None:
         """Write the model of a checkpoint; sentence-transformers' own also encodes examples for a model card."""
         folder = self.args.output_dir if output_dir is None else output_dir
-        self.model.save_pretrained(str(folder), create_model_card=False)  # type: ignore[operator,union-attr]
+        self.model.save_pretrained(str(folder), create_model_card=False)
 
     def add_model_card_callback(self, default_args_dict: dict[str, object]) -> None:
         """Add none: our model card is `embedtune.json`."""
