@@ -46,7 +46,7 @@ def line_chart(
     parts = [
         _open("line-chart", (_WIDTH, _HEIGHT), name, title, description),
         *_y_axis(y_ticks, right, bottom),
-        *_x_axis([tick for tick in ticks(x_low, x_high) if x_low <= tick <= x_high], (x_low, x_high), bottom),
+        *_x_axis(_x_ticks(points, (x_low, x_high)), (x_low, x_high), bottom),
         f'<text class="axis" x="2" y="12">{escape(y_label)}</text>',
         f'<text class="axis end" x="{right}" y="{_HEIGHT - 4}">{escape(x_label)}</text>',
         f'<polyline class="line" points="{path}"/>',
@@ -114,6 +114,12 @@ def common_scale(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(0.0, *values), max(0.0, *values)
     air = 0.12 * (high - low) if high > low else 0.05
     return low - air, high + air
+
+
+def _x_ticks(points: Sequence[tuple[float, float]], scale: tuple[float, float]) -> list[float]:
+    """Return the round values on a horizontal axis; of steps, which are counted, only whole ones."""
+    counted = all(x == int(x) for x, _ in points)
+    return [tick for tick in ticks(*scale) if scale[0] <= tick <= scale[1] and (not counted or tick == int(tick))]
 
 
 def ticks(low: float, high: float) -> tuple[float, ...]:

@@ -31,6 +31,12 @@ def test_axes_are_labelled_and_ticked() -> None:
     assert texts == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0", "0", "2", "4", "6", "8", "10", "loss", "step"]
 
 
+@pytest.mark.parametrize(("last", "shown"), [(3, ["1", "2", "3"]), (2.5, ["1.0", "1.5", "2.0", "2.5"])])
+def test_only_counted_steps_have_whole_ticks(last: float, shown: list[str]) -> None:
+    texts = [text.text for text in ElementTree.fromstring(chart([(1, 0.0), (last, 1.0)])).iter("text")]
+    assert [text for text in texts if text not in ("loss", "step")][6:] == shown
+
+
 def test_title_and_description_are_escaped_and_referred_to() -> None:
     svg = ElementTree.fromstring(chart([(0, 1.0)]))
     assert svg.get("role") == "img"
