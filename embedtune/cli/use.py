@@ -1,18 +1,19 @@
-"""Use a model: texts to vectors, and search."""
+"""Use a model: texts, images or meshes to vectors, and search."""
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import typer
 from rich.console import Console
 
-from embedtune.cli.index_texts import read_index
+from embedtune.cli.encoder import Encoder
 from embedtune.cli.options import Overwrite
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.models.backbones import Backbone, Place, open_backbone
-from embedtune.models.card import CARD_FILE, ModelCard
-from embedtune.models.roles import EncodingRole, index_role
+from embedtune.models.backbones import open_backbone
+from embedtune.models.roles import EncodingRole
+from embedtune.records.layouts import Modality
 from embedtune.retrieval.ranking import rank
 from embedtune.storage.atomic import atomic_path
 from embedtune.storage.outputs import Output, check_outputs
@@ -25,39 +26,61 @@ Model = Annotated[
 Column = Annotated[
     str,
     typer.Option(
-        help="Column of a CSV with the texts: a name in the first row, or a number from 1. '' takes the column of the "
-        "documents where the CSV is like the training data, else the only one, or the first below a header."
+        help="Column of a CSV with texts, or with the paths or addresses of images or meshes: a name in the first row, "
+        "or a number from 1. '' takes the column of the documents where the CSV is like the training data, else the "
+        "only one, or the first below a header."
     ),
 ]
 CSVOptionsJSON = Annotated[
     str,
     typer.Option(help="JSON object with CSV options, such as dialect, encoding and header; the rest is detected."),
 ]
-_TEXTS = "CSV file with a text per row, or data such as a run reads: a folder, pattern, address, dataset://user/name."
-BatchSize = Annotated[int, typer.Option(min=1, help="Texts encoded at a time.")]
+_DATA = (
+    "CSV file with a text, or the path of an image or mesh, per row; a folder of images or meshes; or data such as a "
+    "run reads: a folder, pattern, address, dataset://user/name."
+)
+BatchSize = Annotated[int, typer.Option(min=1, help="Contents encoded at a time.")]
+Tower = Literal["clip-text", "clip-vision"]
+"""Keys of `models.options.TOWERS`."""
 
 
-def encode(
+def encode(  # noqa: PLR0913 - a command's options
     model: Model,
-    input: Annotated[str, typer.Option(help=_TEXTS)],  # noqa: A002 - the flag's name
-    output: Annotated[Path, typer.Option(help="File for the vectors: NumPy, float32, one row per text.")],
+    input: Annotated[str, typer.Option(help=_DATA)],  # noqa: A002 - the flag's name
+    output: Annotated[Path, typer.Option(help="File for the vectors: NumPy, float32, one row per content.")],
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
     role: Annotated[
         EncodingRole | None,
-        typer.Option(help="What the texts are: it chooses the model's prompt. Not set: what is searched in."),
+        typer.Option(help="What texts are: it chooses the model's prompt. Not set: what is searched in."),
+    ] = None,
+    select_model: Annotated[
+        Tower | None,
+        typer.Option(
+            help="What to encode of data that hold texts and images: the texts (clip-text) or the images "
+            "(clip-vision). Not set: the documents, which are the images."
+        ),
     ] = None,
     batch_size: BatchSize = 64,
     overwrite: Overwrite = False,
 ) -> None:
-    """Encode texts into vectors."""
+    """Encode texts, images or meshes into vectors, as far as the model reads them.
+
+    Examples: embedtune encode --model out/model --input texts.csv --output vectors.npy. The same with --input photos/,
+    or with --input photos.csv --column file.
+    """
     if output.suffix != ".npy":
         raise ConfigError(f"--output is {str(output)!r}; give a file that ends in .npy.")
     read = [("--model", model), ("--input", input)]
     check_outputs([Output("--output", output, is_folder=False)], read, overwrite)
+    from embedtune.cli.index import open_index  # the data libraries take a second to import; --help must not
+
     with open_backbone(model, "") as backbone:
-        texts = _read(input, column, csv_options, backbone)
-        vectors = _encode(backbone, texts, role if role else _index_role(backbone), batch_size)
+        encoder = Encoder(backbone, batch_size)
+        kinds = partial(encoder.kinds, "" if select_model is None else select_model)
+        with open_index(input, column, csv_options, encoder.card, kinds) as found:
+            typer.echo(found.description, err=True)
+            vectors = encoder.encode(found.contents, encoder.index_role if role is None else role)
     with atomic_path(output) as part, part.open("wb") as file:
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {vectors.shape}, }}"
         # The header's length, all of it a multiple of 64 bytes, tells that the file is ours.
@@ -66,73 +89,71 @@ def encode(
     typer.echo(f"{vectors.shape[0]} vectors of {vectors.shape[1]} components in {output}")
 
 
-def search(
-    query: Annotated[str, typer.Argument(help="What to look for.")],
+def search(  # noqa: PLR0913 - a command's options
+    query: Annotated[str, typer.Argument(help="What to look for: a text; of an image or mesh its file.")],
     model: Model,
-    index: Annotated[str, typer.Option(help=_TEXTS)],
+    index: Annotated[str, typer.Option(help=_DATA)],
     vectors: Annotated[Path | None, typer.Option(help="Vectors that `encode` made of the index, to save time.")] = None,
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
+    select_model: Annotated[
+        Tower | None,
+        typer.Option(
+            help="What QUERY is where the model reads both: a text (clip-text, also if not set), or the file of an "
+            "image (clip-vision)."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most results to show.")] = 10,
     batch_size: BatchSize = 64,
 ) -> None:
-    """Find the texts that are nearest to a query."""
+    """Find the texts, images or meshes that are nearest to a query.
+
+    Examples: embedtune search --model out/model --index texts.csv "what people ask". A model of images is searched with
+    the file of one: embedtune search --model out/model --index photos/ photo.jpg. One of texts and images with either:
+    --index photos/ "a red dress", or --index photos/ --select-model clip-vision dress.jpg.
+    """
     if not query.strip():
         raise ConfigError("The query is blank, and everything is equally near to it. Give what to look for.")
+    from embedtune.cli.index import open_index, read_query  # the data libraries take a second to import
+
     with open_backbone(model, "") as backbone:
-        texts = _read(index, column, csv_options, backbone)
-        if vectors is None:
-            index_vectors = _encode(backbone, texts, _index_role(backbone), batch_size)
-        else:
-            index_vectors = _load_vectors(vectors, len(texts))
-        query_vectors = _encode(backbone, [query], EncodingRole.QUERY, batch_size)
+        encoder = Encoder(backbone, batch_size)
+        with open_index(index, column, csv_options, encoder.card, encoder.kinds) as found:
+            typer.echo(found.description, err=True)
+            looked_for = read_query(query, _query_kind(encoder, select_model), csv_options)
+            query_vectors = encoder.encode(looked_for, EncodingRole.QUERY)
+            if vectors is None:
+                index_vectors = encoder.encode(found.contents, encoder.index_role)
+            else:
+                index_vectors = _load_vectors(vectors, len(found.names), found.contents.unit)
     if query_vectors.shape[1] != index_vectors.shape[1]:
         raise InputError(
             f"{vectors} holds {index_vectors.shape[1]} components a vector, the model makes {query_vectors.shape[1]}. "
             "Encode the index again with this model."
         )
-    different = sorted({text: row for row, text in reversed(list(enumerate(texts)))}.values())
+    different = sorted({key: row for row, key in reversed(list(enumerate(found.keys)))}.values())
     ids = [f"{row:012d}" for row in different]
-    found = rank(query_vectors, ["query"], index_vectors[different], ids, min(limit, len(ids)))
+    best = rank(query_vectors, ["query"], index_vectors[different], ids, min(limit, len(ids)))
     console = Console(highlight=False)
-    for place, score in zip(found.indices[0], found.scores[0], strict=True):
+    for place, score in zip(best.indices[0], best.scores[0], strict=True):
         if place >= 0:
-            console.print(f"{score:.3f}  {' '.join(texts[different[place]].split())}", markup=False, soft_wrap=True)
+            console.print(
+                f"{score:.3f}  {' '.join(found.names[different[place]].split())}", markup=False, soft_wrap=True
+            )
 
 
-def _read(source: str, column: str, csv_options: str, backbone: Backbone) -> list[str]:
-    texts = read_index(source, column, csv_options, _card_of(backbone))
-    typer.echo(texts.description, err=True)
-    return texts.values
+def _query_kind(encoder: Encoder, tower: Tower | None) -> Modality:
+    """Return what the query is: a text, where the model reads texts and nobody says otherwise."""
+    kinds = encoder.kinds("" if tower is None else tower)
+    return Modality.TEXT if Modality.TEXT in kinds else next(iter(kinds))
 
 
-def _card_of(backbone: Backbone) -> ModelCard | None:
-    """Return a model's card, None of one that embedtune did not tune."""
-    folder = Path(backbone.location)
-    return ModelCard.load(folder) if backbone.place is Place.FOLDER and (folder / CARD_FILE).is_file() else None
-
-
-def _index_role(backbone: Backbone) -> EncodingRole:
-    """Return what the texts of an index are encoded as: as the model was trained, where it says so."""
-    card = _card_of(backbone)
-    return index_role("" if card is None else card.layout)
-
-
-def _encode(backbone: Backbone, texts: list[str], role: EncodingRole, batch_size: int) -> np.ndarray:
-    # torch takes seconds to import; `embedtune --help` must not.
-    from embedtune.models.contents import Contents
-    from embedtune.models.encoding import encode_contents
-    from embedtune.models.loading import load_backbone
-
-    return encode_contents(load_backbone(backbone, 0), Contents.of_texts(texts), role, batch_size, "Encoding")
-
-
-def _load_vectors(path: Path, texts: int) -> np.ndarray:
+def _load_vectors(path: Path, count: int, unit: str) -> np.ndarray:
     try:
         vectors: np.ndarray = np.load(path, allow_pickle=False)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else "it is no array of NumPy"
         raise StorageError(f"The vectors {path} cannot be read: {why}. Make them with `embedtune encode`.") from error
-    if vectors.ndim != 2 or len(vectors) != texts:
-        raise InputError(f"{path} has the shape {vectors.shape}, the index {texts} texts. Encode the index again.")
+    if vectors.ndim != 2 or len(vectors) != count:
+        raise InputError(f"{path} has the shape {vectors.shape}, the index {count} {unit}. Encode the index again.")
     return vectors

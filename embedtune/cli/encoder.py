@@ -1,0 +1,68 @@
+"""A model that is loaded when it is first needed: that takes seconds, which data that cannot be read need not cost."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embedtune.models.backbones import Backbone, Place
+from embedtune.models.card import CARD_FILE, ModelCard
+from embedtune.models.options import TOWERS
+from embedtune.models.roles import EncodingRole, index_role
+from embedtune.records.layouts import Modality
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+    from embedtune.models.contents import Contents
+
+
+class Encoder:
+    """Encodes contents of the kinds that a model reads."""
+
+    def __init__(self, backbone: Backbone, batch_size: int) -> None:
+        """Look at the model's card; the model itself is not loaded yet.
+
+        Args:
+            backbone: The model, in a folder where it has one.
+            batch_size: Contents per forward pass.
+
+        Raises:
+            ModelError: the card cannot be read.
+        """
+        folder = Path(backbone.location)
+        has_card = backbone.place is Place.FOLDER and (folder / CARD_FILE).is_file()
+        self.card = ModelCard.load(folder) if has_card else None
+        self._backbone = backbone
+        self._batch_size = batch_size
+
+    @property
+    def index_role(self) -> EncodingRole:
+        """What is searched in is encoded as: as the model was trained, where it says so."""
+        return index_role(self.card.layout if self.card is not None else "")
+
+    def kinds(self, tower: str = "") -> frozenset[Modality]:
+        """Return what a tower reads, of `models.options.TOWERS`; all that the model reads for ''."""
+        if tower:
+            return frozenset({TOWERS[tower]})
+        from embedtune.models.contents import READ_AS
+
+        return frozenset(kind for kind, name in READ_AS.items() if name in self._model.modalities)
+
+    def encode(self, contents: "Contents", role: EncodingRole) -> np.ndarray:
+        """Return the vectors of contents (N, d), float32.
+
+        Raises:
+            ModelError: the model cannot be loaded, or does not read such contents.
+        """
+        from embedtune.models.encoding import encode_contents
+
+        return encode_contents(self._model, contents, role, self._batch_size, "Encoding")
+
+    @cached_property
+    def _model(self) -> "SentenceTransformer":
+        # torch takes seconds to import; `embedtune --help` must not.
+        from embedtune.models.loading import load_backbone
+
+        return load_backbone(self._backbone, 0)
