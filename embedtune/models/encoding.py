@@ -11,7 +11,8 @@ from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.progress import progress
 
 _BATCHES_PER_CALL = 16
-"""Batches between two signs of progress; `SentenceTransformer.encode` itself shows none that a pod's log can hold."""
+"""Batches of texts between two signs of progress; `SentenceTransformer.encode` itself shows none that a pod's log can
+hold. It is handed one batch of images or meshes at a time, since it wants all of them decoded."""
 
 
 def check_reads(model: SentenceTransformer, contents: Contents) -> None:
@@ -51,7 +52,7 @@ def encode_contents(
     check_reads(model, contents)
     vectors = np.zeros((len(contents), embedding_dimension(model)), dtype=np.float32)
     order = np.argsort(-contents.sizes(), kind="stable").tolist()
-    step = batch_size * _BATCHES_PER_CALL
+    step = batch_size * (_BATCHES_PER_CALL if contents.are_texts else 1)
     prompt = prompt_of(model, role)
     with progress(description, len(contents), contents.unit) as advance:
         for start in range(0, len(order), step):

@@ -157,3 +157,15 @@ def test_a_model_of_the_hub_that_names_its_pooling_keeps_it(tiny_models, tmp_pat
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text("a" * 40)
     assert load_model("owner/pictures", 0)[1].pooling_mode in ("mean", ("mean",), ["mean"])
+
+
+def test_no_more_images_than_a_batch_are_decoded_at_a_time(tiny_models, monkeypatch):
+    model = load_model(str(tiny_models("vit")), 0)
+    contents, seen = images_of(["red", "blue", "white", "black", "green"]), []
+    encode_batch = model.encode
+    monkeypatch.setattr(
+        model, "encode", lambda inputs, **more: seen.append(len(inputs)) or encode_batch(inputs, **more)
+    )
+    vectors = encode_contents(model, contents, DOCUMENT, 2, "Encoding")
+    assert seen == [2, 2, 1]
+    np.testing.assert_allclose(vectors, encode_batch([contents[place] for place in range(5)]), atol=1e-5)
