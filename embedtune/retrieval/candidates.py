@@ -11,6 +11,8 @@ from embedtune.retrieval.vectors import Embeddings
 
 QUERY_BLOCK = 1024
 INDEX_BLOCK = 1024
+"""Numbers of queries and of index rows whose products are in memory together."""
+
 _PREPARED_ROWS = 512
 """Index rows prepared at a time in float64, which the processor's cache holds."""
 _SPARE = 32

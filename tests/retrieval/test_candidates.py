@@ -52,3 +52,14 @@ def test_documents_of_one_product_do_not_all_become_candidates(monkeypatch: pyte
     found = Candidates(open_space("cosine", index[:1], index), index, 2)
     assert sorted(found.rows[0]) == list(range(34))
     assert not found.are_enough(np.array([-1]), 1)[0]
+
+
+@pytest.mark.parametrize("block", [50, 300, 2048])
+def test_candidates_have_the_largest_products(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    monkeypatch.setattr(candidates, "INDEX_BLOCK", block)
+    cosines = np.random.default_rng(0).permutation(np.linspace(0.5, 0.5 + 600e-7, 600))
+    index = at_cosines(*cosines)
+    found = Candidates(open_space("cosine", at_cosines(1.0), index), index, 2)
+    outside = np.delete(cosines, found.rows[0])
+    assert outside.size == 566
+    assert cosines[found.rows[0]].min() > outside.max() - 1.5e-7

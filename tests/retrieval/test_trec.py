@@ -11,7 +11,7 @@ from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.metric_names import Metric
 from embedtune.retrieval.metrics import JudgedRanking, score
 from embedtune.retrieval.ranking import Ranking, rank
-from embedtune.retrieval.trec import write_qrels, write_run
+from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 from tests.trec_names import trec_names
 
 NAMES = trec_names(10)
@@ -120,6 +120,11 @@ def test_ids_with_white_space(tmp_path: Path, bad: str) -> None:
     with pytest.raises(InputError, match="cannot stand in a TREC file"):
         write_qrels(tmp_path / "qrels", ["q"], [bad], judgments)
     assert not any(tmp_path.iterdir())
+
+
+def test_whole_gains_are_told() -> None:
+    for gains, whole in (([1.0, 3.0], True), ([2.0, 2.5], False), ([0.5, 1.0], False)):
+        assert has_whole_gains(Judgments.from_pairs(["q"], ["a", "b"], ["q", "q"], ["a", "b"], gains)) is whole
 
 
 def test_fractional_gains(tmp_path: Path) -> None:
