@@ -195,6 +195,7 @@ def test_scores_of_each_distance_by_hand() -> None:
 
 @pytest.mark.parametrize("distance", DISTANCES)
 @pytest.mark.parametrize(("query_factor", "index_factor"), [(1e30, 1e-30), (1e-38, 1e38), (1e60, 1e-60), (3e-66, 3e66)])
+@pytest.mark.filterwarnings("error")
 def test_vectors_of_very_different_lengths(distance: str, query_factor: float, index_factor: float) -> None:
     queries, query_ids, index, index_ids = collection(4, 8, 90, 6)
     arguments = queries * np.float64(query_factor), query_ids, index * np.float64(index_factor), index_ids, 5, distance
