@@ -24,6 +24,9 @@ _ON_STORE = ("s3", "minio")
 class Artifacts(Protocol):
     """Named files: the part of `stores.Store` that MLflow can do as well."""
 
+    def put_file(self, name: str, source: Path) -> str:
+        """Store a file, whose name is the last part of `name`; its SHA-256 comes back."""
+
     def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file, and raise DamagedError where it has not that SHA-256; False if there is none of that name."""
 
@@ -66,10 +69,16 @@ def _repository(client: "MlflowClient", address: str) -> "ArtifactRepository":
 
 
 class _Served:
-    """Files that MLflow itself fetches."""
+    """Files that MLflow itself fetches and stores."""
 
     def __init__(self, repository: "ArtifactRepository") -> None:
         self._repository = repository
+
+    def put_file(self, name: str, source: Path) -> str:
+        """Store a file; its SHA-256 comes back."""
+        folder = name.rpartition("/")[0]
+        self._repository.log_artifact(str(source), folder)  # type: ignore[no-untyped-call]
+        return file_sha256(source, silent)
 
     def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file; False if there is none of that name."""

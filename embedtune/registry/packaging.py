@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedtune.errors import RegistryError
-from embedtune.mlflow.artifacts import folder_on_disk
+from embedtune.mlflow.artifacts import folder_on_disk, open_artifacts
 from embedtune.mlflow.layout import ARTIFACT, DESCRIPTION, DIGESTS, MODEL_FOLDER
 from embedtune.models.card import ModelCard
 from embedtune.progress import progress
@@ -65,16 +65,19 @@ def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card:
     """Put a model's files where MLflow keeps them; on a disk, as second names of the files in the folder.
 
     Raises:
+        StorageError: they lie on an object store that cannot be written.
         RegistryError: the version of a library that serving needs is not known.
     """
     paths, place = model_files(folder), folder_on_disk(client, model.artifact_location)
+    files = open_artifacts(client, model.artifact_location)
     with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
         write_package(Path(temporary), folder, card, model.model_id, str(model.source_run_id))
-        client.log_model_artifacts(model.model_id, temporary)
+        for path in sorted(Path(temporary).iterdir()):
+            files.put_file(path.name, path)
         for path in paths:
             name = Path(MODEL_FOLDER, path.relative_to(folder))
             if place is None:
-                client.log_model_artifact(model.model_id, str(path), name.parent.as_posix())
+                files.put_file(name.as_posix(), path)
             else:
                 with atomic_path(place / name) as part:
                     link_or_copy(path, part)

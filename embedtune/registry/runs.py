@@ -1,17 +1,18 @@
 """The MLflow run behind a model version: parameters, metrics, the dataset and the reports."""
 
-import dataclasses
 import json
 import os
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import RegistryError
+from embedtune.mlflow.artifacts import open_artifacts
 from embedtune.mlflow.beside_database import database_path
 from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import ModelCard
@@ -36,7 +37,8 @@ _PARAMETER_LIMIT = 500
 _DATASET_DIGEST_LIMIT = 36
 """Limits of MLflow servers; for parameters that of 1.x and 2.x, which is lower than that of 3.x."""
 
-_DOCTYPE = "<!doctype html>"
+_REPORTS = "reports"
+_DOCTYPE = b"<!doctype html>"
 
 
 @contextmanager
@@ -135,14 +137,23 @@ def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, 
         client.log_batch(run_id, params=parameters[start : start + _PARAMETERS_PER_REQUEST])
     if request.data_uri:
         _log_dataset(client, run_id, request)
-    client.log_dict(run_id, dataclasses.asdict(request.comparison), "reports/comparison.json")
-    for path in request.reports:
-        if path.suffix:
-            client.log_artifact(run_id, str(path), "reports")
-        else:
-            text = path.read_text(encoding="utf-8")
-            ending = "html" if text.lstrip()[: len(_DOCTYPE)].lower() == _DOCTYPE else "md"
-            client.log_text(run_id, text, f"reports/report.{ending}")
+    with tempfile.TemporaryDirectory() as temporary:
+        comparison = Path(temporary, "comparison.json")
+        request.comparison.save(comparison)
+        files = open_artifacts(client, run.info.artifact_uri)
+        for path in (comparison, *(_with_ending(path, Path(temporary)) for path in request.reports)):
+            files.put_file(f"{_REPORTS}/{path.name}", path)
+
+
+def _with_ending(report: Path, scratch: Path) -> Path:
+    """Return a report under a name that MLflow can show."""
+    if report.suffix:
+        return report
+    content = report.read_bytes()
+    is_html = content.lstrip()[: len(_DOCTYPE)].lower() == _DOCTYPE
+    named = scratch / f"report.{'html' if is_html else 'md'}"
+    named.write_bytes(content)
+    return named
 
 
 def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]:

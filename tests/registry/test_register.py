@@ -13,6 +13,7 @@ from embedtune.errors import RegistryError
 from embedtune.records.report import IngestReport
 from embedtune.registry.champion import Champion
 from embedtune.registry.register import register_model
+from embedtune.storage.stores import FolderStore
 
 
 @pytest.fixture
@@ -108,11 +109,13 @@ class TestRepetition:
         assert aliases(client, name) == {"challenger": 2, "champion": 2, "previous": 1}
 
     def test_failed_upload_leaves_no_version_and_the_retry_continues_its_run(self, make_request, client, monkeypatch):
-        def fail(self, model_id, local_dir, artifact_path=None):
-            raise MlflowException("disk full")
+        def fail(self, name, source, put_file=FolderStore.put_file):
+            if name == "MLmodel":
+                raise MlflowException("disk full")
+            return put_file(self, name, source)
 
         with monkeypatch.context() as patch:
-            patch.setattr(MlflowClient, "log_model_artifacts", fail)
+            patch.setattr(FolderStore, "put_file", fail)
             with pytest.raises(RegistryError, match="disk full"):
                 register_model(make_request("upload", experiment="upload"))
         assert versions(client, "upload") == []
