@@ -1,4 +1,4 @@
-"""The facts a model folder carries about itself, in `embedtune.json`. Imports no torch."""
+"""The facts a model folder carries about itself: what it is, and how it was trained. Imports no torch."""
 
 import dataclasses
 import json
@@ -11,9 +11,21 @@ from embedtune.errors import ModelError
 from embedtune.records.report import IngestReport
 
 CARD_FILE = "embedtune.json"
+"""In a model folder: what the model is."""
+TRAINING_FILE = "training.json"
+"""Beside it: how the model was trained. Cards of earlier versions hold that as well, and have no such file."""
+
 CARD_FORMAT, CARD_VERSION = "embedtune-model", 1
-"""What the file calls itself; cards of embedtune 0.1 say neither. A card of a later version is read as far as it goes:
-a model that was registered once must stay one that can be evaluated."""
+TRAINING_FORMAT, TRAINING_VERSION = "embedtune-training", 1
+"""What the files call themselves; cards of embedtune 0.1 say neither. Files of a later version are read as far as they
+go: a model that was registered once must stay one that can be evaluated."""
+
+_TRAINING_FIELDS = frozenset(
+    (
+        *("train_documents", "data_digest", "reading", "train_texts", "options", "chosen"),
+        *("history", "epoch", "seconds", "texts_per_second"),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -100,24 +112,32 @@ class ModelCard:
     default: the cards of the versions before lack it."""
 
     def save(self, folder: Path) -> None:
-        """Write `embedtune.json` into a model folder."""
+        """Write `embedtune.json` and `training.json` into a model folder."""
         facts = dataclasses.asdict(self)
-        data = {"format": CARD_FORMAT, "version": CARD_VERSION, **facts.pop("others"), **facts}
-        (folder / CARD_FILE).write_text(json.dumps(data, indent=2, ensure_ascii=False), encoding="utf-8")
+        training = {name: facts.pop(name) for name in sorted(_TRAINING_FIELDS)}
+        card = {"format": CARD_FORMAT, "version": CARD_VERSION, **facts.pop("others"), **facts}
+        _write(folder / CARD_FILE, card)
+        _write(folder / TRAINING_FILE, {"format": TRAINING_FORMAT, "version": TRAINING_VERSION, **training})
 
     @classmethod
     def load(cls, folder: Path) -> "ModelCard":
-        """Read `embedtune.json` from a model folder, of this version or of another.
+        """Read what a model folder says of itself, written by this version or by another.
 
         Raises:
-            ModelError: there is none, or it is not one of ours.
+            ModelError: there is no card, or it is not one of ours.
         """
         path = folder / CARD_FILE
         try:
-            return cls._of_json(json.loads(path.read_text(encoding="utf-8")))
+            card = _read(path, CARD_FORMAT, CARD_VERSION)
+            if _TRAINING_FIELDS.isdisjoint(card):
+                path = folder / TRAINING_FILE
+                training = _read(path, TRAINING_FORMAT, TRAINING_VERSION)
+                training.pop("version", None)  # that of the card is kept
+                card = {**training, **card}
+            return cls._of_json(card)
         except (FileNotFoundError, NotADirectoryError) as error:
             raise ModelError(
-                f"{folder} holds no {CARD_FILE}, so it is not a model that embedtune fine-tuned. "
+                f"{folder} holds no {path.name}, so it is not a model that embedtune fine-tuned, or not all of it. "
                 "Give the 'model' output of the fine-tuning step."
             ) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -126,10 +146,6 @@ class ModelCard:
     @classmethod
     def _of_json(cls, data: Mapping[str, Any]) -> "ModelCard":
         found = dict(data)
-        if found.pop("format", CARD_FORMAT) != CARD_FORMAT:
-            raise ValueError(f"its format is {data['format']!r}, not {CARD_FORMAT!r}")
-        if found.get("version") == CARD_VERSION:
-            del found["version"]
         known = {entry.name for entry in dataclasses.fields(cls)} - {"others"}
         facts = {name: found.pop(name) for name in known & found.keys()}
         facts["history"] = tuple(_known_part(LossPoint, point) for point in facts["history"])
@@ -139,6 +155,23 @@ class ModelCard:
         if facts.get("reading") is not None:
             facts["reading"] = IngestReport.of_json(facts["reading"])
         return cls(**facts, others=found)
+
+
+def _write(path: Path, facts: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
+
+
+def _read(path: Path, expected: str, version: int) -> dict[str, Any]:
+    """Return the facts of one file without what it calls itself, where that is known here."""
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(facts, dict):
+        raise TypeError("it is no JSON object")
+    form = facts.pop("format", expected)
+    if form != expected:
+        raise ValueError(f"its format is {form!r}, not {expected!r}")
+    if facts.get("version") == version:
+        del facts["version"]
+    return facts
 
 
 def _known_part(kind: type[Any], facts: Mapping[str, object]) -> Any:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from embedtune.errors import ModelError
-from embedtune.models.card import CARD_FILE, CutTexts, EpochFacts, LossPoint, ModelCard
+from embedtune.models.card import CARD_FILE, TRAINING_FILE, CutTexts, EpochFacts, LossPoint, ModelCard
 
 CARD = ModelCard(
     backbone="owner/mödel",
@@ -57,6 +57,39 @@ def test_a_card_says_what_it_is(tmp_path):
     CARD.save(tmp_path)
     written = json.loads((tmp_path / CARD_FILE).read_text())
     assert (written["format"], written["version"], "others" in written) == ("embedtune-model", 1, False)
+    training = json.loads((tmp_path / TRAINING_FILE).read_text())
+    assert (training["format"], training["version"]) == ("embedtune-training", 1)
+
+
+def test_what_a_model_is_and_how_it_was_trained_are_two_files(tmp_path):
+    CARD.save(tmp_path)
+    card, training = (json.loads((tmp_path / name).read_text()) for name in (CARD_FILE, TRAINING_FILE))
+    assert card.keys() & training.keys() == {"format", "version"}
+    assert {"backbone", "backbone_digest", "dimension", "max_length", "layout", "versions", "servers"} < card.keys()
+    told = {"options", "chosen", "history", "epoch", "seconds", "texts_per_second", "train_texts", "reading"}
+    assert training.keys() == {"format", "version", "train_documents", "data_digest"} | told
+
+
+def test_a_model_without_the_record_of_its_training(tmp_path):
+    CARD.save(tmp_path)
+    (tmp_path / TRAINING_FILE).unlink()
+    with pytest.raises(ModelError, match=rf"{tmp_path} holds no {TRAINING_FILE}.* or not all of it"):
+        ModelCard.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"history": [1]}', '{"format": "embedtune-model"}'])
+def test_a_broken_record_of_the_training(tmp_path, text):
+    CARD.save(tmp_path)
+    (tmp_path / TRAINING_FILE).write_text(text)
+    with pytest.raises(ModelError, match=rf"{TRAINING_FILE} cannot be read .*Fine-tune again"):
+        ModelCard.load(tmp_path)
+
+
+def test_a_later_record_of_the_training(tmp_path):
+    CARD.save(tmp_path)
+    training = json.loads((tmp_path / TRAINING_FILE).read_text())
+    (tmp_path / TRAINING_FILE).write_text(json.dumps({**training, "version": 2, "epoch_losses": [1.0]}))
+    assert ModelCard.load(tmp_path) == dataclasses.replace(CARD, others={"epoch_losses": [1.0]})
 
 
 def test_a_card_of_an_earlier_version(tmp_path):
@@ -97,7 +130,6 @@ def card_with(**changes: object) -> str:
         "{",
         "[]",
         "3",
-        "{}",
         card_with(history=None),
         card_with(history=[1]),
         card_with(history=[{"step": 1}]),
