@@ -72,11 +72,11 @@ def _measure(data: str, config: FinetuneConfig, train: Path, evaluation: Path, f
         folder / "report.html",
         folder / "report.md",
     )
-    metric = outcome.metric(outcome.decision.metric)
+    found = outcome.difference(outcome.decision.metric)
     print(
         f"| {data} ({outcome.queries}) | {config.seed} | {used['loss']} | {used['epochs']} | {config.batch_size} "
-        f"| {used['learning_rate']:g} | {_told(config)} | {metric.name} | {metric.base:.3f} | {metric.tuned:.3f} "
-        f"| {metric.difference:+.3f} ({metric.lower:+.3f} to {metric.upper:+.3f}) "
+        f"| {used['learning_rate']:g} | {_told(config)} | {found.metric} | {found.of_against:.3f} "
+        f"| {found.of_side:.3f} | {found.value:+.3f} ({found.lower:+.3f} to {found.upper:+.3f}) "
         f"| {time.perf_counter() - started:.0f} |",
         flush=True,
     )

@@ -15,7 +15,8 @@ from embedtune.models.card import ModelCard
 from embedtune.registry.champion import Champion
 from embedtune.reports.evaluation import with_data_page
 from embedtune.retrieval.comparison import Comparison
-from embedtune.steps.evaluate_retrieval import COMPARISON_FILE
+from embedtune.retrieval.score_files import COMPARISON_FILE
+from embedtune.retrieval.sides import BASE, CHAMPION, MetricValues
 from embedtune.storage.atomic import write_text_whole
 from pipelines.local import LocalRun, publish
 from pipelines.local_folder import DATA_PAGE, MODEL, REPORT, RUNS, SCORES, SUMMARY
@@ -58,8 +59,8 @@ def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
     comparison = Comparison.load(scores / COMPARISON_FILE)
     card = ModelCard.load(model)
     return {
-        "decision": dataclasses.asdict(comparison.decision),
-        "metrics": {metric.name: dataclasses.asdict(metric) for metric in comparison.metrics},
+        "decision": {**dataclasses.asdict(comparison.decision), "reasons": list(comparison.decision.reasons)},
+        "metrics": {metric.name: _metric(comparison, metric) for metric in comparison.metrics},
         "queries": comparison.queries,
         "queries_without_relevant": comparison.queries_without_relevant,
         "index_documents": comparison.index_documents,
@@ -85,6 +86,21 @@ def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
         "data_page": str(data_page),
         "scores": str(scores),
     }
+
+
+def _metric(comparison: Comparison, metric: MetricValues) -> dict[str, Any]:
+    """Return a metric of all sides, with the tuned model's difference from the base, and from the champion if any."""
+    found = {each.against: each for each in comparison.differences if each.metric == metric.name}
+    to_base, to_champion = found[BASE], found.get(CHAMPION)
+    facts = {"name": metric.name, **metric.values, "difference": to_base.value}
+    facts |= {"lower": to_base.lower, "upper": to_base.upper}
+    if to_champion is not None:
+        facts |= {
+            "difference_to_champion": to_champion.value,
+            "lower_to_champion": to_champion.lower,
+            "upper_to_champion": to_champion.upper,
+        }
+    return facts
 
 
 def _publish_report(source: Path, target: Path) -> Path:

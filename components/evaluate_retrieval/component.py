@@ -26,7 +26,7 @@ def evaluate_retrieval(
         model: Tuned model.
         evaluation: Queries and index.
         scores: Comparison (JSON), TREC runs and qrels, the scores of each query.
-        metrics: Mean metrics of both models.
+        metrics: Mean metrics of all models.
         report: Report for the Visualization tab.
         summary: The same as Markdown.
         title: What the model is for, as the report's heading says it.
@@ -52,5 +52,5 @@ def evaluate_retrieval(
     pages = Path(report.path), Path(summary.path)
     comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages)
     for entry in comparison.metrics:
-        metrics.log_metric(f"base_{entry.name}", entry.base)
-        metrics.log_metric(f"tuned_{entry.name}", entry.tuned)
+        for side, value in entry.values.items():
+            metrics.log_metric(f"{side}_{entry.name}", value)

@@ -6,35 +6,41 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from embedtune.reports.evaluation import verdict
 from embedtune.retrieval.comparison import Comparison, basis_of
 from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.sides import TUNED
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Return base versus tuned, one line per metric."""
+    """Return all sides, and the tuned model's difference from each other one, one line per metric."""
     percent = f"{comparison.confidence:.0%}"
-    table = Table(title=f"Base vs tuned, {basis_of(comparison)}")
+    sides = [side.name for side in comparison.sides]
+    others = [name for name in sides if name != TUNED]
+    table = Table(title=f"{' vs '.join(sides).capitalize()}, {basis_of(comparison)}")
     table.add_column("metric")
-    for column in ("base", "tuned", "difference", f"{percent} interval"):
-        table.add_column(column, justify="right")
+    for side in sides:
+        table.add_column(side, justify="right")
+    for other in others:
+        table.add_column("difference" if len(others) == 1 else f"from {other}", justify="right")
+        table.add_column(f"{percent} interval", justify="right")
     for metric in comparison.metrics:
+        found = [comparison.difference(metric.name, other) for other in others if other in metric.values]
         table.add_row(
             written_name(metric.name),
-            f"{metric.base:.3f}",
-            f"{metric.tuned:.3f}",
-            f"{metric.difference:+.3f}",
-            f"{metric.lower:+.3f} to {metric.upper:+.3f}",
+            *(f"{metric.values[side]:.3f}" if side in metric.values else "" for side in sides),
+            *(cell for each in found for cell in (f"{each.value:+.3f}", f"{each.lower:+.3f} to {each.upper:+.3f}")),
         )
     return table
 
 
 def decision_line(comparison: Comparison) -> str:
-    """Return whether the tuned model is better than the base, and why, as rich markup."""
+    """Return whether the tuned model is better than what it was compared with, and why, as rich markup."""
     decision = comparison.decision
-    return _verdict_line(decision.better, ("Better than the base", "Not shown to be better"), decision.reason)
+    return _verdict_line(decision.better, (verdict(comparison), verdict(comparison)), decision.reason)
 
 
 def promotion_line(promoted: bool, reason: str) -> str:

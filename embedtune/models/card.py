@@ -148,10 +148,10 @@ class ModelCard:
         found = dict(data)
         known = {entry.name for entry in dataclasses.fields(cls)} - {"others"}
         facts = {name: found.pop(name) for name in known & found.keys()}
-        facts["history"] = tuple(_known_part(LossPoint, point) for point in facts["history"])
+        facts["history"] = tuple(known_part(LossPoint, point) for point in facts["history"])
         for name, kind in (("train_texts", CutTexts), ("epoch", EpochFacts)):
             if facts.get(name) is not None:
-                facts[name] = _known_part(kind, facts[name])
+                facts[name] = known_part(kind, facts[name])
         if facts.get("reading") is not None:
             facts["reading"] = IngestReport.of_json(facts["reading"])
         return cls(**facts, others=found)
@@ -174,7 +174,7 @@ def _read(path: Path, expected: str, version: int) -> dict[str, Any]:
     return facts
 
 
-def _known_part(kind: type[Any], facts: Mapping[str, object]) -> Any:
-    """Return a part of the card without what only a later version knows."""
+def known_part(kind: type[Any], facts: Mapping[str, object]) -> Any:
+    """Return a part of a file without what only a later version knows."""
     names = {entry.name for entry in dataclasses.fields(kind)}
     return kind(**{name: facts[name] for name in names & facts.keys()})

@@ -1,6 +1,7 @@
-"""A tuned model and its backbone encode the same contents."""
+"""Several models encode the same contents, one after the other."""
 
 import gc
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +12,43 @@ from sentence_transformers import SentenceTransformer
 from embedtune.errors import ModelError
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import CutTexts, ModelCard
-from embedtune.models.contents import Contents
+from embedtune.models.contents import READ_AS, Contents
 from embedtune.models.cut_texts import cut_texts, load_training_tokens
 from embedtune.models.digests import Digests
 from embedtune.models.encoding import encode_contents
-from embedtune.models.loading import load_backbone, load_model, weights_digest
+from embedtune.models.loading import load_backbone, weights_digest
 from embedtune.models.roles import EncodingRole, index_role, prompt_of
 from embedtune.models.trained_texts import load_trained
+
+
+@dataclass(frozen=True)
+class ModelToEncode:
+    """A model, and what it is to the data."""
+
+    name: str
+    """Folder, known name or Hugging Face id, see `resolve_backbone`."""
+    layout: str
+    """Layout of the data that it is compared on or was trained on, which says what the index is encoded as."""
+    version: str = ""
+    """Which content of it, '' for the present one."""
+    weights: str = ""
+    """Digest that its weights must have, '' for any."""
+    tokens: Digests | None = None
+    """Of the token sequences that it was trained on, where queries and index that are read so are to be counted."""
+
+    @classmethod
+    def backbone_of(cls, card: ModelCard) -> "ModelToEncode":
+        """Return what a tuned model started from, as it was published."""
+        return cls(card.backbone, card.layout, card.backbone_version, card.backbone_digest)
+
+    @classmethod
+    def tuned(cls, folder: Path, card: ModelCard) -> "ModelToEncode":
+        """Return a tuned model.
+
+        Raises:
+            ModelError: what it keeps of its training is damaged.
+        """
+        return cls(str(folder), card.layout, tokens=load_training_tokens(folder))
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,71 +67,64 @@ class Encoded:
     """Queries that are read as the same tokens as one of the texts that were asked for."""
     seen_index: int
     """Index documents that are."""
+    trained: Digests | None
+    """What the model was trained on, see `trained_texts.load_trained`."""
 
 
-@dataclass(frozen=True, eq=False)
-class BothEncoded:
-    """What the two models made of queries and index."""
-
-    base: Encoded
-    tuned: Encoded
-    base_trained: Digests | None
-    """What the base model was trained on, see `trained_texts.load_trained`."""
-
-
-def encode_with_both(card: ModelCard, folder: Path, queries: Contents, index: Contents, batch_size: int) -> BothEncoded:
-    """Encode queries and index with the backbone as it was published and with the tuned model.
+def encode_all(
+    models: Mapping[str, ModelToEncode], queries: Contents, index: Contents, batch_size: int
+) -> dict[str, Encoded]:
+    """Encode queries and index with each model as it was published, one of them in memory at a time.
 
     Args:
-        card: The tuned model's card.
-        folder: The tuned model.
+        models: By the part that each plays, such as 'base'.
         queries: N contents.
         index: M contents.
         batch_size: Contents per forward pass.
 
     Raises:
-        ModelError: a model cannot be loaded, or the backbone's weights are not those the tuning started from.
+        ModelError: a model cannot be loaded, cannot read the contents, or has other weights than it must have.
     """
-    roles = (EncodingRole.QUERY, index_role(card.layout))
-    with open_backbone(card.backbone, card.backbone_version) as backbone:
-        # Cut at the tuned model's length, a backbone that reads more would lose to a tuned model that is no better.
-        base = load_backbone(backbone, 0)
-        base_trained = load_trained(backbone)
-    if weights_digest(base) != card.backbone_digest:
+    encoded: dict[str, Encoded] = {}
+    for part, model in models.items():
+        encoded[part] = _encode_with(part, model, queries, index, batch_size)
+        gc.collect()  # a model refers to itself, so what held it is not all that does
+    return encoded
+
+
+def _encode_with(part: str, model: ModelToEncode, queries: Contents, index: Contents, batch_size: int) -> Encoded:
+    with open_backbone(model.name, model.version) as backbone:
+        # Cut at another model's length, one that reads more would lose to one that is no better.
+        loaded, trained = load_backbone(backbone, 0), load_trained(backbone)
+    if model.weights and weights_digest(loaded) != model.weights:
         raise ModelError(
-            f"Backbone {card.backbone!r} has other weights now than when the model was fine-tuned from it, so a "
+            f"Backbone {model.name!r} has other weights now than when the model was fine-tuned from it, so a "
             "comparison would be with something else. Fine-tune again, or name a fixed folder as the backbone."
         )
-    of_base = _encode(base, queries, index, roles, batch_size, "base model", None)
-    # The two need not be in memory at the same time; a model refers to itself, so its name alone does not hold it.
-    del base
-    gc.collect()
-    tuned = load_model(str(folder), 0)
-    of_tuned = _encode(tuned, queries, index, roles, batch_size, "tuned model", load_training_tokens(folder))
-    return BothEncoded(of_base, of_tuned, base_trained)
-
-
-def _encode(
-    model: SentenceTransformer,
-    queries: Contents,
-    index: Contents,
-    roles: tuple[EncodingRole, EncodingRole],
-    batch_size: int,
-    name: str,
-    trained: Digests | None,
-) -> Encoded:
+    _check_reads(loaded, model.name, queries, index)
+    roles = (EncodingRole.QUERY, index_role(model.layout))
     (query_texts, seen_queries), (index_texts, seen_index) = (
-        _read(model, contents, prompt_of(model, role), trained)
+        _read(loaded, contents, prompt_of(loaded, role), model.tokens)
         for contents, role in zip((queries, index), roles, strict=True)
     )
     return Encoded(
-        queries=encode_contents(model, queries, roles[0], batch_size, f"Queries, {name}"),
-        index=encode_contents(model, index, roles[1], batch_size, f"Index, {name}"),
+        queries=encode_contents(loaded, queries, roles[0], batch_size, f"Queries, {part} model"),
+        index=encode_contents(loaded, index, roles[1], batch_size, f"Index, {part} model"),
         query_texts=query_texts,
         index_texts=index_texts,
         seen_queries=seen_queries,
         seen_index=seen_index,
+        trained=trained,
     )
+
+
+def _check_reads(model: SentenceTransformer, name: str, queries: Contents, index: Contents) -> None:
+    wanted = {READ_AS[kind] for kind in queries.kinds | index.kinds}
+    if not wanted <= set(model.modalities):
+        read, asked = (" and ".join(sorted(map(str, kinds))) for kinds in (model.modalities, wanted))
+        raise ModelError(
+            f"{name!r} reads {read}, but the held-out contents are {asked}. Compare models that read the same."
+        )
 
 
 def _read(

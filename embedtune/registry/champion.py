@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from embedtune.retrieval.comparison import ROUNDING, Comparison
 from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.sides import TUNED
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,11 +54,11 @@ class Judgment:
 
 def evaluation_tags(comparison: Comparison) -> dict[str, str]:
     """Return the tags by which a later version compares itself with this one, at full precision."""
-    metric = comparison.metric(comparison.decision.metric)
+    metric = comparison.decision.metric
     return {
         _DIGEST: comparison.evaluation_digest,
-        _METRIC: metric.name,
-        _VALUE: repr(metric.tuned),
+        _METRIC: metric,
+        _VALUE: repr(comparison.value(metric, TUNED)),
         _QUERIES: str(comparison.queries),
     }
 
@@ -98,12 +99,12 @@ def judge_by_champion(champion: Champion, comparison: Comparison) -> Judgment:
     obstacle = _why_not_comparable(champion, comparison)
     if obstacle or champion.value is None:
         return Judgment(False, False, obstacle)
-    metric = comparison.metric(comparison.decision.metric)
-    name = written_name(metric.name)
-    old, new = _told_apart(champion.value, metric.tuned)
-    if metric.tuned > champion.value + ROUNDING:
+    metric = comparison.decision.metric
+    name, value = written_name(metric), comparison.value(metric, TUNED)
+    old, new = _told_apart(champion.value, value)
+    if value > champion.value + ROUNDING:
         return Judgment(True, True, f"on the same held-out data its {name} was {old}, and is {new} now")
-    if metric.tuned < champion.value - ROUNDING:
+    if value < champion.value - ROUNDING:
         return Judgment(False, True, f"on the same held-out data its {name} is {old}, the new version's only {new}")
     return Judgment(False, True, f"on the same held-out data its {name} is {old}, and so is the new version's")
 

@@ -1,6 +1,5 @@
 """What a registration consists of, as one digest, and the rules for what may be in it."""
 
-import dataclasses
 import hashlib
 import json
 import re
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from embedtune.errors import ConfigError, RegistryError
 from embedtune.mlflow.layout import is_executable
 from embedtune.registry.request import RegistrationRequest
+from embedtune.retrieval.sides import BASE, TUNED
 from embedtune.storage.ownership import is_nobodys
 
 _NAME = re.compile(r"\w[\w .-]{0,199}")
@@ -66,14 +66,19 @@ def model_files(folder: Path) -> list[Path]:
 
 
 def registration_digest(request: RegistrationRequest) -> str:
-    """Return the same digest for the same name, model, data and comparison, so that a retry recognises itself."""
+    """Return the same digest for the same name, model, data and comparison with the base: a retry is recognised by it.
+
+    What the model was compared with besides, the champion of the day, makes no other model of it.
+    """
     digest = hashlib.sha256()
     for path in model_files(request.model_folder):
         digest.update(f"{path.relative_to(request.model_folder).as_posix()}\0".encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    comparison = dataclasses.asdict(request.comparison)
-    facts = [request.model_name, request.data_version, comparison]
+    comparison = request.comparison
+    values = {metric.name: [metric.values[side] for side in (BASE, TUNED)] for metric in comparison.metrics}
+    asked = [comparison.decision.metric, comparison.decision.min_gain, comparison.decision.min_lower_bound]
+    facts = [request.model_name, request.data_version, comparison.evaluation_digest, asked, values]
     digest.update(json.dumps(facts, sort_keys=True).encode())
     return digest.hexdigest()
 

@@ -18,6 +18,7 @@ from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import ModelCard
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import RegistrationRequest
+from embedtune.retrieval.sides import BASE, TUNED
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -237,9 +238,12 @@ def _metrics(run: "Run", request: RegistrationRequest, card: ModelCard, model_id
     # MLflow keeps one point per name, time, step and value: with the run's own start, a retry adds no second one.
     time = run.info.start_time
     for metric in request.comparison.metrics:
-        yield Metric(f"base/{metric.name}", metric.base, time, 0)
-        for side in ("tuned", "difference", "lower", "upper"):
-            yield Metric(f"{side}/{metric.name}", getattr(metric, side), time, 0, model_id=model_id)
+        for side, value in metric.values.items():
+            yield Metric(f"{side}/{metric.name}", value, time, 0, model_id=model_id if side == TUNED else None)
+    for found in request.comparison.differences:
+        against = "" if found.against == BASE else f"_to_{found.against}"
+        for name, value in (("difference", found.value), ("lower", found.lower), ("upper", found.upper)):
+            yield Metric(f"{name}{against}/{found.metric}", value, time, 0, model_id=model_id)
     for point in card.history:
         yield Metric("train/loss", point.loss, time, point.step)
     yield Metric("train/seconds", card.seconds, time, 0)

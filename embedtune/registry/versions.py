@@ -7,7 +7,9 @@ from embedtune.registry.champion import CHAMPION, Champion, evaluation_tags, jud
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import DATA_VERSION_TAG, REGISTRATION_TAG
+from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.sides import TUNED, MetricValues
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -58,15 +60,15 @@ def create_version(
 
 def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> dict[str, str]:
     """Return a version's tags but for the decision: what that rests on."""
-    judged = request.comparison.metric(request.comparison.decision.metric)
+    metric = request.comparison.decision.metric
+    values = next(each.values for each in request.comparison.metrics if each.name == metric)
     tags = {
         "base_model": card.backbone,
         "base_model_digest": card.backbone_digest,
         "dimension": str(card.dimension),
         "max_length": str(card.max_length),
         DATA_VERSION_TAG: request.data_version,
-        f"{judged.name}_base": f"{judged.base:.4f}",
-        f"{judged.name}_tuned": f"{judged.tuned:.4f}",
+        **{f"{metric}_{side}": f"{value:.4f}" for side, value in values.items()},
         **evaluation_tags(request.comparison),
         "parity_max_difference": f"{card.parity_max_difference:.3g}",
         REGISTRATION_TAG: digest,
@@ -78,22 +80,30 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
     """Return a short model card in Markdown."""
     comparison = request.comparison
     percent = f"{comparison.confidence:.0%}"
-    rows = [
-        f"| {written_name(metric.name)} | {metric.base:.4f} | {metric.tuned:.4f} | "
-        f"{metric.difference:+.4f} | {metric.lower:+.4f} to {metric.upper:+.4f} |"
-        for metric in comparison.metrics
-    ]
+    sides = [side.name for side in comparison.sides]
+    others = [side for side in sides if side != TUNED]
+    from_other = ["difference"] if len(others) == 1 else [f"from {side}" for side in others]
+    heads = ["metric", *sides, *(head for each in from_other for head in (each, f"{percent} interval"))]
+    rows = [heads, ["---"] * len(heads), *(_metric_cells(comparison, metric) for metric in comparison.metrics)]
     cut = f"; texts are cut after {card.max_length} tokens" if card.max_length else ""
     pairs = f"Correlations over {comparison.pairs} held-out pairs with scores. " if comparison.pairs else ""
     lines = [
         f"Embedding model: {_code(card.backbone)} fine-tuned on {card.train_documents} documents{_source(request)}.",
         f"Vectors of {card.dimension} components{cut}.{_servers(card)}",
-        f"Compared with the base: {comparison.decision.reason}",
-        f"| metric | base | tuned | difference | {percent} interval |\n|---|---|---|---|---|\n" + "\n".join(rows),
+        f"Compared with the base{' and the champion' if len(others) > 1 else ''}: {comparison.decision.reason}",
+        "\n".join(f"| {' | '.join(cells)} |" for cells in rows),
         f"{pairs}Means over {comparison.queries} held-out queries against {comparison.index_documents} documents. "
         "Vectors of another model or version do not compare with these: encode the whole index again.",
     ]
     return "\n\n".join(lines)
+
+
+def _metric_cells(comparison: Comparison, metric: MetricValues) -> list[str]:
+    """Return a metric's name, the values of all sides, and differences and intervals of the tuned model."""
+    values = [f"{metric.values[side.name]:.4f}" if side.name in metric.values else "" for side in comparison.sides]
+    found = [each for each in comparison.differences if each.metric == metric.name]
+    differences = [cell for each in found for cell in (f"{each.value:+.4f}", f"{each.lower:+.4f} to {each.upper:+.4f}")]
+    return [written_name(metric.name), *values, *differences]
 
 
 def _servers(card: ModelCard) -> str:

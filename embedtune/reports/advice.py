@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from embedtune.retrieval.comparison import COLLAPSE_COSINE, MIN_QUERIES, ROUNDING, Comparison
 from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 
 
 def next_steps(comparison: Comparison, model_name: str) -> tuple[str, ...]:
@@ -27,9 +28,10 @@ def _after_gain(model_name: str, comparison: Comparison) -> Iterator[str]:
 
 
 def _after_none(comparison: Comparison) -> Iterator[str]:
-    metric, name = comparison.metric(comparison.decision.metric), written_name(comparison.decision.metric)
-    base_cosine = comparison.base_mean_cosine
-    if comparison.tuned_mean_cosine > COLLAPSE_COSINE:
+    decision = comparison.decision
+    metric, name = comparison.difference(decision.metric), written_name(decision.metric)
+    base_cosine, tuned_cosine = (comparison.side(side).mean_cosine for side in (BASE, TUNED))
+    if tuned_cosine is not None and tuned_cosine > COLLAPSE_COSINE:
         if base_cosine is not None and base_cosine > COLLAPSE_COSINE:
             yield (
                 "Let the model read what tells the texts apart: raise model_max_length, remove what they have in "
@@ -38,15 +40,18 @@ def _after_none(comparison: Comparison) -> Iterator[str]:
         else:
             yield "Train again with a lower train_learning_rate or fewer train_epochs."
         return
-    if metric.difference < 0:
+    if decision.better_than_base:
+        yield from _after_champion(comparison)
+        return
+    if metric.value < 0:
         yield (
             "Read the examples under Worse: if what is marked relevant there is not, mend the labels or pairs, since "
             "contradictory rows teach a model to mix things up."
         )
         yield "Train more gently, with fewer train_epochs or a lower train_learning_rate, or on more rows."
-    elif metric.difference == 0:
+    elif metric.value == 0:
         yield "Train longer, with more train_epochs, or with a higher train_learning_rate."
-    elif comparison.queries < MIN_QUERIES or metric.lower <= 0:
+    elif metric.units < MIN_QUERIES or metric.lower <= 0:
         yield (
             "Measure more exactly: four times as many queries make the interval half as wide. Bring more rows, or "
             "raise eval_share."
@@ -54,6 +59,16 @@ def _after_none(comparison: Comparison) -> Iterator[str]:
         yield "Gain more: train on more rows, or with more train_epochs."
     else:
         asked = "register_min_gain"
-        if metric.difference >= comparison.decision.min_gain - ROUNDING:
+        if metric.value >= decision.min_gain - ROUNDING:
             asked = "register_min_lower_bound"
         yield f"Lower {asked}, if this gain in {name} is worth a new version, or train on more rows to gain more."
+
+
+def _after_champion(comparison: Comparison) -> Iterator[str]:
+    if comparison.has(CHAMPION):
+        yield (
+            "The champion goes on serving, and nothing needs to be done. To come past it: read in the examples what it "
+            "finds and the tuned model does not, and train on more rows or with more train_epochs."
+        )
+    else:
+        yield "Mend what keeps the champion from being scored, or move the alias by hand, and run again."

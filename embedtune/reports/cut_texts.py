@@ -1,11 +1,12 @@
 """What a model's length and vocabulary do to texts, in sentences."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from embedtune.documents.summary import ALIKE_SHARE, CUT_SHARE
 from embedtune.models.card import CutTexts
 from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.sides import BASE, TUNED, Side
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class TextRow:
     name: str
     counts: CutTexts
     known: int | None
-    """How many are read as a training text is; None for the training texts themselves and for the base model."""
+    """How many are read as a training text is; None for the training texts themselves and for other models."""
 
     @property
     def cut(self) -> float:
@@ -28,14 +29,13 @@ class TextRow:
         return self.counts.alike / max(self.counts.texts, 1)
 
 
-def text_rows(train: CutTexts | None, comparison: Comparison | None = None) -> tuple[TextRow, ...]:
-    """Return the lines of the table, none where nothing was counted."""
+def text_rows(train: CutTexts | None, sides: Sequence[Side] = ()) -> tuple[TextRow, ...]:
+    """Return the lines of the table, none where nothing was counted; those of the tuned model first."""
     rows: list[tuple[str, CutTexts | None, int | None]] = [("Training", train, None)]
-    if comparison is not None:
-        rows.append(("Queries", comparison.query_texts, comparison.seen_queries))
-        rows.append(("Index", comparison.index_texts, comparison.seen_index))
-        rows.append(("Queries, base model", comparison.base_query_texts, None))
-        rows.append(("Index, base model", comparison.base_index_texts, None))
+    for side in sorted(sides, key=lambda side: side.name != TUNED):
+        judged, other = side.name == TUNED, f", {side.name} model"
+        rows.append((f"Queries{'' if judged else other}", side.query_texts, side.seen_queries if judged else None))
+        rows.append((f"Index{'' if judged else other}", side.index_texts, side.seen_index if judged else None))
     return tuple(TextRow(name, counts, known) for name, counts, known in rows if counts is not None)
 
 
@@ -73,39 +73,33 @@ def _listed(parts: list[tuple[int, CutTexts, str]]) -> str:
     return " and ".join(filter(None, (", ".join(told[:-1]), told[-1])))
 
 
-def text_warnings(
-    train: CutTexts | None, queries: CutTexts | None, index: CutTexts | None, seen_queries: int, seen_index: int
-) -> tuple[str, ...]:
-    """Return all warnings of an evaluation about what the models read of the texts.
+def text_warnings(train: CutTexts | None, tuned: Side) -> tuple[str, ...]:
+    """Return all warnings of an evaluation about what the tuned model reads of the texts.
 
     Args:
         train: Of the training texts, None where that is not known.
-        queries: Of the held-out queries, None where they are no texts.
-        index: Of the index documents.
-        seen_queries: Queries that are read as a training text is.
-        seen_index: Index documents that are.
+        tuned: The tuned model.
     """
-    parts = ((train, "training texts"), (queries, "queries"), (index, "index documents"))
+    parts = ((train, "training texts"), (tuned.query_texts, "queries"), (tuned.index_texts, "index documents"))
     found = cut_warnings(*((counts, name) for counts, name in parts if counts is not None))
-    return (*found, *filter(None, (_seen_warning(seen_queries, seen_index),)))
+    return (*found, *filter(None, (_seen_warning(tuned.seen_queries, tuned.seen_index),)))
 
 
 def length_warning(comparison: Comparison) -> str:
     """Say that the models read texts to different lengths where that cuts more of them for the tuned one, else ''."""
-    texts = (comparison.query_texts, comparison.index_texts)
-    both = zip(texts, (comparison.base_query_texts, comparison.base_index_texts), ("queries", "documents"), strict=True)
+    before, after = comparison.side(BASE), comparison.side(TUNED)
+    both = ((after.query_texts, before.query_texts, "queries"), (after.index_texts, before.index_texts, "documents"))
     told = [
         f"{tuned.cut:,} of {tuned.texts:,} {name} instead of {base.cut:,}"
         for tuned, base, name in both
         if tuned is not None and base is not None and tuned.cut - base.cut > CUT_SHARE * tuned.texts
     ]
-    lengths = (comparison.base_query_texts, comparison.query_texts)
-    if not told or lengths[0] is None or lengths[1] is None:
+    if not told or before.query_texts is None or after.query_texts is None:
         return ""
     return (
-        f"The base model is judged as it was published, reading {lengths[0].max_length} tokens; the tuned model reads "
-        f"{lengths[1].max_length} and cuts {' and '.join(told)}. Raise model_max_length, or set it to 0 to keep the "
-        "backbone's own."
+        f"The base model is judged as it was published, reading {before.query_texts.max_length} tokens; the tuned "
+        f"model reads {after.query_texts.max_length} and cuts {' and '.join(told)}. Raise model_max_length, or set it "
+        "to 0 to keep the backbone's own."
     )
 
 

@@ -22,10 +22,10 @@ from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import (
     Comparison,
     Direction,
-    MetricComparison,
     QueryExample,
 )
 from embedtune.retrieval.metric_names import meaning_of, written_name
+from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Difference
 
 if TYPE_CHECKING:
     from embedtune.documents.views.gallery import Tile
@@ -43,9 +43,6 @@ class EvaluationReport:
 
     title: str
     """What was trained on, such as the name of the data."""
-    base_model: str
-    tuned_model: str
-    """Name of the tuned model as people will look for it, such as 'support-search, version 3'."""
     comparison: Comparison
     training: TrainingFacts
     history: tuple[LossPoint, ...]
@@ -58,6 +55,11 @@ class EvaluationReport:
     """Drawings of images or meshes of the examples, by id, all of one shape; none of texts."""
     made: str = ""
     """When the evaluation was made, '' where that is not said."""
+
+    @property
+    def base_model(self) -> str:
+        """What people call the model that training started from."""
+        return self.comparison.side(BASE).model
 
 
 class Change(StrEnum):
@@ -80,6 +82,21 @@ CHANGE_WORDS: dict[Change, str] = {
 """A sign and a word, so that nothing depends on colour."""
 
 
+SIDE_NAMES = {BASE: "Base", TUNED: "Tuned", CHAMPION: "Champion"}
+"""What the pages call the sides, in the order of their columns."""
+
+
+@dataclass(frozen=True)
+class ShownDifference:
+    """How the tuned model differs from another side in one metric."""
+
+    found: Difference
+    change: Change
+    word: str
+    plot: Markup
+    """SVG; all of a table share one scale."""
+
+
 @dataclass(frozen=True)
 class MetricRow:
     """One line of the table of metrics."""
@@ -87,11 +104,11 @@ class MetricRow:
     name: str
     meaning: str
     """What the metric says."""
-    metric: MetricComparison
-    change: Change
-    word: str
-    plot: Markup
-    """SVG; all rows share one scale."""
+    key: str
+    values: tuple[float | None, ...]
+    """Of each side in the order of the columns; None where nothing counts for it."""
+    differences: tuple[ShownDifference, ...]
+    """Of the tuned model from each other side."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +126,7 @@ def evaluation_html(report: EvaluationReport) -> str:
     """Return the evaluation page as one self-contained HTML document.
 
     Raises:
-        KeyError: The comparison lacks the metric that was judged.
+        KeyError: The comparison lacks the base, the tuned model, or the metric that was judged.
         ValueError: A metric or a loss is not a finite number.
     """
     return render("evaluation.html", _context(report))
@@ -119,7 +136,7 @@ def evaluation_markdown(report: EvaluationReport) -> str:
     """Return the evaluation page as Markdown.
 
     Raises:
-        KeyError: The comparison lacks the metric that was judged.
+        KeyError: The comparison lacks the base, the tuned model, or the metric that was judged.
         ValueError: A metric or a loss is not a finite number.
     """
     return render("evaluation.md", _context(report))
@@ -136,28 +153,47 @@ def with_data_page(html: str, address: str) -> str:
     return html.replace(_DATA_PAGE, link, 1)
 
 
-def change_of(metric: MetricComparison) -> Change:
-    """Say what a metric's interval tells about the difference."""
-    if metric.difference == metric.lower == metric.upper == 0:
+def change_of(difference: Difference) -> Change:
+    """Say what the interval tells about a difference."""
+    if difference.value == difference.lower == difference.upper == 0:
         return Change.SAME
-    if metric.lower > 0:
+    if difference.lower > 0:
         return Change.BETTER
-    if metric.upper < 0:
+    if difference.upper < 0:
         return Change.WORSE
     return Change.UNCLEAR
+
+
+def verdict(comparison: Comparison) -> str:
+    """Return the decision in a few words."""
+    decision, scored = comparison.decision, comparison.has(CHAMPION)
+    if decision.better:
+        return "Better than base and champion" if scored else "Better than the base"
+    if decision.better_than_base:
+        return "Better than the base, not shown to be better than the champion" if scored else "Champion not scored"
+    return "Not shown to be better"
 
 
 def _context(report: EvaluationReport) -> dict[str, object]:
     comparison = report.comparison
     meshes = Modality.MESH in (comparison.query_kind, comparison.index_kind)
     styles, tiles = _sheet(report.pictures, not meshes)
-    primary = comparison.metric(comparison.decision.metric)
+    sides = tuple(comparison.side(name) for name in SIDE_NAMES if comparison.has(name))
+    primary = comparison.difference(comparison.decision.metric)
+    tables: list[tuple[str, Comparison | Direction]] = [("", comparison)]
+    tables += [(each.name, each) for each in comparison.directions]
     return {
         "report": report,
         "comparison": comparison,
         "decision": comparison.decision,
-        "primary": _metric_row(primary, "headline", common_scale((primary.lower, primary.upper, primary.difference))),
-        "tables": [("", _metric_rows(comparison.metrics), comparison), *map(_direction_table, comparison.directions)],
+        "verdict": verdict(comparison),
+        "sides": sides,
+        "side_names": SIDE_NAMES,
+        "primary_name": written_name(primary.metric),
+        "primary": _shown(primary, "headline", common_scale((primary.lower, primary.upper, primary.value))),
+        "others": [side for side in sides if side.name != TUNED],
+        "tables": [(name, _metric_rows(found, [side.name for side in sides], name), found) for name, found in tables],
+        "texts": {(content.kind, content.id): content.text for content in comparison.contents},
         "curve": loss_curve(report.history),
         "groups": _example_groups(comparison.examples),
         "hits": _HITS,
@@ -166,7 +202,7 @@ def _context(report: EvaluationReport) -> dict[str, object]:
         "provenance": report.provenance,
         "warnings": comparison.warnings,
         "next_steps": next_steps(comparison, report.title),
-        "text_rows": text_rows(report.train_texts, comparison),
+        "text_rows": text_rows(report.train_texts, comparison.sides),
         "reading": shown_reading(None if report.data is None else report.data.reading),
         "styles": styles,
         "tiles": tiles,
@@ -185,37 +221,48 @@ def _sheet(pictures: Mapping[str, "Tile"], is_photo: bool) -> tuple[Markup, dict
     return sheet.styles, dict(zip(pictures, sheet.names, strict=True))
 
 
-def _direction_table(direction: Direction) -> tuple[str, tuple[MetricRow, ...], Direction]:
-    return direction.name, _metric_rows(direction.metrics, f"{direction.name}-"), direction
+def _metric_rows(found: Comparison | Direction, sides: Sequence[str], name: str) -> tuple[MetricRow, ...]:
+    scale = common_scale([value for each in found.differences for value in (each.lower, each.upper, each.value)])
+    prefix = f"{name}-" if name else ""
+    return tuple(
+        MetricRow(
+            name=written_name(metric.name),
+            meaning=meaning_of(metric.name),
+            key=metric.name,
+            values=tuple(metric.values.get(side) for side in sides),
+            differences=tuple(
+                _shown(each, f"{prefix}{metric.name}" + ("" if each.against == BASE else f"-{each.against}"), scale)
+                for each in found.differences
+                if each.metric == metric.name
+            ),
+        )
+        for metric in found.metrics
+    )
 
 
-def _metric_rows(metrics: Sequence[MetricComparison], prefix: str = "") -> tuple[MetricRow, ...]:
-    scale = common_scale([value for metric in metrics for value in (metric.lower, metric.upper, metric.difference)])
-    return tuple(_metric_row(metric, f"{prefix}{metric.name}", scale) for metric in metrics)
-
-
-def _metric_row(metric: MetricComparison, identifier: str, scale: tuple[float, float]) -> MetricRow:
-    name, change = written_name(metric.name), change_of(metric)
+def _shown(difference: Difference, identifier: str, scale: tuple[float, float]) -> ShownDifference:
+    change = change_of(difference)
+    from_other = "" if difference.against == BASE else f" from the {difference.against}"
     plot = interval_plot(
-        metric.difference,
-        (metric.lower, metric.upper),
+        difference.value,
+        (difference.lower, difference.upper),
         scale,
         name=identifier,
-        title=f"Difference in {name}",
+        title=f"Difference{from_other} in {written_name(difference.metric)}",
         description=(
-            f"{numbers.signed(metric.difference)}, "
-            f"interval {numbers.signed(metric.lower)} to {numbers.signed(metric.upper)}: {change.value}."
+            f"{numbers.signed(difference.value)}, "
+            f"interval {numbers.signed(difference.lower)} to {numbers.signed(difference.upper)}: {change.value}."
         ),
     )
-    return MetricRow(name, meaning_of(metric.name), metric, change, CHANGE_WORDS[change], trusted(plot))
+    return ShownDifference(difference, change, CHANGE_WORDS[change], trusted(plot))
 
 
 def _example_groups(examples: Sequence[QueryExample]) -> tuple[ExampleGroup, ...]:
     """Group the examples by how their nDCG@10 went, the clearest first; losses are shown as fully as gains."""
     groups = (
-        ("Better", CHANGE_WORDS[Change.BETTER][0], [e for e in examples if e.tuned_ndcg > e.base_ndcg]),
-        ("Worse", CHANGE_WORDS[Change.WORSE][0], [e for e in examples if e.tuned_ndcg < e.base_ndcg]),
-        ("Same", CHANGE_WORDS[Change.SAME][0], [e for e in examples if e.tuned_ndcg == e.base_ndcg]),
+        ("Better", CHANGE_WORDS[Change.BETTER][0], [each for each in examples if _gain(each) > 0]),
+        ("Worse", CHANGE_WORDS[Change.WORSE][0], [each for each in examples if _gain(each) < 0]),
+        ("Same", CHANGE_WORDS[Change.SAME][0], [each for each in examples if _gain(each) == 0]),
     )
     return tuple(
         ExampleGroup(name, sign, len(members), tuple(sorted(members, key=_clarity)[:_EXAMPLES_PER_GROUP]))
@@ -224,5 +271,10 @@ def _example_groups(examples: Sequence[QueryExample]) -> tuple[ExampleGroup, ...
     )
 
 
+def _gain(example: QueryExample) -> float:
+    before, after = example.of(BASE), example.of(TUNED)
+    return 0.0 if before is None or after is None else after.ndcg - before.ndcg
+
+
 def _clarity(example: QueryExample) -> float:
-    return -abs(example.tuned_ndcg - example.base_ndcg)
+    return -abs(_gain(example))

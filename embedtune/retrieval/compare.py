@@ -1,19 +1,36 @@
-"""Compare a tuned model with the one it started from, on the same queries and index."""
+"""Compare a tuned model with the one it started from and with the champion, on the same queries and index."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedtune.errors import InputError
 from embedtune.retrieval.bootstrap import CONFIDENCE, RESAMPLES, mean_intervals
-from embedtune.retrieval.comparison import Comparison, MetricComparison
+from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.correlation import correlation_intervals, pearson, spearman
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
-from embedtune.retrieval.examples import pick_examples
-from embedtune.retrieval.gate import check_gate, decide, refuse_collapsed
+from embedtune.retrieval.examples import contents_of, pick_examples
+from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
 from embedtune.retrieval.metric_names import CORRELATION_NAMES
 from embedtune.retrieval.scoring import ModelResult, evaluate
+from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Difference, MetricValues, Side
 from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine, unit_rows
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """A model and what it made of an evaluation set."""
+
+    name: str
+    """The part that it plays: BASE, TUNED or CHAMPION."""
+    model: str
+    """What people call it."""
+    vectors: Vectors
+    """Of N queries and M index documents; models may differ in dimension."""
+    new: NDArray[np.bool_] | None = None
+    """Which queries count for it, because it was not trained on them (N,); None: all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,49 +39,54 @@ class Evaluation:
 
     comparison: Comparison
     judged: EvaluationSet
-    """The evaluation set without the queries to which nothing is relevant; the rows of `base` and `tuned`."""
-    base: ModelResult
-    """The base model's results for `judged`."""
-    tuned: ModelResult
-    """The tuned model's results for `judged`."""
+    """The evaluation set without the queries to which nothing is relevant; the rows of `results`."""
+    results: Mapping[str, ModelResult]
+    """Of each side by its name, for all queries of `judged`."""
+    counted: Mapping[str, NDArray[np.bool_]]
+    """Which queries of `judged` count for each side."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """Values of all sides, and how the tuned model differs from each other one."""
+
+    metrics: tuple[MetricValues, ...] = ()
+    differences: tuple[Difference, ...] = ()
+
+    def __add__(self, other: "_Measured") -> "_Measured":
+        return _Measured(self.metrics + other.metrics, self.differences + other.differences)
 
 
 def compare(
     evaluation_set: EvaluationSet,
-    base: Vectors,
-    tuned: Vectors,
+    contestants: Sequence[Contestant],
+    asked: Asked,
+    incumbent: Incumbent,
     *,
-    metric: str,
-    min_gain: float,
-    min_lower_bound: float = 0.0,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Evaluation:
-    """Rank with both models, score by the metrics of METRIC_NAMES, and decide.
+    """Rank with all models, score by the metrics of METRIC_NAMES, and decide.
 
     Queries to which no index document is relevant are counted and left out. Where pairs have scores, Spearman's
-    correlation of the cosine with the score decides, whatever `metric` says.
+    correlation of the cosine with the score decides, whatever metric was asked for.
 
     Args:
         evaluation_set: N queries and M index documents.
-        base: The base model's vectors, (N, d) and (M, d).
-        tuned: The tuned model's vectors, (N, e) and (M, e).
-        metric: Key of METRIC_NAMES that decides.
-        min_gain: The least gain of that metric that is asked for, 0..1.
-        min_lower_bound: What the lower bound of the gain's interval must be above, 0..1.
+        contestants: The base, the tuned model and, where it could be encoded with, the champion.
+        asked: What a promotion needs.
+        incumbent: What is known of the champion.
         seed: Seed of the bootstrap.
         resamples: Bootstrap resamples, 1 or more.
 
     Raises:
-        ConfigError: metric, min_gain, min_lower_bound or resamples is not acceptable.
+        ConfigError: resamples is not acceptable.
         InputError: no query has a relevant document, or vectors do not fit the evaluation set or are not finite.
     """
-    check_gate(metric, min_gain, min_lower_bound)
-    for model, vectors in (("base", base), ("tuned", tuned)):
-        check_vectors(vectors.queries, evaluation_set.query_ids, f"{model} query")
-        check_vectors(vectors.index, evaluation_set.index_ids, f"{model} index")
-    rows = np.flatnonzero(evaluation_set.judgments.relevant_counts() > 0)
-    pairs = evaluation_set.scored
+    for each in contestants:
+        check_vectors(each.vectors.queries, evaluation_set.query_ids, f"{each.name} query")
+        check_vectors(each.vectors.index, evaluation_set.index_ids, f"{each.name} index")
+    rows, pairs = np.flatnonzero(evaluation_set.judgments.relevant_counts() > 0), evaluation_set.scored
     if rows.size == 0 and pairs is None:
         raise InputError(
             f"None of the {len(evaluation_set.query_ids)} queries has a relevant document among the "
@@ -72,67 +94,138 @@ def compare(
             "Hold out more data, or more texts per label."
         )
     judged = evaluation_set.select(rows)
-    base_result = evaluate(judged, Vectors(base.queries[rows], base.index))
-    tuned_result = evaluate(judged, Vectors(tuned.queries[rows], tuned.index))
-    metrics = _compare_metrics(base_result, tuned_result, resamples, seed) if rows.size else {}
-    deciding, units, unit = metric, rows.size, "queries"
+    results = {one.name: evaluate(judged, Vectors(one.vectors.queries[rows], one.vectors.index)) for one in contestants}
+    counted = {one.name: _new(one, len(evaluation_set.query_ids))[rows] for one in contestants}
+    measured = _of_metrics(judged, results, counted, resamples, seed) if rows.size else _Measured()
     if pairs is not None:
-        metrics = {**_compare_correlations(pairs, base, tuned, resamples, seed), **metrics}
-        deciding, units, unit = next(iter(CORRELATION_NAMES)), pairs.scores.size, "pairs"
-    base_cosine, tuned_cosine = mean_pair_cosine(base.index), mean_pair_cosine(tuned.index)
-    decision = decide(metrics[deciding], min_gain, units, unit, min_lower_bound)
+        measured = _of_correlations(evaluation_set, pairs, contestants, resamples, seed) + measured
+    cosines = {one.name: mean_pair_cosine(one.vectors.index) for one in contestants}
     comparison = Comparison(
-        metrics=tuple(metrics.values()),
-        decision=refuse_collapsed(decision, base_cosine, tuned_cosine),
+        sides=tuple(_side(one, results[one.name], counted[one.name], cosines[one.name]) for one in contestants),
+        metrics=measured.metrics,
+        differences=measured.differences,
+        decision=decide(_evidence(asked, incumbent, measured, cosines, pairs), asked),
         queries=rows.size,
         queries_without_relevant=len(evaluation_set.query_ids) - rows.size,
         index_documents=len(judged.index_ids),
-        base_tied_queries=int(base_result.ranking.tied_at_cut.sum()),
-        tuned_tied_queries=int(tuned_result.ranking.tied_at_cut.sum()),
-        tuned_mean_cosine=tuned_cosine,
         confidence=CONFIDENCE,
         resamples=resamples,
         seed=seed,
-        examples=pick_examples(judged, base_result, tuned_result) if rows.size else (),
+        examples=pick_examples(judged, results, counted) if rows.size else (),
         evaluation_digest=(judged if pairs is None else evaluation_set).digest(),
-        base_mean_cosine=base_cosine,
         query_kind=judged.query_kind.value,
         index_kind=judged.index_kind.value,
         pairs=0 if pairs is None else pairs.scores.size,
     )
-    return Evaluation(comparison, judged, base_result, tuned_result)
+    return Evaluation(replace(comparison, contents=contents_of(judged, comparison.examples)), judged, results, counted)
 
 
-def _compare_metrics(base: ModelResult, tuned: ModelResult, resamples: int, seed: int) -> dict[str, MetricComparison]:
-    """Return the means of both models and the interval of their difference, by metric."""
-    differences = np.stack([tuned.scores[name] - base.scores[name] for name in base.scores], axis=1)
-    lower, upper = mean_intervals(differences, resamples, seed)
-    compared = {}
-    for column, name in enumerate(base.scores):
-        base_mean, tuned_mean = float(base.scores[name].mean()), float(tuned.scores[name].mean())
-        compared[name] = MetricComparison(
-            name=name,
-            base=base_mean,
-            tuned=tuned_mean,
-            difference=tuned_mean - base_mean,
-            lower=float(lower[column]),
-            upper=float(upper[column]),
-        )
-    return compared
+def _new(contestant: Contestant, queries: int) -> NDArray[np.bool_]:
+    return np.ones(queries, np.bool_) if contestant.new is None else contestant.new
 
 
-def _compare_correlations(
-    pairs: ScoredPairs, base: Vectors, tuned: Vectors, resamples: int, seed: int
-) -> dict[str, MetricComparison]:
-    """Return how well the cosines of both models follow the scores, and the interval of the difference."""
-    before, after = (
-        (unit_rows(side.queries)[pairs.queries] * unit_rows(side.index)[pairs.documents]).sum(axis=1)
-        for side in (base, tuned)
+def _side(contestant: Contestant, result: ModelResult, counted: NDArray[np.bool_], mean_cosine: float) -> Side:
+    return Side(
+        name=contestant.name,
+        model=contestant.model,
+        dimension=contestant.vectors.index.shape[1],
+        tied_queries=int(result.ranking.tied_at_cut[counted].sum()),
+        mean_cosine=mean_cosine,
     )
-    lower, upper = correlation_intervals(pairs.scores, before, after, resamples, seed)
-    compared = {}
-    for place, (name, correlate) in enumerate(zip(CORRELATION_NAMES, (spearman, pearson), strict=True)):
-        of_base, of_tuned = correlate(before, pairs.scores), correlate(after, pairs.scores)
-        change = of_tuned - of_base
-        compared[name] = MetricComparison(name, of_base, of_tuned, change, float(lower[place]), float(upper[place]))
-    return compared
+
+
+def _evidence(
+    asked: Asked,
+    incumbent: Incumbent,
+    measured: _Measured,
+    cosines: Mapping[str, float],
+    pairs: ScoredPairs | None,
+) -> Evidence:
+    deciding = asked.metric if pairs is None else next(iter(CORRELATION_NAMES))
+    found = {each.against: each for each in measured.differences if each.metric == deciding}
+    if CHAMPION in cosines and CHAMPION not in found:
+        incumbent = replace(incumbent, obstacle="it was trained on all held-out queries, or on what answers them")
+    return Evidence(found[BASE], found.get(CHAMPION), cosines[BASE], cosines[TUNED], incumbent)
+
+
+def _of_metrics(
+    data: EvaluationSet,
+    results: Mapping[str, ModelResult],
+    counted: Mapping[str, NDArray[np.bool_]],
+    resamples: int,
+    seed: int,
+) -> _Measured:
+    """Return the means of all sides, and the interval of the tuned model's difference from each other one."""
+    single = np.arange(len(data.query_ids)), "queries"
+    units, unit = single if data.units is None else (data.units.queries, data.units.name)
+    heard, names = [side for side in results if counted[side].any()], list(results[TUNED].scores)
+    values = tuple(
+        MetricValues(name, {side: float(results[side].scores[name][counted[side]].mean()) for side in heard})
+        for name in names
+    )
+    differences: list[Difference] = []
+    for against in (side for side in heard if side != TUNED):
+        both = counted[TUNED] & counted[against]
+        judged, other = ({name: results[side].scores[name][both] for name in names} for side in (TUNED, against))
+        changes = np.stack([judged[name] - other[name] for name in names], axis=1)
+        lower, upper = mean_intervals(changes, resamples, seed, units[both])
+        differences += [
+            _difference(
+                name,
+                against,
+                (float(judged[name].mean()), float(other[name].mean())),
+                (float(lower[column]), float(upper[column])),
+                (np.unique(units[both]).size, unit),
+            )
+            for column, name in enumerate(names)
+        ]
+    return _Measured(values, tuple(differences))
+
+
+def _of_correlations(
+    data: EvaluationSet, pairs: ScoredPairs, contestants: Sequence[Contestant], resamples: int, seed: int
+) -> _Measured:
+    """Return how well the cosines of all sides follow the scores, and the intervals of the differences."""
+    single = np.arange(pairs.scores.size), "pairs"
+    units, unit = single if data.units is None else (data.units.queries[pairs.queries], data.units.name)
+    cosines = {one.name: _cosines(pairs, one.vectors) for one in contestants}
+    counted = {
+        one.name: np.ones(pairs.scores.size, np.bool_) if one.new is None else one.new[pairs.queries]
+        for one in contestants
+    }
+    heard = [side for side in cosines if counted[side].any()]
+    correlations = dict(zip(CORRELATION_NAMES, (spearman, pearson), strict=True))
+    values = tuple(
+        MetricValues(name, {side: of(cosines[side][counted[side]], pairs.scores[counted[side]]) for side in heard})
+        for name, of in correlations.items()
+    )
+    differences: list[Difference] = []
+    for against in (side for side in heard if side != TUNED):
+        both = counted[TUNED] & counted[against]
+        scores, judged, other = (each[both] for each in (pairs.scores, cosines[TUNED], cosines[against]))
+        lower, upper = correlation_intervals(scores, other, judged, resamples, seed, units[both])
+        differences += [
+            _difference(
+                name,
+                against,
+                (of(judged, scores), of(other, scores)),
+                (float(lower[place]), float(upper[place])),
+                (np.unique(units[both]).size, unit),
+            )
+            for place, (name, of) in enumerate(correlations.items())
+        ]
+    return _Measured(values, tuple(differences))
+
+
+def _cosines(pairs: ScoredPairs, vectors: Vectors) -> NDArray[np.float64]:
+    """Return the cosine of each of P pairs (P,)."""
+    cosines: NDArray[np.float64] = (
+        unit_rows(vectors.queries)[pairs.queries] * unit_rows(vectors.index)[pairs.documents]
+    ).sum(axis=1)
+    return cosines
+
+
+def _difference(
+    metric: str, against: str, means: tuple[float, float], interval: tuple[float, float], units: tuple[int, str]
+) -> Difference:
+    return Difference(metric, TUNED, against, *means, means[0] - means[1], *interval, *units)

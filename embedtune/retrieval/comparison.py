@@ -1,13 +1,16 @@
-"""Base versus tuned: the record that the report shows, the gate judges and the registry keeps."""
+"""Models on the same held-out data: the record that the report shows, the gate judges and the registry keeps."""
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from embedtune.errors import InputError
-from embedtune.models.card import CutTexts
+from embedtune.models.card import CutTexts, known_part
+from embedtune.retrieval.older_comparisons import of_two_models
+from embedtune.retrieval.sides import BASE, Difference, MetricValues, Side
 
 COLLAPSE_COSINE = 0.99
 """A model whose index documents are on average more similar than this has collapsed to nearly one point."""
@@ -18,23 +21,20 @@ ROUNDING = 1e-9
 MIN_QUERIES = 20
 """Fewer queries than this decide nothing: see `gate.decide`."""
 
+FORMAT, VERSION = "embedtune-comparison", 2
+"""What the file calls itself. That of the versions before says neither: see `older_comparisons`. Of a later version the
+file is read as far as it goes."""
+
 
 @dataclass(frozen=True)
-class MetricComparison:
-    """One metric of both models over the same queries."""
+class ShownContent:
+    """A query or document of an example, as a person recognises it."""
 
-    name: str
-    """Key of a metric, as `metric_names` has it, or of a correlation."""
-    base: float
-    """Mean over the queries, base model, 0..1; of a correlation its value, -1..1."""
-    tuned: float
-    """The same of the tuned model."""
-    difference: float
-    """tuned - base."""
-    lower: float
-    """Lower bound of the confidence interval of the difference."""
-    upper: float
-    """Upper bound of the confidence interval of the difference."""
+    id: str
+    kind: str
+    """A Modality."""
+    text: str
+    """The text itself; of other contents the name of the file, '' where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -43,45 +43,65 @@ class RankedHit:
 
     rank: int
     """1-based."""
-    text: str
-    """The document, where it is a text; else the name of its file, '' where it is not known."""
+    id: str
+    """Id of the document."""
+    kind: str
+    """Its Modality."""
     score: float
     """Cosine similarity, -1..1."""
     relevant: bool
-    id: str = ""
-    """Id of the document; '' where embedtune 0.1 compared."""
+
+
+@dataclass(frozen=True)
+class SideResults:
+    """What one side found for an example's query."""
+
+    side: str
+    """Name of the side."""
+    ndcg: float
+    """nDCG@10 of the query, 0..1."""
+    hits: tuple[RankedHit, ...]
 
 
 @dataclass(frozen=True)
 class QueryExample:
-    """One query's results before and after."""
+    """One query with what each side found."""
 
-    query: str
-    """The query, where it is a text; else the name of its file, '' where it is not known."""
+    id: str
+    """Id of the query."""
+    kind: str
+    """Its Modality."""
     label: str
-    """The query's label, or '' for the pairs layout."""
-    base_ndcg: float
-    tuned_ndcg: float
-    base: tuple[RankedHit, ...]
-    tuned: tuple[RankedHit, ...]
-    id: str = ""
-    """Id of the query; '' where embedtune 0.1 compared."""
+    """The query's label, or '' where judged pairs say what is relevant."""
+    results: tuple[SideResults, ...]
+    """Of each side for which the query counts."""
+
+    def of(self, side: str) -> SideResults | None:
+        """Return what a side found, None where the query does not count for it."""
+        return next((results for results in self.results if results.side == side), None)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether the tuned model is better than the base by what was asked for."""
+    """Whether the tuned model earned promotion by what was asked for."""
 
     better: bool
-    """Better than the base by enough; the registry promotes no other, and not every one of these."""
+    """Nothing is against it: better by enough than the base and than the champion that was scored. The registry
+    promotes no other."""
     reason: str
-    """One sentence with the numbers that decided."""
+    """In a sentence or more, with the numbers that decided."""
     metric: str
     """Key of the metric or correlation that was judged."""
     min_gain: float
     """The least difference that was asked for."""
     min_lower_bound: float = 0.0
     """What the lower bound of the difference's interval had to be above."""
+    better_than_base: bool = False
+    """Better than the base by enough, whatever the champion is like."""
+    reasons: tuple[str, ...] = ()
+    """Everything that is against a promotion, a sentence or two each; none where nothing is."""
+    champion_version: str = ""
+    """The registered version that was champion when the run began, scored or not; '' where none was known."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +110,8 @@ class Direction:
 
     name: str
     """What searches what, such as 'image-to-text'."""
-    metrics: tuple[MetricComparison, ...]
+    metrics: tuple[MetricValues, ...]
+    differences: tuple[Difference, ...]
     queries: int
     """Contents with something relevant to find; all means are over these."""
     index_documents: int
@@ -100,48 +121,32 @@ class Direction:
 class Comparison:
     """The outcome of an evaluation."""
 
-    metrics: tuple[MetricComparison, ...]
+    sides: tuple[Side, ...]
+    """The base, the champion where it could be scored, and the tuned model."""
+    metrics: tuple[MetricValues, ...]
+    differences: tuple[Difference, ...]
+    """Of the tuned model against every other side, in every metric."""
     decision: Decision
     queries: int
-    """Judged queries with at least one relevant document; all means are over these."""
+    """Judged queries with at least one relevant document; means are over these, of the champion over those of them
+    that it was not trained on."""
     queries_without_relevant: int
     """Queries that were left out because nothing in the index is relevant to them."""
     index_documents: int
-    base_tied_queries: int
-    """Queries where a tie of scores crosses rank 10, base model; order among ties is by ascending id."""
-    tuned_tied_queries: int
-    tuned_mean_cosine: float
-    """Mean cosine of all pairs of index documents, tuned model, -1..1; near 1 means that it tells none apart."""
     confidence: float
     """Confidence level of the intervals, 0.95."""
     resamples: int
     """Bootstrap resamples drawn."""
     seed: int
     examples: tuple[QueryExample, ...]
+    contents: tuple[ShownContent, ...] = ()
+    """What the examples refer to by kind and id, each once."""
     evaluation_digest: str = ""
     """`sha256:` of what the means are over: `EvaluationSet.digest`; '' where it is not known."""
-    base_mean_cosine: float | None = None
-    """The same for the base model; None, as the fields below, where embedtune 0.1 compared."""
-    query_texts: CutTexts | None = None
-    """What the tuned model's length did to the queries; None where they are no texts."""
-    index_texts: CutTexts | None = None
-    """What it did to the index documents."""
-    base_query_texts: CutTexts | None = None
-    """What the base model's own length, at which it is judged, did to the queries."""
-    base_index_texts: CutTexts | None = None
-    """What it did to the index documents."""
     query_kind: str = "text"
     """A Modality: what the queries are."""
     index_kind: str = "text"
     """What the index documents are."""
-    seen_queries: int = 0
-    """Queries that the tuned model reads as the same tokens as a text that was trained on."""
-    seen_index: int = 0
-    """Index documents that it does, where the source does not mean to search in training documents too."""
-    known_queries: int = 0
-    """Queries that were left out because the base model had been trained on them; see `known_texts.find_known`."""
-    known_index: int = 0
-    """Index documents that it had been trained on; they were kept."""
     pairs: int = 0
     """Pairs with scores that the correlations are over; 0 where the data have no scores."""
     directions: tuple[Direction, ...] = ()
@@ -149,45 +154,53 @@ class Comparison:
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
 
-    def metric(self, name: str) -> MetricComparison:
-        """Return one metric's comparison.
+    def side(self, name: str) -> Side:
+        """Return one side.
 
         Raises:
-            KeyError: there is no metric of that name.
+            KeyError: there is no side of that name.
         """
-        for metric in self.metrics:
-            if metric.name == name:
-                return metric
-        raise KeyError(name)
+        return {side.name: side for side in self.sides}[name]
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a side of a name."""
+        return any(side.name == name for side in self.sides)
+
+    def value(self, metric: str, side: str) -> float:
+        """Return a side's mean of a metric.
+
+        Raises:
+            KeyError: there is no such metric or side.
+        """
+        return {found.name: found.values for found in self.metrics}[metric][side]
+
+    def difference(self, metric: str, against: str = BASE) -> Difference:
+        """Return how the tuned model differs from another side.
+
+        Raises:
+            KeyError: there is no such metric or side.
+        """
+        return {(found.metric, found.against): found for found in self.differences}[metric, against]
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
-        path.write_text(json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False), encoding="utf-8")
+        data = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(self)}
+        path.write_text(json.dumps(data, indent=2, ensure_ascii=False), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> "Comparison":
-        """Read what `save` wrote.
+        """Read what `save` wrote, in this version or in another.
 
         Raises:
-            InputError: there is no such file, it is damaged, or another version wrote it.
+            InputError: there is no such file, or it is damaged or none of ours.
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            data["metrics"] = _load_metrics(data["metrics"])
-            data["directions"] = tuple(
-                Direction(**{**found, "metrics": _load_metrics(found["metrics"])})
-                for found in data.get("directions", ())
-            )
-            data["decision"] = Decision(**data["decision"])
-            data["examples"] = tuple(_load_example(example) for example in data["examples"])
-            for name in ("query_texts", "index_texts", "base_query_texts", "base_index_texts"):
-                data[name] = None if data.get(name) is None else CutTexts(**data[name])
-            data["warnings"] = tuple(data.get("warnings", ()))
-            return cls(**data)
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise InputError(
-                f"{path} cannot be read as a comparison of this version ({error!r}). Evaluate the model again."
-            ) from error
+            if data.get("format", FORMAT) != FORMAT:
+                raise ValueError(f"its format is {data['format']!r}, not {FORMAT!r}")
+            return _of_json(data if "format" in data else of_two_models(data))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"{path} cannot be read as a comparison ({error!r}). Evaluate the model again.") from error
 
 
 def basis_of(comparison: Comparison) -> str:
@@ -196,10 +209,38 @@ def basis_of(comparison: Comparison) -> str:
     return f"{comparison.pairs} pairs with scores; {searched}" if comparison.pairs else searched
 
 
-def _load_metrics(data: list[dict[str, Any]]) -> tuple[MetricComparison, ...]:
-    return tuple(MetricComparison(**metric) for metric in data)
+def _of_json(data: Mapping[str, Any]) -> Comparison:
+    parts: dict[str, object] = {
+        "sides": tuple(_side(side) for side in data["sides"]),
+        **_measured(data),
+        "decision": known_part(Decision, {**data["decision"], "reasons": tuple(data["decision"].get("reasons", ()))}),
+        "examples": tuple(_example(example) for example in data["examples"]),
+        "contents": tuple(known_part(ShownContent, content) for content in data.get("contents", ())),
+        "directions": tuple(known_part(Direction, {**each, **_measured(each)}) for each in data.get("directions", ())),
+        "warnings": tuple(data.get("warnings", ())),
+    }
+    comparison: Comparison = known_part(Comparison, {**data, **parts})
+    return comparison
 
 
-def _load_example(data: dict[str, Any]) -> QueryExample:
-    hits = {side: tuple(RankedHit(**hit) for hit in data[side]) for side in ("base", "tuned")}
-    return QueryExample(**{**data, **hits})
+def _side(data: Mapping[str, Any]) -> Side:
+    texts = {name: data.get(name) for name in ("query_texts", "index_texts")}
+    counts = {name: None if found is None else known_part(CutTexts, found) for name, found in texts.items()}
+    side: Side = known_part(Side, {**data, **counts})
+    return side
+
+
+def _measured(data: Mapping[str, Any]) -> dict[str, object]:
+    return {
+        "metrics": tuple(known_part(MetricValues, metric) for metric in data["metrics"]),
+        "differences": tuple(known_part(Difference, difference) for difference in data["differences"]),
+    }
+
+
+def _example(data: Mapping[str, Any]) -> QueryExample:
+    results = tuple(
+        known_part(SideResults, {**each, "hits": tuple(known_part(RankedHit, hit) for hit in each["hits"])})
+        for each in data["results"]
+    )
+    example: QueryExample = known_part(QueryExample, {**data, "results": results})
+    return example

@@ -1,7 +1,7 @@
-"""Whether the tuned model is better than the base by what was asked for."""
+"""Whether the tuned model earned promotion by what was asked for, and everything that is against it."""
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import CONFIDENCE
@@ -10,105 +10,188 @@ from embedtune.retrieval.comparison import (
     MIN_QUERIES,
     ROUNDING,
     Decision,
-    MetricComparison,
 )
-from embedtune.retrieval.metric_names import CORRELATION_NAMES, METRIC_NAMES, written_name
+from embedtune.retrieval.metric_names import METRIC_NAMES, written_name
+from embedtune.retrieval.sides import Difference
 
 
-def check_gate(
-    metric: str, min_gain: float, min_lower_bound: float, accepted: Mapping[str, str] = METRIC_NAMES
-) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What a promotion needs."""
+
+    metric: str
+    """Key of METRIC_NAMES that decides, where no scores of pairs do."""
+    min_gain: float
+    """The least difference of that metric, 0..1."""
+    min_lower_bound: float = 0.0
+    """What the lower bound of the difference's interval must be above, 0..1."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: the metric is unknown, or a bound is outside 0..1.
+        """
+        check_gate(self.metric, self.min_gain, self.min_lower_bound)
+
+
+@dataclass(frozen=True)
+class Incumbent:
+    """The registered version that is champion, as far as is known."""
+
+    version: str = ""
+    """Its number; '' where there was none when the run began, or the registry could not be asked."""
+    obstacle: str = ""
+    """Why it could not be scored, as the end of a sentence; '' where it was, or where there is none."""
+
+    @property
+    def name(self) -> str:
+        """What a sentence calls it."""
+        return f"the champion, version {self.version}"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a decision rests on."""
+
+    over_base: Difference
+    """The tuned model against the base, in the metric that decides."""
+    over_champion: Difference | None
+    """The same against the champion, over what it was not trained on; None where it was not scored."""
+    base_cosine: float
+    """Mean cosine of all pairs of index documents, base model, -1..1."""
+    tuned_cosine: float
+    """The same for the tuned model."""
+    incumbent: Incumbent
+
+
+def check_gate(metric: str, min_gain: float, min_lower_bound: float) -> None:
     """Refuse options that no decision can be based on.
 
     Args:
-        metric: Key of `accepted`.
+        metric: Key of METRIC_NAMES.
         min_gain: The least difference that is asked for, 0..1.
         min_lower_bound: What the lower bound of its interval must be above, 0..1.
-        accepted: Metrics that may be asked for.
 
     Raises:
         ConfigError: the metric is unknown, or a bound is outside 0..1.
     """
-    if metric not in accepted:
-        raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(accepted)}.")
+    if metric not in METRIC_NAMES:
+        raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(METRIC_NAMES)}.")
     for name, value in (("min_gain", min_gain), ("min_lower_bound", min_lower_bound)):
         if not 0.0 <= value <= 1.0:
-            raise ConfigError(f"{name} is {value}; it is a difference of {accepted[metric]} and lies in 0..1.")
+            raise ConfigError(f"{name} is {value}; it is a difference of {METRIC_NAMES[metric]} and lies in 0..1.")
 
 
-def decide(
-    metric: MetricComparison, min_gain: float, units: int, unit: str = "queries", min_lower_bound: float = 0.0
-) -> Decision:
-    """Call it better if there are enough queries, the gain is as large as asked for and its interval above the bound.
+def decide(evidence: Evidence, asked: Asked) -> Decision:
+    """Call it better if nothing is against it, and say everything that is.
+
+    Over the base and over the champion alike, the gain must be as large as asked for, its interval must lie above the
+    bound and above zero, and there must be enough queries. A champion that could not be scored is not replaced.
 
     The percentile bootstrap is too narrow for few queries. Where both models are equally good, the lower bound should
     lie above zero in 2.5 % of all evaluations. It does in 24 % of them with 2 queries, 13 % with 3, 10 % with 4, 8 %
     with 5, 5 % with 10, 3.7 % with 20 and 3.2 % with 50 (4000 draws of normal differences each, 2000 resamples).
 
     Args:
-        metric: The metric to judge by.
-        min_gain: The least difference that is asked for, 0..1.
-        units: Number of queries that the means are over, or of pairs that a correlation is over.
-        unit: What these are called.
-        min_lower_bound: What the lower bound of its interval must be above, 0..1.
-
-    Raises:
-        ConfigError: the metric is unknown, or a bound is outside 0..1.
+        evidence: What was measured.
+        asked: What a promotion needs; of its metric that of the evidence counts.
     """
-    check_gate(metric.name, min_gain, min_lower_bound, {**CORRELATION_NAMES, **METRIC_NAMES})
-    enough = metric.difference >= min_gain - ROUNDING
-    better = units >= MIN_QUERIES and enough and metric.lower > min_lower_bound
-    reason = _reason(metric, min_gain, min_lower_bound, units, unit)
-    return Decision(better, reason, metric.name, min_gain, min_lower_bound)
+    collapse = _collapse(evidence.base_cosine, evidence.tuned_cosine)
+    against_base = (*collapse, *_against(evidence.over_base, asked, "the base", ""))
+    reasons = (*against_base, *_against_champion(evidence, asked))
+    praise = () if against_base else (_praise(evidence, asked),)
+    return Decision(
+        better=not reasons,
+        reason=" ".join((*praise, *reasons)),
+        metric=evidence.over_base.metric,
+        min_gain=asked.min_gain,
+        min_lower_bound=asked.min_lower_bound,
+        better_than_base=not against_base,
+        reasons=reasons,
+        champion_version=evidence.incumbent.version,
+    )
 
 
-def refuse_collapsed(decision: Decision, base_cosine: float, tuned_cosine: float) -> Decision:
-    """Turn the decision into a refusal if the tuned model hardly tells documents apart.
+def _collapse(base_cosine: float, tuned_cosine: float) -> Iterator[str]:
+    """Yield that the tuned model hardly tells documents apart, if so.
 
     Scores that differ only in their last digits may still rank well here and fall apart once vectors are stored in
     half precision or quantised. Where the base model tells them apart no better, training is not what did it.
-
-    Args:
-        decision: What the metric says.
-        base_cosine: Mean cosine of all pairs of index documents, base model, -1..1.
-        tuned_cosine: The same for the tuned model.
     """
     if tuned_cosine <= COLLAPSE_COSINE:
-        return decision
+        return
     if base_cosine > COLLAPSE_COSINE:
-        reason = (
+        yield (
             f"Neither model tells the index documents apart: two of them have a cosine of {tuned_cosine:.4f} on "
             f"average, and {base_cosine:.4f} with the base model, so training did not cause it. Look at what is read "
             "of the texts."
         )
     else:
-        reason = (
+        yield (
             f"The tuned model has collapsed: two index documents have a cosine of {tuned_cosine:.4f} on average (base "
             f"model {base_cosine:.4f}), above the {COLLAPSE_COSINE} that is accepted, so it hardly tells documents "
             "apart."
         )
-    return dataclasses.replace(decision, better=False, reason=reason)
 
 
-def _reason(metric: MetricComparison, min_gain: float, min_lower_bound: float, units: int, unit: str) -> str:
-    name = written_name(metric.name)
-    interval = f"{CONFIDENCE:.0%} interval {metric.lower:+.4f} to {metric.upper:+.4f}"
-    change = f"from {metric.base:.4f} to {metric.tuned:.4f} ({metric.difference:+.4f}, {interval})"
-    if metric.difference < 0.0:
-        return f"The tuned model is worse: {name} fell {change}."
-    if metric.difference == 0.0:
-        return f"The tuned model is no better: {name} stayed at {metric.base:.4f} ({interval})."
-    if units < MIN_QUERIES:
-        return (
-            f"{name} rose {change}, but over only {units} {unit}; at least {MIN_QUERIES} are needed to tell a gain "
-            "from chance. Hold out more (eval_share) or bring more data."
+def _against_champion(evidence: Evidence, asked: Asked) -> Iterator[str]:
+    incumbent = evidence.incumbent
+    if incumbent.obstacle:
+        yield f"The champion, version {incumbent.version}, stays: it could not be scored, {incumbent.obstacle}."
+    elif evidence.over_champion is not None:
+        yield from _against(evidence.over_champion, asked, incumbent.name, f"Compared with {incumbent.name}, ")
+
+
+def _against(found: Difference, asked: Asked, other: str, opening: str) -> Iterator[str]:
+    """Yield what is against the tuned model in comparison with another one."""
+    name = written_name(found.metric)
+    few = f"at least {MIN_QUERIES} are needed to tell a gain from chance. Hold out more (eval_share) or bring more data"
+    if not found.value > ROUNDING:  # so that what is no number earns nothing
+        the = "the" if opening else "The"
+        yield (
+            f"{opening}{the} tuned model is worse: {name} fell {_change(found)}."
+            if found.value < -ROUNDING
+            else f"{opening}{the} tuned model is no better: {name} stayed at {found.of_against:.4f} "
+            f"({_interval(found)})."
         )
-    if metric.lower <= 0.0:
-        return f"{name} rose {change}, but the interval includes zero, so the gain may be chance."
-    too_small = metric.difference < min_gain - ROUNDING
-    if too_small or metric.lower <= min_lower_bound:
-        less = f", which is less than the {min_gain:+.4f} asked for"
-        low = f"; the interval was asked to lie above {min_lower_bound:+.4f}"
-        return f"{name} rose {change}{less if too_small else low}."
-    asked = f", and {min_gain:+.4f} was asked for" if min_gain > 0.0 else ""
-    return f"The tuned model is better: {name} rose {change}{asked}."
+        if found.units < MIN_QUERIES:
+            yield f"Only {found.units} {found.unit} compare it with {other}; {few}."
+        return
+    faults: list[tuple[str, str]] = []
+    if found.units < MIN_QUERIES:
+        faults.append((f", but over only {found.units} {found.unit}; {few}", ""))
+    if not found.lower > 0.0:
+        chance = "includes zero, so the gain may be chance"
+        faults.append((f", but the interval {chance}", f"The interval {chance}"))
+    if not found.value >= asked.min_gain - ROUNDING:
+        less = f"is less than the {asked.min_gain:+.4f} asked for"
+        faults.append((f", which {less}", f"The gain {less}"))
+    if 0.0 < found.lower <= asked.min_lower_bound:
+        low = f"the interval was asked to lie above {asked.min_lower_bound:+.4f}"
+        faults.append((f"; {low}", low.capitalize()))
+    for place, (first, further) in enumerate(faults):
+        yield f"{further}." if place else f"{opening}{name} rose {_change(found)}{first}."
+
+
+def _praise(evidence: Evidence, asked: Asked) -> str:
+    """Say by how much the tuned model is better than the base, and than the champion where it is."""
+    found, champion = evidence.over_base, evidence.over_champion
+    alone = champion is None and not evidence.incumbent.obstacle
+    wanted = f", and {asked.min_gain:+.4f} was asked for" if asked.min_gain > 0.0 else ""
+    said = (
+        f"The tuned model is better{'' if alone else ' than the base'}: {written_name(found.metric)} rose "
+        f"{_change(found)}{wanted}."
+    )
+    if champion is None or any(_against_champion(evidence, asked)):
+        return said
+    over = f" over the {champion.units} {champion.unit} that are new to it" if champion.units < found.units else ""
+    return f"{said} Compared with {evidence.incumbent.name}, it rose {_change(champion)}{over}."
+
+
+def _change(found: Difference) -> str:
+    return f"from {found.of_against:.4f} to {found.of_side:.4f} ({found.value:+.4f}, {_interval(found)})"
+
+
+def _interval(found: Difference) -> str:
+    return f"{CONFIDENCE:.0%} interval {found.lower:+.4f} to {found.upper:+.4f}"

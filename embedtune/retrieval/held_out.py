@@ -86,7 +86,8 @@ def draw_examples(held_out: HeldOut, examples: Sequence[QueryExample]) -> dict[s
         (documents.query_kind, documents.query_ids, held_out.queries),
     )
     media = [side for side in sides if side[0] is not Modality.TEXT]
-    shown = {each for example in examples for each in (example.id, *(hit.id for hit in example.base + example.tuned))}
+    hits = {hit.id for example in examples for results in example.results for hit in results.hits}
+    shown = hits | {example.id for example in examples}
     drawn: dict[str, Tile] = {}
     for kind, ids, contents in media:
         for position, identifier in enumerate(ids if kind is media[0][0] else ()):

@@ -1,7 +1,7 @@
 """Step 5: is the tuned model better than the base, and by how much? Imports torch only when it runs."""
 
-import csv
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,31 +19,26 @@ from embedtune.models.card import ModelCard
 from embedtune.progress import note
 from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
-from embedtune.retrieval.compare import Evaluation, compare
+from embedtune.retrieval.compare import Contestant, Evaluation, compare
 from embedtune.retrieval.comparison import Comparison, Direction
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
-from embedtune.retrieval.gate import check_gate
+from embedtune.retrieval.gate import Asked, Incumbent, check_gate
 from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
-from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.known_texts import Known, find_known, known_warning
+from embedtune.retrieval.known_texts import Known, check_any_new, find_known, known_warning
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.options import EvalOptions
-from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
+from embedtune.retrieval.score_files import write_scores
+from embedtune.retrieval.sides import BASE, TUNED
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 from embedtune.training.fits import check_trainable
 
 if TYPE_CHECKING:
-    from embedtune.models.comparing import BothEncoded
+    from embedtune.models.comparing import Encoded
 
-COMPARISON_FILE = "comparison.json"
-TREC_FILES = ("qrels.txt", "base.run", "tuned.run")
-QUERY_SCORES_FILE = "queries.csv"
 DATA_FILE = "data.json"
 """What the scores are over: the data summary of the evaluation folder, for whoever keeps the scores."""
-_MOST_JUDGMENTS = 5_000_000
-"""Lines of the qrels file above which it is left out: with large labels it grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +105,6 @@ def evaluate_retrieval(
     comparison = outcome.comparison
     report = EvaluationReport(
         title=config.title,
-        base_model=card.backbone,
-        tuned_model=f"{config.title}, tuned",
         comparison=comparison,
         training=training,
         history=card.history,
@@ -132,77 +125,88 @@ def evaluate_retrieval(
 def _outcome(
     config: EvaluateRetrievalConfig, held_out: HeldOut, card: ModelCard, model: Path, data: DataSummary
 ) -> Evaluation:
-    """Encode with both models and compare."""
-    from embedtune.models.comparing import encode_with_both  # torch takes seconds, which a wrong folder need not cost
+    """Encode with all models and compare."""
+    from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds; a wrong folder need not
 
-    both = encode_with_both(
-        card, model, held_out.queries, held_out.index, EvalOptions.from_json(config.eval_options).batch_size
-    )
-    known = _known(held_out, both, data)
+    options = EvalOptions.from_json(config.eval_options)
+    models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model, card)}
+    encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size)
+    names = {BASE: card.backbone, TUNED: f"{config.title}, tuned"}
     documents = held_out.documents
     if documents.scored is not None:
         note(f"The data have scores, so Spearman's correlation decides, and not {METRIC_NAMES[config.metric]}.")
-    vectors = [Vectors(side.queries, side.index) for side in (both.base, both.tuned)]
-    outcome = _compared(config, documents, known, vectors)
-    comparison = _with_texts(outcome.comparison, both, card, data, known)
+    known = _known(held_out, encoded, data)
+    vectors = {side: Vectors(found.queries, found.index) for side, found in encoded.items()}
+    outcome = _compared(config, documents, names, vectors, known)
+    comparison = _with_texts(outcome.comparison, encoded, card, data, known)
     if documents.query_kind is not documents.index_kind and documents.scored is None:
         back = HeldOut(documents.reversed(), held_out.index, held_out.queries)
-        turned = [Vectors(side.index, side.queries) for side in vectors]
-        found = _compared(config, back.documents, _known(back, both, data), turned).comparison
+        turned = {side: Vectors(found.index, found.queries) for side, found in vectors.items()}
+        found = _compared(config, back.documents, names, turned, _known(back, encoded, data)).comparison
         name = f"{found.query_kind}-to-{found.index_kind}"
-        direction = Direction(name, found.metrics, found.queries, found.index_documents)
+        direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
         comparison = replace(comparison, directions=(direction,))
     return replace(outcome, comparison=comparison)
 
 
 def _compared(
-    config: EvaluateRetrievalConfig, documents: EvaluationSet, known: Known, vectors: list[Vectors]
+    config: EvaluateRetrievalConfig,
+    documents: EvaluationSet,
+    names: Mapping[str, str],
+    vectors: Mapping[str, Vectors],
+    known: Mapping[str, Known],
 ) -> Evaluation:
-    """Compare the base and the tuned model's vectors on the queries that are new to the base."""
-    base, tuned = (Vectors(side.queries[known.kept], side.index) for side in vectors)
-    chosen = documents.select(known.kept)
-    return compare(
-        chosen,
-        base,
-        tuned,
-        metric=config.metric,
-        min_gain=config.min_gain,
-        min_lower_bound=config.min_lower_bound,
-        seed=config.seed,
-    )
+    """Compare all sides' vectors on the queries that are new to the base."""
+    kept = np.flatnonzero(known[BASE].new)
+    contestants = [
+        Contestant(side, names[side], Vectors(found.queries[kept], found.index), known[side].new[kept])
+        for side, found in vectors.items()
+    ]
+    asked = Asked(config.metric, config.min_gain, config.min_lower_bound)
+    return compare(documents.select(kept), contestants, asked, Incumbent(), seed=config.seed)
 
 
-def _known(held_out: HeldOut, both: "BothEncoded", data: DataSummary) -> Known:
-    """Return what the base model was trained on, nothing where it does not say."""
-    if both.base_trained is None:
-        return Known(np.arange(len(held_out.queries)), 0, 0)
+def _known(held_out: HeldOut, encoded: "Mapping[str, Encoded]", data: DataSummary) -> dict[str, Known]:
+    """Return what each side was trained on; the tuned model on nothing but what its base was trained on."""
     whole_groups = data.split_rule == SplitRule.GROUP
-    return find_known(held_out.documents, held_out.queries, held_out.index, both.base_trained, whole_groups)
+    trained = {side: None if side == TUNED else found.trained for side, found in encoded.items()}
+    known = {
+        side: find_known(held_out.documents, held_out.queries, held_out.index, digests, whole_groups)
+        for side, digests in trained.items()
+    }
+    check_any_new(known[BASE])
+    return known
 
 
 def _with_texts(
-    comparison: Comparison, both: "BothEncoded", card: ModelCard, data: DataSummary, known: Known
+    comparison: Comparison,
+    encoded: "Mapping[str, Encoded]",
+    card: ModelCard,
+    data: DataSummary,
+    known: Mapping[str, Known],
 ) -> Comparison:
     """Add what the models read of the texts, and say what a person should look at."""
     # Of an official split, training and evaluation search in the same corpus, as its source means it.
-    base, tuned = both.base, both.tuned
-    seen_index = 0 if data.split_rule == OFFICIAL_RULE else tuned.seen_index
-    comparison = replace(
-        comparison,
-        query_texts=tuned.query_texts,
-        index_texts=tuned.index_texts,
-        base_query_texts=base.query_texts,
-        base_index_texts=base.index_texts,
-        seen_queries=tuned.seen_queries,
-        seen_index=seen_index,
-        known_queries=known.queries,
-        known_index=known.index,
+    official = data.split_rule == OFFICIAL_RULE
+    sides = tuple(
+        replace(
+            side,
+            query_texts=encoded[side.name].query_texts,
+            index_texts=encoded[side.name].index_texts,
+            seen_queries=encoded[side.name].seen_queries,
+            seen_index=0 if official else encoded[side.name].seen_index,
+            known_queries=known[side.name].queries,
+            known_index=known[side.name].index,
+        )
+        for side in comparison.sides
     )
-    queries = comparison.queries + comparison.queries_without_relevant + known.queries
-    told = (known_warning(known, queries, comparison.index_documents, card.backbone), length_warning(comparison))
+    comparison = replace(comparison, sides=sides)
+    known_of_base = known_warning(
+        known[BASE], f"Backbone {card.backbone!r}", comparison.index_documents, "the comparison, for all models"
+    )
     found = (
-        *filter(None, told),
-        *text_warnings(card.train_texts, tuned.query_texts, tuned.index_texts, tuned.seen_queries, seen_index),
+        *filter(None, (known_of_base, length_warning(comparison))),
+        *text_warnings(card.train_texts, comparison.side(TUNED)),
     )
     for warning in found:
         note(warning)
@@ -219,37 +223,3 @@ def _check_held_out(evaluation: Path, card: ModelCard) -> None:
             f"{card.data_digest!r} and may have seen its texts. Give the 'evaluation' folder of the build-documents "
             "run whose 'train' folder the model was trained on."
         )
-
-
-def write_scores(folder: Path, outcome: Evaluation) -> None:
-    """Write the comparison, the files of TREC and the scores of each query.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    judged = outcome.judged
-    outcome.comparison.save(folder / COMPARISON_FILE)
-    qrels, base_run, tuned_run = (folder / name for name in TREC_FILES)
-    reason = _why_no_qrels(judged.judgments)
-    if reason:
-        note(f"{qrels.name} is left out: {reason}.")
-    else:
-        write_qrels(qrels, judged.query_ids, judged.index_ids, judged.judgments)
-    write_run(base_run, outcome.base.ranking, judged.query_ids, judged.index_ids, "base")
-    write_run(tuned_run, outcome.tuned.ranking, judged.query_ids, judged.index_ids, "tuned")
-    names = list(outcome.base.scores)
-    with (folder / QUERY_SCORES_FILE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["query_id", *(f"{side}_{name}" for side in ("base", "tuned") for name in names)])
-        columns = [result.scores[name] for result in (outcome.base, outcome.tuned) for name in names]
-        writer.writerows(zip(judged.query_ids, *columns, strict=True))
-
-
-def _why_no_qrels(judgments: Judgments) -> str:
-    """Return why no qrels file is written, '' if there is no reason."""
-    count = int(judgments.relevant_counts().sum())
-    if count > _MOST_JUDGMENTS:
-        return f"it would have {count} lines, more than {_MOST_JUDGMENTS}"
-    if not has_whole_gains(judgments):
-        return "its format holds whole gains only, and some of these are fractions, which our nDCG takes as they are"
-    return ""

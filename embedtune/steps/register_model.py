@@ -10,7 +10,8 @@ from embedtune.registry.contents import check_model_name
 from embedtune.registry.register import register_model as register
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.retrieval.comparison import Comparison
-from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, DATA_FILE, QUERY_SCORES_FILE, TREC_FILES
+from embedtune.retrieval.score_files import COMPARISON_FILE, QUERY_SCORES_FILE, TREC_FILES
+from embedtune.steps.evaluate_retrieval import DATA_FILE
 from embedtune.steps.running import step
 from embedtune.storage.locations import parse_location
 

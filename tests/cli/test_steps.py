@@ -154,13 +154,13 @@ def test_evaluate_retrieval_prints_the_table_and_the_decision(finished, folder) 
     comparison = Comparison.load(folder / "scores" / "comparison.json")
     out = finished["evaluate-retrieval"].out
     assert f"Base vs tuned, {comparison.queries} queries, {comparison.index_documents} in the index" in out
-    ndcg = comparison.metric("ndcg_at_10")
+    ndcg = comparison.difference("ndcg_at_10")
     (line,) = (line for line in out.splitlines() if "nDCG@10 " in line and "│" in line)
     assert [cell.strip() for cell in line.strip("│").split("│")] == [
         "nDCG@10",
-        f"{ndcg.base:.3f}",
-        f"{ndcg.tuned:.3f}",
-        f"{ndcg.difference:+.3f}",
+        f"{ndcg.of_against:.3f}",
+        f"{ndcg.of_side:.3f}",
+        f"{ndcg.value:+.3f}",
         f"{ndcg.lower:+.3f} to {ndcg.upper:+.3f}",
     ]
     verdict = "Better than the base" if comparison.decision.better else "Not shown to be better"

@@ -7,29 +7,18 @@ import pytest
 from rich.console import Console
 
 from embedtune.cli.tables import comparison_table, decision_line, plain_facts
-from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Comparison, Decision
 from embedtune.retrieval.metric_names import METRIC_NAMES
+from tests.comparisons import two_sides, with_champion
 
 
 def comparison(better: bool) -> Comparison:
-    return Comparison(
-        metrics=tuple(MetricComparison(name, 0.5, 0.6126, 0.1126, -0.01, 0.2349) for name in METRIC_NAMES),
-        decision=Decision(better, "nDCG@10 rose by 0.1126 [0.0 to 0.2].", "ndcg_at_10", 0.0),
-        queries=10,
-        queries_without_relevant=0,
-        index_documents=20,
-        base_tied_queries=0,
-        tuned_tied_queries=0,
-        tuned_mean_cosine=0.2,
-        confidence=0.95,
-        resamples=1000,
-        seed=42,
-        examples=(),
-    )
+    numbers = [(name, 0.5, 0.6126, 0.1126, -0.01, 0.2349) for name in METRIC_NAMES]
+    return two_sides(numbers, Decision(better, "nDCG@10 rose by 0.1126 [0.0 to 0.2].", "ndcg_at_10", 0.0))
 
 
 def drawn(content: object) -> str:
-    console = Console(file=io.StringIO(), width=100, highlight=False)
+    console = Console(file=io.StringIO(), width=120, highlight=False)
     console.print(content)
     return console.file.getvalue()
 
@@ -46,6 +35,20 @@ def test_table_has_every_metric_with_its_interval() -> None:
     ]
     rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     assert rows == [[name, "0.500", "0.613", "+0.113", "-0.010 to +0.235"] for name in METRIC_NAMES.values()]
+
+
+def test_table_has_a_column_for_the_champion_and_what_differs_from_it() -> None:
+    found = with_champion(comparison(better=False), dict.fromkeys(METRIC_NAMES, 0.65))
+    lines = drawn(comparison_table(found)).splitlines()
+    assert lines[0].strip() == "Base vs tuned vs champion, 10 queries, 20 in the index"
+    heads = [cell.strip() for cell in lines[2].strip("┃").split("┃")]
+    assert heads == [
+        "metric", "base", "tuned", "champion", "from base", "95% interval", "from champion", "95% interval",
+    ]  # fmt: skip
+    row = next([cell.strip() for cell in line.strip("│").split("│")] for line in lines if "nDCG@10" in line)
+    assert row == [
+        "nDCG@10", "0.500", "0.613", "0.650", "+0.113", "-0.010 to +0.235", "-0.037", "-0.047 to -0.027",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("better", "word"), [(True, "Better than the base"), (False, "Not shown to be better")])

@@ -8,26 +8,15 @@ from pathlib import Path
 import pytest
 
 from embedtune.models.card import LossPoint, ModelCard
-from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Decision
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.training.config import FinetuneConfig
 from pipelines.local import LocalRun
 from pipelines.summary import print_summary, publish_run
+from tests.comparisons import two_sides, with_champion
 
-COMPARISON = Comparison(
-    metrics=tuple(MetricComparison(name, 0.5, 0.6, 0.1, 0.05, 0.15) for name in METRIC_NAMES),
-    decision=Decision(True, "nDCG@10 rose by 0.1.", "ndcg_at_10", 0.0),
-    queries=10,
-    queries_without_relevant=1,
-    index_documents=20,
-    base_tied_queries=0,
-    tuned_tied_queries=0,
-    tuned_mean_cosine=0.2,
-    confidence=0.95,
-    resamples=1000,
-    seed=42,
-    examples=(),
-)
+NUMBERS = [(name, 0.5, 0.6, 0.1, 0.05, 0.15) for name in METRIC_NAMES]
+COMPARISON = two_sides(NUMBERS, Decision(True, "nDCG@10 rose by 0.1.", "ndcg_at_10", 0.0), queries_without_relevant=1)
 CARD = ModelCard(
     backbone="tiny",
     backbone_digest="sha256:00",
@@ -116,6 +105,16 @@ def test_registration_is_told_as_the_registry_has_it(
     assert "MLflow:     http://mlflow:5000" in lines
     assert f"Champion:   {told}" in lines
     assert f"{'Promoted' if promoted else 'Not promoted'}: Version 4 is newer." in lines
+
+
+def test_metrics_keep_their_names_and_a_champion_adds_some(tmp_path: Path) -> None:
+    run = run_in(tmp_path, "challenger", CHAMPION)
+    names = {"name": "ndcg_at_10", "base": 0.5, "tuned": 0.6, "difference": 0.1, "lower": 0.05, "upper": 0.15}
+    assert publish_run(run, ARGUMENTS, tmp_path)["metrics"]["ndcg_at_10"] == names
+    scored = with_champion(COMPARISON, dict.fromkeys(METRIC_NAMES, 0.5))
+    scored.save(Path(run.outputs["scores"]) / "comparison.json")
+    more = {"champion": 0.5, "difference_to_champion": 0.1, "lower_to_champion": 0.09, "upper_to_champion": 0.11}
+    assert publish_run(run, ARGUMENTS, tmp_path)["metrics"]["ndcg_at_10"] == pytest.approx({**names, **more})
 
 
 def test_the_printed_search_is_of_the_data_of_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

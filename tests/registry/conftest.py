@@ -11,8 +11,9 @@ from embedtune.mlflow.connection import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import LossPoint, ModelCard
 from embedtune.registry.request import RegistrationRequest
-from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Comparison, Decision
 from embedtune.retrieval.metric_names import METRIC_NAMES
+from tests.comparisons import two_sides
 
 CARD = ModelCard(
     backbone="tiny-bert",
@@ -77,19 +78,6 @@ def make_request(model_folder: Path, registry: Registry) -> Callable[..., Regist
 
 
 def comparison(gain: float, better: bool) -> Comparison:
-    metrics = (MetricComparison(name, 0.5, 0.5 + gain, gain, gain - 0.01, gain + 0.01) for name in METRIC_NAMES)
-    return Comparison(
-        metrics=tuple(metrics),
-        decision=Decision(better, "nDCG@10 rose enough.", "ndcg_at_10", 0.0),
-        queries=10,
-        queries_without_relevant=0,
-        index_documents=20,
-        base_tied_queries=0,
-        tuned_tied_queries=0,
-        tuned_mean_cosine=0.2,
-        confidence=0.95,
-        resamples=1000,
-        seed=42,
-        examples=(),
-        evaluation_digest="sha256:" + "e1" * 32,
-    )
+    numbers = [(name, 0.5, 0.5 + gain, gain, gain - 0.01, gain + 0.01) for name in METRIC_NAMES]
+    decision = Decision(better, "nDCG@10 rose enough.", "ndcg_at_10", 0.0)
+    return two_sides(numbers, decision, evaluation_digest="sha256:" + "e1" * 32)

@@ -9,7 +9,9 @@ from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.reports.evaluation import EvaluationReport
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.training import TrainingReport
-from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison, QueryExample, RankedHit
+from embedtune.retrieval.comparison import Comparison, Decision
+from embedtune.retrieval.sides import TUNED
+from tests.comparisons import contents, example, two_sides, with_champion
 
 HOSTILE = (
     "<script>alert(1)</script></style></title>--><img src=x onerror=alert(1)> \"'` | {{ 7*7 }} {% raw %} "
@@ -19,36 +21,32 @@ HOSTILE = (
 )
 
 METRICS = (
-    MetricComparison("ndcg_at_10", 0.6124, 0.7461, 0.1337, 0.1012, 0.1683),
-    MetricComparison("mrr_at_10", 0.6630, 0.7912, 0.1282, 0.0871, 0.1706),
-    MetricComparison("map_at_10", 0.5317, 0.6604, 0.1287, 0.0967, 0.1621),
-    MetricComparison("recall_at_10", 0.6840, 0.8013, 0.1173, 0.0842, 0.1511),
-    MetricComparison("precision_at_10", 0.2112, 0.2097, -0.0015, -0.0121, 0.0094),
-    MetricComparison("hit_at_10", 0.9515, 0.9296, -0.0219, -0.0388, -0.0049),
+    ("ndcg_at_10", 0.6124, 0.7461, 0.1337, 0.1012, 0.1683),
+    ("mrr_at_10", 0.6630, 0.7912, 0.1282, 0.0871, 0.1706),
+    ("map_at_10", 0.5317, 0.6604, 0.1287, 0.0967, 0.1621),
+    ("recall_at_10", 0.6840, 0.8013, 0.1173, 0.0842, 0.1511),
+    ("precision_at_10", 0.2112, 0.2097, -0.0015, -0.0121, 0.0094),
+    ("hit_at_10", 0.9515, 0.9296, -0.0219, -0.0388, -0.0049),
 )
 
 LOST = "Can I get COVID-19 from my pet?"
 FOUND = "How long does the virus survive on cardboard and other packaging?"
 
 
-def hits(*places: tuple[str, float, bool]) -> tuple[RankedHit, ...]:
-    return tuple(RankedHit(rank, *place) for rank, place in enumerate(places, 1))
-
-
 EXAMPLES = (
-    QueryExample(
+    example(
         FOUND,
         "surface survival",
         0.2346,
         0.9197,
-        hits(
+        (
             ("Is it safe to order parcels from abroad?", 0.7112, False),
             ("What should I do with packaging material at home, and may I recycle it as usual?", 0.6904, False),
             ("How long is the incubation period?", 0.6671, False),
             ("Can the coronavirus live on surfaces like plastic, paper and metal?", 0.6608, True),
             ("How do I disinfect my phone?", 0.6312, False),
         ),
-        hits(
+        (
             ("Can the coronavirus live on surfaces like plastic, paper and metal?", 0.8421, True),
             ("For how many days can the virus be found on a surface?", 0.8017, True),
             ("Is it safe to order parcels from abroad?", 0.7740, False),
@@ -56,27 +54,27 @@ EXAMPLES = (
             ("How do I disinfect my phone?", 0.6011, False),
         ),
     ),
-    QueryExample(
+    example(
         "Should I wear a mask when I jog?",
         "masks",
         0.5012,
         0.7704,
-        hits(("Do masks help outdoors?", 0.77, True), ("Is it healthy to jog in winter?", 0.71, False)),
-        hits(("Do masks help outdoors?", 0.81, True), ("Which mask protects best?", 0.79, True)),
+        (("Do masks help outdoors?", 0.77, True), ("Is it healthy to jog in winter?", 0.71, False)),
+        (("Do masks help outdoors?", 0.81, True), ("Which mask protects best?", 0.79, True)),
     ),
-    QueryExample(
+    example(
         LOST,
         "animals",
         0.8772,
         0.4307,
-        hits(
+        (
             ("Can my dog infect me?", 0.8210, True),
             ("Do cats carry the coronavirus?", 0.7911, True),
             ("Should I avoid contact with pets if I am sick?", 0.7702, True),
             ("Can I get COVID-19 from food?", 0.7422, False),
             ("Can mosquitoes spread the virus?", 0.7105, False),
         ),
-        hits(
+        (
             ("Can I get COVID-19 from food?", 0.8120, False),
             ("Can mosquitoes spread the virus?", 0.8003, False),
             ("Do cats carry the coronavirus?", 0.7806, True),
@@ -84,44 +82,51 @@ EXAMPLES = (
             ("Can my dog infect me?", 0.7512, True),
         ),
     ),
-    QueryExample(
+    example(
         "What is a coronavirus?",
         "basics",
         1.0,
         1.0,
-        hits(("What are coronaviruses?", 0.93, True)),
-        hits(("What are coronaviruses?", 0.95, True)),
+        (("What are coronaviruses?", 0.93, True),),
+        (("What are coronaviruses?", 0.95, True),),
     ),
 )
 
 DATA_WARNINGS = ("14 rows were set aside because the same text carries several labels.",)
 
-COMPARISON = Comparison(
-    metrics=METRICS,
-    decision=Decision(
+COMPARISON = two_sides(
+    METRICS,
+    Decision(
         True,
         "The tuned model is better: nDCG@10 rose from 0.6124 to 0.7461 (+0.1337, 95% interval +0.1012 to +0.1683), "
         "and +0.0100 was asked for.",
         "ndcg_at_10",
         0.01,
+        better_than_base=True,
     ),
     queries=412,
     queries_without_relevant=8,
     index_documents=1653,
-    base_tied_queries=3,
-    tuned_tied_queries=2,
-    tuned_mean_cosine=0.2471,
     confidence=0.95,
     resamples=10_000,
     seed=42,
     examples=EXAMPLES,
-    base_mean_cosine=0.1984,
-    query_texts=CutTexts(texts=412, cut=31, alike=5, unknown=0, max_length=128),
-    index_texts=CutTexts(texts=1653, cut=92, alike=9, unknown=1, max_length=128),
-    base_query_texts=CutTexts(texts=412, cut=3, alike=5, unknown=0, max_length=256),
-    base_index_texts=CutTexts(texts=1653, cut=7, alike=9, unknown=1, max_length=256),
-    seen_queries=1,
-    seen_index=0,
+    contents=contents(EXAMPLES),
+    base={
+        "model": "sentence-transformers/all-MiniLM-L6-v2",
+        "tied_queries": 3,
+        "mean_cosine": 0.1984,
+        "query_texts": CutTexts(texts=412, cut=3, alike=5, unknown=0, max_length=256),
+        "index_texts": CutTexts(texts=1653, cut=7, alike=9, unknown=1, max_length=256),
+    },
+    tuned={
+        "model": "covid-faq-search, version 3",
+        "tied_queries": 2,
+        "mean_cosine": 0.2471,
+        "query_texts": CutTexts(texts=412, cut=31, alike=5, unknown=0, max_length=128),
+        "index_texts": CutTexts(texts=1653, cut=92, alike=9, unknown=1, max_length=128),
+        "seen_queries": 1,
+    },
     warnings=(
         "31 of 412 queries (7.5%) are longer than the 128 tokens that the model reads; what follows is not seen. Raise "
         "model_max_length if the backbone can read more, choose one that can, or shorten the texts.",
@@ -210,8 +215,6 @@ PAIRS_DATA = dataclasses.replace(
 def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
     return EvaluationReport(
         title="covid-faq",
-        base_model="sentence-transformers/all-MiniLM-L6-v2",
-        tuned_model="covid-faq-search, version 3",
         comparison=comparison,
         training=TRAINING,
         history=HISTORY,
@@ -222,30 +225,63 @@ def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
     )
 
 
+def measured(numbers: list[tuple[str, float, float, float, float, float]]) -> Comparison:
+    other = two_sides(numbers, COMPARISON.decision)
+    return dataclasses.replace(COMPARISON, metrics=other.metrics, differences=other.differences)
+
+
+def champion_report() -> EvaluationReport:
+    """Better than the base, but not than the champion, which was trained on some of the queries."""
+    values = {name: tuned + 0.03 for name, _, tuned, *_ in METRICS}
+    comparison = with_champion(COMPARISON, values, units=380)
+    (*sides, champion) = comparison.sides
+    champion = dataclasses.replace(champion, known_queries=32, known_index=40, tied_queries=1, mean_cosine=0.1555)
+    against = (
+        "Compared with the champion, version 3, the tuned model is worse: nDCG@10 fell from 0.7761 to 0.7461 "
+        "(-0.0300, 95% interval -0.0400 to -0.0200)."
+    )
+    decision = dataclasses.replace(
+        COMPARISON.decision, better=False, reason=against, reasons=(against,), champion_version="3"
+    )
+    examples = tuple(
+        dataclasses.replace(each, results=(*each.results, dataclasses.replace(each.results[0], side="champion")))
+        for each in EXAMPLES[:1]
+    )
+    return evaluation_report(
+        dataclasses.replace(
+            comparison, sides=(*sides, champion), decision=decision, examples=(*examples, *EXAMPLES[1:])
+        )
+    )
+
+
 def rejected_report() -> EvaluationReport:
     """Worse, for pairs, without a loss history, examples or data."""
-    metrics = tuple(MetricComparison(m.name, m.tuned, m.base, -m.difference, -m.upper, -m.lower) for m in METRICS)
+    numbers = [(name, tuned, base, -gain, -upper, -lower) for name, base, tuned, gain, lower, upper in METRICS]
     decision = Decision(
         False,
         "The tuned model is worse: nDCG@10 fell from 0.7461 to 0.6124 (-0.1337, 95% interval -0.1683 to -0.1012).",
         "ndcg_at_10",
         0.01,
     )
-    comparison = dataclasses.replace(COMPARISON, metrics=metrics, decision=decision, examples=())
+    comparison = dataclasses.replace(measured(numbers), decision=decision, examples=())
     return dataclasses.replace(evaluation_report(comparison), history=(), data=None)
 
 
 def equal_report() -> EvaluationReport:
     """Both models the same, pairs layout."""
-    metrics = tuple(MetricComparison(m.name, m.base, m.base, 0.0, 0.0, 0.0) for m in METRICS)
+    numbers = [(name, base, base, 0.0, 0.0, 0.0) for name, base, *_ in METRICS]
     decision = Decision(
         False,
         "The tuned model is no better: nDCG@10 stayed at 0.6124 (95% interval +0.0000 to +0.0000).",
         "ndcg_at_10",
         0.01,
     )
-    examples = tuple(dataclasses.replace(e, label="", tuned=e.base, tuned_ndcg=e.base_ndcg) for e in EXAMPLES)
-    comparison = dataclasses.replace(COMPARISON, metrics=metrics, decision=decision, examples=examples)
+    examples = tuple(
+        dataclasses.replace(each, label="", results=(before, dataclasses.replace(before, side=TUNED)))
+        for each in EXAMPLES
+        for before in each.results[:1]
+    )
+    comparison = dataclasses.replace(measured(numbers), decision=decision, examples=examples)
     return dataclasses.replace(evaluation_report(comparison), history=HISTORY[:1], data=PAIRS_DATA)
 
 
@@ -270,15 +306,20 @@ def hostile_data(text: str) -> DataSummary:
 
 def hostile_report(text: str) -> EvaluationReport:
     """Every text is the given one, and there are more of all things than a page shows."""
-    ranked = hits(*[(text, 0.5, index % 2 == 0) for index in range(100)])
+    ranked = tuple((text, 0.5, index % 2 == 0) for index in range(100))
     shapes = ((0.1, 0.9), (0.9, 0.1), (0.5, 0.5)) * 50
-    examples = tuple(QueryExample(text, text, base, tuned, ranked, ranked) for base, tuned in shapes)
+    examples = tuple(example(text, text, base, tuned, ranked, ranked) for base, tuned in shapes)
     decision = Decision(False, text, "ndcg_at_10", 0.01)
     return EvaluationReport(
         title=text,
-        base_model=text,
-        tuned_model=text,
-        comparison=dataclasses.replace(COMPARISON, decision=decision, examples=examples, warnings=(text,) * 100),
+        comparison=dataclasses.replace(
+            COMPARISON,
+            sides=tuple(dataclasses.replace(side, model=text) for side in COMPARISON.sides),
+            decision=decision,
+            examples=examples,
+            contents=contents(examples),
+            warnings=(text,) * 100,
+        ),
         training=dataclasses.replace(TRAINING, loss=text),
         history=tuple(LossPoint(step, step / 1000, float(step % 7)) for step in range(100_000)),
         data=hostile_data(text),
@@ -289,7 +330,7 @@ def hostile_report(text: str) -> EvaluationReport:
 def training_report(source: EvaluationReport) -> TrainingReport:
     return TrainingReport(
         source.title,
-        source.base_model,
+        source.comparison.sides[0].model,
         source.training,
         source.history,
         source.provenance,

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from embedtune.reports.advice import next_steps
-from embedtune.retrieval.comparison import Comparison, Decision, MetricComparison
+from embedtune.retrieval.comparison import Comparison, Decision
+from tests.comparisons import against_base, with_champion, with_side
 
 
-def outcome(samples: SimpleNamespace, difference: float, lower: float, **changes: object) -> Comparison:
-    metric = MetricComparison("ndcg_at_10", 0.5, 0.5 + difference, difference, lower, difference + 0.1)
+def outcome(samples: SimpleNamespace, difference: float, lower: float, units: int = 100) -> Comparison:
+    found = against_base(("ndcg_at_10", 0.5, 0.5 + difference, difference, lower, difference + 0.1), units)
     decision = Decision(False, "", "ndcg_at_10", 0.1)
-    return dataclasses.replace(samples.COMPARISON, metrics=(metric,), decision=decision, **changes)
+    return dataclasses.replace(samples.COMPARISON, differences=(found,), decision=decision)
 
 
 def test_after_a_gain(samples: SimpleNamespace) -> None:
@@ -22,22 +23,43 @@ def test_after_a_gain(samples: SimpleNamespace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("difference", "lower", "changes", "told"),
+    ("difference", "lower", "units", "told"),
     [
-        (-0.1, -0.2, {}, "Read the examples under Worse"),
-        (0.0, -0.1, {}, "Train longer, with more train_epochs"),
-        (0.05, -0.01, {}, "Measure more exactly: four times as many queries"),
-        (0.05, 0.01, {"queries": 19}, "Measure more exactly"),
-        (0.05, 0.01, {}, "Lower register_min_gain, if this gain in nDCG@10"),
-        (0.2, 0.1, {"tuned_mean_cosine": 0.999}, "Train again with a lower train_learning_rate"),
-        (0.2, 0.1, {"tuned_mean_cosine": 0.999, "base_mean_cosine": None}, "Train again with a lower"),
-        (0.2, 0.1, {"tuned_mean_cosine": 0.999, "base_mean_cosine": 1.0}, "Let the model read what tells the texts"),
+        (-0.1, -0.2, 100, "Read the examples under Worse"),
+        (0.0, -0.1, 100, "Train longer, with more train_epochs"),
+        (0.05, -0.01, 100, "Measure more exactly: four times as many queries"),
+        (0.05, 0.0, 100, "Measure more exactly"),
+        (0.05, 0.01, 19, "Measure more exactly"),
+        (0.05, 0.01, 20, "Lower register_min_gain, if this gain in nDCG@10"),
     ],
 )
-def test_after_none(
-    samples: SimpleNamespace, difference: float, lower: float, changes: dict[str, object], told: str
-) -> None:
-    assert next_steps(outcome(samples, difference, lower, **changes), "covid-faq")[0].startswith(told)
+def test_after_none(samples: SimpleNamespace, difference: float, lower: float, units: int, told: str) -> None:
+    assert next_steps(outcome(samples, difference, lower, units), "covid-faq")[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("tuned", "base", "told"),
+    [
+        (0.991, 0.2, "Train again with a lower train_learning_rate"),
+        (0.991, None, "Train again with a lower"),
+        (0.991, 0.99, "Train again with a lower"),
+        (0.991, 0.991, "Let the model read what tells the texts"),
+        (0.99, 0.991, "Lower register_min_lower_bound"),
+    ],
+)
+def test_after_a_collapse(samples: SimpleNamespace, tuned: float, base: float | None, told: str) -> None:
+    found = with_side(outcome(samples, 0.2, 0.1), "tuned", mean_cosine=tuned)
+    assert next_steps(with_side(found, "base", mean_cosine=base), "covid-faq")[0].startswith(told)
+
+
+def test_after_a_champion_that_is_better_or_could_not_be_scored(samples: SimpleNamespace) -> None:
+    found = outcome(samples, 0.2, 0.1)
+    found = dataclasses.replace(found, decision=dataclasses.replace(found.decision, better_than_base=True))
+    (step,) = next_steps(found, "covid-faq")
+    assert step.startswith("Mend what keeps the champion from being scored")
+    scored = with_champion(samples.COMPARISON, {metric.name: 0.9 for metric in samples.COMPARISON.metrics})
+    (step,) = next_steps(dataclasses.replace(scored, decision=found.decision), "covid-faq")
+    assert step.startswith("The champion goes on serving")
 
 
 def test_after_an_interval_that_lies_too_low(samples: SimpleNamespace) -> None:

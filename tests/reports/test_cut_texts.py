@@ -7,6 +7,7 @@ import pytest
 
 from embedtune.models.card import CutTexts
 from embedtune.reports.cut_texts import cut_warnings, length_warning, text_rows, text_warnings
+from tests.comparisons import side, with_side
 
 FINE = CutTexts(texts=1000, cut=50, alike=10, unknown=0, max_length=128)
 
@@ -34,15 +35,16 @@ def test_many_that_are_alike(unknown: int, cure: str) -> None:
 
 def test_several_parts_share_a_sentence() -> None:
     parts = [CutTexts(number, number, number, 0, 128) for number in (48, 6, 7)]
-    cut, alike = text_warnings(*parts, 0, 0)
+    cut, alike = text_warnings(parts[0], side("tuned", query_texts=parts[1], index_texts=parts[2]))
     listed = "48 of 48 training texts (100.0%), 6 of 6 queries (100.0%) and 7 of 7 index documents (100.0%) are "
     assert cut.startswith(f"{listed}longer than the 128 tokens")
     assert alike.startswith(f"{listed}the same to the model")
 
 
 def test_texts_that_are_not_new() -> None:
-    assert text_warnings(None, FINE, FINE, 0, 0) == ()
-    (warning,) = text_warnings(FINE, FINE, FINE, 3, 12)
+    fine = side("tuned", query_texts=FINE, index_texts=FINE)
+    assert text_warnings(None, fine) == ()
+    (warning,) = text_warnings(FINE, replace(fine, seen_queries=3, seen_index=12))
     assert warning.startswith(
         "3 held-out queries and 12 index documents are read as the same tokens as a training text"
     )
@@ -54,6 +56,6 @@ def test_a_base_that_reads_more_than_the_tuned_model(samples: SimpleNamespace) -
         "412 queries instead of 3 and 92 of 1,653 documents instead of 7. Raise model_max_length, or set it to 0 to "
         "keep the backbone's own."
     )
-    same = replace(samples.COMPARISON, base_query_texts=FINE, query_texts=FINE, base_index_texts=FINE, index_texts=FINE)
-    assert length_warning(same) == ""
-    assert length_warning(replace(samples.COMPARISON, base_query_texts=None, base_index_texts=None)) == ""
+    fine = {"query_texts": FINE, "index_texts": FINE}
+    assert length_warning(with_side(with_side(samples.COMPARISON, "base", **fine), "tuned", **fine)) == ""
+    assert length_warning(with_side(samples.COMPARISON, "base", query_texts=None, index_texts=None)) == ""

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from embedtune.reports.evaluation import Change, change_of, evaluation_html, evaluation_markdown, with_data_page
-from embedtune.retrieval.comparison import MetricComparison
+from tests.comparisons import against_base, two_sides, with_side
 
 
 def words(html: str) -> str:
@@ -82,8 +82,9 @@ def test_what_the_model_reads_and_how_the_data_were_read(samples: SimpleNamespac
 
 
 def test_a_comparison_of_the_version_before_says_less(samples: SimpleNamespace) -> None:
-    texts = dict.fromkeys(("query_texts", "index_texts", "base_query_texts", "base_index_texts"))
-    comparison = dataclasses.replace(samples.COMPARISON, base_mean_cosine=None, warnings=(), **texts)
+    texts = dict.fromkeys(("query_texts", "index_texts"))
+    comparison = with_side(dataclasses.replace(samples.COMPARISON, warnings=()), "tuned", **texts)
+    comparison = with_side(comparison, "base", mean_cosine=None, **texts)
     report = dataclasses.replace(samples.evaluation_report(comparison), train_texts=None, data=None, made="")
     text = words(evaluation_html(report))
     assert "To look at" not in text
@@ -172,7 +173,7 @@ def test_examples_are_bounded_and_the_rest_is_counted(samples: SimpleNamespace) 
 def test_the_clearest_examples_come_first(samples: SimpleNamespace) -> None:
     small, large = samples.EXAMPLES[1], samples.EXAMPLES[0]
     comparison = dataclasses.replace(samples.COMPARISON, examples=(small, large))
-    assert in_order(evaluation_html(samples.evaluation_report(comparison)), large.query, small.query)
+    assert in_order(evaluation_html(samples.evaluation_report(comparison)), large.id, small.id)
 
 
 def test_settings_and_provenance(samples: SimpleNamespace) -> None:
@@ -232,11 +233,44 @@ def test_markdown_says_the_same(samples: SimpleNamespace) -> None:
     ],
 )
 def test_change(difference: float, lower: float, upper: float, change: Change) -> None:
-    assert change_of(MetricComparison("hit_at_10", 0.5, 0.5 + difference, difference, lower, upper)) is change
+    found = against_base(("hit_at_10", 0.5, 0.5 + difference, difference, lower, upper))
+    assert change_of(found) is change
 
 
 def test_a_number_that_is_none_is_refused(samples: SimpleNamespace) -> None:
     nan = float("nan")
-    metrics = (MetricComparison("ndcg_at_10", nan, nan, nan, nan, nan),)
+    comparison = two_sides([("ndcg_at_10", nan, nan, nan, nan, nan)], samples.COMPARISON.decision)
     with pytest.raises(ValueError, match="finite numbers"):
-        evaluation_html(samples.evaluation_report(dataclasses.replace(samples.COMPARISON, metrics=metrics)))
+        evaluation_html(samples.evaluation_report(comparison))
+
+
+def test_a_champion_has_a_column_and_what_the_tuned_model_differs_from_it(samples: SimpleNamespace) -> None:
+    report = samples.champion_report()
+    html, markdown = evaluation_html(report), evaluation_markdown(report).replace("\u00a0", " ")
+    text = words(html)
+    assert in_order(
+        text,
+        "Better than the base, not shown to be better than the champion",
+        "Compared with the champion, version 3, the tuned model is worse",
+        "The champion goes on serving",
+        "Metric Base Tuned Champion Difference from base 95 % interval of the difference Difference from champion",
+        "in 3 queries of the base model, 2 of the tuned model and 1 of the champion model",
+        "0.155 for the champion model, 0.247 for the tuned model and 0.198 for the base model",
+    )
+    row = re.search(r"<tr[^>]*>\s*<th[^>]*>nDCG@10.*?</tr>", html, re.DOTALL)
+    assert row is not None
+    assert re.sub(r"\s+", " ", re.sub(r"<svg.*?</svg>|<[^>]+>", " ", row[0])).strip() == (
+        "nDCG@10 decides 0.612 0.746 0.776 +0.134 ▲ better +0.101 to +0.168 −0.030 ▼ worse −0.040 to −0.020"
+    )
+    assert "The champion model was itself trained on held-out texts: 32 queries were left out for that, in the" in text
+    assert '<title id="hit_at_10-champion-title">Difference from the champion in hit@10</title>' in html
+    assert "Champion 1 of 5 relevant" in text
+    assert (
+        "| Metric | Base | Tuned | Champion | Difference from base | 95 % interval | | Difference from champion |"
+        in (markdown)
+    )
+    assert "| 0.612 | 0.746 | 0.776 | +0.134 | +0.101 to +0.168 | ▲ better | −0.030 | −0.040 to −0.020 | ▼ worse |" in (
+        markdown
+    )
+    assert "| Rank | Base | Tuned | Champion |" in markdown
+    assert "in the comparison with the champion, because it was trained on them: 32" in markdown

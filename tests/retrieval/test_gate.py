@@ -1,21 +1,42 @@
+"""The gate says everything that is against a promotion, and nothing that is not."""
+
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import mean_intervals
-from embedtune.retrieval.comparison import MIN_QUERIES, MetricComparison
-from embedtune.retrieval.gate import decide, refuse_collapsed
+from embedtune.retrieval.comparison import MIN_QUERIES, ROUNDING, Decision
+from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
+from embedtune.retrieval.sides import Difference
 
 
-def metric(difference: float, lower: float, upper: float, name: str = "ndcg_at_10") -> MetricComparison:
-    return MetricComparison(name, 0.5, 0.5 + difference, difference, lower, upper)
+def found(
+    value: float, lower: float, upper: float, units: int = 100, metric: str = "ndcg_at_10", against: str = "base"
+) -> Difference:
+    return Difference(metric, "tuned", against, 0.5 + value, 0.5, value, lower, upper, units)
 
 
-BETTER = metric(0.05, 0.02, 0.08)
+BETTER = found(0.05, 0.02, 0.08)
+
+
+def judge(
+    over_base: Difference = BETTER,
+    min_gain: float = 0.01,
+    min_lower_bound: float = 0.0,
+    over_champion: Difference | None = None,
+    obstacle: str = "",
+    cosines: tuple[float, float] = (0.2, 0.2),
+) -> Decision:
+    version = "" if over_champion is None and not obstacle else "3"
+    evidence = Evidence(over_base, over_champion, *cosines, Incumbent(version, obstacle))
+    return decide(evidence, Asked("ndcg_at_10", min_gain, min_lower_bound))
 
 
 @pytest.mark.parametrize(
-    ("judged", "min_gain", "promoted", "reason"),
+    ("judged", "min_gain", "better", "reason"),
     [
         (
             BETTER,
@@ -25,96 +46,224 @@ BETTER = metric(0.05, 0.02, 0.08)
             "and +0.0100 was asked for.",
         ),
         (
-            metric(0.05, 0.04, 0.06),
+            found(0.25, 0.125, 0.375),
+            0.0,
+            True,
+            "The tuned model is better: nDCG@10 rose from 0.5000 to 0.7500 (+0.2500, 95% interval +0.1250 to +0.3750).",
+        ),
+        (
+            found(0.05, 0.04, 0.06),
             0.1,
             False,
             "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0400 to +0.0600), "
             "which is less than the +0.1000 asked for.",
         ),
         (
-            metric(0.05, -0.01, 0.11, "mrr_at_10"),
+            found(0.05, -0.01, 0.11, metric="mrr_at_10"),
             0.0,
             False,
             "MRR@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval -0.0100 to +0.1100), "
             "but the interval includes zero, so the gain may be chance.",
         ),
         (
-            metric(-0.05, -0.08, -0.02),
+            found(-0.05, -0.08, -0.02),
             0.0,
             False,
             "The tuned model is worse: nDCG@10 fell from 0.5000 to 0.4500 (-0.0500, 95% interval -0.0800 to -0.0200).",
         ),
         (
-            metric(0.0, 0.0, 0.0),
+            found(0.0, 0.0, 0.0),
             0.0,
             False,
             "The tuned model is no better: nDCG@10 stayed at 0.5000 (95% interval +0.0000 to +0.0000).",
         ),
     ],
 )
-def test_each_case_has_its_sentence(judged: MetricComparison, min_gain: float, promoted: bool, reason: str) -> None:
-    decision = decide(judged, min_gain, 100)
-    assert (decision.better, decision.reason) == (promoted, reason)
-    assert (decision.metric, decision.min_gain) == (judged.name, min_gain)
+def test_each_case_has_its_sentence(judged: Difference, min_gain: float, better: bool, reason: str) -> None:
+    decision = judge(judged, min_gain)
+    assert (decision.better, decision.better_than_base, decision.reason) == (better, better, reason)
+    assert decision.reasons == (() if better else (reason,))
+    assert (decision.metric, decision.min_gain, decision.champion_version) == (judged.metric, min_gain, "")
 
 
-def test_the_limits_are_inclusive_for_the_gain_and_exclusive_for_the_interval() -> None:
-    assert decide(BETTER, BETTER.difference, 100).better
-    assert decide(metric(0.3 - 0.25, 0.02, 0.08), 0.05, 100).better  # 0.04999999999999999
-    assert not decide(metric(0.05 - 1e-6, 0.02, 0.08), 0.05, 100).better
-    assert not decide(metric(0.05, 0.0, 0.1), 0.0, 100).better
+class TestBounds:
+    """What decides is inclusive for the gain and exclusive for the interval."""
+
+    def test_the_gain(self) -> None:
+        assert judge(min_gain=BETTER.value).better
+        assert judge(found(0.3 - 0.25, 0.02, 0.08), 0.05).better  # 0.04999999999999999
+        assert judge(found(0.05 - ROUNDING / 2, 0.02, 0.08), 0.05).better
+        assert not judge(found(0.05 - 2 * ROUNDING, 0.02, 0.08), 0.05).better
+
+    def test_the_interval(self) -> None:
+        assert judge(found(0.05, 1e-12, 0.1), 0.0).better
+        assert not judge(found(0.05, 0.0, 0.1), 0.0).better
+        assert judge(min_lower_bound=0.0199).better
+        refused = judge(min_lower_bound=0.02)
+        assert (refused.better, refused.min_lower_bound) == (False, 0.02)
+        assert refused.reason == (
+            "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800); the interval was asked to "
+            "lie above +0.0200."
+        )
+
+    def test_what_differs_by_rounding_is_equal(self) -> None:
+        for value in (ROUNDING, ROUNDING / 2, -ROUNDING / 2, -ROUNDING):
+            assert judge(found(value, 1e-12, 1e-8), 0.0).reason.startswith("The tuned model is no better: nDCG@10 stay")
+        assert judge(found(2 * ROUNDING, 1e-12, 1e-8), 0.0).better
+        assert judge(found(-2 * ROUNDING, -1e-8, 1e-8), 0.0).reason.startswith("The tuned model is worse: ")
+
+    def test_the_number_of_queries(self) -> None:
+        assert judge(dataclasses.replace(BETTER, units=20)).better
+        refused = judge(dataclasses.replace(BETTER, units=19))
+        assert not refused.better
+        assert refused.reason == (
+            "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800), but over only 19 queries; "
+            "at least 20 are needed to tell a gain from chance. Hold out more (eval_share) or bring more data."
+        )
+        worse = judge(found(-0.05, -0.08, -0.02, units=19)).reasons
+        assert worse[1].startswith("Only 19 queries compare it with the base; at least 20 are needed")
+        assert len(judge(found(-0.05, -0.08, -0.02, units=20)).reasons) == 1
+
+    @pytest.mark.parametrize("name", ["value", "lower"])
+    def test_what_is_no_number_earns_nothing(self, name: str) -> None:
+        assert not judge(dataclasses.replace(BETTER, **{name: float("nan")}), 0.0).better
+
+    @pytest.mark.parametrize("bound", [-0.01, 1.01, float("nan")])
+    def test_impossible_ones(self, bound: float) -> None:
+        with pytest.raises(ConfigError, match=r"min_gain is .* lies in 0\.\.1"):
+            Asked("ndcg_at_10", bound)
+        with pytest.raises(ConfigError, match=r"min_lower_bound is .* lies in 0\.\.1"):
+            Asked("ndcg_at_10", 0.0, bound)
+
+    def test_the_ends_of_what_is_possible(self) -> None:
+        assert Asked("ndcg_at_10", 0.0, 1.0) != Asked("ndcg_at_10", 1.0, 0.0)
+
+    def test_unknown_metric(self) -> None:
+        with pytest.raises(ConfigError, match="metric is 'ndcg@10'; accepted: "):
+            Asked("ndcg@10", 0.0)
 
 
-def test_a_bound_for_the_interval() -> None:
-    assert decide(BETTER, 0.01, 100, min_lower_bound=0.0199).better
-    refused = decide(BETTER, 0.01, 100, min_lower_bound=0.02)
-    assert (refused.better, refused.min_lower_bound) == (False, 0.02)
-    assert refused.reason == (
-        "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800); the interval was asked to lie "
-        "above +0.0200."
+def test_all_reasons_are_told_and_the_numbers_once() -> None:
+    assert judge(found(0.05, -0.01, 0.11, units=5), 0.1, 0.02).reasons == (
+        "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval -0.0100 to +0.1100), but over only 5 queries; at "
+        "least 20 are needed to tell a gain from chance. Hold out more (eval_share) or bring more data.",
+        "The interval includes zero, so the gain may be chance.",
+        "The gain is less than the +0.1000 asked for.",
     )
-    with pytest.raises(ConfigError, match=r"min_lower_bound is 1\.5; .* lies in 0\.\.1"):
-        decide(BETTER, 0.01, 100, min_lower_bound=1.5)
+    assert judge(found(0.05, 0.01, 0.09), 0.1, 0.02).reasons[1:] == ("The interval was asked to lie above +0.0200.",)
 
 
-@pytest.mark.parametrize("min_gain", [-0.01, 1.01, float("nan")])
-def test_impossible_min_gain(min_gain: float) -> None:
-    with pytest.raises(ConfigError, match=r"min_gain is .* lies in 0\.\.1"):
-        decide(BETTER, min_gain, 100)
+class TestCollapse:
+    def test_at_the_bound_it_is_none(self) -> None:
+        assert judge(cosines=(0.5, 0.99)).better
+
+    def test_above_it_nothing_is_promoted(self) -> None:
+        refused = judge(cosines=(0.5, 0.99123))
+        assert (refused.better, refused.better_than_base) == (False, False)
+        assert refused.reason == (
+            "The tuned model has collapsed: two index documents have a cosine of 0.9912 on average (base model 0.5000)"
+            ", above the 0.99 that is accepted, so it hardly tells documents apart."
+        )
+
+    def test_training_is_blamed_for_what_the_base_model_does_not_do(self) -> None:
+        assert judge(cosines=(0.99, 0.9999)).reason.startswith("The tuned model has collapsed")
+        assert judge(cosines=(1.0, 0.9999)).reason == (
+            "Neither model tells the index documents apart: two of them have a cosine of 0.9999 on average, and 1.0000 "
+            "with the base model, so training did not cause it. Look at what is read of the texts."
+        )
+
+    def test_what_the_metric_says_is_told_as_well(self) -> None:
+        first, second = judge(found(-0.05, -0.08, -0.02), cosines=(0.5, 0.999)).reasons
+        assert first.startswith("The tuned model has collapsed")
+        assert second.startswith("The tuned model is worse")
 
 
-def test_unknown_metric() -> None:
-    with pytest.raises(ConfigError, match="metric is 'ndcg@10'; accepted: one of spearman, pearson, ndcg_at_10"):
-        decide(metric(0.05, 0.02, 0.08, "ndcg@10"), 0.0, 100)
+class TestChampion:
+    def test_better_than_both(self) -> None:
+        decision = judge(over_champion=found(0.03, 0.01, 0.05, against="champion"))
+        assert (decision.better, decision.better_than_base, decision.reasons) == (True, True, ())
+        assert decision.champion_version == "3"
+        assert decision.reason == (
+            "The tuned model is better than the base: nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval "
+            "+0.0200 to +0.0800), and +0.0100 was asked for. Compared with the champion, version 3, it rose from "
+            "0.5000 to 0.5300 (+0.0300, 95% interval +0.0100 to +0.0500)."
+        )
+        fewer = judge(over_champion=found(0.03, 0.01, 0.05, units=99, against="champion"))
+        assert fewer.reason.endswith("+0.0500) over the 99 queries that are new to it.")
 
-
-def test_a_collapsed_model_is_never_promoted() -> None:
-    decision = decide(BETTER, 0.01, 100)
-    assert refuse_collapsed(decision, 0.5, 0.99) is decision
-    refused = refuse_collapsed(decision, 0.5, 0.99123)
-    assert not refused.better
-    assert refused.reason.startswith("The tuned model has collapsed: two index documents have a cosine of 0.9912")
-    assert "(base model 0.5000)" in refused.reason
-    assert (refused.metric, refused.min_gain) == (decision.metric, decision.min_gain)
-
-
-def test_training_is_not_blamed_for_what_the_base_model_does_too() -> None:
-    refused = refuse_collapsed(decide(BETTER, 0.01, 100), 1.0, 0.9999)
-    assert not refused.better
-    assert refused.reason == (
-        "Neither model tells the index documents apart: two of them have a cosine of 0.9999 on average, and 1.0000 "
-        "with the base model, so training did not cause it. Look at what is read of the texts."
+    @pytest.mark.parametrize(
+        ("over_champion", "reason"),
+        [
+            (
+                found(-0.15, -0.2, -0.1),
+                "Compared with the champion, version 3, the tuned model is worse: nDCG@10 fell from 0.5000 to 0.3500 "
+                "(-0.1500, 95% interval -0.2000 to -0.1000).",
+            ),
+            (
+                found(0.0, 0.0, 0.0),
+                "Compared with the champion, version 3, the tuned model is no better: nDCG@10 stayed at 0.5000 (95% "
+                "interval +0.0000 to +0.0000).",
+            ),
+            (
+                found(0.03, 0.0, 0.06),
+                "Compared with the champion, version 3, nDCG@10 rose from 0.5000 to 0.5300 (+0.0300, 95% interval "
+                "+0.0000 to +0.0600), but the interval includes zero, so the gain may be chance.",
+            ),
+            (
+                found(0.0075, 0.005, 0.01),
+                "Compared with the champion, version 3, nDCG@10 rose from 0.5000 to 0.5075 (+0.0075, 95% interval "
+                "+0.0050 to +0.0100), which is less than the +0.0100 asked for.",
+            ),
+            (
+                found(0.03, 0.01, 0.05, units=19),
+                "Compared with the champion, version 3, nDCG@10 rose from 0.5000 to 0.5300 (+0.0300, 95% interval "
+                "+0.0100 to +0.0500), but over only 19 queries; at least 20 are needed to tell a gain from chance. "
+                "Hold out more (eval_share) or bring more data.",
+            ),
+        ],
     )
+    def test_not_better_than_the_champion(self, over_champion: Difference, reason: str) -> None:
+        decision = judge(over_champion=over_champion)
+        assert (decision.better, decision.better_than_base, decision.reasons) == (False, True, (reason,))
+        assert decision.reason == (
+            "The tuned model is better than the base: nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval "
+            f"+0.0200 to +0.0800), and +0.0100 was asked for. {reason}"
+        )
+
+    def test_better_than_the_champion_alone(self) -> None:
+        decision = judge(found(-0.05, -0.08, -0.02), over_champion=found(0.03, 0.01, 0.05))
+        assert (decision.better, decision.better_than_base) == (False, False)
+        assert [reason[:24] for reason in decision.reasons] == ["The tuned model is worse"]
+
+    def test_worse_than_both(self) -> None:
+        worse = found(-0.05, -0.08, -0.02)
+        first, second = judge(worse, over_champion=worse).reasons
+        assert first.startswith("The tuned model is worse: ")
+        assert second.startswith("Compared with the champion, version 3, the tuned model is worse: ")
+
+    def test_one_that_could_not_be_scored_is_not_replaced(self) -> None:
+        decision = judge(obstacle="its files are gone")
+        assert (decision.better, decision.better_than_base, decision.champion_version) == (False, True, "3")
+        assert decision.reasons == ("The champion, version 3, stays: it could not be scored, its files are gone.",)
+        assert decision.reason.startswith("The tuned model is better than the base: ")
+
+    def test_an_obstacle_counts_more_than_a_number(self) -> None:
+        assert not judge(over_champion=found(0.03, 0.01, 0.05), obstacle="it reads images").better
 
 
-def test_few_queries_decide_nothing() -> None:
-    assert decide(BETTER, 0.01, 20).better
-    refused = decide(BETTER, 0.01, 19)
-    assert not refused.better
-    assert refused.reason == (
-        "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800), but over only 19 queries; at "
-        "least 20 are needed to tell a gain from chance. Hold out more (eval_share) or bring more data."
+@pytest.mark.parametrize("faults", itertools.product([False, True], repeat=4))
+def test_better_is_what_nothing_is_against(faults: tuple[bool, ...]) -> None:
+    weak, collapsed, beaten, unscored = faults
+    decision = judge(
+        found(0.05, -0.01, 0.1) if weak else BETTER,
+        cosines=(0.2, 0.995 if collapsed else 0.2),
+        over_champion=found(-0.01, -0.02, 0.0) if beaten else found(0.03, 0.01, 0.05),
+        obstacle="it is gone" if unscored else "",
     )
+    assert decision.better is (not any(faults)) is (decision.reasons == ())
+    assert decision.better_than_base is not (weak or collapsed)
+    assert len(decision.reasons) == weak + collapsed + (beaten or unscored)
+    assert all(reason in decision.reason for reason in decision.reasons)
 
 
 def test_chance_is_rarely_promoted_at_the_least_number_of_queries() -> None:
@@ -122,10 +271,3 @@ def test_chance_is_rarely_promoted_at_the_least_number_of_queries() -> None:
     shares = [np.mean(mean_intervals(chance, 1000, seed=1)[0] > 0) for chance in (chances[0, :2], chances[1])]
     assert shares[0] > 0.2
     assert 0.01 < shares[1] < 0.05
-
-
-def test_nothing_is_said_of_a_gain_that_nobody_asked_for():
-    metric = MetricComparison("ndcg_at_10", base=0.5, tuned=0.75, difference=0.25, lower=0.125, upper=0.375)
-    assert decide(metric, 0.0, 100).reason == (
-        "The tuned model is better: nDCG@10 rose from 0.5000 to 0.7500 (+0.2500, 95% interval +0.1250 to +0.3750)."
-    )

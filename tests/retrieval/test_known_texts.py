@@ -9,7 +9,7 @@ from embedtune.models.digests import Digests
 from embedtune.models.trained_texts import trained_digests
 from embedtune.retrieval.evaluation_set import EvaluationSet
 from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.known_texts import Known, find_known, known_warning
+from embedtune.retrieval.known_texts import Known, check_any_new, find_known, known_warning
 
 
 def pairs() -> EvaluationSet:
@@ -26,7 +26,7 @@ def pairs() -> EvaluationSet:
     )
 
 
-def known_of(data: EvaluationSet, trained: Digests, whole_groups: bool) -> Known:
+def known_of(data: EvaluationSet, trained: Digests | None, whole_groups: bool) -> Known:
     contents = (Contents.of_texts(texts) for texts in (data.query_texts, data.index_texts))
     return find_known(data, *contents, trained, whole_groups)
 
@@ -44,27 +44,35 @@ def known_of(data: EvaluationSet, trained: Digests, whole_groups: bool) -> Known
 )
 def test_pairs(trained: list[str], whole_groups: bool, kept: list[int], index: int) -> None:
     known = known_of(pairs(), np.sort(trained_digests(trained)), whole_groups)
-    assert (known.kept.tolist(), known.queries, known.index) == (kept, 4 - len(kept), index)
+    assert (np.flatnonzero(known.new).tolist(), known.queries, known.index) == (kept, 4 - len(kept), index)
+    check_any_new(known)
 
 
 def test_labels() -> None:
     judgments = Judgments.from_labels(["a", "b", "c"], ["1", "2", "3"], ["a", "a", "b"], ["1", "4", "2"])
     data = EvaluationSet(["1", "2", "3"], ["x", "y", "z"], ["a", "b", "c"], ["1", "4", "2"], ["x", "w", "y"], judgments)
     trained = trained_digests(["w"])
-    assert known_of(data, trained, whole_groups=True).kept.tolist() == [1, 2]
-    assert known_of(data, trained, whole_groups=False).kept.tolist() == [0, 1, 2]
+    assert known_of(data, trained, whole_groups=True).new.tolist() == [False, True, True]
+    assert known_of(data, trained, whole_groups=False).new.all()
 
 
 def test_nothing_is_left() -> None:
     trained = trained_digests(["query q0", "query q1", "query q2", "query q3"])
     with pytest.raises(InputError, match=r"trained on all 4 held-out queries .* Keep the split .*train_seed"):
-        known_of(pairs(), trained, whole_groups=True)
+        check_any_new(known_of(pairs(), trained, whole_groups=True))
+
+
+def test_a_model_that_does_not_say_what_it_was_trained_on() -> None:
+    known = known_of(pairs(), None, whole_groups=True)
+    assert (known.new.tolist(), known.queries, known.index) == ([True] * 4, 0, 0)
 
 
 def test_what_is_said() -> None:
-    known = Known(np.arange(3), 1, 2)
-    assert known_warning(known, 4, 1000, "out/model") == (
+    known = Known(np.array([True, True, False, True]), 2)
+    said = "the comparison, for all models"
+    assert known_warning(known, "Backbone 'out/model'", 1000, said) == (
         "Backbone 'out/model' was itself trained on 1 of the 4 held-out queries or what answers them, and on 2 of the "
         "1,000 index documents: these queries are left out of the comparison, for all models."
     )
-    assert known_warning(Known(np.arange(4), 0, 0), 4, 1000, "out/model") == ""
+    assert known_warning(Known(np.ones(4, np.bool_), 0), "Backbone 'out/model'", 1000, said) == ""
+    assert known_warning(Known(np.ones(4, np.bool_), 1), "It", 1000, said).startswith("It was itself trained on 0 of")

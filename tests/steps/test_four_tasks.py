@@ -14,8 +14,9 @@ from embedtune.models.loading import load_model
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.correlation import spearman
 from embedtune.retrieval.held_out import read_held_out
+from embedtune.retrieval.score_files import COMPARISON_FILE
 from embedtune.steps.build_documents import build_documents
-from embedtune.steps.evaluate_retrieval import COMPARISON_FILE, EvaluateRetrievalConfig, evaluate_retrieval
+from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.training.config import FinetuneConfig
@@ -58,24 +59,27 @@ class TestImages:
         comparison = images.comparison
         assert (comparison.query_kind, comparison.index_kind) == ("image", "image")
         assert comparison.queries + comparison.index_documents <= 12
-        assert comparison.metric("ndcg_at_10").tuned > 0.5
+        assert comparison.value("ndcg_at_10", "tuned") > 0.5
 
     def test_have_no_texts_to_cut(self, images: Run) -> None:
         assert images.card.train_texts is None
-        assert (images.comparison.query_texts, images.comparison.base_index_texts) == (None, None)
+        assert {(side.query_texts, side.index_texts) for side in images.comparison.sides} == {(None, None)}
 
     def test_examples_name_files_and_documents(self, images: Run) -> None:
-        for example in images.comparison.examples:
-            assert example.query.endswith(".png")
-            assert len(example.id) == 32
-            assert all(hit.text.endswith(".png") and len(hit.id) == 32 for hit in example.base + example.tuned)
+        comparison = images.comparison
+        for content in comparison.contents:
+            assert (content.text[-4:], content.kind, len(content.id)) == (".png", "image", 32)
+        shown = {(content.kind, content.id) for content in comparison.contents}
+        hits = [hit for example in comparison.examples for found in example.results for hit in found.hits]
+        assert {(each.kind, each.id) for each in (*comparison.examples, *hits)} == shown
 
     def test_page_shows_them(self, images: Run) -> None:
         page = (images.folder / "report.html").read_text(encoding="utf-8")
-        hits = [hit for one in images.comparison.examples for hit in (*one.base[:5], *one.tuned[:5])]
+        hits = [hit for one in images.comparison.examples for found in one.results for hit in found.hits]
+        (name,) = (content.text for content in images.comparison.contents if content.id == hits[0].id)
         assert page.count('role="img" aria-label=') == len(hits) + len(images.comparison.examples)
         assert page.count("data:image/jpeg;base64,") == 1
-        assert f'role="img" aria-label="{hits[0].text}"' in page
+        assert f'role="img" aria-label="{name}"' in page
         assert len(page) < 1_000_000
 
 
@@ -105,8 +109,8 @@ class TestOneTower:
         kinds = {"clip-text": "text", "clip-vision": "image"}
         comparison = tower[1].comparison
         assert comparison.query_kind == comparison.index_kind == kinds[tower[0]]
-        metric = comparison.metrics[0]
-        assert metric.base != metric.tuned
+        values = comparison.metrics[0].values
+        assert values["base"] != values["tuned"]
 
     def test_that_reads_other_data_is_refused_before_anything_is_loaded(self, tower: tuple[str, Run]) -> None:
         name, run = tower
@@ -143,7 +147,7 @@ class TestScores:
         queries, index = (model.encode(side, normalize_embeddings=True) for side in sides)
         cosines = (queries[pairs.queries] * index[pairs.documents]).sum(axis=1).astype(float)
         expected = spearman(cosines, pairs.scores)
-        assert scored.comparison.metric("spearman").tuned == pytest.approx(expected, abs=1e-3)
+        assert scored.comparison.value("spearman", "tuned") == pytest.approx(expected, abs=1e-3)
 
     def test_pages_say_so(self, scored: Run) -> None:
         pages = [(scored.folder / name).read_text(encoding="utf-8") for name in ("report.html", "report.md")]
@@ -166,8 +170,10 @@ class TestTextsAndImages:
         comparison = text_image.comparison
         assert (comparison.query_kind, comparison.index_kind) == ("text", "image")
         assert comparison.queries == comparison.index_documents == 8
-        assert comparison.query_texts.texts == comparison.base_query_texts.texts == 8
-        assert comparison.index_texts is None
+        assert [(side.name, side.query_texts.texts, side.index_texts) for side in comparison.sides] == [
+            ("base", 8, None),
+            ("tuned", 8, None),
+        ]
         assert text_image.card.train_texts.texts == 32
 
     def test_and_images_texts(self, text_image: Run, tmp_path: Path) -> None:
@@ -181,7 +187,7 @@ class TestTextsAndImages:
         for row, column in enumerate((images @ texts.T).round(6)):
             (text,) = (one for one in range(8) if row in held_out.documents.judgments.relevant(one)[0])
             places.append(1 + int((column > column[text]).sum()))
-        found = {metric.name: metric.tuned for metric in direction.metrics}
+        found = {metric.name: metric.values["tuned"] for metric in direction.metrics}
         assert found["mrr_at_10"] == pytest.approx(np.mean([1 / place for place in places]), abs=0.02)
         page = (text_image.folder / "report.html").read_text(encoding="utf-8")
         assert "<h3>image-to-text</h3>" in page
@@ -202,10 +208,10 @@ class TestMeshes:
         comparison = meshes.comparison
         assert (comparison.query_kind, comparison.index_kind) == ("mesh", "mesh")
         assert comparison.queries > 0
-        assert comparison.metric("ndcg_at_10").tuned > 0.3
+        assert comparison.value("ndcg_at_10", "tuned") > 0.3
 
     def test_examples_name_files(self, meshes: Run) -> None:
-        assert all(example.query.endswith(".off") for example in meshes.comparison.examples)
+        assert all(content.text.endswith(".off") for content in meshes.comparison.contents)
 
     def test_page_shows_drawings(self, meshes: Run) -> None:
         page = (meshes.folder / "report.html").read_text(encoding="utf-8")

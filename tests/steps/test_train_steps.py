@@ -4,7 +4,6 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from embedtune.documents.build import BuildOptions
@@ -18,16 +17,9 @@ from embedtune.models.card import EpochFacts, LossPoint, ModelCard
 from embedtune.models.trained_texts import load_trained, trained_digests
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
-from embedtune.retrieval.compare import compare
 from embedtune.retrieval.comparison import Comparison
-from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
-from embedtune.retrieval.judgments import Judgments
-from embedtune.steps.evaluate_retrieval import (
-    COMPARISON_FILE,
-    EvaluateRetrievalConfig,
-    evaluate_retrieval,
-    write_scores,
-)
+from embedtune.retrieval.score_files import COMPARISON_FILE
+from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.finetune import CHECKPOINTS_VARIABLE, checkpoint_root, finetune
 from embedtune.steps.register_model import RegisterModelConfig, register_model
@@ -198,34 +190,6 @@ def test_training_and_evaluation_of_graded_judgments(tiny_model_folder: Path, tm
     assert sorted(gains) == ["1"] * 10 + ["2"] * 10
 
 
-class TestTrecFiles:
-    """Which judgments become a qrels file."""
-
-    def write(self, folder: Path, gains: list[float]) -> set[str]:
-        judgments = Judgments.from_pairs(["q"], ["a", "b"], ["q", "q"], ["a", "b"], gains)
-        data = EvaluationSet(["q"], ["Q"], [""], ["a", "b"], ["A", "B"], judgments)
-        vectors = Vectors(np.array([[1.0, 0.0]]), np.eye(2))
-        outcome = compare(data, vectors, vectors, metric="ndcg_at_10", min_gain=0.0, seed=0, resamples=10)
-        write_scores(folder, outcome)
-        return {path.name for path in folder.iterdir()}
-
-    def test_graded(self, tmp_path: Path) -> None:
-        assert "qrels.txt" in self.write(tmp_path, [2.0, 0.0])
-        assert (tmp_path / "qrels.txt").read_text(encoding="utf-8") == "q 0 a 2\n"
-
-    def test_fractions(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        names = self.write(tmp_path, [0.5, 1.0])
-        assert names == {"comparison.json", "base.run", "tuned.run", "queries.csv"}
-        assert "qrels.txt is left out: its format holds whole gains only" in capsys.readouterr().err
-
-    def test_too_many(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("embedtune.steps.evaluate_retrieval._MOST_JUDGMENTS", 1)
-        assert "qrels.txt" not in self.write(tmp_path, [1.0, 1.0])
-        assert "it would have 2 lines, more than 1" in capsys.readouterr().err
-
-
 def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Path) -> None:
     from embedtune.models.loading import load_model, weights_digest
 
@@ -268,7 +232,7 @@ def test_a_backbone_that_was_trained_on_held_out_queries(
     finetune(config, first_train, first, tmp_path / "page.html")
     outputs = tmp_path / "scores", tmp_path / "report.html", tmp_path / "report.md"
     alone = evaluate_retrieval(EvaluateRetrievalConfig(), first, first_evaluation, *outputs)
-    assert (alone.known_queries, alone.known_index) == (0, 0)
+    assert (alone.side("base").known_queries, alone.side("base").known_index) == (0, 0)
 
     finetune(dataclasses.replace(config, backbone=str(first)), train, tmp_path / "second", tmp_path / "page.html")
     capsys.readouterr()
@@ -276,7 +240,8 @@ def test_a_backbone_that_was_trained_on_held_out_queries(
     held_out = set(read_table(evaluation, Split.QUERY)["text"].to_pylist())
     seen = held_out & set(read_table(first_train, Split.TRAIN)["text"].to_pylist())
     assert 0 < len(seen) < len(held_out)
-    assert (chained.known_queries, chained.known_index) == (len(seen), len(seen))
+    base = chained.side("base")
+    assert (base.known_queries, base.known_index) == (len(seen), len(seen))
     assert (chained.queries, chained.index_documents) == (len(held_out) - len(seen), len(held_out))
     sentence = f"was itself trained on {len(seen)} of the {len(held_out)} held-out queries"
     assert sentence in capsys.readouterr().err
@@ -291,7 +256,7 @@ def test_a_backbone_that_was_trained_on_held_out_queries(
     finetune(third, first_train, tmp_path / "third", tmp_path / "page.html")
     closing = evaluate_retrieval(EvaluateRetrievalConfig(), tmp_path / "third", first_evaluation, *outputs)
     first_held_out = set(read_table(first_evaluation, Split.QUERY)["text"].to_pylist())
-    assert closing.known_queries == len(first_held_out - held_out) > 0
+    assert closing.side("base").known_queries == len(first_held_out - held_out) > 0
     assert closing.queries == len(first_held_out & held_out) > 0
     trained = [load_trained(Backbone(one, str(tmp_path / one), Place.FOLDER)) for one in ("first", "second", "third")]
     texts = [read_table(folder, Split.TRAIN)["text"].to_pylist() for folder in (first_train, train)]
