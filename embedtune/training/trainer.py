@@ -134,6 +134,7 @@ def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> Senten
         logging_steps=max(1, steps // _LOSS_POINTS),
         logging_nan_inf_filter=False,
         disable_tqdm=True,
+        use_cpu=not torch.accelerator.is_available(),  # unsaid, processes on CPUs would train each alone
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
     )
