@@ -52,6 +52,20 @@ def open_artifacts(client: "MlflowClient", address: str) -> Artifacts:
     return _Served(_repository(client, address)) if folder is None else open_store(str(folder))
 
 
+def remove_artifacts(client: "MlflowClient", address: str) -> None:
+    """Delete all files at an address; there may be none.
+
+    Raises:
+        StorageError: the environment does not describe an object store, for an address on one, or it refuses.
+        MlflowException: MLflow knows no such address, or refuses.
+    """
+    if urlsplit(address).scheme in _ON_STORE:
+        store = open_store(address)
+        store.remove(store.names())
+    else:
+        _repository(client, address).delete_artifacts()  # type: ignore[no-untyped-call]
+
+
 def folder_on_disk(client: "MlflowClient", address: str) -> Path | None:
     """Return the folder that MLflow takes an address of files for, None for one that is not on a disk."""
     from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository

@@ -4,97 +4,22 @@
 before it uploads them. The files written here are the ones it writes (a test compares them).
 """
 
-import filecmp
 import json
 import platform
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from embedtune.errors import RegistryError
-from embedtune.mlflow.artifacts import folder_on_disk, open_artifacts
 from embedtune.mlflow.layout import ARTIFACT, DESCRIPTION, DIGESTS, MODEL_FOLDER
 from embedtune.models.card import ModelCard
-from embedtune.progress import progress
 from embedtune.registry.contents import model_files
-from embedtune.registry.runs import REGISTRATION_TAG
-from embedtune.storage.atomic import atomic_path, link_or_copy
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.stores import silent
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import LoggedModel, Run
-
 _SCRIPT = "serving_model.py"
-_PACKAGE = (DESCRIPTION, "requirements.txt", "conda.yaml", "python_env.yaml", _SCRIPT)
+PACKAGE_FILES = (DESCRIPTION, "requirements.txt", "conda.yaml", "python_env.yaml", _SCRIPT)
 """Files of an MLflow model beside the model's own."""
 _SERVED_WITH = ("mlflow", "numpy", "sentence-transformers", "torch", "transformers")
-_LOGGED_MODEL_NAME = "embedder"
-
-
-def upload_model(client: "MlflowClient", run: "Run", folder: Path, card: ModelCard, digest: str) -> "LoggedModel":
-    """Upload a model folder with what MLflow needs to load it.
-
-    Args:
-        client: Where to.
-        run: The run the model belongs to.
-        folder: A sentence-transformers folder.
-        card: What is known about the model.
-        digest: The registration's digest.
-
-    Returns:
-        The logged model, ready to be registered. One whose upload failed stays pending and is never registered.
-
-    Raises:
-        RegistryError: the version of a library that serving needs is not known.
-    """
-    from mlflow.entities import LoggedModelOutput
-
-    run_id = run.info.run_id
-    model = client.create_logged_model(
-        run.info.experiment_id, _LOGGED_MODEL_NAME, source_run_id=run_id, tags={REGISTRATION_TAG: digest}
-    )
-    send_model(client, model, folder, card)
-    client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=0)])
-    return client.finalize_logged_model(model.model_id, "READY")
-
-
-def send_model(client: "MlflowClient", model: "LoggedModel", folder: Path, card: ModelCard) -> None:
-    """Put a model's files where MLflow keeps them; on a disk, as second names of the files in the folder.
-
-    Raises:
-        StorageError: they lie on an object store that cannot be written.
-        RegistryError: the version of a library that serving needs is not known.
-    """
-    paths, place = model_files(folder), folder_on_disk(client, model.artifact_location)
-    files = open_artifacts(client, model.artifact_location)
-    with tempfile.TemporaryDirectory() as temporary, progress("Uploading the model", len(paths), "files") as advance:
-        write_package(Path(temporary), folder, card, model.model_id, str(model.source_run_id))
-        for path in sorted(Path(temporary).iterdir()):
-            files.put_file(path.name, path)
-        for path in paths:
-            name = Path(MODEL_FOLDER, path.relative_to(folder))
-            if place is None:
-                files.put_file(name.as_posix(), path)
-            else:
-                with atomic_path(place / name) as part:
-                    link_or_copy(path, part)
-            advance(1)
-
-
-def is_whole(client: "MlflowClient", model: "LoggedModel", folder: Path) -> bool:
-    """Tell whether MLflow still has every file of a model, as far as they are on a disk."""
-    place = folder_on_disk(client, model.artifact_location)
-    if place is None:
-        return True
-    pairs = ((path, place / MODEL_FOLDER / path.relative_to(folder)) for path in model_files(folder))
-    return all((place / name).is_file() for name in _PACKAGE) and all(_same(*pair) for pair in pairs)
-
-
-def _same(path: Path, other: Path) -> bool:
-    return other.is_file() and (other.samefile(path) or filecmp.cmp(path, other, shallow=False))
 
 
 def write_package(target: Path, folder: Path, card: ModelCard, model_id: str, run_id: str) -> None:

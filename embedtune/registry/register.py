@@ -2,14 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+from embedtune.errors import RegistryError
 from embedtune.mlflow.connection import connect, resolve_tracking_uri, translated_errors
 from embedtune.models.card import ModelCard
 from embedtune.progress import note
+from embedtune.registry.aliases import settle_aliases
 from embedtune.registry.contents import check_request, registration_digest
-from embedtune.registry.packaging import is_whole, send_model, upload_model
+from embedtune.registry.duplicates import find_version
+from embedtune.registry.logged_models import find_models, is_whole, send_model, store_model
+from embedtune.registry.missing import unless_missing
 from embedtune.registry.request import Registration, RegistrationRequest
-from embedtune.registry.runs import log_facts, log_metrics, name_run, open_run
-from embedtune.registry.versions import create_version, find_version, read_registration, set_aliases
+from embedtune.registry.runs import finish_run, log_facts, log_metrics, open_run
+from embedtune.registry.versions import create_version, read_registration, renew_evidence
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -34,33 +38,48 @@ def register_model(request: RegistrationRequest) -> Registration:
     with translated_errors(tracking_uri):
         version = find_version(client, request.model_name, digest)
         if version is None:
-            with open_run(client, request, card, tracking_uri, digest) as run:
-                log_facts(client, run, request, card, digest)
-                model = upload_model(client, run, request.model_folder, card, digest)
-                log_metrics(client, run, request, card, model.model_id)
-                version = create_version(client, model, request, card, digest)
-                name_run(client, run, request, card, version)
+            version = _create(client, request, card, tracking_uri, digest)
         else:
-            _complete(client, request, card, digest, version)
-        set_aliases(client, request, version)
+            renew_evidence(client, request, version)
+        _complete(client, request, card, digest, version)
+        settle_aliases(client, request.model_name, version)
         return read_registration(client, request.model_name, version)
 
 
-def _complete(client: "MlflowClient", request: RegistrationRequest, card: ModelCard, digest: str, version: int) -> None:
-    """Give back to a version what was deleted or damaged on MLflow's disk since it was registered."""
-    from mlflow.exceptions import MlflowException
+def _create(
+    client: "MlflowClient", request: RegistrationRequest, card: ModelCard, tracking_uri: str, digest: str
+) -> int:
+    """Create a version with everything that belongs to it, and return it, or the one that another attempt created."""
+    with open_run(client, request, card, tracking_uri, digest) as run:
+        log_facts(client, run, request, card, digest)
+        model = store_model(client, run, request.model_folder, card, digest)
+        log_metrics(client, run, request, card, model.model_id)
+        create_version(client, run, model, request, card, digest)
+    version = find_version(client, request.model_name, digest)
+    if version is None:
+        raise RegistryError(
+            f"A version of {request.model_name!r} was deleted while it was being registered. Repeat the step if it is "
+            "to be registered after all."
+        )
+    return version
 
-    try:
-        run = client.get_run(str(client.get_model_version(request.model_name, str(version)).run_id))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
+
+def _complete(client: "MlflowClient", request: RegistrationRequest, card: ModelCard, digest: str, version: int) -> None:
+    """End the version's run, and give back what was deleted or damaged on MLflow's disk since it was registered."""
+    found = client.get_model_version(request.model_name, str(version))
+    run = unless_missing(lambda: client.get_run(str(found.run_id)))
+    if run is None:
         note(f"MLflow has deleted the run of {request.model_name!r}, version {version}, so its files are not checked.")
         return
-    outputs = run.outputs.model_outputs if run.outputs is not None else []
-    models = [client.get_logged_model(output.model_id) for output in outputs]
-    lost = [model for model in models if not is_whole(client, model, request.model_folder)]
+    models = find_models(client, run.info.experiment_id, digest)
+    lost = [
+        model
+        for model in models
+        if model.artifact_location == found.source and not is_whole(client, model, request.model_folder)
+    ]
     for model in lost:
         note(f"MLflow has lost files of {request.model_name!r}, version {version}, or holds damaged ones: stored anew.")
         log_facts(client, run, request, card, digest)
         send_model(client, model, request.model_folder, card)
+    if run.info.lifecycle_stage == "active":
+        finish_run(client, run, request, card, version)

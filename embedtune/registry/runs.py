@@ -5,7 +5,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -18,6 +18,7 @@ from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import ModelCard
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import RegistrationRequest
+from embedtune.registry.state import REGISTRATION_TAG
 from embedtune.retrieval.sides import BASE, TUNED
 from embedtune.text import shortened
 
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
 RUN_VARIABLE = "MLFLOW_RUN_ID"
-REGISTRATION_TAG = "embedtune.registration"
-"""Tag of runs and model versions with the registration's digest."""
+OWN_RUN_TAG = "embedtune.own_run"
+"""Tag of runs that a registration has created."""
 
 DATA_VERSION_TAG = "data_version"
 """Tag of runs, model versions and logged data sets with the whole version of the data."""
 
+_RUNNING, _FINISHED = "RUNNING", "FINISHED"
 _PARAMETERS_PER_REQUEST = 100
 _METRICS_PER_REQUEST = 1000
 _PARAMETER_LIMIT = 500
@@ -46,7 +48,7 @@ _DOCTYPE = b"<!doctype html>"
 def open_run(
     client: "MlflowClient", request: RegistrationRequest, card: ModelCard, tracking_uri: str, digest: str
 ) -> "Iterator[Run]":
-    """Yield the run to log to, and end it.
+    """Yield the run to log to, and mark it as failed where that fails; `finish_run` ends it.
 
     The run that MLFLOW_RUN_ID names belongs to whoever started it (Kubeflow's MLflow plugin), who also ends it. Without
     one, the run of an earlier attempt at the same registration is continued, or a new one is created.
@@ -54,33 +56,56 @@ def open_run(
     Raises:
         RegistryError: the experiment was deleted.
     """
+    from mlflow.exceptions import MlflowException
+
     platform_run = os.environ.get(RUN_VARIABLE, "")
     if platform_run:
         yield client.get_run(platform_run)
         return
     run = _own_run(client, request, card, tracking_uri, digest)
-    status = "FAILED"
     try:
         yield run
-        status = "FINISHED"
-    finally:
-        client.set_terminated(run.info.run_id, status)
+    except BaseException:
+        with suppress(MlflowException):  # why it failed matters more than that MLflow cannot be told
+            client.set_terminated(run.info.run_id, "FAILED")
+        raise
+
+
+def is_own_run(run: "Run") -> bool:
+    """Tell whether a registration has created a run, and not the platform."""
+    return OWN_RUN_TAG in run.data.tags
+
+
+def finish_run(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, version: int) -> None:
+    """End a run of our own and call it after the version that it led to; a run of the platform's stays as it is."""
+    name = f"{request.model_name} v{version}: {_what_was_trained(card)}"
+    if is_own_run(run) and (run.info.status, run.info.run_name) != (_FINISHED, name):
+        client.update_run(run.info.run_id, name=name)
+        client.set_terminated(run.info.run_id, _FINISHED)
 
 
 def _own_run(
     client: "MlflowClient", request: RegistrationRequest, card: ModelCard, tracking_uri: str, digest: str
 ) -> "Run":
     experiment = _experiment_id(client, request.experiment, tracking_uri)
-    earlier = client.search_runs([experiment], f"tags.`{REGISTRATION_TAG}` = '{digest}'", max_results=1)
-    if earlier:
-        client.update_run(earlier[0].info.run_id, status="RUNNING")
-        return earlier[0]
-    return client.create_run(
-        experiment,
-        start_time=_start_milliseconds(request, card),
-        tags={REGISTRATION_TAG: digest},
-        run_name=f"{request.model_name}: {_what_was_trained(card)}",
-    )
+    found = _own_runs(client, experiment, digest)
+    if not found:
+        client.create_run(
+            experiment,
+            start_time=_start_milliseconds(request, card),
+            tags={REGISTRATION_TAG: digest, OWN_RUN_TAG: "true"},
+            run_name=f"{request.model_name}: {_what_was_trained(card)}",
+        )
+        found = _own_runs(client, experiment, digest)
+    run = min(found, key=lambda run: run.info.run_id)  # of two that were created at once, the same to both attempts
+    if run.info.status != _RUNNING:
+        client.update_run(run.info.run_id, status=_RUNNING)
+    return run
+
+
+def _own_runs(client: "MlflowClient", experiment: str, digest: str) -> "list[Run]":
+    of_registration = f"tags.`{REGISTRATION_TAG}` = '{digest}' and tags.`{OWN_RUN_TAG}` = 'true'"
+    return list(client.search_runs([experiment], of_registration))
 
 
 def _start_milliseconds(request: RegistrationRequest, card: ModelCard) -> int:
@@ -91,13 +116,6 @@ def _start_milliseconds(request: RegistrationRequest, card: ModelCard) -> int:
     training = time.time() - card.seconds
     started = training if request.started is None else min(training, request.started.timestamp())
     return round(started * 1000)
-
-
-def name_run(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, version: int) -> None:
-    """Call a run of our own after the version that it led to."""
-    if not os.environ.get(RUN_VARIABLE, ""):
-        name = f"{request.model_name} v{version}: {_what_was_trained(card)}"
-        client.update_run(run.info.run_id, name=name)
 
 
 def _what_was_trained(card: ModelCard) -> str:

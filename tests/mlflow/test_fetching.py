@@ -36,8 +36,10 @@ def client(registry) -> MlflowClient:
 def place(client: MlflowClient, make_request, request: pytest.FixtureRequest) -> Iterator[Path]:
     """The folder in which MLflow keeps the files of a fresh version 1 of the model "thrown away"."""
     version = register_model(make_request("thrown away", gain=0.1 + len(request.node.name) / 1000)).version
-    yield folder_on_disk(client, find_version(client, f"models:/thrown away/{version}").address)
+    folder = folder_on_disk(client, find_version(client, f"models:/thrown away/{version}").address)
+    yield folder
     client.delete_registered_model("thrown away")
+    client.delete_logged_model(folder.parent.name)
 
 
 class TestAddress:

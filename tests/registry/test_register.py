@@ -13,6 +13,7 @@ from embedtune.errors import RegistryError
 from embedtune.records.report import IngestReport
 from embedtune.registry.champion import Champion
 from embedtune.registry.register import register_model
+from embedtune.registry.state import read_state
 from embedtune.storage.stores import FolderStore
 
 
@@ -43,7 +44,14 @@ class TestAliases:
             reason="nDCG@10 rose enough.",
             champion=Champion(1, "ndcg_at_10", 0.6, "10", "sha256:" + "e1" * 32),
         )
-        assert client.get_model_version("first", "1").tags["promoted_from"] == "none"
+        promotion = read_state(client, "first").promotion(1)
+        assert (promotion.number, promotion.replaced, promotion.by, promotion.reason) == (
+            1,
+            None,
+            "registration",
+            "nDCG@10 rose enough.",
+        )
+        assert abs(datetime.fromisoformat(promotion.at) - datetime.now(UTC)) < timedelta(minutes=5)
 
     def test_version_that_is_not_promoted_is_challenger_only(self, make_request, client):
         registration = register_model(make_request("modest", better=False))
@@ -58,7 +66,9 @@ class TestAliases:
         third = register_model(make_request("chain", gain=0.2))
         assert (second.previous_champion, third.previous_champion) == (1, 1)
         assert aliases(client, "chain") == {"challenger": 3, "champion": 3, "previous": 1}
-        assert client.get_model_version("chain", "3").tags["promoted_from"] == "1"
+        state = read_state(client, "chain")
+        assert (state.promotion(3).number, state.promotion(3).replaced) == (2, 1)
+        assert state.promotion(2) is None
 
 
 class TestRepetition:
