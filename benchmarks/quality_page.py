@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import DATASETS
+from benchmarks.data import DATASETS, written
 from embedtune.retrieval.metric_names import written_name
 
 _START, _END = "<!-- results: made by benchmarks.quality -->\n", "<!-- end of results -->\n"
@@ -90,6 +90,7 @@ def _run_row(result: dict[str, Any]) -> tuple[str, ...]:
         str(training["batch_size"]),
         f"{result['train_documents']:,}",
         f"{result['training_seconds']}, {result['seconds']} s",
+        f"{result['load_before']:g}",
         result["device"],
         f"{result['commit']}, {result['date']}",
     )
@@ -97,5 +98,5 @@ def _run_row(result: dict[str, Any]) -> tuple[str, ...]:
 
 def _data_row(name: str) -> tuple[str, ...]:
     data = DATASETS[name]
-    given = ", ".join(f"`{key}={value}`" for key, value in data.given.items())
+    given = ", ".join(f"`{key}={written(value)}`" for key, value in data.given.items())
     return name, data.what, data.model, given if given else "nothing: all defaults"

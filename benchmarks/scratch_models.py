@@ -55,7 +55,7 @@ def write_two_towers(source: Path | None, folder: Path) -> None:
         pad_token_id=tokenizer.pad_token_id,
         **small,
     )
-    vision = transformers.CLIPVisionConfig(projection_dim=128, image_size=_SIDE, patch_size=8, **small)
+    vision = transformers.CLIPVisionConfig(projection_dim=128, image_size=_SIDE, patch_size=16, **small)
     config = transformers.CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=128)
     _seeded(lambda: transformers.CLIPModel(config).save_pretrained(folder))
     square = {"height": _SIDE, "width": _SIDE}
