@@ -1,5 +1,6 @@
 """Use a model: texts, images or meshes to vectors, and search."""
 
+import csv
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +18,7 @@ from embedtune.records.layouts import Modality
 from embedtune.retrieval.ranking import rank
 from embedtune.storage.atomic import atomic_path
 from embedtune.storage.outputs import Output, check_outputs
-from embedtune.storage.ownership import VECTORS_HEADER_BYTES, VECTORS_START
+from embedtune.storage.ownership import NAMES_HEADER, VECTORS_HEADER_BYTES, VECTORS_START
 
 Model = Annotated[
     str,
@@ -47,7 +48,13 @@ Tower = Literal["clip-text", "clip-vision"]
 def encode(  # noqa: PLR0913 - a command's options
     model: Model,
     input: Annotated[str, typer.Option(help=_DATA)],  # noqa: A002 - the flag's name
-    output: Annotated[Path, typer.Option(help="File for the vectors: NumPy, float32, one row per content.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            help="File for the vectors: NumPy, float32, one row per content. What each is of stands beside it, in a "
+            "file that ends in .names.csv."
+        ),
+    ],
     column: Column = "",
     csv_options: CSVOptionsJSON = "{}",
     role: Annotated[
@@ -72,7 +79,8 @@ def encode(  # noqa: PLR0913 - a command's options
     if output.suffix != ".npy":
         raise ConfigError(f"--output is {str(output)!r}; give a file that ends in .npy.")
     read = [("--model", model), ("--input", input)]
-    check_outputs([Output("--output", output, is_folder=False)], read, overwrite)
+    names = output.with_suffix(".names.csv")
+    check_outputs([Output("--output", path, is_folder=False) for path in (output, names)], read, overwrite)
     from embedtune.cli.index import open_index  # the data libraries take a second to import; --help must not
 
     with open_backbone(model, "") as backbone:
@@ -81,12 +89,15 @@ def encode(  # noqa: PLR0913 - a command's options
         with open_index(input, column, csv_options, encoder.card, kinds) as found:
             typer.echo(found.description, err=True)
             vectors = encoder.encode(found.contents, encoder.index_role if role is None else role)
+    names.unlink(missing_ok=True)  # names of other vectors, should this be interrupted
     with atomic_path(output) as part, part.open("wb") as file:
         header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {vectors.shape}, }}"
         # The header's length, all of it a multiple of 64 bytes, tells that the file is ours.
         file.write(VECTORS_START + header.encode().ljust(VECTORS_HEADER_BYTES - 1) + b"\n")
         file.write(np.ascontiguousarray(vectors, "<f4").data)
-    typer.echo(f"{vectors.shape[0]} vectors of {vectors.shape[1]} components in {output}")
+    with atomic_path(names) as part, part.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([NAMES_HEADER, *enumerate(found.names)])
+    typer.echo(f"{vectors.shape[0]} vectors of {vectors.shape[1]} components in {output}, what each is of in {names}")
 
 
 def search(  # noqa: PLR0913 - a command's options

@@ -16,6 +16,9 @@ VECTORS_HEADER_BYTES = 182
 VECTORS_START = b"\x93NUMPY\x01\x00" + VECTORS_HEADER_BYTES.to_bytes(2, "little")
 """How our files of vectors begin: their header is 64 bytes longer than NumPy makes it, as its format allows."""
 
+NAMES_HEADER = ("vector", "name")
+"""First row of our files that say of what the vectors are."""
+
 GZIP_END = b"\x1f\x8b\x08\x10\0\0\0\0\0\xffembedtune\0\x03\0" + bytes(8)
 """A file of gzip (RFC 1952) without content, with a comment: what our files of gzip end with."""
 
@@ -43,7 +46,7 @@ _STARTS = re.compile(
     rb"<!doctype html>\s<html lang=\"en\">\s<head>\s<meta charset=\"utf-8\">\s"
     rb"<meta (name=\"generator\" content=\"embedtune"
     rb"|http-equiv=\"Content-Security-Policy\" content=\"default-src 'none')"
-    rb"|line,reason,row(,source)?\n"
+    rb"|line,reason,row(,source)?\n|vector,name\r\n"
 )
 _PIPELINE = re.compile(rb"^  name: embedtune-", re.MULTILINE)
 _ENDS = re.compile(rb"embedtune\.layout.*PAR1\Z|\n\[//\]: # \(embedtune\)\s*\Z", re.DOTALL)

@@ -1,5 +1,6 @@
 """Using a model: texts to vectors, and search."""
 
+import csv
 import dataclasses
 import json
 import shutil
@@ -27,7 +28,10 @@ def index(tmp_path: Path) -> Path:
 def vectors(embedtune, index: Path, tiny_model: Path, tmp_path: Path) -> Path:
     path = tmp_path / "new" / "vectors.npy"
     done = embedtune("encode", "--model", tiny_model, "--input", index, "--output", path, "--column", "text")
-    assert (done.code, done.out) == (0, f"5 vectors of 32 components in {path}\n")
+    assert (done.code, done.out) == (
+        0,
+        f"5 vectors of 32 components in {path}, what each is of in {path.with_suffix('.names.csv')}\n",
+    )
     return path
 
 
@@ -38,7 +42,9 @@ def test_encode_gives_what_the_model_gives(vectors: Path, tiny_model: Path) -> N
     found = np.load(vectors, allow_pickle=False)
     assert (found.dtype, found.shape) == (np.float32, (5, 32))
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert [path.name for path in vectors.parent.iterdir()] == ["vectors.npy"]
+    assert {path.name for path in vectors.parent.iterdir()} == {"vectors.npy", "vectors.names.csv"}
+    with vectors.with_suffix(".names.csv").open(encoding="utf-8", newline="") as file:
+        assert list(csv.reader(file)) == [["vector", "name"], *([str(row), text] for row, text in enumerate(TEXTS))]
 
 
 def test_vectors_are_replaced_by_vectors_and_no_other_array_is(
@@ -187,7 +193,9 @@ def test_vectors_of_the_training_data_fit_a_search_in_it(
     (tmp_path / "data.csv").write_text("\n".join(rows_of("query", "document")), encoding="utf-8")
     model, vectors = trained(tmp_path / "data.csv"), tmp_path / "vectors.npy"
     done = embedtune("encode", "--model", model, "--input", tmp_path / "data.csv", "--output", vectors)
-    assert done.out == f"2 vectors of 32 components in {vectors}\n"
+    assert (
+        done.out == f"2 vectors of 32 components in {vectors}, what each is of in {vectors.with_suffix('.names.csv')}\n"
+    )
     words = ("--model", model, "--index", tmp_path / "data.csv", "--vectors", vectors, "--limit", 1)
     assert embedtune("search", "in the high street", *words).out == "1.000  in the high street\n"
 

@@ -11,7 +11,7 @@ from docarray import Document, DocumentArray
 from PIL import Image
 
 from embedtune.documents.media.meshes import read_mesh
-from embedtune.models.card import ModelCard
+from embedtune.models.card import CARD_FILE, TRAINING_FILE, ModelCard
 from embedtune.models.loading import load_model
 from embedtune.models.options import ModelOptions
 from embedtune.models.saving import save_model
@@ -76,7 +76,11 @@ class TestFolders:
         (flat / "c.jpg").write_bytes(b"no image")
         words = ("encode", "--model", tiny_models("vit"), "--input", flat, "--output", tmp_path / "v.npy")
         done = embedtune(*words)
-        assert done.out == f"2 vectors of 32 components in {tmp_path / 'v.npy'}\n"
+        assert (
+            done.out
+            == f"2 vectors of 32 components in {tmp_path / 'v.npy'}, what each is of in {tmp_path / 'v.names.csv'}\n"
+        )
+        assert (tmp_path / "v.names.csv").read_bytes() == b"vector,name\r\n0,a.PNG\r\n1,b.png\r\n"
         assert f"{flat}: 2 images, 1 set aside (first: line 3: text: " in done.err
         assert "1 other files not read" in done.err
         vectors = np.load(tmp_path / "v.npy")
@@ -191,7 +195,8 @@ class TestTextsWithImages:
         for name in ("clip-text", "clip-vision"):
             folder = tmp_path / name
             save_model(tailor(load_model(str(trained), 0), ModelOptions(select_model=name), 0), folder)
-            shutil.copy(trained / "embedtune.json", folder)
+            for card in (CARD_FILE, TRAINING_FILE):
+                shutil.copy(trained / card, folder)
             tower = encoded(embedtune, folder, colours, tmp_path, "--overwrite")
             whole = encoded(embedtune, trained, colours, tmp_path, "--overwrite", "--select-model", name)
             np.testing.assert_allclose(tower, whole, rtol=0, atol=1e-6)
