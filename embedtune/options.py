@@ -12,6 +12,7 @@ from embedtune.text import shortened
 T = TypeVar("T")
 
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a string in quotes"}
+_MANY = {str: "strings", int: "whole numbers"}
 _SHOWN = 200
 
 
@@ -43,7 +44,8 @@ def options_from_json(kind: type[T], text: str, parameter: str) -> T:
     """Read options from a JSON object.
 
     Args:
-        kind: A dataclass whose fields are bool, int, float, str, tuple[str, ...], or one of these or None.
+        kind: A dataclass whose fields are bool, int, float, str, tuples of any number of str or of int, or one of these
+            or None.
         text: A JSON object with any of its fields; '' or '{}' means all defaults.
         parameter: What the options are called, such as train_options.
 
@@ -83,9 +85,10 @@ def _checked(value: Any, annotation: Any, name: str) -> Any:
             return None
         (annotation,) = (each for each in get_args(annotation) if each is not type(None))
     if get_origin(annotation) is tuple:
-        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+        kind, _ = get_args(annotation)
+        if isinstance(value, list) and all(type(each) is kind for each in value):
             return tuple(value)
-        raise ConfigError(f"{name} is {value!r}; accepted: a list of strings.")
+        raise ConfigError(f"{name} is {value!r}; accepted: a list of {_MANY[kind]}.")
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not annotation:

@@ -24,7 +24,6 @@ from embedtune.errors import ConfigError
 from embedtune.records.csv_options import CSVOptions
 from embedtune.records.layouts import Layout
 from embedtune.records.request import CSV_LAYOUTS
-from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
@@ -35,7 +34,6 @@ from pipelines.task_options import on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
     "data_layout": ["auto", *CSV_LAYOUTS],
-    "eval_metric": list(METRIC_NAMES),
     "eval_split": list(SplitRule),
     "train_loss": [AUTO_LOSS, *LOSSES],
 }
@@ -234,8 +232,8 @@ def _define(
             train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
             eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
             eval_split: 'auto', 'stratified' (new rows of known labels) or 'group' (whole labels or connected pairs).
-            eval_metric: Metric that decides about promotion.
-            eval_options: JSON object with any of the fields of EvalOptions, such as batch_size.
+            eval_metric: Metric that decides about promotion, such as ndcg_at_10 or map_at_20.
+            eval_options: JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size.
             register_model_name: Name of the registered model in MLflow.
             register_experiment: MLflow experiment of the run.
             register_min_gain: Least gain of eval_metric, 0 to 1, for a promotion.

@@ -37,8 +37,8 @@ def _lines() -> Iterator[str]:
         texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
         yield f"\n## {name}\n\n| field | flag | default | what it is |\n|---|---|---|---|"
         for field in dataclasses.fields(kind):
-            default = "null" if field.default is None else f"`{list(field.default)}`" if field.default == () else None
-            shown = f"`{field.default!r}`".replace("'", '"') if default is None else default
+            default = list(field.default) if isinstance(field.default, tuple) else field.default
+            shown = "null" if default is None else f"`{default!r}`".replace("'", '"')
             switch = flag(f"{name.removesuffix('options')}{field.name}")
             yield f"| `{field.name}` | `{switch}` | {shown} | {_cell(texts[field.name])} |"
 

@@ -30,10 +30,10 @@ def evaluate_retrieval(
         report: Report for the Visualization tab.
         summary: The same as Markdown.
         title: What the model is for, as the report's heading says it.
-        metric: Metric that decides, by name, such as ndcg_at_10.
+        metric: Metric that decides, such as ndcg_at_10 or map_at_20.
         min_gain: Least gain of that metric, 0 to 1, for a promotion.
         min_lower_bound: Bound, 0 to 1, that the gain's interval must lie above, for a promotion.
-        eval_options: JSON object with any of the fields of EvalOptions, such as batch_size.
+        eval_options: JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size.
         seed: Seed of the bootstrap.
     """
     from pathlib import Path

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
 
@@ -54,7 +54,7 @@ def _fields(parameter: str, kind: Any) -> list[Option]:
             _flag_type(types[field.name]),
             None,
             f"{texts[field.name]}{_shown(field.default)}",
-            () if types[field.name] == tuple[str, ...] else tuple(filter(None, field.metadata.get("choices", ()))),
+            () if get_origin(types[field.name]) is tuple else tuple(filter(None, field.metadata.get("choices", ()))),
         )
         for field in dataclasses.fields(kind)
     ]
@@ -62,13 +62,15 @@ def _fields(parameter: str, kind: Any) -> list[Option]:
 
 def _flag_type(annotation: Any) -> object:
     """Return how typer names a type; an option that may be given several times is a list there."""
-    if annotation == tuple[str, ...]:
-        return list[str]
+    if get_origin(annotation) is tuple:
+        return list[get_args(annotation)[0]]  # type: ignore[misc]
     return next((each for each in get_args(annotation) if each is not type(None)), annotation)
 
 
 def _shown(default: object) -> str:
-    return "" if default in (None, "", ()) else f" Default: {default}."
+    if isinstance(default, tuple):
+        default = ", ".join(map(str, default))
+    return "" if default in (None, "") else f" Default: {default}."
 
 
 def _merged(parameter: str, kind: Any, text: str, given: dict[str, Any]) -> str:

@@ -69,6 +69,8 @@ class Encoded:
     """Index documents that are."""
     trained: Digests | None
     """What the model was trained on, see `trained_texts.load_trained`."""
+    similarity: str
+    """What the model itself names as the way to compare its vectors, such as 'cosine'."""
 
 
 def encode_all(
@@ -115,6 +117,7 @@ def _encode_with(part: str, model: ModelToEncode, queries: Contents, index: Cont
         seen_queries=seen_queries,
         seen_index=seen_index,
         trained=trained,
+        similarity=str(loaded.similarity_fn_name),
     )
 
 

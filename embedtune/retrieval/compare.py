@@ -13,10 +13,13 @@ from embedtune.retrieval.correlation import correlation_intervals, pearson, spea
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.examples import contents_of, pick_examples
 from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
-from embedtune.retrieval.metric_names import CORRELATION_NAMES
-from embedtune.retrieval.scoring import ModelResult, evaluate
+from embedtune.retrieval.metric_names import CORRELATION_NAMES, Metric
+from embedtune.retrieval.scoring import USUAL_METRICS, ModelResult, evaluate, pair_scores, tied_at
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Difference, MetricValues, Side
-from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine, unit_rows
+from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine
+
+TIE_RANK = 10
+"""Rank at which ties are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,19 +66,23 @@ def compare(
     asked: Asked,
     incumbent: Incumbent,
     *,
+    metrics: Sequence[Metric] = USUAL_METRICS,
+    depth: int = 1,
     seed: int,
     resamples: int = RESAMPLES,
 ) -> Evaluation:
-    """Rank with all models, score by the metrics of METRIC_NAMES, and decide.
+    """Rank with all models, score by some metrics, and decide.
 
     Queries to which no index document is relevant are counted and left out. Where pairs have scores, Spearman's
-    correlation of the cosine with the score decides, whatever metric was asked for.
+    correlation of the similarity with the score decides, whatever metric was asked for.
 
     Args:
         evaluation_set: N queries and M index documents.
         contestants: The base, the tuned model and, where it could be encoded with, the champion.
         asked: What a promotion needs.
         incumbent: What is known of the champion.
+        metrics: What to measure: the one that decides, nDCG@10, by which examples are chosen, and any others.
+        depth: Ranks to find at least, for whoever looks at more of them.
         seed: Seed of the bootstrap.
         resamples: Bootstrap resamples, 1 or more.
 
@@ -94,7 +101,7 @@ def compare(
             "Hold out more data, or more texts per label."
         )
     judged = evaluation_set.select(rows)
-    results = {one.name: evaluate(judged, Vectors(one.vectors.queries[rows], one.vectors.index)) for one in contestants}
+    results = {one.name: evaluate(judged, one.vectors.of(rows), metrics, depth) for one in contestants}
     counted = {one.name: _new(one, len(evaluation_set.query_ids))[rows] for one in contestants}
     measured = _of_metrics(judged, results, counted, resamples, seed) if rows.size else _Measured()
     if pairs is not None:
@@ -129,7 +136,7 @@ def _side(contestant: Contestant, result: ModelResult, counted: NDArray[np.bool_
         name=contestant.name,
         model=contestant.model,
         dimension=contestant.vectors.index.shape[1],
-        tied_queries=int(result.ranking.tied_at_cut[counted].sum()),
+        tied_queries=int(tied_at(result.ranking, TIE_RANK)[counted].sum()),
         mean_cosine=mean_cosine,
     )
 
@@ -185,24 +192,24 @@ def _of_metrics(
 def _of_correlations(
     data: EvaluationSet, pairs: ScoredPairs, contestants: Sequence[Contestant], resamples: int, seed: int
 ) -> _Measured:
-    """Return how well the cosines of all sides follow the scores, and the intervals of the differences."""
+    """Return how well the similarities of all sides follow the scores, and the intervals of the differences."""
     single = np.arange(pairs.scores.size), "pairs"
     units, unit = single if data.units is None else (data.units.queries[pairs.queries], data.units.name)
-    cosines = {one.name: _cosines(pairs, one.vectors) for one in contestants}
+    similarities = {one.name: _similarities(pairs, one) for one in contestants}
     counted = {
         one.name: np.ones(pairs.scores.size, np.bool_) if one.new is None else one.new[pairs.queries]
         for one in contestants
     }
-    heard = [side for side in cosines if counted[side].any()]
+    heard = [side for side in similarities if counted[side].any()]
     correlations = dict(zip(CORRELATION_NAMES, (spearman, pearson), strict=True))
     values = tuple(
-        MetricValues(name, {side: of(cosines[side][counted[side]], pairs.scores[counted[side]]) for side in heard})
+        MetricValues(name, {side: of(similarities[side][counted[side]], pairs.scores[counted[side]]) for side in heard})
         for name, of in correlations.items()
     )
     differences: list[Difference] = []
     for against in (side for side in heard if side != TUNED):
         both = counted[TUNED] & counted[against]
-        scores, judged, other = (each[both] for each in (pairs.scores, cosines[TUNED], cosines[against]))
+        scores, judged, other = (each[both] for each in (pairs.scores, similarities[TUNED], similarities[against]))
         lower, upper = correlation_intervals(scores, other, judged, resamples, seed, units[both])
         differences += [
             _difference(
@@ -217,12 +224,10 @@ def _of_correlations(
     return _Measured(values, tuple(differences))
 
 
-def _cosines(pairs: ScoredPairs, vectors: Vectors) -> NDArray[np.float64]:
-    """Return the cosine of each of P pairs (P,)."""
-    cosines: NDArray[np.float64] = (
-        unit_rows(vectors.queries)[pairs.queries] * unit_rows(vectors.index)[pairs.documents]
-    ).sum(axis=1)
-    return cosines
+def _similarities(pairs: ScoredPairs, contestant: Contestant) -> NDArray[np.float64]:
+    """Return how near the two ends of each of P pairs are (P,)."""
+    vectors = contestant.vectors
+    return pair_scores(vectors.distance, vectors.queries[pairs.queries], vectors.index[pairs.documents])
 
 
 def _difference(

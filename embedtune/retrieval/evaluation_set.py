@@ -148,3 +148,13 @@ class Vectors:
     """Shape (N, d)."""
     index: Embeddings
     """Shape (M, d)."""
+    distance: str = "cosine"
+    """What they are compared by, one of `distances.DISTANCES`."""
+
+    def of(self, queries: NDArray[np.int64]) -> "Vectors":
+        """Keep only these queries, in this order (n,)."""
+        return dataclasses.replace(self, queries=self.queries[queries])
+
+    def reversed(self) -> "Vectors":
+        """Return the vectors of a search from documents to queries."""
+        return Vectors(self.index, self.queries, self.distance)

@@ -11,7 +11,7 @@ from embedtune.retrieval.comparison import (
     ROUNDING,
     Decision,
 )
-from embedtune.retrieval.metric_names import METRIC_NAMES, written_name
+from embedtune.retrieval.metric_names import parse_metric, written_name
 from embedtune.retrieval.sides import Difference
 
 
@@ -20,7 +20,7 @@ class Asked:
     """What a promotion needs."""
 
     metric: str
-    """Key of METRIC_NAMES that decides, where no scores of pairs do."""
+    """Key of the metric that decides, where no scores of pairs do."""
     min_gain: float
     """The least difference of that metric, 0..1."""
     min_lower_bound: float = 0.0
@@ -69,25 +69,24 @@ def check_gate(metric: str, min_gain: float, min_lower_bound: float) -> None:
     """Refuse options that no decision can be based on.
 
     Args:
-        metric: Key of METRIC_NAMES.
+        metric: Key of a metric.
         min_gain: The least difference that is asked for, 0..1.
         min_lower_bound: What the lower bound of its interval must be above, 0..1.
 
     Raises:
         ConfigError: the metric is unknown, or a bound is outside 0..1.
     """
-    if metric not in METRIC_NAMES:
-        raise ConfigError(f"metric is {metric!r}; accepted: one of {', '.join(METRIC_NAMES)}.")
+    parse_metric(metric)
     for name, value in (("min_gain", min_gain), ("min_lower_bound", min_lower_bound)):
         if not 0.0 <= value <= 1.0:
-            raise ConfigError(f"{name} is {value}; it is a difference of {METRIC_NAMES[metric]} and lies in 0..1.")
+            raise ConfigError(f"{name} is {value}; it is a difference of {written_name(metric)} and lies in 0..1.")
 
 
 def decide(evidence: Evidence, asked: Asked) -> Decision:
     """Call it better if nothing is against it, and say everything that is.
 
     Over the base and over the champion alike, the gain must be as large as asked for, its interval must lie above the
-    bound and above zero, and there must be enough queries. A champion that could not be scored is not replaced.
+    bound and above zero, and there must be enough units. A champion that could not be scored is not replaced.
 
     The percentile bootstrap is too narrow for few queries. Where both models are equally good, the lower bound should
     lie above zero in 2.5 % of all evaluations. It does in 24 % of them with 2 queries, 13 % with 3, 10 % with 4, 8 %

@@ -1,18 +1,35 @@
 """How models are evaluated beside what most people tune: the fields of `eval_options`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from embedtune.errors import ConfigError
 from embedtune.options import Options
+from embedtune.retrieval.distances import DISTANCES
+from embedtune.retrieval.finetuner_metrics import LIMIT
+from embedtune.retrieval.metric_names import MAX_CUTOFF, NAMES, USUAL_NAMES, Metric, parse_metric
+
+FINETUNER = "finetuner"
+
+METRIC_SETS = ("trec", FINETUNER)
+"""Whose definitions there is a table of: trec_eval's always; Jina Finetuner's beside them where that is asked for."""
 
 
 @dataclass(frozen=True)
 class EvalOptions(Options):
-    """What changes the speed of an evaluation, and not its result."""
+    """What is measured beside the metric that decides, and how fast."""
 
     parameter = "eval_options"
 
     batch_size: int = 64
     """Contents encoded at a time, 1 or more."""
+    cutoffs: tuple[int, ...] = (10,)
+    """Ranks that the metrics look at, one or several, 1 to 1000 each; the metric that decides has its own."""
+    metrics: tuple[str, ...] = USUAL_NAMES
+    """Names of the metrics that are measured at each of these, of those that eval_metric may have."""
+    metric_set: str = field(default="trec", metadata={"choices": METRIC_SETS})
+    """'finetuner' adds a file of Jina Finetuner's metrics by its definitions; 'trec' does not."""
+    distance: str = field(default="", metadata={"choices": ("", *DISTANCES)})
+    """What documents are ranked by: cosine, dot or euclidean; '' takes what each model names as its own."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -21,3 +38,44 @@ class EvalOptions(Options):
             ConfigError: one is not accepted.
         """
         self._check(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more contents")
+        few = len(self.cutoffs) > 0 and all(1 <= k <= MAX_CUTOFF for k in self.cutoffs)
+        self._check(few, "cutoffs", list(self.cutoffs), f"one or more whole numbers from 1 to {MAX_CUTOFF}")
+        known = len(self.metrics) > 0 and all(name in NAMES for name in self.metrics)
+        self._check(known, "metrics", list(self.metrics), f"one or more of {', '.join(NAMES)}")
+        self._check(self.metric_set in METRIC_SETS, "metric_set", self.metric_set, f"one of {', '.join(METRIC_SETS)}")
+        near = f"one of {', '.join(DISTANCES)}, or '' for the model's own"
+        self._check(self.distance in ("", *DISTANCES), "distance", self.distance, near)
+
+    @property
+    def depth(self) -> int:
+        """Ranks that are looked at beside those of the metrics."""
+        return LIMIT if self.metric_set == FINETUNER else 1
+
+    def measured(self, deciding: str) -> tuple[Metric, ...]:
+        """Return what is measured: by cutoff, then by name, with what is needed where it is not among these.
+
+        Args:
+            deciding: Key of the metric that decides.
+        """
+        asked = [Metric(name, k) for k in dict.fromkeys(self.cutoffs) for name in dict.fromkeys(self.metrics)]
+        # Examples are chosen by nDCG@10, whatever else is asked for.
+        return tuple(dict.fromkeys([*asked, parse_metric(deciding), Metric("ndcg", 10)]))
+
+    def distance_of(self, model: str, own: str) -> str:
+        """Return what a model's vectors are compared by.
+
+        Args:
+            model: What people call the model.
+            own: What it names itself.
+
+        Raises:
+            ConfigError: nothing else was asked for, and nothing here ranks by that.
+        """
+        if self.distance:
+            return self.distance
+        if own not in DISTANCES:
+            raise ConfigError(
+                f"{self.parameter}: {model} compares its vectors by {own}, by which nothing is ranked here; set "
+                f"distance to one of {', '.join(DISTANCES)} to rank by that."
+            )
+        return own

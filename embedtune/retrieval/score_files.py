@@ -9,13 +9,19 @@ from numpy.typing import NDArray
 
 from embedtune.progress import note
 from embedtune.retrieval.compare import Evaluation
+from embedtune.retrieval.finetuner_metrics import LIMIT, finetuner_scores
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.per_label import scores_by_label
 from embedtune.retrieval.ranking import Ranking
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
 
 COMPARISON_FILE = "comparison.json"
 QUERY_SCORES_FILE = "queries.csv"
+LABEL_SCORES_FILE = "labels.csv"
+"""Means by label, the worst first; only where queries have labels."""
+FINETUNER_FILE = "finetuner.csv"
+"""Means by the definitions of Jina Finetuner; only where they were asked for."""
 QRELS_FILE = "qrels.txt"
 RUN_FILES = {side: f"{side}.run" for side in (BASE, TUNED, CHAMPION)}
 """The run of each side that there may be."""
@@ -45,6 +51,32 @@ def write_scores(folder: Path, outcome: Evaluation) -> None:
         ranking, ids = _selected(result.ranking, rows), [judged.query_ids[row] for row in rows.tolist()]
         write_run(folder / RUN_FILES[side], ranking, ids, judged.index_ids, side)
     _write_query_scores(folder / QUERY_SCORES_FILE, outcome)
+    _write_label_scores(folder / LABEL_SCORES_FILE, outcome)
+
+
+def write_finetuner_scores(folder: Path, outcome: Evaluation) -> None:
+    """Write the means of each side by Finetuner's names and definitions.
+
+    Args:
+        folder: Folder of the scores.
+        outcome: With rankings of LIMIT results or more.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    judgments = outcome.judged.judgments
+    columns: dict[str, list[float]] = {}
+    names: list[str] = []
+    for side, result in outcome.results.items():
+        found, counted = result.ranking.indices[:, :LIMIT], outcome.counted[side]
+        scores = finetuner_scores(judgments.gains(found) > 0, (found >= 0).sum(axis=1), judgments.relevant_counts())
+        names = list(scores)
+        if counted.any():
+            columns[side] = [float(values[counted].mean()) for values in scores.values()]
+    with (folder / FINETUNER_FILE).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["metric", *columns])
+        writer.writerows(zip(names, *columns.values(), strict=True))
 
 
 def _selected(ranking: Ranking, rows: NDArray[np.int64]) -> Ranking:
@@ -61,6 +93,25 @@ def _write_query_scores(path: Path, outcome: Evaluation) -> None:
         writer = csv.writer(file)
         writer.writerow(["query_id", *columns])
         writer.writerows(zip(outcome.judged.query_ids, *columns.values(), strict=True))
+
+
+def _write_label_scores(path: Path, outcome: Evaluation) -> None:
+    deciding = outcome.comparison.decision.metric
+    keys = list(outcome.results[TUNED].scores)
+    found = scores_by_label(
+        outcome.judged.query_labels,
+        {side: result.scores for side, result in outcome.results.items()},
+        outcome.counted,
+        (TUNED, deciding if deciding in keys else keys[0]),
+    )
+    if not found:
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["label", "queries", *(f"{side}_{key}" for side in outcome.results for key in keys)])
+        for each in found:
+            means = [each.means.get(side, {}).get(key, "") for side in outcome.results for key in keys]
+            writer.writerow([each.label, each.queries, *means])
 
 
 def _why_no_qrels(judgments: Judgments) -> str:

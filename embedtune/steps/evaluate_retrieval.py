@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +25,9 @@ from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import Asked, Incumbent, check_gate
 from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
 from embedtune.retrieval.known_texts import Known, check_any_new, find_known, known_warning
-from embedtune.retrieval.metric_names import METRIC_NAMES
-from embedtune.retrieval.options import EvalOptions
-from embedtune.retrieval.score_files import write_scores
+from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.options import FINETUNER, EvalOptions
+from embedtune.retrieval.score_files import write_finetuner_scores, write_scores
 from embedtune.retrieval.sides import BASE, TUNED
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
@@ -47,14 +47,14 @@ class EvaluateRetrievalConfig:
 
     title: str = "embeddings"
     """What the model is for, as the report's heading says it."""
-    metric: str = field(default="ndcg_at_10", metadata={"choices": tuple(METRIC_NAMES)})
-    """Metric that decides; where the data have scores, Spearman's correlation does instead."""
+    metric: str = "ndcg_at_10"
+    """Metric that decides, such as ndcg_at_10 or map_at_20; where the data have scores, Spearman's correlation does."""
     min_gain: float = 0.0
     """Least gain of that metric, 0 to 1, for a promotion."""
     min_lower_bound: float = 0.0
     """Bound, 0 to 1, that the gain's interval must lie above, for a promotion."""
     eval_options: str = "{}"
-    """JSON object with any of the fields of EvalOptions, such as batch_size."""
+    """JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size."""
     seed: int = 42
     """Seed of the bootstrap, 0 or more."""
 
@@ -116,6 +116,8 @@ def evaluate_retrieval(
     )
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)
+        if EvalOptions.from_json(config.eval_options).metric_set == FINETUNER:
+            write_finetuner_scores(folder, outcome)
         data.save(folder / DATA_FILE)
         write_text_whole(html, evaluation_html(report))
         write_text_whole(markdown, evaluation_markdown(report))
@@ -134,14 +136,17 @@ def _outcome(
     names = {BASE: card.backbone, TUNED: f"{config.title}, tuned"}
     documents = held_out.documents
     if documents.scored is not None:
-        note(f"The data have scores, so Spearman's correlation decides, and not {METRIC_NAMES[config.metric]}.")
+        note(f"The data have scores, so Spearman's correlation decides, and not {written_name(config.metric)}.")
     known = _known(held_out, encoded, data)
-    vectors = {side: Vectors(found.queries, found.index) for side, found in encoded.items()}
+    vectors = {
+        side: Vectors(found.queries, found.index, options.distance_of(names[side], found.similarity))
+        for side, found in encoded.items()
+    }
     outcome = _compared(config, documents, names, vectors, known)
     comparison = _with_texts(outcome.comparison, encoded, card, data, known)
     if documents.query_kind is not documents.index_kind and documents.scored is None:
         back = HeldOut(documents.reversed(), held_out.index, held_out.queries)
-        turned = {side: Vectors(found.index, found.queries) for side, found in vectors.items()}
+        turned = {side: found.reversed() for side, found in vectors.items()}
         found = _compared(config, back.documents, names, turned, _known(back, encoded, data)).comparison
         name = f"{found.query_kind}-to-{found.index_kind}"
         direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
@@ -159,11 +164,19 @@ def _compared(
     """Compare all sides' vectors on the queries that are new to the base."""
     kept = np.flatnonzero(known[BASE].new)
     contestants = [
-        Contestant(side, names[side], Vectors(found.queries[kept], found.index), known[side].new[kept])
-        for side, found in vectors.items()
+        Contestant(side, names[side], found.of(kept), known[side].new[kept]) for side, found in vectors.items()
     ]
     asked = Asked(config.metric, config.min_gain, config.min_lower_bound)
-    return compare(documents.select(kept), contestants, asked, Incumbent(), seed=config.seed)
+    options = EvalOptions.from_json(config.eval_options)
+    return compare(
+        documents.select(kept),
+        contestants,
+        asked,
+        Incumbent(),
+        metrics=options.measured(config.metric),
+        depth=options.depth,
+        seed=config.seed,
+    )
 
 
 def _known(held_out: HeldOut, encoded: "Mapping[str, Encoded]", data: DataSummary) -> dict[str, Known]:

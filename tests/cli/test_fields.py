@@ -8,6 +8,7 @@ import pytest
 from embedtune.cli.fields import OPTION_KINDS, merged, with_fields
 from embedtune.cli.options import Option
 from embedtune.errors import ConfigError
+from embedtune.retrieval.options import EvalOptions
 from embedtune.training.options import TrainOptions
 
 
@@ -25,6 +26,10 @@ def test_one_flag_for_each_field_with_its_docstring() -> None:
     assert found["train_warmup"].help.endswith("0 to 1. Default: 0.1.")
     assert found["train_weight_decay"].type is float
     assert found["train_augment"].type == list[str]
+    assert found["eval_cutoffs"].type == list[int]
+    assert found["eval_cutoffs"].help.endswith(" Default: 10.")
+    assert found["eval_metrics"].help.endswith(" Default: ndcg, mrr, map, recall, precision, hit.")
+    assert found["eval_distance"].choices == ("cosine", "dot", "euclidean")
     assert found["model_normalize"].type is bool
     assert "" not in found["model_pooling"].choices
     assert "AdamW" in found["train_optimizer"].choices
@@ -74,3 +79,11 @@ def test_what_cannot_be_is_refused(text: str, given: dict[str, object], told: st
     with pytest.raises(ConfigError) as caught:
         merged(values(text, **given))
     assert str(caught.value).startswith(told)
+
+
+def test_a_flag_of_numbers_may_come_several_times() -> None:
+    names = {f"eval_{field.name}": None for field in dataclasses.fields(EvalOptions)}
+    found = merged({"eval_options": '{"distance": "dot"}', **names, "eval_cutoffs": [5, 20]})
+    assert EvalOptions.from_json(str(found["eval_options"])) == EvalOptions(distance="dot", cutoffs=(5, 20))
+    with pytest.raises(ConfigError, match=r"^--eval-cutoffs is \[0\]; accepted: one or more whole numbers"):
+        merged({"eval_options": "{}", **names, "eval_cutoffs": [0]})
