@@ -19,7 +19,7 @@ ROUNDING = 1e-9
 """Means that differ by less are equal: what adding floats in another order, or subtracting them, may change."""
 
 MIN_QUERIES = 20
-"""Fewer queries than this decide nothing: see `gate.decide`."""
+"""Fewer units (queries, or labels or components that were held out whole) decide nothing: see `gate.decide`."""
 
 FORMAT, VERSION = "embedtune-comparison", 2
 """What the file calls itself. That of the versions before says neither: see `older_comparisons`. Of a later version the
