@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from benchmarks.made_data import write_fashion_mnist, write_shapes
 from benchmarks.scratch_models import write_pointnet, write_resnet, write_two_towers
@@ -44,6 +45,12 @@ class DataSet:
             return str(self.source)
         self.make(self.source, folder / "data")
         return str(folder / "data")
+
+    def build_options(self, seed: int) -> BuildOptions:
+        """Return how a run builds documents of them."""
+        names = {"eval_share": "eval_share", "data_max_bad_share": "max_bad_share"}
+        given: dict[str, Any] = {field: self.given[name] for name, field in names.items() if name in self.given}
+        return BuildOptions(seed=seed, **given)
 
     def write_backbone(self, folder: Path) -> str:
         """Return the model to start from, which is written into `folder` where it is made."""
@@ -111,13 +118,13 @@ def available(names: list[str]) -> dict[str, DataSet]:
     return {name: DATASETS[name] for name in names if DATASETS[name].is_here}
 
 
-def prepare(uri: str, folder: Path, seed: int) -> Prepared:
-    """Ingest and split data with default options."""
+def prepare(uri: str, folder: Path, options: BuildOptions) -> Prepared:
+    """Ingest and split data."""
     folder.mkdir(parents=True, exist_ok=True)
     ingest_csv(IngestCSVConfig(uri=uri), folder / "rows.parquet", folder / "bad.csv")
     prepared = Prepared(folder / "train", folder / "evaluation")
     build_documents(
-        BuildOptions(seed=seed),
+        options,
         folder / "rows.parquet",
         prepared.train,
         prepared.evaluation,

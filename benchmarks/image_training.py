@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.data import prepare
 from benchmarks.images import make_images
 from benchmarks.scratch_models import write_resnet, write_vit
+from embedtune.documents.build import BuildOptions
 from embedtune.training.config import FinetuneConfig
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def main() -> None:
 
 def _compare(folder: Path, options: argparse.Namespace) -> None:
     _write_labelled(folder / "images", options.images)
-    prepare(str(folder / "images"), folder, seed=42)
+    prepare(str(folder / "images"), folder, BuildOptions())
     _MODELS[options.model](None, folder / "backbone")
     print(f"{options.images} images, {options.model}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", flush=True)
     rounds: dict[str, list[dict[str, float]]] = {side: [] for side in _SIDES}

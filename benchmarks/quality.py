@@ -11,11 +11,17 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.data import DATASETS, ROOT, available, flags_of
 from benchmarks.quality_page import read_results, with_tables
+from embedtune.models.card import ModelCard
+from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.score_files import COMPARISON_FILE
+from embedtune.retrieval.sides import BASE, Difference
+from pipelines.local_folder import MODEL, SCORES, SUMMARY
 
 _RESULTS = ROOT / "benchmarks/quality.jsonl"
 _PAGE = ROOT / "docs/quality.md"
@@ -49,10 +55,8 @@ def _run(name: str, seed: int) -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
         if done.returncode != 0:
             sys.exit(f"{name}, seed {seed}: the run failed:\n{done.stderr[-3000:]}")
-        summary, comparison, card = (
-            json.loads((output / path).read_text(encoding="utf-8"))
-            for path in ("summary.json", "scores/comparison.json", "model/embedtune.json")
-        )
+        seconds = json.loads((output / SUMMARY).read_text(encoding="utf-8"))["seconds"]
+        comparison, card = Comparison.load(output / SCORES / COMPARISON_FILE), ModelCard.load(output / MODEL)
     return {
         "data": name,
         "seed": seed,
@@ -61,18 +65,42 @@ def _run(name: str, seed: int) -> dict[str, Any]:
         "commit": _commit(),
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "load_before": round(load, 1),
-        "seconds": round(summary["seconds"]),
-        "training_seconds": round(card["seconds"]),
-        "training": {key: card["options"][key] for key in ("loss", "epochs", "learning_rate", "batch_size")},
-        "train_documents": card["train_documents"],
-        "queries": comparison["queries"],
-        "index_documents": comparison["index_documents"],
-        "pairs": comparison["pairs"],
-        "decides": comparison["decision"]["metric"],
-        "better": comparison["decision"]["better"],
-        "metrics": comparison["metrics"],
-        "directions": comparison["directions"],
+        "seconds": round(seconds),
+        "training_seconds": round(card.seconds),
+        "training": {key: card.options[key] for key in ("loss", "epochs", "learning_rate", "batch_size")},
+        "train_documents": card.train_documents,
+        "queries": comparison.queries,
+        "index_documents": comparison.index_documents,
+        "pairs": comparison.pairs,
+        "decides": comparison.decision.metric,
+        "better": comparison.decision.better_than_base,
+        "metrics": _metrics(comparison.differences),
+        "directions": [
+            {
+                "name": direction.name,
+                "queries": direction.queries,
+                "index_documents": direction.index_documents,
+                "metrics": _metrics(direction.differences),
+            }
+            for direction in comparison.directions
+        ],
     }
+
+
+def _metrics(differences: Sequence[Difference]) -> list[dict[str, Any]]:
+    """Return what is kept of the tuned model's differences from the base."""
+    return [
+        {
+            "name": found.metric,
+            "base": found.of_against,
+            "tuned": found.of_side,
+            "difference": found.value,
+            "lower": found.lower,
+            "upper": found.upper,
+        }
+        for found in differences
+        if found.against == BASE
+    ]
 
 
 def _device() -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.data import CSVS, DATASETS, Prepared, prepare
+from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_table
 from embedtune.training.batches import PairBatches
@@ -38,7 +39,7 @@ def main() -> None:
     for number in range(1, options.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             csv = DATASETS[options.data].write(Path(folder))
-            prepared = prepare(csv, Path(folder), config.seed)
+            prepared = prepare(csv, Path(folder), BuildOptions(seed=config.seed))
             plain = _run_plain(prepared, config, Path(folder))
             ours = _run_ours(csv, config, Path(folder) / "ours", Path.cwd())
             rows.append((plain, ours))

@@ -39,7 +39,7 @@ def main() -> None:
     ):
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
-            prepared = prepare(data.write(folder), folder, seed)
+            prepared = prepare(data.write(folder), folder, data.build_options(seed))
             backbone = data.write_backbone(folder)
             for loss, epochs, batch, rate, train_options in itertools.product(
                 options.losses.split(","),
