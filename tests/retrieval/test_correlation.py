@@ -38,6 +38,9 @@ def test_by_hand() -> None:
 
 def test_what_does_not_vary_correlates_with_nothing() -> None:
     assert spearman(np.full(4, 0.1), np.arange(4.0)) == pearson(np.arange(4.0), np.full(4, 0.1)) == 0.0
+    rounded = np.array([0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2])
+    assert rounded[0] != rounded[1]
+    assert pearson(rounded, np.array([0.0, 1.0, 0.0, 1.0])) == 0.0
 
 
 @pytest.mark.parametrize("ties", [0, 1, 3])
