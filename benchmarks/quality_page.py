@@ -35,7 +35,7 @@ def with_tables(page: str, results: Sequence[dict[str, Any]]) -> str:
     before, _, rest = page.partition(_START)
     scores = _table(_RESULT_COLUMNS, (row for result in ordered for row in _result_rows(result)))
     runs = _table(_RUN_COLUMNS, map(_run_row, ordered))
-    starts = _table(("data", "what they are", "model to start from", "given"), map(_data_row, names))
+    starts = _table(("data", "what they are", "model to start from"), map(_data_row, names))
     return f"{before}{_START}\n{scores}\n{runs}\n{starts}\n{_END}{rest.partition(_END)[2]}"
 
 
@@ -81,9 +81,11 @@ def _row(result: dict[str, Any], metric: dict[str, Any], before: str, over: str,
 
 def _run_row(result: dict[str, Any]) -> tuple[str, ...]:
     training = result["training"]
+    given = ", ".join(f"`{key}={written(value)}`" for key, value in result["parameters"].items())
     return (
         result["data"],
         str(result["seed"]),
+        given if given else "nothing: all defaults",
         training["loss"],
         str(training["epochs"]),
         f"{training['learning_rate']:g}",
@@ -97,6 +99,4 @@ def _run_row(result: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _data_row(name: str) -> tuple[str, ...]:
-    data = DATASETS[name]
-    given = ", ".join(f"`{key}={written(value)}`" for key, value in data.given.items())
-    return name, data.what, data.model, given if given else "nothing: all defaults"
+    return name, DATASETS[name].what, DATASETS[name].model
