@@ -32,6 +32,7 @@ def two_sides(
     numbers: Iterable[Numbers],
     decision: Decision,
     *,
+    units: int = 100,
     base: dict[str, object] | None = None,
     tuned: dict[str, object] | None = None,
     **facts: object,
@@ -41,7 +42,7 @@ def two_sides(
     comparison = Comparison(
         sides=(side(BASE, **(base or {})), side(TUNED, **(tuned or {}))),
         metrics=tuple(MetricValues(name, {BASE: before, TUNED: after}) for name, before, after, *_ in numbers),
-        differences=tuple(against_base(each) for each in numbers),
+        differences=tuple(against_base(each, units) for each in numbers),
         decision=decision,
         queries=10,
         queries_without_relevant=0,

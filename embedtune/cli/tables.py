@@ -50,7 +50,7 @@ def promotion_line(promoted: bool, reason: str) -> str:
 
 def _verdict_line(good: bool, words: tuple[str, str], reason: str) -> str:
     word, colour = (words[0], "green") if good else (words[1], "yellow")
-    return f"[bold {colour}]{word}[/]: {escape(reason)}"
+    return f"[bold {colour}]{escape(word)}[/]: {escape(reason)}"
 
 
 def plain_facts(result: object) -> list[str]:

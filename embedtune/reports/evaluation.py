@@ -1,8 +1,7 @@
 """The page of the evaluation step: is the tuned model better than the one it started from, and by how much."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,30 +10,35 @@ from markupsafe import Markup
 from embedtune.documents.summary import DataSummary
 from embedtune.models.card import CutTexts, LossPoint
 from embedtune.records.layouts import Modality
-from embedtune.reports import numbers
 from embedtune.reports.advice import next_steps
-from embedtune.reports.charts import common_scale, interval_plot
 from embedtune.reports.cut_texts import text_rows
+from embedtune.reports.example_groups import ExampleGroup, example_groups
 from embedtune.reports.facts import Provenance, TrainingFacts
+from embedtune.reports.metric_tables import headlines, metric_tables
+from embedtune.reports.numbers import count
+from embedtune.reports.query_rows import query_rows
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
+from embedtune.reports.scripts import inline_script
 from embedtune.reports.training import loss_curve
-from embedtune.retrieval.comparison import (
-    Comparison,
-    Direction,
-    QueryExample,
-)
-from embedtune.retrieval.metric_names import meaning_of, written_name
-from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Difference
+from embedtune.retrieval.comparison import Comparison, Decision
+from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 
 if TYPE_CHECKING:
     from embedtune.documents.views.gallery import Tile
+    from embedtune.retrieval.weak_spots import WeakSpots
+
+MAX_PAGE_BYTES = 950_000
+"""Size that no page comes to; a link to the data page is still added."""
 
 _DATA_PAGE = "<!-- the data page -->"
 """Where a link to the data page goes; a step does not know where that page will be."""
 
 _EXAMPLES_PER_GROUP = 8
 _HITS = 5
+_SHARES = (1.0, 0.5, 0.25, 0.1, 0.0)
+"""Of what is listed, how much a page shows: the first share with which it is small enough."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class EvaluationReport:
     """What the model's length did to the training texts, None where nobody counted."""
     pictures: Mapping[str, "Tile"] = field(default_factory=dict)
     """Drawings of images or meshes of the examples, by id, all of one shape; none of texts."""
+    weak_spots: "WeakSpots | None" = None
+    """Where the tuned model is worst; None where single queries were not looked at."""
     made: str = ""
     """When the evaluation was made, '' where that is not said."""
 
@@ -62,64 +68,8 @@ class EvaluationReport:
         return self.comparison.side(BASE).model
 
 
-class Change(StrEnum):
-    """What the interval of a difference says."""
-
-    BETTER = "better"
-    WORSE = "worse"
-    UNCLEAR = "unclear"
-    """The interval holds zero: the data does not tell."""
-    SAME = "same"
-    """Every query scored the same."""
-
-
-CHANGE_WORDS: dict[Change, str] = {
-    Change.BETTER: "\N{BLACK UP-POINTING TRIANGLE} better",
-    Change.WORSE: "\N{BLACK DOWN-POINTING TRIANGLE} worse",
-    Change.UNCLEAR: "\N{ALMOST EQUAL TO} not clear",
-    Change.SAME: "= same",
-}
-"""A sign and a word, so that nothing depends on colour."""
-
-
 SIDE_NAMES = {BASE: "Base", TUNED: "Tuned", CHAMPION: "Champion"}
 """What the pages call the sides, in the order of their columns."""
-
-
-@dataclass(frozen=True)
-class ShownDifference:
-    """How the tuned model differs from another side in one metric."""
-
-    found: Difference
-    change: Change
-    word: str
-    plot: Markup
-    """SVG; all of a table share one scale."""
-
-
-@dataclass(frozen=True)
-class MetricRow:
-    """One line of the table of metrics."""
-
-    name: str
-    meaning: str
-    """What the metric says."""
-    key: str
-    values: tuple[float | None, ...]
-    """Of each side in the order of the columns; None where nothing counts for it."""
-    differences: tuple[ShownDifference, ...]
-    """Of the tuned model from each other side."""
-
-
-@dataclass(frozen=True)
-class ExampleGroup:
-    """Queries that went the same way."""
-
-    name: str
-    sign: str
-    total: int
-    """Number of examples that went this way, of which the page shows the clearest."""
-    examples: tuple[QueryExample, ...]
 
 
 def evaluation_html(report: EvaluationReport) -> str:
@@ -129,7 +79,12 @@ def evaluation_html(report: EvaluationReport) -> str:
         KeyError: The comparison lacks the base, the tuned model, or the metric that was judged.
         ValueError: A metric or a loss is not a finite number.
     """
-    return render("evaluation.html", _context(report))
+    page = ""
+    for share in _SHARES:
+        page = render("evaluation.html", {**_context(report, share), **_pictures(report, share)})
+        if len(page.encode("utf-8")) <= MAX_PAGE_BYTES:
+            break
+    return page
 
 
 def evaluation_markdown(report: EvaluationReport) -> str:
@@ -139,7 +94,7 @@ def evaluation_markdown(report: EvaluationReport) -> str:
         KeyError: The comparison lacks the base, the tuned model, or the metric that was judged.
         ValueError: A metric or a loss is not a finite number.
     """
-    return render("evaluation.md", _context(report))
+    return render("evaluation.md", _context(report, 1.0))
 
 
 def with_data_page(html: str, address: str) -> str:
@@ -153,50 +108,43 @@ def with_data_page(html: str, address: str) -> str:
     return html.replace(_DATA_PAGE, link, 1)
 
 
-def change_of(difference: Difference) -> Change:
-    """Say what the interval tells about a difference."""
-    if difference.value == difference.lower == difference.upper == 0:
-        return Change.SAME
-    if difference.lower > 0:
-        return Change.BETTER
-    if difference.upper < 0:
-        return Change.WORSE
-    return Change.UNCLEAR
-
-
 def verdict(comparison: Comparison) -> str:
-    """Return the decision in a few words."""
+    """Return the decision in a few words, with the champion that stays where the evaluation knew one."""
     decision, scored = comparison.decision, comparison.has(CHAMPION)
+    version = f" version {decision.champion_version}" if decision.champion_version else ""
     if decision.better:
-        return "Better than base and champion" if scored else "Better than the base"
-    if decision.better_than_base:
-        return "Better than the base, not shown to be better than the champion" if scored else "Champion not scored"
-    return "Not shown to be better"
+        return f"Better than the base and champion{version}" if scored else "Better than the base"
+    found = "Better than the base" if decision.better_than_base else "Not shown to be better"
+    return f"{found}, champion{version} stays" if scored or version else found
 
 
-def _context(report: EvaluationReport) -> dict[str, object]:
+def _context(report: EvaluationReport, share: float) -> dict[str, object]:
+    """Return what the templates refer to, with a share of the examples, queries and labels."""
     comparison = report.comparison
-    meshes = Modality.MESH in (comparison.query_kind, comparison.index_kind)
-    styles, tiles = _sheet(report.pictures, not meshes)
     sides = tuple(comparison.side(name) for name in SIDE_NAMES if comparison.has(name))
-    primary = comparison.difference(comparison.decision.metric)
-    tables: list[tuple[str, Comparison | Direction]] = [("", comparison)]
-    tables += [(each.name, each) for each in comparison.directions]
+    names = [side.name for side in sides]
+    shown, weak = headlines(comparison), report.weak_spots
     return {
         "report": report,
         "comparison": comparison,
         "decision": comparison.decision,
         "verdict": verdict(comparison),
+        "opening": _opening(comparison.decision),
+        "drawn": _drawn(comparison),
         "sides": sides,
         "side_names": SIDE_NAMES,
-        "primary_name": written_name(primary.metric),
-        "primary": _shown(primary, "headline", common_scale((primary.lower, primary.upper, primary.value))),
+        "primary_name": written_name(comparison.decision.metric),
+        "primary": shown[0],
+        "headlines": shown,
         "others": [side for side in sides if side.name != TUNED],
-        "tables": [(name, _metric_rows(found, [side.name for side in sides], name), found) for name, found in tables],
+        "tables": metric_tables(comparison, names),
         "texts": {(content.kind, content.id): content.text for content in comparison.contents},
         "curve": loss_curve(report.history),
-        "groups": _example_groups(comparison.examples),
+        "groups": _groups(report, share),
         "hits": _HITS,
+        "weak": weak,
+        "weak_metric": "" if weak is None else written_name(weak.metric),
+        "queries": () if weak is None else query_rows(weak.queries[: round(share * len(weak.queries))], names),
         "training": report.training,
         "data": report.data,
         "provenance": report.provenance,
@@ -204,11 +152,38 @@ def _context(report: EvaluationReport) -> dict[str, object]:
         "next_steps": next_steps(comparison, report.title),
         "text_rows": text_rows(report.train_texts, comparison.sides),
         "reading": shown_reading(None if report.data is None else report.data.reading),
-        "styles": styles,
-        "tiles": tiles,
-        "meshes": meshes,
+        "script": inline_script("tables.js"),
         "data_page": trusted(_DATA_PAGE),
     }
+
+
+def _opening(decision: Decision) -> str:
+    """Return what is said before everything that is against a promotion."""
+    return decision.reason.removesuffix(" ".join(decision.reasons)).strip()
+
+
+def _drawn(comparison: Comparison) -> str:
+    """Say what was held out together, which the interval draws; '' where that is what is counted already."""
+    found = comparison.difference(comparison.decision.metric)
+    counted = comparison.pairs if comparison.pairs else comparison.queries
+    if found.units == counted and found.unit in ("queries", "pairs"):
+        return ""
+    return f"; the interval draws {count(found.units)} {'different ' if found.unit == 'queries' else ''}{found.unit}"
+
+
+def _groups(report: EvaluationReport, share: float) -> tuple[ExampleGroup, ...]:
+    return example_groups(report.comparison.examples, round(share * _EXAMPLES_PER_GROUP))
+
+
+def _pictures(report: EvaluationReport, share: float) -> dict[str, object]:
+    """Return the pictures of the examples that are shown: style rules, the class of each by its id, and their form."""
+    meshes = Modality.MESH in (report.comparison.query_kind, report.comparison.index_kind)
+    shown = [example for group in _groups(report, share) for example in group.examples]
+    ids = {example.id for example in shown}
+    ids |= {hit.id for example in shown for results in example.results for hit in results.hits[:_HITS]}
+    pictures = {identifier: tile for identifier, tile in report.pictures.items() if identifier in ids}
+    styles, tiles = _sheet(pictures, not meshes)
+    return {"styles": styles, "tiles": tiles, "meshes": meshes}
 
 
 def _sheet(pictures: Mapping[str, "Tile"], is_photo: bool) -> tuple[Markup, dict[str, str]]:
@@ -219,62 +194,3 @@ def _sheet(pictures: Mapping[str, "Tile"], is_photo: bool) -> tuple[Markup, dict
 
     sheet = make_sheet(list(pictures.values()), is_photo)
     return sheet.styles, dict(zip(pictures, sheet.names, strict=True))
-
-
-def _metric_rows(found: Comparison | Direction, sides: Sequence[str], name: str) -> tuple[MetricRow, ...]:
-    scale = common_scale([value for each in found.differences for value in (each.lower, each.upper, each.value)])
-    prefix = f"{name}-" if name else ""
-    return tuple(
-        MetricRow(
-            name=written_name(metric.name),
-            meaning=meaning_of(metric.name),
-            key=metric.name,
-            values=tuple(metric.values.get(side) for side in sides),
-            differences=tuple(
-                _shown(each, f"{prefix}{metric.name}" + ("" if each.against == BASE else f"-{each.against}"), scale)
-                for each in found.differences
-                if each.metric == metric.name
-            ),
-        )
-        for metric in found.metrics
-    )
-
-
-def _shown(difference: Difference, identifier: str, scale: tuple[float, float]) -> ShownDifference:
-    change = change_of(difference)
-    from_other = "" if difference.against == BASE else f" from the {difference.against}"
-    plot = interval_plot(
-        difference.value,
-        (difference.lower, difference.upper),
-        scale,
-        name=identifier,
-        title=f"Difference{from_other} in {written_name(difference.metric)}",
-        description=(
-            f"{numbers.signed(difference.value)}, "
-            f"interval {numbers.signed(difference.lower)} to {numbers.signed(difference.upper)}: {change.value}."
-        ),
-    )
-    return ShownDifference(difference, change, CHANGE_WORDS[change], trusted(plot))
-
-
-def _example_groups(examples: Sequence[QueryExample]) -> tuple[ExampleGroup, ...]:
-    """Group the examples by how their nDCG@10 went, the clearest first; losses are shown as fully as gains."""
-    groups = (
-        ("Better", CHANGE_WORDS[Change.BETTER][0], [each for each in examples if _gain(each) > 0]),
-        ("Worse", CHANGE_WORDS[Change.WORSE][0], [each for each in examples if _gain(each) < 0]),
-        ("Same", CHANGE_WORDS[Change.SAME][0], [each for each in examples if _gain(each) == 0]),
-    )
-    return tuple(
-        ExampleGroup(name, sign, len(members), tuple(sorted(members, key=_clarity)[:_EXAMPLES_PER_GROUP]))
-        for name, sign, members in groups
-        if members
-    )
-
-
-def _gain(example: QueryExample) -> float:
-    before, after = example.of(BASE), example.of(TUNED)
-    return 0.0 if before is None or after is None else after.ndcg - before.ndcg
-
-
-def _clarity(example: QueryExample) -> float:
-    return -abs(_gain(example))

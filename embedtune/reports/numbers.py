@@ -9,6 +9,11 @@ def score(value: float) -> str:
     return f"{value:.3f}".replace("-", MINUS)
 
 
+def exact(value: float) -> str:
+    """Write a number for a script to read, such as -0.013400; -0 is none."""
+    return f"{value:z.6f}"
+
+
 def signed(value: float) -> str:
     """Write a difference with its sign, such as +0.134; only an exact zero has none."""
     if value == 0:

@@ -10,9 +10,10 @@ from markupsafe import Markup
 from embedtune.reports import numbers
 from embedtune.reports.text import MAX_CHARACTERS, escape_markdown, shorten
 
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 _NUMBER_FILTERS: tuple[Callable[..., str], ...] = (
     numbers.score,
+    numbers.exact,
     numbers.signed,
     numbers.count,
     numbers.percent,
@@ -52,7 +53,7 @@ def _markdown_environment() -> Environment:
 
 def _environment(finalize: Callable[[object], object]) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=finalize,

@@ -121,6 +121,12 @@ def meaning_of(key: str) -> str:
     return Metric(found["name"], int(found["k"])).meaning if found and found["name"] in NAMES else ""
 
 
+def cutoff_of(key: str) -> int:
+    """Return the ranks that a metric looks at; 0 of what has no cutoff, such as a correlation."""
+    found = _KEY.fullmatch(key)
+    return int(found["k"]) if found else 0
+
+
 def _hint(key: str) -> str:
     """Name the metric that is perhaps meant: `nDCG@10`, `ndcg_cut_10` and `ndcg` are all nDCG."""
     spelling = _ANY_SPELLING.fullmatch(key.lower().strip())

@@ -29,6 +29,7 @@ from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.options import FINETUNER, EvalOptions
 from embedtune.retrieval.score_files import write_finetuner_scores, write_scores
 from embedtune.retrieval.sides import BASE, TUNED
+from embedtune.retrieval.weak_spots import weak_spots
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
@@ -112,6 +113,7 @@ def evaluate_retrieval(
         provenance=provenance,
         train_texts=card.train_texts,
         pictures=pictures,
+        weak_spots=weak_spots(outcome),
         made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
     )
     with atomic_folder(scores) as folder:

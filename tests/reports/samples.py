@@ -11,6 +11,7 @@ from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.training import TrainingReport
 from embedtune.retrieval.comparison import Comparison, Decision
 from embedtune.retrieval.sides import TUNED
+from embedtune.retrieval.weak_spots import QueryScores, WeakSpots
 from tests.comparisons import contents, example, two_sides, with_champion
 
 HOSTILE = (
@@ -104,6 +105,7 @@ COMPARISON = two_sides(
         0.01,
         better_than_base=True,
     ),
+    units=412,
     queries=412,
     queries_without_relevant=8,
     index_documents=1653,
@@ -212,6 +214,29 @@ PAIRS_DATA = dataclasses.replace(
 )
 
 
+WEAK_SPOTS = WeakSpots(
+    "ndcg_at_10",
+    tuple(
+        QueryScores(
+            f"q{number}",
+            f"{text} ({number})" if number >= 4 else text,
+            label,
+            {"base": before, "tuned": round(number / 200, 4)},
+        )
+        for number in range(60)
+        for text, label, before in (
+            (
+                (LOST, "animals", 0.8772),
+                ("What is a coronavirus?", "basics", 0.0050),
+                ("Should I wear a mask when I jog?", "masks", 0.0),
+                (FOUND, "surface survival", 0.0151),
+            )[number % 4],
+        )
+    ),
+    412,
+)
+
+
 def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
     return EvaluationReport(
         title="covid-faq",
@@ -221,12 +246,13 @@ def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
         data=DATA,
         provenance=PROVENANCE,
         train_texts=TRAIN_TEXTS,
+        weak_spots=WEAK_SPOTS,
         made="27 November 2026, 21:40 UTC",
     )
 
 
 def measured(numbers: list[tuple[str, float, float, float, float, float]]) -> Comparison:
-    other = two_sides(numbers, COMPARISON.decision)
+    other = two_sides(numbers, COMPARISON.decision, units=412)
     return dataclasses.replace(COMPARISON, metrics=other.metrics, differences=other.differences)
 
 
@@ -247,11 +273,16 @@ def champion_report() -> EvaluationReport:
         dataclasses.replace(each, results=(*each.results, dataclasses.replace(each.results[0], side="champion")))
         for each in EXAMPLES[:1]
     )
-    return evaluation_report(
+    report = evaluation_report(
         dataclasses.replace(
             comparison, sides=(*sides, champion), decision=decision, examples=(*examples, *EXAMPLES[1:])
         )
     )
+    queries = tuple(
+        dataclasses.replace(each, scores={**each.scores, **({"champion": 0.25} if number % 3 else {})})
+        for number, each in enumerate(WEAK_SPOTS.queries)
+    )
+    return dataclasses.replace(report, weak_spots=dataclasses.replace(WEAK_SPOTS, queries=queries))
 
 
 def rejected_report() -> EvaluationReport:
@@ -264,7 +295,7 @@ def rejected_report() -> EvaluationReport:
         0.01,
     )
     comparison = dataclasses.replace(measured(numbers), decision=decision, examples=())
-    return dataclasses.replace(evaluation_report(comparison), history=(), data=None)
+    return dataclasses.replace(evaluation_report(comparison), history=(), data=None, weak_spots=None)
 
 
 def equal_report() -> EvaluationReport:
@@ -324,6 +355,11 @@ def hostile_report(text: str) -> EvaluationReport:
         history=tuple(LossPoint(step, step / 1000, float(step % 7)) for step in range(100_000)),
         data=hostile_data(text),
         provenance=Provenance({f"{index} {text}": text for index in range(100)}, text, 42),
+        weak_spots=WeakSpots(
+            "ndcg_at_10",
+            tuple(QueryScores(text, text, text, {"base": 0.5, "tuned": number / 200}) for number in range(200)),
+            10**9,
+        ),
     )
 
 

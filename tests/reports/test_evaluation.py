@@ -1,12 +1,17 @@
 """The evaluation page: the decision first, exact numbers, losses shown like gains."""
 
+import base64
 import dataclasses
+import hashlib
 import re
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from embedtune.reports.evaluation import Change, change_of, evaluation_html, evaluation_markdown, with_data_page
+from embedtune.reports.evaluation import MAX_PAGE_BYTES, evaluation_html, evaluation_markdown, verdict, with_data_page
+from embedtune.reports.metric_tables import Change, change_of
+from embedtune.retrieval.weak_spots import QueryScores
 from tests.comparisons import against_base, two_sides, with_side
 
 
@@ -26,11 +31,13 @@ def test_the_page_goes_from_the_decision_to_the_details(samples: SimpleNamespace
     assert in_order(
         text,
         "Better than the base",
+        "Base 0.612",
         "The tuned model is better: nDCG@10 rose from 0.6124 to 0.7461",
-        "Over 412 held-out queries among 1,653 documents",
+        "Over 412 held-out queries among 1,653 documents.",
         "All metrics",
-        "Training loss",
+        "Worst queries",
         "Examples",
+        "Training loss",
         "Data",
         "Provenance",
         "How to read this page",
@@ -134,7 +141,7 @@ def test_plots_describe_themselves(samples: SimpleNamespace) -> None:
 def test_a_regression_is_not_promoted_and_says_so(samples: SimpleNamespace) -> None:
     text = words(evaluation_html(samples.rejected_report()))
     headline = text[: text.index("All metrics")]
-    assert "Not shown to be better The tuned model is worse: nDCG@10 fell" in headline
+    assert in_order(headline, "Not shown to be better", "The tuned model is worse: nDCG@10 fell")
     assert "Difference −0.134" in headline
     assert "▼ worse" in headline
 
@@ -157,7 +164,8 @@ def test_equal_models(samples: SimpleNamespace) -> None:
 
 def test_losses_are_shown_like_gains(samples: SimpleNamespace) -> None:
     text = words(evaluation_html(samples.evaluation_report()))
-    assert in_order(text, "▲ Better", samples.FOUND, "▼ Worse", samples.LOST, "nDCG@10 0.877 &rarr; 0.431", "= Same")
+    text = text[text.index("▲ Better") :]
+    assert in_order(text, samples.FOUND, "▼ Worse", samples.LOST, "nDCG@10 0.877 &rarr; 0.431", "= Same")
     lost = text[text.index(samples.LOST) : text.index("= Same")]
     assert "Base 3 of 5 relevant 1 Can my dog infect me? ✓ relevant".replace("✓", "&#10003;") in lost
     assert "Tuned 2 of 5 relevant 1 Can I get COVID-19 from food? not relevant" in lost
@@ -173,7 +181,8 @@ def test_examples_are_bounded_and_the_rest_is_counted(samples: SimpleNamespace) 
 def test_the_clearest_examples_come_first(samples: SimpleNamespace) -> None:
     small, large = samples.EXAMPLES[1], samples.EXAMPLES[0]
     comparison = dataclasses.replace(samples.COMPARISON, examples=(small, large))
-    assert in_order(evaluation_html(samples.evaluation_report(comparison)), large.id, small.id)
+    html = evaluation_html(samples.evaluation_report(comparison))
+    assert in_order(html[html.index('id="examples"') :], large.id, small.id)
 
 
 def test_settings_and_provenance(samples: SimpleNamespace) -> None:
@@ -250,7 +259,12 @@ def test_a_champion_has_a_column_and_what_the_tuned_model_differs_from_it(sample
     text = words(html)
     assert in_order(
         text,
-        "Better than the base, not shown to be better than the champion",
+        "Better than the base, champion version 3 stays",
+        "Base 0.612",
+        "Champion 3 0.776",
+        "Tuned 0.746",
+        "▲ better +0.134 from base +0.101 to +0.168",
+        "▼ worse −0.030 from champion −0.040 to −0.020",
         "Compared with the champion, version 3, the tuned model is worse",
         "The champion goes on serving",
         "Metric Base Tuned Champion Difference from base 95 % interval of the difference Difference from champion",
@@ -260,7 +274,8 @@ def test_a_champion_has_a_column_and_what_the_tuned_model_differs_from_it(sample
     row = re.search(r"<tr[^>]*>\s*<th[^>]*>nDCG@10.*?</tr>", html, re.DOTALL)
     assert row is not None
     assert re.sub(r"\s+", " ", re.sub(r"<svg.*?</svg>|<[^>]+>", " ", row[0])).strip() == (
-        "nDCG@10 decides 0.612 0.746 0.776 +0.134 ▲ better +0.101 to +0.168 −0.030 ▼ worse −0.040 to −0.020"
+        "nDCG@10 decides 0.612 0.746 0.776 from base +0.134 ▲ better +0.101 to +0.168 "
+        "from champion −0.030 ▼ worse −0.040 to −0.020"
     )
     assert "The champion model was itself trained on held-out texts: 32 queries were left out for that, in the" in text
     assert '<title id="hit_at_10-champion-title">Difference from the champion in hit@10</title>' in html
@@ -274,3 +289,167 @@ def test_a_champion_has_a_column_and_what_the_tuned_model_differs_from_it(sample
     )
     assert "| Rank | Base | Tuned | Champion |" in markdown
     assert "in the comparison with the champion, because it was trained on them: 32" in markdown
+    assert markdown.startswith("# — Better than the base, champion version 3 stays\n")
+    assert "0.776 (champion) → 0.746** (−0.030, 95 % interval −0.040 to −0.020, ▼ worse)" in markdown
+
+
+@pytest.mark.parametrize(
+    ("better", "better_than_base", "scored", "version", "said"),
+    [
+        (True, True, False, "", "Better than the base"),
+        (True, True, True, "3", "Better than the base and champion version 3"),
+        (False, True, True, "3", "Better than the base, champion version 3 stays"),
+        (False, True, False, "3", "Better than the base, champion version 3 stays"),
+        (False, False, True, "12", "Not shown to be better, champion version 12 stays"),
+        (False, False, False, "", "Not shown to be better"),
+    ],
+)
+def test_the_verdict_names_the_champion_that_stays(
+    samples: SimpleNamespace, better: bool, better_than_base: bool, scored: bool, version: str, said: str
+) -> None:
+    comparison = samples.champion_report().comparison if scored else samples.COMPARISON
+    decision = dataclasses.replace(
+        comparison.decision, better=better, better_than_base=better_than_base, champion_version=version
+    )
+    assert verdict(dataclasses.replace(comparison, decision=decision)) == said
+
+
+def test_every_reason_is_listed_after_what_is_good(samples: SimpleNamespace) -> None:
+    reasons = (
+        "The gain is less than asked for.",
+        "The champion, version 3, stays: it could not be scored, it is gone.",
+    )
+    decision = dataclasses.replace(
+        samples.COMPARISON.decision,
+        better=False,
+        reason=" ".join(("The tuned model is better than the base.", *reasons)),
+        reasons=reasons,
+        champion_version="3",
+    )
+    report = samples.evaluation_report(dataclasses.replace(samples.COMPARISON, decision=decision))
+    html, markdown = evaluation_html(report), evaluation_markdown(report).replace("\\", "")
+    parts = ("The tuned model is better than the base.", "2 things are against a promotion:", *reasons, "Over 412")
+    assert in_order(words(html), "champion version 3 stays", *parts, "All metrics")
+    assert [words(html).count(reason) for reason in reasons] == [1, 1]
+    assert in_order(markdown, parts[0], *(f"- {reason}" for reason in reasons), parts[-1])
+
+
+def test_what_was_held_out_together_is_said(samples: SimpleNamespace) -> None:
+    def said(units: int, unit: str) -> str:
+        differences = tuple(
+            dataclasses.replace(each, units=units, unit=unit) for each in samples.COMPARISON.differences
+        )
+        report = samples.evaluation_report(dataclasses.replace(samples.COMPARISON, differences=differences))
+        found = re.search(r"Over 412 held-out queries among 1,653 documents(.*?)\.", words(evaluation_html(report)))
+        assert found is not None
+        assert found[0] in evaluation_markdown(report)
+        return found[1]
+
+    assert said(412, "queries") == ""
+    assert said(410, "queries") == "; the interval draws 410 different queries"
+    assert said(412, "labels") == "; the interval draws 412 labels"
+    assert said(1234, "groups of connected pairs") == "; the interval draws 1,234 groups of connected pairs"
+
+
+def query_lines(html: str) -> list[str]:
+    section = html[html.index('id="queries-table"') :]
+    table = section[section.index("<tbody") : section.index("</tbody>")]
+    return [words(f"<body>{row}").strip() for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)]
+
+
+def test_the_worst_queries_stand_with_what_each_side_made_of_them(samples: SimpleNamespace) -> None:
+    report = samples.champion_report()
+    lines = query_lines(evaluation_html(report))
+    assert len(lines) == 60
+    assert lines[:3] == [
+        "Can I get COVID-19 from my pet? animals 0.877 0.000 &ndash; ▼ −0.877",
+        "What is a coronavirus? basics 0.005 0.005 0.250 = 0.000",
+        "Should I wear a mask when I jog? masks 0.000 0.010 0.250 ▲ +0.010",
+    ]
+    text = words(evaluation_html(report))
+    assert "The 60 of 412 queries that the tuned model answers worst by nDCG@10" in text
+    markdown = evaluation_markdown(report)
+    assert "| What is a coronavirus? | basics | 0.005 | 0.005 | 0.250 | = 0.000 |" in markdown.replace("\\", "")
+
+
+def test_a_query_without_text_or_label_is_named_by_its_id(samples: SimpleNamespace) -> None:
+    queries = (QueryScores("mesh-7", "", "", {"base": 0.25, "tuned": 0.5}),)
+    weak = dataclasses.replace(samples.WEAK_SPOTS, queries=queries)
+    report = dataclasses.replace(samples.evaluation_report(), weak_spots=weak)
+    html = evaluation_html(report)
+    assert query_lines(html) == ["mesh-7 0.250 0.500 ▲ +0.250"]
+    assert "or labels" not in html
+
+
+def test_without_queries_there_is_neither_their_table_nor_a_script(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.rejected_report())
+    assert "Worst queries" not in html
+    assert "<script" not in html
+    assert "script-src" not in html
+
+
+def test_the_policy_allows_the_pages_own_script_and_no_other(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.evaluation_report())
+    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert policy is not None
+    assert policy[1] == (f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'")
+
+
+def test_a_page_of_huge_texts_and_pictures_says_that_it_shows_less(samples: SimpleNamespace) -> None:
+    report = samples.hostile_report("\N{ROCKET}'" * 5000)
+    examples = tuple(
+        dataclasses.replace(
+            each,
+            id=str(number),
+            results=(*each.results, dataclasses.replace(each.results[0], side="champion")),
+        )
+        for number, each in enumerate(report.comparison.examples)
+    )
+    texts = tuple(
+        dataclasses.replace(report.comparison.contents[0], id=each)
+        for each in (*map(str, range(150)), examples[0].label)
+    )
+    comparison = dataclasses.replace(report.comparison, examples=examples, contents=texts)
+    noise = np.random.default_rng(0)
+    pictures = {str(number): noise.integers(0, 256, (96, 96, 3), np.uint8) for number in range(150)}
+    html = evaluation_html(dataclasses.replace(report, comparison=comparison, pictures=pictures))
+    assert 500_000 < len(html.encode()) <= MAX_PAGE_BYTES
+    assert html.count('<article class="example">') == html.count('<span class="tile ') == 12
+    assert html.count("4 of 50 shown") == 3
+    assert "background-size: 400% 300%" in html
+    assert "The 100 of 1,000,000,000 queries" in html
+    assert len(query_lines(html)) == 100
+
+
+def test_metrics_of_one_name_stand_together_by_cutoff(samples: SimpleNamespace) -> None:
+    keys = ["recall_at_5", "ndcg_at_5", "recall_at_100", "ndcg_at_100", "ndcg_at_10", "spearman"]
+    comparison = two_sides(
+        [(key, 0.5, 0.6, 0.1, 0.05, 0.15) for key in keys], dataclasses.replace(samples.COMPARISON.decision)
+    )
+    html = evaluation_html(samples.evaluation_report(comparison))
+    names = re.findall(r'role="rowheader">([^<]*)<', html[: html.index("The upright line")])
+    assert names == [
+        "nDCG@5",
+        "nDCG@10",
+        "nDCG@100",
+        "recall@5",
+        "recall@100",
+        "Spearman's correlation".replace("'", "&#39;"),
+    ]
+    assert html.count('<tr role="row" class="starts">') == 3
+    assert html.count("<dt>nDCG@") == 1
+    assert 'class="metrics cutoffs"' in html
+
+
+def test_of_very_many_metrics_the_deciding_one_is_shown(samples: SimpleNamespace) -> None:
+    numbers = [(f"recall_at_{k}", 0.5, 0.6, 0.1, 0.05, 0.15) for k in range(1, 101)]
+    comparison = two_sides([*numbers, ("ndcg_at_10", 0.5, 0.6, 0.1, 0.05, 0.15)], samples.COMPARISON.decision)
+    report = samples.evaluation_report(comparison)
+    html = evaluation_html(report)
+    names = re.findall(r'role="rowheader">([^<]*)<', html[: html.index("53 more metrics are in comparison.json")])
+    assert names[:2] == ["nDCG@10", "recall@1"]
+    assert len(names) == 48
+    assert "53 more metrics are in comparison.json" in evaluation_markdown(report).replace("\\", "")

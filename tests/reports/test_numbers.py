@@ -45,3 +45,12 @@ def test_numbers_of_unknown_size_are_short() -> None:
 )
 def test_durations_use_two_units(seconds: float, text: str) -> None:
     assert numbers.duration(seconds).replace("\u00a0", " ") == text
+
+
+def test_a_script_reads_six_decimals_and_no_zero_below_zero() -> None:
+    assert [numbers.exact(value) for value in (0.5, -0.0134, -0.0, -1e-9)] == [
+        "0.500000",
+        "-0.013400",
+        "0.000000",
+        "0.000000",
+    ]

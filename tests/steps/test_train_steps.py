@@ -212,7 +212,8 @@ def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Pa
     names = {"comparison.json", "qrels.txt", "base.run", "tuned.run", "queries.csv", "data.json", INVENTORY}
     assert {path.name for path in (out / "scores").iterdir()} == names
     assert Comparison.load(out / "scores" / COMPARISON_FILE) == comparison
-    assert "query" in (out / "pages" / "report.html").read_text(encoding="utf-8")
+    page = (out / "pages" / "report.html").read_text(encoding="utf-8")
+    assert f"The {comparison.queries} of {comparison.queries} queries that the tuned model answers worst" in page
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_the_training(tmp_path: Path) -> None:
