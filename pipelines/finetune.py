@@ -51,7 +51,12 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         InputError: the loss does not fit the layout.
         StorageError: data_uri is no address, or carries credentials.
     """
-    ResolveDataConfig(uri=arguments["data_uri"], backbone=arguments["model_backbone"], gpu_count=arguments["gpu_count"])
+    ResolveDataConfig(
+        uri=arguments["data_uri"],
+        backbone=arguments["model_backbone"],
+        model_name=arguments["register_model_name"],
+        gpu_count=arguments["gpu_count"],
+    )
     IngestCSVConfig(
         uri=arguments["data_uri"],
         layout=arguments["data_layout"],
@@ -243,7 +248,9 @@ def _define(
             gpu_node_selector: Labels a GPU node must have.
             gpu_tolerations: Taints of GPU nodes to tolerate.
         """
-        resolved = on_cluster(resolve_data(uri=data_uri, backbone=model_backbone, gpu_count=gpu_count))
+        resolved = on_cluster(
+            resolve_data(uri=data_uri, backbone=model_backbone, model_name=register_model_name, gpu_count=gpu_count)
+        )
         version = resolved.set_caching_options(False).outputs["data_version"]
         reading = {
             "uri": data_uri,
@@ -283,6 +290,7 @@ def _define(
                 min_gain=register_min_gain,
                 min_lower_bound=register_min_lower_bound,
                 eval_options=eval_options,
+                champion=resolved.outputs["champion"],
                 seed=train_seed,
             )
         )

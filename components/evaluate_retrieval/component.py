@@ -18,9 +18,10 @@ def evaluate_retrieval(
     min_gain: float = 0.0,
     min_lower_bound: float = 0.0,
     eval_options: str = "{}",
+    champion: str = "",
     seed: int = 42,
 ):
-    """Compare the tuned model with its backbone on held-out queries, with confidence intervals.
+    """Compare the tuned model with its backbone and the champion on held-out queries, with confidence intervals.
 
     Args:
         model: Tuned model.
@@ -34,6 +35,7 @@ def evaluate_retrieval(
         min_gain: Least gain of that metric, 0 to 1, for a promotion.
         min_lower_bound: Bound, 0 to 1, that the gain's interval must lie above, for a promotion.
         eval_options: JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size.
+        champion: Registered version to compare with as well, as resolve_data returns it; '' for none.
         seed: Seed of the bootstrap.
     """
     from pathlib import Path
@@ -47,6 +49,7 @@ def evaluate_retrieval(
         min_gain=min_gain,
         min_lower_bound=min_lower_bound,
         eval_options=eval_options,
+        champion=champion,
         seed=seed,
     )
     pages = Path(report.path), Path(summary.path)

@@ -7,14 +7,43 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.errors import ModelError, StorageError, reason
+from embedtune.errors import ConfigError, ModelError, StorageError, reason
 from embedtune.mlflow.connection import connect_to_read
 from embedtune.mlflow.fetching import describe_files, fetch_model
-from embedtune.mlflow.versions import RegisteredVersion, find_version, parse_model_address
+from embedtune.mlflow.versions import SCHEME, RegisteredVersion, find_version, parse_model_address
 
 _VERSION = re.compile(r"registered:(?P<name>[^/@]+)/(?P<version>[0-9]+)@(?P<created>[0-9]+)")
+
+
+@dataclass(frozen=True)
+class RegisteredName:
+    """A version as `registered_version` names it."""
+
+    name: str
+    version: int
+
+    @classmethod
+    def parse(cls, text: str) -> "RegisteredName":
+        """Read what `registered_version` returned.
+
+        Raises:
+            ConfigError: it is something else.
+        """
+        found = _VERSION.fullmatch(text)
+        if found is None:
+            raise ConfigError(
+                f"{text!r} names no registered version; accepted: what resolve-data returned, such as "
+                "registered:shop/3@1764291600000."
+            )
+        return cls(found["name"], int(found["version"]))
+
+    @property
+    def uri(self) -> str:
+        """What names this version in MLflow."""
+        return f"{SCHEME}{self.name}/{self.version}"
 
 
 def registered_version(found: RegisteredVersion) -> str:

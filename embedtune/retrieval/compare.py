@@ -151,7 +151,7 @@ def _evidence(
     deciding = asked.metric if pairs is None else next(iter(CORRELATION_NAMES))
     found = {each.against: each for each in measured.differences if each.metric == deciding}
     if CHAMPION in cosines and CHAMPION not in found:
-        incumbent = replace(incumbent, obstacle="it was trained on all held-out queries, or on what answers them")
+        incumbent = replace(incumbent, obstacle="It was trained on all held-out queries, or on what answers them.")
     return Evidence(found[BASE], found.get(CHAMPION), cosines[BASE], cosines[TUNED], incumbent)
 
 

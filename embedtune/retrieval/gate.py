@@ -42,7 +42,7 @@ class Incumbent:
     version: str = ""
     """Its number; '' where there was none when the run began, or the registry could not be asked."""
     obstacle: str = ""
-    """Why it could not be scored, as the end of a sentence; '' where it was, or where there is none."""
+    """Why it could not be scored, in whole sentences; '' where it was, or where there is none."""
 
     @property
     def name(self) -> str:
@@ -137,7 +137,8 @@ def _collapse(base_cosine: float, tuned_cosine: float) -> Iterator[str]:
 def _against_champion(evidence: Evidence, asked: Asked) -> Iterator[str]:
     incumbent = evidence.incumbent
     if incumbent.obstacle:
-        yield f"The champion, version {incumbent.version}, stays: it could not be scored, {incumbent.obstacle}."
+        unscored = f"The champion, version {incumbent.version}, could not be scored, so nothing replaces it"
+        yield f"{unscored}: {incumbent.obstacle}"
     elif evidence.over_champion is not None:
         yield from _against(evidence.over_champion, asked, incumbent.name, f"Compared with {incumbent.name}, ")
 

@@ -16,6 +16,7 @@ from embedtune.documents.split import OFFICIAL_RULE
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.card import ModelCard
+from embedtune.models.registered import RegisteredName
 from embedtune.progress import note
 from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
@@ -28,8 +29,9 @@ from embedtune.retrieval.known_texts import Known, check_any_new, find_known, kn
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.options import FINETUNER, EvalOptions
 from embedtune.retrieval.score_files import write_finetuner_scores, write_scores
-from embedtune.retrieval.sides import BASE, TUNED
+from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 from embedtune.retrieval.weak_spots import weak_spots
+from embedtune.steps.champion import score_champion
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
@@ -56,12 +58,16 @@ class EvaluateRetrievalConfig:
     """Bound, 0 to 1, that the gain's interval must lie above, for a promotion."""
     eval_options: str = "{}"
     """JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size."""
+    champion: str = ""
+    """Registered version to compare with as well, as resolve-data returns it; '' for none."""
     seed: int = 42
     """Seed of the bootstrap, 0 or more."""
 
     def __post_init__(self) -> None:
         check_gate(self.metric, self.min_gain, self.min_lower_bound)
         EvalOptions.from_json(self.eval_options)
+        if self.champion:
+            RegisteredName.parse(self.champion)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; accepted: 0 or more.")
 
@@ -75,7 +81,9 @@ def evaluate_retrieval(
     html: OutputFile,
     markdown: OutputFile,
 ) -> Comparison:
-    """Compare a tuned model with its backbone on the held-out queries and index.
+    """Compare a tuned model with its backbone, and with the champion, on the held-out queries and index.
+
+    A champion that cannot be had or loaded is no failure: then nothing is better than it.
 
     Args:
         config: The configuration.
@@ -135,7 +143,10 @@ def _outcome(
     options = EvalOptions.from_json(config.eval_options)
     models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model, card)}
     encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size)
-    names = {BASE: card.backbone, TUNED: f"{config.title}, tuned"}
+    champion = score_champion(config.champion, held_out, options)
+    if champion.encoded is not None:
+        encoded[CHAMPION] = champion.encoded
+    names = {BASE: card.backbone, TUNED: f"{config.title}, tuned", CHAMPION: champion.model}
     documents = held_out.documents
     if documents.scored is not None:
         note(f"The data have scores, so Spearman's correlation decides, and not {written_name(config.metric)}.")
@@ -144,12 +155,13 @@ def _outcome(
         side: Vectors(found.queries, found.index, options.distance_of(names[side], found.similarity))
         for side, found in encoded.items()
     }
-    outcome = _compared(config, documents, names, vectors, known)
+    outcome = _compared(config, documents, names, vectors, known, champion.incumbent)
     comparison = _with_texts(outcome.comparison, encoded, card, data, known)
     if documents.query_kind is not documents.index_kind and documents.scored is None:
         back = HeldOut(documents.reversed(), held_out.index, held_out.queries)
         turned = {side: found.reversed() for side, found in vectors.items()}
-        found = _compared(config, back.documents, names, turned, _known(back, encoded, data)).comparison
+        known = _known(back, encoded, data)
+        found = _compared(config, back.documents, names, turned, known, champion.incumbent).comparison
         name = f"{found.query_kind}-to-{found.index_kind}"
         direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
         comparison = replace(comparison, directions=(direction,))
@@ -162,6 +174,7 @@ def _compared(
     names: Mapping[str, str],
     vectors: Mapping[str, Vectors],
     known: Mapping[str, Known],
+    incumbent: Incumbent,
 ) -> Evaluation:
     """Compare all sides' vectors on the queries that are new to the base."""
     kept = np.flatnonzero(known[BASE].new)
@@ -174,7 +187,7 @@ def _compared(
         documents.select(kept),
         contestants,
         asked,
-        Incumbent(),
+        incumbent,
         metrics=options.measured(config.metric),
         depth=options.depth,
         seed=config.seed,
@@ -220,7 +233,7 @@ def _with_texts(
         known[BASE], f"Backbone {card.backbone!r}", comparison.index_documents, "the comparison, for all models"
     )
     found = (
-        *filter(None, (known_of_base, length_warning(comparison))),
+        *filter(None, (known_of_base, _known_of_champion(comparison, encoded, known), length_warning(comparison))),
         *text_warnings(card.train_texts, comparison.side(TUNED)),
     )
     for warning in found:
@@ -228,6 +241,16 @@ def _with_texts(
     # What was said of the words, the counts above say of the tokens.
     counted = long_warnings(sum(number for _, number in data.length_histogram), data.long_texts, data.alike_texts)
     return replace(comparison, warnings=(*found, *(warning for warning in data.warnings if warning not in counted)))
+
+
+def _known_of_champion(comparison: Comparison, encoded: "Mapping[str, Encoded]", known: Mapping[str, Known]) -> str:
+    """Say which queries are left out against the champion, or that nobody knows which should be; '' where none are."""
+    if CHAMPION not in encoded:
+        return ""
+    name = f"Champion {comparison.side(CHAMPION).model}"
+    if encoded[CHAMPION].trained is None:
+        return f"{name} does not say what it was trained on, so it may be judged on queries that it knows."
+    return known_warning(known[CHAMPION], name, comparison.index_documents, "the comparison with it")
 
 
 def _check_held_out(evaluation: Path, card: ModelCard) -> None:

@@ -1,9 +1,11 @@
-"""Step 1: which version of data and backbone is there now? Never cached; every later step is cached on its answers."""
+"""Step 1: which version of data, backbone and champion is there now? Never cached; later steps are cached on that."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from embedtune.models.backbone_versions import backbone_version, trains_here
+from embedtune.registry.contents import check_model_name
+from embedtune.steps.champion import champion_now
 from embedtune.steps.running import step
 from embedtune.steps.sources import check_address, data_version
 from embedtune.training.config import check_gpu_count
@@ -17,11 +19,15 @@ class ResolveDataConfig:
     """Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version."""
     backbone: str
     """Model that the run starts from, see `finetune`; '' looks at none."""
+    model_name: str = ""
+    """Registered model whose champion is looked up, to compare with; '' looks up none."""
     gpu_count: str = "0"
     """GPUs that the training asks for; looked for here where the training will run here as well."""
 
     def __post_init__(self) -> None:
         check_address(self.uri)
+        if self.model_name:
+            check_model_name(self.model_name)
         check_gpu_count(self.gpu_count)
 
 
@@ -34,13 +40,15 @@ class Resolved:
     backbone_version: str
     """`sha256:<hex>` of a folder or object prefix, `hub:<id>@<commit>`, `registered:<name>/<version>@<milliseconds>` of
     a version in MLflow; '' where it is not known to this step."""
+    champion: str
+    """`registered:<name>/<version>@<milliseconds>`; '' where there is no champion, or that cannot be known here."""
     started: str
     """When this step, and with it the run, began, in ISO 8601 and UTC."""
 
 
 @step
 def resolve_data(config: ResolveDataConfig) -> Resolved:
-    """Find out the versions of data and backbone, and refuse a backbone or GPUs that cannot be had.
+    """Find out the versions of data, backbone and champion, and refuse a backbone or GPUs that cannot be had.
 
     Raises:
         ModelError: there is no such backbone, or it holds no weights that are loaded.
@@ -54,4 +62,5 @@ def resolve_data(config: ResolveDataConfig) -> Resolved:
 
         check_gpus(int(config.gpu_count))
     backbone = backbone_version(config.backbone) if config.backbone else ""
-    return Resolved(data_version(config.uri), backbone, started)
+    champion = champion_now(config.model_name) if config.model_name else ""
+    return Resolved(data_version(config.uri), backbone, champion, started)

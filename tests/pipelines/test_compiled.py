@@ -145,6 +145,8 @@ def test_defaults_are_the_components_defaults(name: str, compiled: dict[str, lis
         for key, source in task.get("inputs", {}).get("parameters", {}).items():
             outer_name = source.get("componentInputParameter", "").removeprefix("pipelinechannel--")
             outer = parameters_in(spec).get(outer_name, {})
+            if (task_name, key) == ("resolve-data", "model_name"):
+                continue  # alone, the step looks up no champion
             if "defaultValue" in outer and "defaultValue" in inputs.get(key, {}):
                 assert outer["defaultValue"] == inputs[key]["defaultValue"], (task_name, key)
                 assert outer["parameterType"] == inputs[key]["parameterType"], (task_name, key)

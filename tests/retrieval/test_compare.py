@@ -167,8 +167,8 @@ class TestChampion:
     def test_one_that_was_trained_on_all_queries_is_not_replaced(self) -> None:
         comparison = run(vectors(1.0), vectors(4.0), champion=vectors(2.0), new=np.zeros(40, np.bool_)).comparison
         assert comparison.decision.reasons == (
-            "The champion, version 3, stays: it could not be scored, it was trained on all held-out queries, or on "
-            "what answers them.",
+            "The champion, version 3, could not be scored, so nothing replaces it: It was trained on all held-out "
+            "queries, or on what answers them.",
         )
         assert comparison.decision.better_than_base
         assert all(set(metric.values) == {"base", "tuned"} for metric in comparison.metrics)

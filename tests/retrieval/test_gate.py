@@ -242,13 +242,15 @@ class TestChampion:
         assert second.startswith("Compared with the champion, version 3, the tuned model is worse: ")
 
     def test_one_that_could_not_be_scored_is_not_replaced(self) -> None:
-        decision = judge(obstacle="its files are gone")
+        decision = judge(obstacle="Its files are gone.")
         assert (decision.better, decision.better_than_base, decision.champion_version) == (False, True, "3")
-        assert decision.reasons == ("The champion, version 3, stays: it could not be scored, its files are gone.",)
+        assert decision.reasons == (
+            "The champion, version 3, could not be scored, so nothing replaces it: Its files are gone.",
+        )
         assert decision.reason.startswith("The tuned model is better than the base: ")
 
     def test_an_obstacle_counts_more_than_a_number(self) -> None:
-        assert not judge(over_champion=found(0.03, 0.01, 0.05), obstacle="it reads images").better
+        assert not judge(over_champion=found(0.03, 0.01, 0.05), obstacle="It reads images.").better
 
 
 @pytest.mark.parametrize("faults", itertools.product([False, True], repeat=4))
@@ -258,7 +260,7 @@ def test_better_is_what_nothing_is_against(faults: tuple[bool, ...]) -> None:
         found(0.05, -0.01, 0.1) if weak else BETTER,
         cosines=(0.2, 0.995 if collapsed else 0.2),
         over_champion=found(-0.01, -0.02, 0.0) if beaten else found(0.03, 0.01, 0.05),
-        obstacle="it is gone" if unscored else "",
+        obstacle="It is gone." if unscored else "",
     )
     assert decision.better is (not any(faults)) is (decision.reasons == ())
     assert decision.better_than_base is not (weak or collapsed)
