@@ -6,6 +6,7 @@ from embedtune import __version__
 from embedtune.cli.app import run_app
 from embedtune.cli.datasets import datasets, delete, pull, push
 from embedtune.cli.models import models
+from embedtune.cli.registry import champion, promote, rollback
 from embedtune.cli.sample import app as sample
 from embedtune.cli.steps import add_steps
 from embedtune.cli.summary import summary
@@ -43,6 +44,9 @@ for command in (push, pull, datasets, delete):
 app.command()(models)
 add_tailor(app)
 add_steps(app)
+app.command()(champion)
+app.command()(promote)
+app.command()(rollback)
 app.command()(encode)
 app.command()(search)
 

@@ -68,12 +68,12 @@ def _carry_out(client: "MlflowClient", name: str, written: int | None, newest_fi
     )
 
 
-def apply_move(client: "MlflowClient", state: RegistryState, move: Move) -> None:
+def apply_move(client: "MlflowClient", state: RegistryState, move: Move, keeps_previous: bool = False) -> None:
     """Make a version champion: its record first, for whoever reads meanwhile, the alias that counts last."""
     if move.is_new:
         client.set_model_version_tag(state.name, str(move.version), PROMOTION, move.promotion.to_tag())
     replaced = move.promotion.replaced
-    if replaced in state.tags and state.aliases.get(PREVIOUS) != replaced:
+    if not keeps_previous and replaced in state.tags and state.aliases.get(PREVIOUS) != replaced:
         client.set_registered_model_alias(state.name, PREVIOUS, str(replaced))
     if state.champion != move.version:
         client.set_registered_model_alias(state.name, CHAMPION, str(move.version))

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embedtune.errors import RegistryError
 from embedtune.mlflow.artifacts import folder_on_disk, open_artifacts, remove_artifacts
+from embedtune.mlflow.connection import translated_errors
 from embedtune.mlflow.layout import MODEL_FOLDER
 from embedtune.models.card import ModelCard
 from embedtune.progress import progress
@@ -41,16 +43,30 @@ def store_model(client: "MlflowClient", run: "Run", folder: Path, card: ModelCar
     Raises:
         RegistryError: the version of a library that serving needs is not known.
     """
-    from mlflow.entities import LoggedModelOutput
-
     model = _claim(client, run, digest)
     if not (_is_ready(model) and is_whole(client, model, folder)):
         send_model(client, model, folder, card)
-    run_id = run.info.run_id
-    outputs = client.get_run(run_id).outputs
-    if outputs is None or model.model_id not in [output.model_id for output in outputs.model_outputs]:
-        client.log_outputs(run_id, models=[LoggedModelOutput(model.model_id, step=0)])
+    _link(client, run.info.run_id, model.model_id)
     return client.finalize_logged_model(model.model_id, "READY")
+
+
+def _link(client: "MlflowClient", run_id: str, model_id: str) -> None:
+    """Name a model among what came out of a run, once; MLflow refuses it a second time."""
+    from mlflow.entities import LoggedModelOutput
+
+    if _is_linked(client, run_id, model_id):
+        return
+    try:
+        with translated_errors(client.tracking_uri):
+            client.log_outputs(run_id, models=[LoggedModelOutput(model_id, step=0)])
+    except RegistryError:
+        if not _is_linked(client, run_id, model_id):  # by another attempt, in this moment
+            raise
+
+
+def _is_linked(client: "MlflowClient", run_id: str, model_id: str) -> bool:
+    outputs = client.get_run(run_id).outputs
+    return outputs is not None and model_id in [output.model_id for output in outputs.model_outputs]
 
 
 def _claim(client: "MlflowClient", run: "Run", digest: str) -> "LoggedModel":

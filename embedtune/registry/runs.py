@@ -16,6 +16,7 @@ from embedtune.mlflow.artifacts import open_artifacts
 from embedtune.mlflow.beside_database import database_path
 from embedtune.mlflow.local_database import artifact_location
 from embedtune.models.card import ModelCard
+from embedtune.progress import note
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import RegistrationRequest
 from embedtune.registry.state import REGISTRATION_TAG
@@ -90,22 +91,24 @@ def _own_run(
     experiment = _experiment_id(client, request.experiment, tracking_uri)
     found = _own_runs(client, experiment, digest)
     if not found:
-        client.create_run(
+        made = client.create_run(
             experiment,
             start_time=_start_milliseconds(request, card),
             tags={REGISTRATION_TAG: digest, OWN_RUN_TAG: "true"},
             run_name=f"{request.model_name}: {_what_was_trained(card)}",
         )
         found = _own_runs(client, experiment, digest)
-    run = min(found, key=lambda run: run.info.run_id)  # of two that were created at once, the same to both attempts
-    if run.info.status != _RUNNING:
-        client.update_run(run.info.run_id, status=_RUNNING)
-    return run
+        if found[0].info.run_id != made.info.run_id:
+            client.delete_run(made.info.run_id)  # nothing was logged to it
+    if found[0].info.status != _RUNNING:
+        client.update_run(found[0].info.run_id, status=_RUNNING)
+    return found[0]
 
 
 def _own_runs(client: "MlflowClient", experiment: str, digest: str) -> "list[Run]":
+    """Return the runs that a registration has created, the one to go on with first: the same to all attempts."""
     of_registration = f"tags.`{REGISTRATION_TAG}` = '{digest}' and tags.`{OWN_RUN_TAG}` = 'true'"
-    return list(client.search_runs([experiment], of_registration))
+    return sorted(client.search_runs([experiment], of_registration), key=lambda run: run.info.run_id)
 
 
 def _start_milliseconds(request: RegistrationRequest, card: ModelCard) -> int:
@@ -146,14 +149,10 @@ def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
 
 def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, digest: str) -> None:
     """Log parameters, the tag, the dataset and the report files. Logging the same again changes nothing."""
-    from mlflow.entities import Param
-
     run_id = run.info.run_id
     client.set_tag(run_id, REGISTRATION_TAG, digest)
     client.set_tag(run_id, DATA_VERSION_TAG, request.data_version)
-    parameters = [Param(key, shortened(value, _PARAMETER_LIMIT)) for key, value in _parameters(request, card).items()]
-    for start in range(0, len(parameters), _PARAMETERS_PER_REQUEST):
-        client.log_batch(run_id, params=parameters[start : start + _PARAMETERS_PER_REQUEST])
+    _log_parameters(client, run, _parameters(request, card))
     if request.data_uri:
         _log_dataset(client, run_id, request)
     with tempfile.TemporaryDirectory() as temporary:
@@ -162,6 +161,25 @@ def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, 
         files = open_artifacts(client, run.info.artifact_uri)
         for path in (comparison, *(_with_ending(path, Path(temporary)) for path in request.reports)):
             files.put_file(f"{_REPORTS}/{path.name}", path)
+
+
+def _log_parameters(client: "MlflowClient", run: "Run", parameters: dict[str, str]) -> None:
+    """Log parameters, of which MLflow refuses a whole batch where one has another value already.
+
+    That is so where the platform's run had an earlier registration, or code of somebody else's, logging to it.
+    """
+    from mlflow.entities import Param
+
+    there = run.data.params
+    wanted = {key: shortened(value, _PARAMETER_LIMIT) for key, value in parameters.items()}
+    new = [Param(key, value) for key, value in wanted.items() if key not in there]
+    for start in range(0, len(new), _PARAMETERS_PER_REQUEST):
+        client.log_batch(run.info.run_id, params=new[start : start + _PARAMETERS_PER_REQUEST])
+    for key in sorted(key for key, value in wanted.items() if there.get(key, value) != value):
+        note(
+            f"The MLflow run {run.info.run_id} says that {key} is {there[key]!r}, which stays; this registration has "
+            f"{wanted[key]!r}."
+        )
 
 
 def _with_ending(report: Path, scratch: Path) -> Path:

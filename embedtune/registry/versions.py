@@ -1,13 +1,17 @@
 """Versions of a registered model: found again or created, described, and given their aliases."""
 
+import json
+from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING
 
 from embedtune.models.card import ModelCard
+from embedtune.models.catalogue import known_model
 from embedtune.registry.aliases import DECISION, REASON, decision_word
 from embedtune.registry.champion import CHAMPION
 from embedtune.registry.contents import public_uri
 from embedtune.registry.evidence import TAG_LIMIT, evidence_tags
 from embedtune.registry.missing import unless_there
+from embedtune.registry.packaging import serving_facts
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import DATA_VERSION_TAG
 from embedtune.registry.state import REGISTRATION_TAG, read_state
@@ -54,9 +58,14 @@ def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> 
     """Return a version's tags but for the decision: what that rests on."""
     metric = request.comparison.decision.metric
     values = next(each.values for each in request.comparison.metrics if each.name == metric)
+    facts, licence = serving_facts(request.model_folder, card), _licence(card)
     tags = {
         "base_model": card.backbone,
         "base_model_digest": card.backbone_digest,
+        **({"base_model_licence": licence} if licence else {}),
+        **{name: json.dumps(facts[name]) for name in ("contents", "normalized", "prompts", "similarity")},
+        "layout": card.layout,
+        "embedtune_version": version_of("embedtune"),
         "dimension": str(card.dimension),
         "max_length": str(card.max_length),
         DATA_VERSION_TAG: request.data_version,
@@ -66,6 +75,12 @@ def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> 
         REGISTRATION_TAG: digest,
     }
     return {key: shortened(value, TAG_LIMIT) for key, value in tags.items()}
+
+
+def _licence(card: ModelCard) -> str:
+    """Return the licence of the model that was started from, '' where the catalogue does not know it."""
+    known = known_model(card.backbone)
+    return "" if known is None else known.licence
 
 
 def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
@@ -81,7 +96,7 @@ def describe_version(request: RegistrationRequest, card: ModelCard) -> str:
     pairs = f"Correlations over {comparison.pairs} held-out pairs with scores. " if comparison.pairs else ""
     lines = [
         f"Embedding model: {_code(card.backbone)} fine-tuned on {card.train_documents} documents{_source(request)}.",
-        f"Vectors of {card.dimension} components{cut}.{_servers(card)}",
+        f"Vectors of {card.dimension} components{cut}.{_servers(card)}{_licence_line(card)}",
         f"Compared with the base{' and the champion' if len(others) > 1 else ''}: {comparison.decision.reason}",
         "\n".join(f"| {' | '.join(cells)} |" for cells in rows),
         f"{pairs}Means over {comparison.queries} held-out queries against {comparison.index_documents} documents. "
@@ -96,6 +111,11 @@ def _metric_cells(comparison: Comparison, metric: MetricValues) -> list[str]:
     found = [each for each in comparison.differences if each.metric == metric.name]
     differences = [cell for each in found for cell in (f"{each.value:+.4f}", f"{each.lower:+.4f} to {each.upper:+.4f}")]
     return [written_name(metric.name), *values, *differences]
+
+
+def _licence_line(card: ModelCard) -> str:
+    licence = _licence(card)
+    return f" Licence of the model that it was tuned from: {licence}." if licence else ""
 
 
 def _servers(card: ModelCard) -> str:

@@ -32,5 +32,5 @@ def test_rollback_and_what_the_next_runs_do(make_request, registry):
 def test_tags_that_the_page_names_are_there(make_request, registry):
     register_model(make_request("named-tags"))
     tags = MlflowClient(registry.tracking_uri).get_model_version("named-tags", "1").tags
-    table = PAGE[PAGE.index("| tag of a version |") : PAGE.index("Numbers over other held-out data")]
+    table = PAGE[PAGE.index("| tag of a version |") : PAGE.index("The last lines of a local run")]
     assert set(re.findall(r"`(\w+)`", table)) - {"summary"} <= tags.keys()

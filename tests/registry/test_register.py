@@ -8,13 +8,16 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+import embedtune
 from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.errors import RegistryError
 from embedtune.records.report import IngestReport
 from embedtune.registry.champion import Champion
 from embedtune.registry.register import register_model
 from embedtune.registry.state import read_state
+from embedtune.registry.versions import describe_version, version_tags
 from embedtune.storage.stores import FolderStore
+from tests.registry.conftest import CARD
 
 
 @pytest.fixture
@@ -256,6 +259,11 @@ class TestRecord:
         expected = {
             "decision": "promoted",
             "base_model": "tiny-bert",
+            "contents": '["text"]',
+            "prompts": '["document", "query"]',
+            "similarity": '"cosine"',
+            "layout": "labeled",
+            "embedtune_version": embedtune.__version__,
             "dimension": "32",
             "data_version": "sha256:" + "ab" * 32,
             "ndcg_at_10_base": "0.5000",
@@ -268,6 +276,15 @@ class TestRecord:
             "parity_max_difference": "1e-07",
         }
         assert expected.items() <= version.tags.items()
+
+
+def test_a_base_that_the_catalogue_knows_has_its_licence_told(make_request):
+    card = dataclasses.replace(CARD, backbone="all-MiniLM-L6-v2")
+    request = make_request("licensed")
+    assert version_tags(request, card, "digest")["base_model_licence"] == "Apache-2.0"
+    assert "that it was tuned from: Apache-2.0.\n" in describe_version(request, card)
+    assert "base_model_licence" not in version_tags(request, CARD, "digest")
+    assert "Licence" not in describe_version(request, CARD)
 
 
 def test_unknown_data_makes_no_nameless_dataset(make_request, client):

@@ -1,0 +1,198 @@
+"""A person makes a version champion, goes back to the one before, or asks what serves and on what evidence."""
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from embedtune.errors import ConfigError, RegistryError
+from embedtune.mlflow.connection import connect, resolve_tracking_uri, translated_errors
+from embedtune.names import similar_names
+from embedtune.registry.aliases import apply_move
+from embedtune.registry.champion import CHAMPION
+from embedtune.registry.contents import check_model_name
+from embedtune.registry.missing import unless_missing
+from embedtune.registry.state import CHALLENGER, PREVIOUS, Promotion, RegistryState, read_state
+from embedtune.registry.succession import Move
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+PROMOTED, ROLLED_BACK = "promote", "rollback"
+"""Who promoted, in a version's record."""
+
+_MOST_SHOWN = 20
+_MOST_ASKED = 1000
+"""What every MLflow server answers at once."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a command does to the aliases of a model."""
+
+    name: str
+    version: int
+    """The version that is champion after it."""
+    replaced: int | None
+    """The champion before, None where there was none."""
+    needed: bool
+    """Whether anything is to be written; False where it is as asked already."""
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The champion of a model: what serves, since when, on what evidence."""
+
+    name: str
+    model_uri: str
+    version: int | None
+    """None where no version is champion; the fields below are empty then."""
+    since: str
+    """When it became champion, in ISO 8601; '' where its tags do not say: embedtune did not move the alias."""
+    by: str
+    """'registration', 'promote' or 'rollback'; '' where its tags do not say."""
+    reason: str
+    metric: str
+    value: float | None
+    queries: str
+    evaluation_digest: str
+    data_version: str
+    replaced: int | None
+    """The champion before it."""
+    previous: int | None
+    """What `embedtune rollback` goes back to."""
+    challenger: int | None
+    versions: tuple[int, ...]
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields."""
+        return dataclasses.asdict(self)
+
+
+def promote(name: str, version: int, reason: str, dry_run: bool) -> Change:
+    """Make a version champion on a person's word.
+
+    Args:
+        name: Of the registered model.
+        version: Which.
+        reason: Why, for the record.
+        dry_run: Write nothing.
+
+    Raises:
+        ConfigError: there is no such model or version.
+        RegistryError: MLflow cannot be reached or refuses, or the champion was moved meanwhile.
+    """
+    with _opened() as client:
+        state = _state(client, name)
+        if version not in state.tags:
+            raise ConfigError(f"{name!r} has no version {version}; {_listed(state)}.")
+        return _make_champion(client, state, version, PROMOTED, reason, dry_run)
+
+
+def rollback(name: str, reason: str, dry_run: bool) -> Change:
+    """Make the champion before the champion champion again. Done twice, it goes back once.
+
+    Args:
+        name: Of the registered model.
+        reason: Why, for the record.
+        dry_run: Write nothing.
+
+    Raises:
+        ConfigError: there is no such model, or none to go back to.
+        RegistryError: MLflow cannot be reached or refuses, or the champion was moved meanwhile.
+    """
+    with _opened() as client:
+        state = _state(client, name)
+        previous = state.aliases.get(PREVIOUS)
+        if previous is None:
+            raise ConfigError(
+                f"{name!r} has no version with the alias {PREVIOUS!r}, so there is nothing to go back to: no promotion "
+                f"has replaced a champion, or that version was deleted. {_listed(state).capitalize()}; make one "
+                "champion with `embedtune promote`."
+            )
+        return _make_champion(client, state, previous, ROLLED_BACK, reason, dry_run)
+
+
+def serving(name: str) -> Serving:
+    """Return what serves.
+
+    Raises:
+        ConfigError: there is no such model.
+        RegistryError: MLflow cannot be reached or refuses.
+    """
+    with _opened() as client:
+        state = _state(client, name)
+    evidence, promotion = state.evidence(state.champion), state.promotion(state.champion)
+    if promotion is not None and not _is_in_force(state, promotion):
+        promotion = None
+    return Serving(
+        name=name,
+        model_uri=f"models:/{name}@{CHAMPION}",
+        version=state.champion,
+        since="" if promotion is None else promotion.at,
+        by="" if promotion is None else promotion.by,
+        reason="" if promotion is None else promotion.reason,
+        metric="" if evidence is None else evidence.metric,
+        value=None if evidence is None else evidence.value,
+        queries="" if evidence is None else evidence.queries,
+        evaluation_digest="" if evidence is None else evidence.digest,
+        data_version="" if state.champion is None else state.tags[state.champion].get("data_version", ""),
+        replaced=None if promotion is None else promotion.replaced,
+        previous=state.aliases.get(PREVIOUS),
+        challenger=state.aliases.get(CHALLENGER),
+        versions=tuple(state.tags),
+    )
+
+
+def _make_champion(
+    client: "MlflowClient", state: RegistryState, version: int, by: str, reason: str, dry_run: bool
+) -> Change:
+    change = Change(state.name, version, state.champion, needed=state.champion != version)
+    if dry_run or not change.needed:
+        return change
+    promotion = state.next_promotion(by, reason)
+    keeps_previous = by == ROLLED_BACK  # or the next rollback would undo this one
+    apply_move(client, state, Move(version, promotion, is_new=True), keeps_previous)
+    now = read_state(client, state.name).champion
+    if now != version:
+        raise RegistryError(
+            f"Champion of {state.name!r} is {_named(now)} now, not version {version}: another promotion came in "
+            "between. Look with `embedtune champion`, and repeat the command if it is to be so."
+        )
+    return change
+
+
+def _is_in_force(state: RegistryState, promotion: Promotion) -> bool:
+    """Tell whether a record is why the champion is champion: nothing that was recorded has replaced it since."""
+    later = (found for _, found in state.promotions() if found.number > promotion.number)
+    return all(found.replaced != state.champion for found in later)
+
+
+@contextmanager
+def _opened() -> Iterator["MlflowClient"]:
+    tracking_uri = resolve_tracking_uri()
+    client = connect(tracking_uri)
+    with translated_errors(tracking_uri):
+        yield client
+
+
+def _state(client: "MlflowClient", name: str) -> RegistryState:
+    check_model_name(name)
+    state = unless_missing(lambda: read_state(client, name))
+    if state is None:
+        names = [model.name for model in client.search_registered_models(max_results=_MOST_ASKED)]
+        near = similar_names(name, names)
+        shown = ", ".join(map(repr, (near if near else names)[:_MOST_SHOWN]))
+        what = f"Perhaps {shown}?" if near else f"There are {shown}." if names else "There is none at all yet."
+        raise ConfigError(f"There is no registered model {name!r}. {what}")
+    return state
+
+
+def _listed(state: RegistryState) -> str:
+    versions = ", ".join(map(str, list(state.tags)[-_MOST_SHOWN:]))
+    return f"there are versions {versions}, champion is {_named(state.champion)}"
+
+
+def _named(version: int | None) -> str:
+    return "none" if version is None else f"version {version}"
