@@ -13,12 +13,14 @@ _RESULT_COLUMNS = ("data", "seed", "metric", "base", "tuned", "difference (95 % 
 _RUN_COLUMNS = (
     "data",
     "seed",
+    "given",
     "loss",
     "epochs",
     "rate",
     "batch",
     "trained on",
     "training, run",
+    "load",
     "device",
     "commit, day",
 )
