@@ -93,6 +93,7 @@ class TestBounds:
         assert judge(min_gain=BETTER.value).better
         assert judge(found(0.3 - 0.25, 0.02, 0.08), 0.05).better  # 0.04999999999999999
         assert judge(found(0.05 - ROUNDING / 2, 0.02, 0.08), 0.05).better
+        assert judge(found(0.05 - ROUNDING, 0.02, 0.08), 0.05).better
         assert not judge(found(0.05 - 2 * ROUNDING, 0.02, 0.08), 0.05).better
 
     def test_the_interval(self) -> None:
