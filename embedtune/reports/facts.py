@@ -8,15 +8,15 @@ from embedtune.models.card import EpochFacts
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """How the tuned model was trained."""
+    """How the tuned model was trained; None for what is not known."""
 
-    loss: str
+    loss: str | None
     """Name of the loss function."""
-    epochs: float
+    epochs: float | None
     """Passes over the training documents."""
-    batch_size: int
-    """Texts per batch."""
-    learning_rate: float
+    batch_size: int | None
+    """Contents per batch."""
+    learning_rate: float | None
     """Highest learning rate of the schedule."""
     seconds: float
     """Wall time of the training."""
@@ -36,4 +36,5 @@ class Provenance:
     """Library name to version."""
     data_digest: str
     """Digest of the documents that were used."""
-    seed: int
+    seed: int | None
+    """None where it is not known."""

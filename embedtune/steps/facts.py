@@ -1,21 +1,20 @@
 """A model card in the words of the reports."""
 
-import dataclasses
-from typing import Any
+from typing import TypeVar
 
 from embedtune.models.card import ModelCard
 from embedtune.reports.facts import Provenance, TrainingFacts
-from embedtune.training.config import FinetuneConfig
+
+T = TypeVar("T")
 
 
 def training_facts_of(card: ModelCard) -> TrainingFacts:
-    """Return how the model was trained."""
-    options = _options_of(card)
+    """Return how the model was trained, as far as its card says it in a way that is known here."""
     return TrainingFacts(
-        loss=options["loss"],
-        epochs=options["epochs"],
-        batch_size=options["batch_size"],
-        learning_rate=options["learning_rate"],
+        loss=_option(card, "loss", str),
+        epochs=_option(card, "epochs", float),
+        batch_size=_option(card, "batch_size", int),
+        learning_rate=_option(card, "learning_rate", float),
         seconds=card.seconds,
         texts_per_second=card.texts_per_second,
         train_documents=card.train_documents,
@@ -26,9 +25,12 @@ def training_facts_of(card: ModelCard) -> TrainingFacts:
 
 def provenance_of(card: ModelCard) -> Provenance:
     """Return what it takes to make the model again."""
-    return Provenance(versions=card.versions, data_digest=card.data_digest, seed=_options_of(card)["seed"])
+    return Provenance(versions=card.versions, data_digest=card.data_digest, seed=_option(card, "seed", int))
 
 
-def _options_of(card: ModelCard) -> dict[str, Any]:
-    """Return the options as the card has them: another version's names and bounds must not keep a model from use."""
-    return {**dataclasses.asdict(FinetuneConfig()), **card.options}
+def _option(card: ModelCard, name: str, kind: type[T]) -> T | None:
+    """Return an option as the card has it, None where a version with other options wrote it."""
+    value = card.options.get(name)
+    if kind is float and type(value) is int:
+        value = float(value)
+    return value if type(value) is kind else None

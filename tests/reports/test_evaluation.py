@@ -202,6 +202,20 @@ def test_settings_and_provenance(samples: SimpleNamespace) -> None:
         assert part in text
 
 
+def test_what_a_card_of_another_version_does_not_say_is_not_known(samples: SimpleNamespace) -> None:
+    report = samples.evaluation_report()
+    nothing = dict.fromkeys(("loss", "epochs", "batch_size", "learning_rate"))
+    report = dataclasses.replace(
+        report,
+        training=dataclasses.replace(report.training, **nothing),
+        provenance=dataclasses.replace(report.provenance, seed=None),
+    )
+    names = ("Loss", "Epochs", "Batch size", "Learning rate", "Seed")
+    text, markdown = words(evaluation_html(report)), evaluation_markdown(report)
+    assert all(f"{name} not known" in text for name in names)
+    assert all(f"| {name} | not known |" in markdown for name in names)
+
+
 def test_method_is_stated(samples: SimpleNamespace) -> None:
     text = words(evaluation_html(samples.evaluation_report()))
     for part in (

@@ -125,11 +125,14 @@ def test_registration_with_a_folder_that_holds_no_scores(tmp_path: Path) -> None
         register_model(RegisterModelConfig("tiny"), tmp_path, tmp_path, ())
 
 
-def test_a_card_of_another_version() -> None:
-    card = dataclasses.replace(CARD, options={"loss": "NewLoss", "epochs": 0.5, "grain": 1})
+def test_of_options_that_a_card_lacks_nothing_is_said() -> None:
+    card = dataclasses.replace(CARD, options={"loss": "NewLoss", "epochs": 0.5, "batch_size": "auto", "grain": 1})
     facts = training_facts_of(card)
-    assert (facts.loss, facts.epochs, facts.batch_size) == ("NewLoss", 0.5, 64)
-    assert provenance_of(card).seed == 42
+    assert (facts.loss, facts.epochs, facts.batch_size, facts.learning_rate) == ("NewLoss", 0.5, None, None)
+    assert provenance_of(card).seed is None
+    card = dataclasses.replace(CARD, options={"loss": 3, "epochs": True, "seed": 1.5})
+    facts = training_facts_of(card)
+    assert (facts.loss, facts.epochs, provenance_of(card).seed) == (None, None, None)
 
 
 def documents(folder: Path, seed: int) -> tuple[Path, Path]:
