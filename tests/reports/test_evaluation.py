@@ -190,10 +190,10 @@ def test_settings_and_provenance(samples: SimpleNamespace) -> None:
     for part in (
         "Loss MultipleNegativesRankingLoss",
         "Epochs 3",
-        "Batch size 64 texts",
+        "Batch size 64 contents",
         "Learning rate 2e-05",
         "Time 3 min 12 s",
-        "Speed 131.7 texts/s",
+        "Speed 131.7 contents/s",
         "Training documents 8,448",
         samples.PROVENANCE.data_digest,
         "Seed 42",

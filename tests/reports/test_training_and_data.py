@@ -36,7 +36,7 @@ def test_training_page(samples: SimpleNamespace) -> None:
     report = samples.training_report(samples.evaluation_report())
     text = words(training_html(report))
     assert "8,448 documents in 3 min 12 s" in text
-    assert "sentence-transformers/all-MiniLM-L6-v2 , 3 epochs, 131.7 texts/s." in text
+    assert "sentence-transformers/all-MiniLM-L6-v2 , 3 epochs, 131.7 contents/s." in text
     assert text.index("Training loss") < text.index("Learning rate 2e-05") < text.index("sha256:9f86d")
     assert 'class="line-chart"' in training_html(report)
 
