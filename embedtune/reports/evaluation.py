@@ -1,6 +1,6 @@
 """The page of the evaluation step: is the tuned model better than the one it started from, and by how much."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ from embedtune.reports.example_groups import ExampleGroup, example_groups
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.metric_tables import headlines, metric_tables
 from embedtune.reports.numbers import count
-from embedtune.reports.query_rows import query_rows
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
+from embedtune.reports.scored_rows import label_rows, query_rows
 from embedtune.reports.scripts import inline_script
 from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import Comparison, Decision
@@ -67,6 +67,8 @@ class EvaluationReport:
         """What people call the model that training started from."""
         return self.comparison.side(BASE).model
 
+
+_DISTANCES = {"cosine": "cosine similarity", "dot": "dot product", "euclidean": "Euclidean distance"}
 
 SIDE_NAMES = {BASE: "Base", TUNED: "Tuned", CHAMPION: "Champion"}
 """What the pages call the sides, in the order of their columns."""
@@ -123,12 +125,13 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
     comparison = report.comparison
     sides = tuple(comparison.side(name) for name in SIDE_NAMES if comparison.has(name))
     names = [side.name for side in sides]
-    shown, weak = headlines(comparison), report.weak_spots
+    shown = headlines(comparison)
     return {
         "report": report,
         "comparison": comparison,
         "decision": comparison.decision,
         "verdict": verdict(comparison),
+        "ranked_by": _ranked_by(comparison),
         "opening": _opening(comparison.decision),
         "drawn": _drawn(comparison),
         "sides": sides,
@@ -142,9 +145,7 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
         "curve": loss_curve(report.history),
         "groups": _groups(report, share),
         "hits": _HITS,
-        "weak": weak,
-        "weak_metric": "" if weak is None else written_name(weak.metric),
-        "queries": () if weak is None else query_rows(weak.queries[: round(share * len(weak.queries))], names),
+        **_weak_spots(report, share, names),
         "training": report.training,
         "data": report.data,
         "provenance": report.provenance,
@@ -154,6 +155,20 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
         "reading": shown_reading(None if report.data is None else report.data.reading),
         "script": inline_script("tables.js"),
         "data_page": trusted(_DATA_PAGE),
+    }
+
+
+def _weak_spots(report: EvaluationReport, share: float, sides: Sequence[str]) -> dict[str, object]:
+    """Return the lines of queries and labels; none where single queries were not looked at."""
+    weak = report.weak_spots
+    if weak is None:
+        return {"weak": None, "queries": (), "labels": ()}
+    queries, labels = weak.queries[: round(share * len(weak.queries))], weak.labels[: round(share * len(weak.labels))]
+    return {
+        "weak": weak,
+        "weak_metric": written_name(weak.metric),
+        "queries": query_rows(queries, sides),
+        "labels": label_rows(labels, weak.metric, sides),
     }
 
 
@@ -169,6 +184,14 @@ def _drawn(comparison: Comparison) -> str:
     if found.units == counted and found.unit in ("queries", "pairs"):
         return ""
     return f"; the interval draws {count(found.units)} {'different ' if found.unit == 'queries' else ''}{found.unit}"
+
+
+def _ranked_by(comparison: Comparison) -> str:
+    """Say what documents are ranked by; of each model where they differ."""
+    found = {side.name: _DISTANCES.get(side.distance, side.distance) for side in comparison.sides}
+    if len(set(found.values())) == 1:
+        return found[TUNED]
+    return " and ".join(f"{distance} ({side})" for side, distance in found.items())
 
 
 def _groups(report: EvaluationReport, share: float) -> tuple[ExampleGroup, ...]:

@@ -1,7 +1,7 @@
 """What the pages say about a training run, besides its scores."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from embedtune.models.card import EpochFacts
 
@@ -38,3 +38,5 @@ class Provenance:
     """Digest of the documents that were used."""
     seed: int | None
     """None where it is not known."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """Every option of the training, with what was chosen where it was left open."""

@@ -138,6 +138,7 @@ def _side(contestant: Contestant, result: ModelResult, counted: NDArray[np.bool_
         dimension=contestant.vectors.index.shape[1],
         tied_queries=int(tied_at(result.ranking, TIE_RANK)[counted].sum()),
         mean_cosine=mean_cosine,
+        distance=contestant.vectors.distance,
     )
 
 

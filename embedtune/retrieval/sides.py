@@ -37,6 +37,8 @@ class Side:
     those of the champion where it is compared."""
     known_index: int = 0
     """Index documents that it had been trained on; they were kept."""
+    distance: str = "cosine"
+    """What its vectors are compared by, one of `distances.DISTANCES`; a version that said nothing took the cosine."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where the tuned model is weakest: the queries that it answers worst, with what each side made of them."""
+"""Where the tuned model is weakest: the queries and labels that it answers worst, with what each side made of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedtune.retrieval.compare import Evaluation
+from embedtune.retrieval.per_label import LabelScores, scores_by_label
 from embedtune.retrieval.sides import BASE, TUNED
 
 MOST_QUERIES = 200
 """Queries that are listed, the worst of all; a page of more would be read by nobody."""
+
+MOST_LABELS = 100
+"""Labels that are listed, the worst of all."""
 
 _ELSE = "ndcg_at_10"
 """What queries are ordered by where the deciding metric is none of single queries."""
@@ -39,14 +43,21 @@ class WeakSpots:
     """The worst first."""
     query_count: int
     """How many queries were judged."""
+    labels: tuple[LabelScores, ...] = ()
+    """The worst first, by the same metric; none where queries have no labels."""
+    label_count: int = 0
+    """How many labels the queries have."""
 
 
-def weak_spots(outcome: Evaluation, most: int = MOST_QUERIES) -> WeakSpots:
-    """Return the queries with the lowest score of the tuned model; of equal ones first what fell most, then by id.
+def weak_spots(outcome: Evaluation, most_queries: int = MOST_QUERIES, most_labels: int = MOST_LABELS) -> WeakSpots:
+    """Return the queries and the labels with the lowest score of the tuned model.
+
+    Of equal queries come first those that fell most, then by id; of equal labels by the label.
 
     Args:
         outcome: The evaluation.
-        most: Queries to return.
+        most_queries: Queries to return.
+        most_labels: Labels to return.
     """
     results, judged = outcome.results, outcome.judged
     metric = outcome.comparison.decision.metric
@@ -59,9 +70,16 @@ def weak_spots(outcome: Evaluation, most: int = MOST_QUERIES) -> WeakSpots:
             label=judged.query_labels[row],
             scores={side: float(of[row]) for side, of in scores.items() if outcome.counted[side][row]},
         )
-        for row in _worst(scores[TUNED], scores[TUNED] - scores[BASE], judged.query_ids)[:most]
+        for row in _worst(scores[TUNED], scores[TUNED] - scores[BASE], judged.query_ids)[:most_queries]
     )
-    return WeakSpots(metric, queries, len(judged.query_ids))
+    labels = scores_by_label(
+        judged.query_labels,
+        {side: {metric: of} for side, of in scores.items()},
+        outcome.counted,
+        (TUNED, metric),
+        most_labels,
+    )
+    return WeakSpots(metric, queries, len(judged.query_ids), labels, len(set(judged.query_labels) - {""}))
 
 
 def _worst(scores: NDArray[np.float64], changes: NDArray[np.float64], ids: Sequence[str]) -> list[int]:

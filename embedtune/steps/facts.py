@@ -25,7 +25,12 @@ def training_facts_of(card: ModelCard) -> TrainingFacts:
 
 def provenance_of(card: ModelCard) -> Provenance:
     """Return what it takes to make the model again."""
-    return Provenance(versions=card.versions, data_digest=card.data_digest, seed=_option(card, "seed", int))
+    return Provenance(
+        versions=card.versions,
+        data_digest=card.data_digest,
+        seed=_option(card, "seed", int),
+        settings=card.options,
+    )
 
 
 def _option(card: ModelCard, name: str, kind: type[T]) -> T | None:

@@ -143,9 +143,11 @@ def test_it_works_in_the_frame_that_kubeflow_uses(browser: "sync_api.Browser", p
     page.set_content("<iframe sandbox='allow-scripts' width=400 height=550></iframe>")
     page.locator("iframe").evaluate("(frame, html) => { frame.srcdoc = html }", pages["good"])
     frame = page.frame_locator("iframe")
-    frame.locator("summary").click()
+    frame.get_by_text("All settings of the training").click()
+    frame.get_by_text("How to read this page").click()
     assert frame.locator("h1").inner_text().strip() == "Better than the base"
     assert frame.get_by_text("Paired bootstrap").is_visible()
+    assert frame.get_by_text("train_options").is_visible()
     page.close()
 
 
@@ -183,6 +185,10 @@ def texts(page: "sync_api.Page") -> list[str]:
     return [item.inner_text() for item in page.locator("#queries-table tbody th").all() if item.is_visible()]
 
 
+def queries(page: "sync_api.Page | sync_api.FrameLocator") -> "sync_api.Locator":
+    return page.get_by_role("region", name="Worst queries")
+
+
 def column(page: "sync_api.Page", number: int) -> list[str]:
     return page.locator(f"#queries-table tbody tr td:nth-child({number})").all_inner_texts()
 
@@ -193,7 +199,8 @@ def test_queries_are_found_by_text_and_label(
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     page.set_content(pages["good"])
-    field, status = page.get_by_role("searchbox", name="Show only texts or labels with"), page.get_by_role("status")
+    field = page.get_by_role("searchbox", name="Show only texts or labels with")
+    status = queries(page).get_by_role("status")
     assert len(texts(page)) == 60
     assert status.inner_text() == ""
     field.fill("  JOG? (1")
@@ -212,7 +219,7 @@ def test_queries_are_found_by_text_and_label(
 def test_queries_are_sorted_by_any_column_with_the_keyboard(browser: "sync_api.Browser", pages: dict[str, str]) -> None:
     page = browser.new_page()
     page.set_content(pages["champion"])
-    page.get_by_role("searchbox").focus()
+    queries(page).get_by_role("searchbox").focus()
     heard = []
     for _ in range(6):
         page.keyboard.press("Tab")
@@ -223,18 +230,36 @@ def test_queries_are_sorted_by_any_column_with_the_keyboard(browser: "sync_api.B
     page.keyboard.press("Enter")
     changes = [float(text[2:].replace("\N{MINUS SIGN}", "-")) for text in column(page, 6)]
     assert changes == sorted(changes)
-    assert page.get_by_role("status").inner_text() == "60 of 60 shown, sorted by Change, ascending"
+    assert queries(page).get_by_role("status").inner_text() == "60 of 60 shown, sorted by Change, ascending"
     sorts = page.locator("#queries-table th").evaluate_all("all => all.map(one => one.getAttribute('aria-sort'))")
     assert [sort for sort in sorts if sort] == ["ascending"]
     page.keyboard.press("Enter")
     changes = [float(text[2:].replace("\N{MINUS SIGN}", "-")) for text in column(page, 6)]
     assert changes == sorted(changes, reverse=True)
     for order in ("ascending", "descending"):
-        page.get_by_role("button", name="Champion").click()
-        assert page.get_by_role("columnheader", name="Champion").last.get_attribute("aria-sort") == order
+        queries(page).get_by_role("button", name="Champion").click()
+        assert queries(page).get_by_role("columnheader", name="Champion").get_attribute("aria-sort") == order
         assert column(page, 5) == ["0.250"] * 40 + ["\N{EN DASH}"] * 20
-    page.get_by_role("button", name="Label").click()
+    queries(page).get_by_role("button", name="Label").click()
     assert column(page, 2) == sorted(column(page, 2))
+    page.close()
+
+
+def test_labels_have_a_filter_and_an_order_of_their_own(browser: "sync_api.Browser", pages: dict[str, str]) -> None:
+    page = browser.new_page()
+    page.set_content(pages["good"])
+    labels = page.get_by_role("region", name="Labels", exact=True)
+    labels.get_by_role("searchbox", name="Show only labels with").fill("S")
+    assert labels.get_by_role("status").inner_text() == "4 of 4 shown"
+    labels.get_by_role("searchbox").fill("SU")
+    assert labels.get_by_role("status").inner_text() == "1 of 4 shown"
+    labels.get_by_role("searchbox").fill("")
+    labels.get_by_role("button", name="Queries").click()
+    assert labels.locator("tbody th").all_inner_texts() == ["animals", "surface survival", "masks", "basics"]
+    labels.get_by_role("button", name="Queries").click()
+    assert labels.locator("tbody th").all_inner_texts() == ["basics", "masks", "surface survival", "animals"]
+    assert len(texts(page)) == 60
+    assert queries(page).get_by_role("columnheader", name="Tuned").get_attribute("aria-sort") == "ascending"
     page.close()
 
 
@@ -245,8 +270,8 @@ def test_the_table_stands_already_sorted_where_no_script_runs(
     page = context.new_page()
     page.set_content(pages["good"])
     assert page.locator("#queries-table tbody th").count() == 60
-    assert page.get_by_role("columnheader", name="Tuned").last.get_attribute("aria-sort") == "ascending"
-    assert not page.get_by_role("searchbox").is_visible()
+    assert queries(page).get_by_role("columnheader", name="Tuned").get_attribute("aria-sort") == "ascending"
+    assert page.get_by_role("searchbox").count() == 0
     assert page.locator("button").count() == 0
     context.close()
 
@@ -268,8 +293,8 @@ def test_the_policy_stops_any_script_but_the_pages_own(
     page.set_content(pages["good"].replace("</main>", f"{foreign}</main>", 1))
     if "link" in foreign:
         page.locator("#link").click()
-    page.get_by_role("searchbox").fill("jog")
-    assert page.get_by_role("status").inner_text() == "15 of 60 shown"
+    queries(page).get_by_role("searchbox").fill("jog")
+    assert queries(page).get_by_role("status").inner_text() == "15 of 60 shown"
     assert page.title().startswith("Better than the base")
     assert any("Content Security Policy" in text for text in heard)
     page.close()
@@ -282,8 +307,8 @@ def test_filter_and_sort_work_in_the_frame_that_kubeflow_uses(
     page.set_content("<iframe sandbox='allow-scripts' width=400 height=550></iframe>")
     page.locator("iframe").evaluate("(frame, html) => { frame.srcdoc = html }", pages["hostile"])
     frame = page.frame_locator("iframe")
-    frame.get_by_role("searchbox").fill("<script>alert(1)")
-    assert frame.get_by_role("status").inner_text() == "200 of 200 shown"
-    frame.get_by_role("button", name="Tuned").click()
-    assert frame.get_by_role("status").inner_text() == "200 of 200 shown, sorted by Tuned, descending"
+    queries(frame).get_by_role("searchbox").fill("<script>alert(1)")
+    assert queries(frame).get_by_role("status").inner_text() == "200 of 200 shown"
+    queries(frame).get_by_role("button", name="Tuned").click()
+    assert queries(frame).get_by_role("status").inner_text() == "200 of 200 shown, sorted by Tuned, descending"
     page.close()

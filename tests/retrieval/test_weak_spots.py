@@ -57,3 +57,17 @@ def test_a_correlation_is_none_of_single_queries() -> None:
     assert found.metric == "ndcg_at_10"
     assert found.queries[0].id == "b"
     assert found.queries[0].scores["tuned"] == 0.1
+
+
+def test_the_labels_come_with_their_means_over_the_queries_that_count() -> None:
+    found = weak_spots(outcome())
+    assert [(label.label, label.queries) for label in found.labels] == [("x", 2), ("y", 2)]
+    assert found.labels[0].means == {
+        "base": {"recall_at_5": 0.7},
+        "tuned": {"recall_at_5": pytest.approx(0.3)},
+        "champion": {"recall_at_5": 0.3},
+    }
+    assert found.labels[1].means["champion"] == {"recall_at_5": 0.3}
+    assert found.label_count == 2
+    few = weak_spots(outcome(), 1, 1)
+    assert ([label.label for label in few.labels], few.label_count) == (["x"], 2)
