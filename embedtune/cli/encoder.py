@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from embedtune.errors import ModelError
 from embedtune.models.backbones import Backbone, Place
-from embedtune.models.card import CARD_FILE, ModelCard
+from embedtune.models.card import CARD_FILE, ModelCard, trained_layout
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole, index_role
+from embedtune.progress import note
 from embedtune.records.layouts import Modality
+from embedtune.records.report import IngestReport
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -33,14 +36,16 @@ class Encoder:
         """
         folder = Path(backbone.location)
         has_card = backbone.place is Place.FOLDER and (folder / CARD_FILE).is_file()
-        self.card = ModelCard.load(folder) if has_card else None
+        self._layout = trained_layout(folder) if has_card else ""
+        self.reading = _reading(folder) if has_card else None
+        """How the training data were read; None where nobody said, or the model was not trained here."""
         self._backbone = backbone
         self._batch_size = batch_size
 
     @property
     def index_role(self) -> EncodingRole:
         """What is searched in is encoded as: as the model was trained, where it says so."""
-        return index_role(self.card.layout if self.card is not None else "")
+        return index_role(self._layout)
 
     def kinds(self, tower: str = "") -> frozenset[Modality]:
         """Return what a tower reads, of `models.options.TOWERS`; all that the model reads for ''."""
@@ -66,3 +71,14 @@ class Encoder:
         from embedtune.models.loading import load_backbone
 
         return load_backbone(self._backbone, 0)
+
+
+def _reading(folder: Path) -> IngestReport | None:
+    try:
+        return ModelCard.load(folder).reading
+    except ModelError as error:
+        note(
+            f"{error} The model is used without: it is not known how its training data were read, so a table like "
+            "these is read like any other."
+        )
+        return None

@@ -12,7 +12,6 @@ import pyarrow as pa
 from embedtune.cli.index_contents import QUARANTINE_FILE, Index, index_of_rows, index_of_texts, load_addresses
 from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, LoadOptions
 from embedtune.errors import ConfigError, InputError
-from embedtune.models.card import ModelCard
 from embedtune.models.contents import PLURALS, Contents
 from embedtune.records.addresses import media_suffix, modality_of_cells
 from embedtune.records.csv_options import AUTO, CSVOptions
@@ -38,7 +37,9 @@ Kinds = Callable[[], frozenset[Modality]]
 
 
 @contextmanager
-def open_index(source: str, column: str, csv_options: str, card: ModelCard | None, kinds: Kinds) -> Iterator[Index]:
+def open_index(
+    source: str, column: str, csv_options: str, reading: IngestReport | None, kinds: Kinds
+) -> Iterator[Index]:
     """Read what is to be encoded or searched in.
 
     A CSV with the columns that the model was trained on or with the option `task`, and whatever is neither a CSV nor
@@ -51,7 +52,7 @@ def open_index(source: str, column: str, csv_options: str, card: ModelCard | Non
         source: File, folder, pattern or address; a dataset.
         column: A name in the first row, or a number from 1, of a CSV; '' leaves it to what was said above.
         csv_options: JSON object with fields of CSVOptions.
-        card: Of the model, None where it has none; it says how its training data were read.
+        reading: How the model's training data were read, None where that is not known.
         kinds: What is to be encoded.
 
     Yields:
@@ -63,7 +64,7 @@ def open_index(source: str, column: str, csv_options: str, card: ModelCard | Non
         InputError: it holds nothing of what is to be encoded, or it cannot be told what.
     """
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
-        yield _Reading(source, csv_options, kinds, Path(scratch)).read(column, card)
+        yield _Reading(source, csv_options, kinds, Path(scratch)).read(column, reading)
 
 
 def read_query(query: str, kind: Modality, csv_options: str) -> Contents:
@@ -100,13 +101,13 @@ class _Reading:
     kinds: Kinds
     scratch: Path
 
-    def read(self, column: str, card: ModelCard | None) -> Index:
+    def read(self, column: str, reading: IngestReport | None) -> Index:
         try:
-            return self._read(column, card)
+            return self._read(column, reading)
         except InputError as error:
             raise without_place(error, self.scratch / QUARANTINE_FILE) from error
 
-    def _read(self, column: str, card: ModelCard | None) -> Index:
+    def _read(self, column: str, reading: IngestReport | None) -> Index:
         options = CSVOptions.from_json(self.csv_options)
         path = _single_csv(self.source)
         if path is None:
@@ -116,7 +117,7 @@ class _Reading:
                 )
             with open_source(self.source, "") as local:
                 return self._files(local, options) if _are_media(local) else self._documents(local, AUTO, {})
-        trained = None if column or card is None else card.reading
+        trained = None if column else reading
         chosen = None if trained is None else _columns_of(path, options, trained)
         is_said = not column and options.task != AUTO
         if not is_said and (trained is None or chosen is None):

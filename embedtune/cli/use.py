@@ -86,7 +86,7 @@ def encode(  # noqa: PLR0913 - a command's options
     with open_backbone(model, "") as backbone:
         encoder = Encoder(backbone, batch_size)
         kinds = partial(encoder.kinds, "" if select_model is None else select_model)
-        with open_index(input, column, csv_options, encoder.card, kinds) as found:
+        with open_index(input, column, csv_options, encoder.reading, kinds) as found:
             typer.echo(found.description, err=True)
             vectors = encoder.encode(found.contents, encoder.index_role if role is None else role)
     names.unlink(missing_ok=True)  # names of other vectors, should this be interrupted
@@ -129,7 +129,7 @@ def search(  # noqa: PLR0913 - a command's options
 
     with open_backbone(model, "") as backbone:
         encoder = Encoder(backbone, batch_size)
-        with open_index(index, column, csv_options, encoder.card, encoder.kinds) as found:
+        with open_index(index, column, csv_options, encoder.reading, encoder.kinds) as found:
             typer.echo(found.description, err=True)
             looked_for = read_query(query, _query_kind(encoder, select_model), csv_options)
             query_vectors = encoder.encode(looked_for, EncodingRole.QUERY)

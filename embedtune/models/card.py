@@ -126,22 +126,15 @@ class ModelCard:
         Raises:
             ModelError: there is no card, or it is not one of ours.
         """
-        path = folder / CARD_FILE
+        path, card = folder / CARD_FILE, _read(folder, CARD_FILE, CARD_FORMAT, CARD_VERSION)
+        if _TRAINING_FIELDS.isdisjoint(card):
+            path, training = folder / TRAINING_FILE, _read(folder, TRAINING_FILE, TRAINING_FORMAT, TRAINING_VERSION)
+            training.pop("version", None)  # that of the card is kept
+            card = {**training, **card}
         try:
-            card = _read(path, CARD_FORMAT, CARD_VERSION)
-            if _TRAINING_FIELDS.isdisjoint(card):
-                path = folder / TRAINING_FILE
-                training = _read(path, TRAINING_FORMAT, TRAINING_VERSION)
-                training.pop("version", None)  # that of the card is kept
-                card = {**training, **card}
             return cls._of_json(card)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise ModelError(
-                f"{folder} holds no {path.name}, so it is not a model that embedtune fine-tuned, or not all of it. "
-                "Give the 'model' output of the fine-tuning step."
-            ) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise ModelError(f"{path} cannot be read ({error}). Fine-tune again.") from error
+            raise _unreadable(path, error) from error
 
     @classmethod
     def _of_json(cls, data: Mapping[str, Any]) -> "ModelCard":
@@ -157,21 +150,52 @@ class ModelCard:
         return cls(**facts, others=found)
 
 
+def trained_layout(folder: Path) -> str:
+    """Return the layout of the data that a model was trained on, which is all that using it needs of its card.
+
+    How it was trained is not read, so a model works where that is lost.
+
+    Raises:
+        ModelError: there is no card, or it is not one of ours.
+    """
+    layout = _read(folder, CARD_FILE, CARD_FORMAT, CARD_VERSION).get("layout")
+    if not isinstance(layout, str):
+        raise _unreadable(folder / CARD_FILE, "it names no layout")
+    return layout
+
+
 def _write(path: Path, facts: Mapping[str, object]) -> None:
     path.write_text(json.dumps(facts, indent=2, ensure_ascii=False), encoding="utf-8")
 
 
-def _read(path: Path, expected: str, version: int) -> dict[str, Any]:
-    """Return the facts of one file without what it calls itself, where that is known here."""
-    facts = json.loads(path.read_text(encoding="utf-8"))
+def _read(folder: Path, name: str, expected: str, version: int) -> dict[str, Any]:
+    """Return the facts of one file without what it calls itself, where that is known here.
+
+    Raises:
+        ModelError: there is no such file, or it is not one of ours.
+    """
+    path = folder / name
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(
+            f"{folder} holds no {name}, so it is not a model that embedtune fine-tuned, or not all of it. "
+            "Give the 'model' output of the fine-tuning step."
+        ) from error
+    except ValueError as error:
+        raise _unreadable(path, error) from error
     if not isinstance(facts, dict):
-        raise TypeError("it is no JSON object")
+        raise _unreadable(path, "it is no JSON object")
     form = facts.pop("format", expected)
     if form != expected:
-        raise ValueError(f"its format is {form!r}, not {expected!r}")
+        raise _unreadable(path, f"its format is {form!r}, not {expected!r}")
     if facts.get("version") == version:
         del facts["version"]
     return facts
+
+
+def _unreadable(path: Path, why: object) -> ModelError:
+    return ModelError(f"{path} cannot be read ({why}). Fine-tune again.")
 
 
 def known_part(kind: type[Any], facts: Mapping[str, object]) -> Any:

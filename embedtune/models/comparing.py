@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError
 from embedtune.models.backbones import open_backbone
-from embedtune.models.card import CutTexts, ModelCard
+from embedtune.models.card import CutTexts, ModelCard, trained_layout
 from embedtune.models.contents import READ_AS, Contents
 from embedtune.models.cut_texts import cut_texts, load_training_tokens
 from embedtune.models.digests import Digests
@@ -42,13 +42,13 @@ class ModelToEncode:
         return cls(card.backbone, card.layout, card.backbone_version, card.backbone_digest)
 
     @classmethod
-    def tuned(cls, folder: Path, card: ModelCard) -> "ModelToEncode":
+    def tuned(cls, folder: Path) -> "ModelToEncode":
         """Return a tuned model.
 
         Raises:
-            ModelError: what it keeps of its training is damaged.
+            ModelError: it has no card, or what it keeps of its training texts is damaged.
         """
-        return cls(str(folder), card.layout, tokens=load_training_tokens(folder))
+        return cls(str(folder), trained_layout(folder), tokens=load_training_tokens(folder))
 
 
 @dataclass(frozen=True, eq=False)

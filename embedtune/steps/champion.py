@@ -7,7 +7,6 @@ from embedtune.errors import ConfigError, InputError, ModelError, RegistryError,
 from embedtune.mlflow.connection import connect_to_read
 from embedtune.mlflow.failures import GoneError
 from embedtune.mlflow.versions import SCHEME, find_version
-from embedtune.models.card import ModelCard
 from embedtune.models.registered import RegisteredName, fetched, registered_version
 from embedtune.progress import note
 from embedtune.registry.champion import CHAMPION as CHAMPION_ALIAS
@@ -87,7 +86,7 @@ def _encode(uri: str, version: str, held_out: HeldOut, options: EvalOptions) -> 
 
     with fetched(uri, version) as folder:
         try:
-            models = {CHAMPION: ModelToEncode.tuned(folder, ModelCard.load(folder))}
+            models = {CHAMPION: ModelToEncode.tuned(folder)}
             encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size)[CHAMPION]
         except ModelError as error:
             raise ModelError(str(error).replace(str(folder), uri)) from error

@@ -141,7 +141,7 @@ def _outcome(
     from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds; a wrong folder need not
 
     options = EvalOptions.from_json(config.eval_options)
-    models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model, card)}
+    models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model)}
     encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size)
     champion = score_champion(config.champion, held_out, options)
     if champion.encoded is not None:

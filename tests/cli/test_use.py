@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedtune.models.card import ModelCard
+from embedtune.models.card import TRAINING_FILE, ModelCard
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 
 TEXTS = ["open the shop", "close the shop", "paint the door", "sell a box", 'the "red" box,\nwith a second line']
@@ -185,6 +185,22 @@ def test_the_documents_of_the_training_data_are_found_once_each(
     assert done.code == 0, done.err
     assert [line.split("  ")[1] for line in done.out.splitlines()] == ["we open at nine", "in the high street"]
     assert "data.csv: 2 documents, 0 set aside; layout pairs" in done.err
+
+
+@pytest.mark.parametrize("text", [None, "{"])
+def test_a_model_whose_record_of_the_training_is_lost_is_used_without(
+    text: str | None, embedtune, trained: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "data.csv").write_text("\n".join(rows_of("query", "document")), encoding="utf-8")
+    model = trained(tmp_path / "data.csv")
+    (model / TRAINING_FILE).unlink()
+    if text is not None:
+        (model / TRAINING_FILE).write_text(text, encoding="utf-8")
+    words = ("--model", model, "--index", tmp_path / "data.csv", "--column", "document", "--limit", 1)
+    done = embedtune("search", "in the high street", *words)
+    assert (done.code, done.out) == (0, "1.000  in the high street\n")
+    assert TRAINING_FILE in done.err
+    assert "it is not known how its training data were read" in done.err
 
 
 def test_vectors_of_the_training_data_fit_a_search_in_it(

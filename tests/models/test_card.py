@@ -7,7 +7,7 @@ import math
 import pytest
 
 from embedtune.errors import ModelError
-from embedtune.models.card import CARD_FILE, TRAINING_FILE, CutTexts, EpochFacts, LossPoint, ModelCard
+from embedtune.models.card import CARD_FILE, TRAINING_FILE, CutTexts, EpochFacts, LossPoint, ModelCard, trained_layout
 
 CARD = ModelCard(
     backbone="owner/mödel",
@@ -83,6 +83,22 @@ def test_a_broken_record_of_the_training(tmp_path, text):
     (tmp_path / TRAINING_FILE).write_text(text)
     with pytest.raises(ModelError, match=rf"{TRAINING_FILE} cannot be read .*Fine-tune again"):
         ModelCard.load(tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", '{"history": [1]}'])
+def test_using_a_model_needs_no_record_of_its_training(tmp_path, text):
+    CARD.save(tmp_path)
+    (tmp_path / TRAINING_FILE).unlink()
+    if text is not None:
+        (tmp_path / TRAINING_FILE).write_text(text)
+    assert trained_layout(tmp_path) == "pairs"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"layout": 3}', '{"format": "other", "layout": "pairs"}'])
+def test_a_card_that_names_no_layout(tmp_path, text):
+    (tmp_path / CARD_FILE).write_text(text)
+    with pytest.raises(ModelError, match=rf"{CARD_FILE} cannot be read .*Fine-tune again"):
+        trained_layout(tmp_path)
 
 
 def test_a_later_record_of_the_training(tmp_path):
