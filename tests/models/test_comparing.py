@@ -1,4 +1,4 @@
-"""Queries and index, encoded by a tuned model and the very weights it was tuned from."""
+"""Queries and index, encoded by a tuned model and the very weights it was tuned from, one after the other."""
 
 import gc
 import weakref
@@ -11,7 +11,7 @@ from transformers import BertConfig, BertForMaskedLM
 from embedtune.errors import ModelError
 from embedtune.models import comparing
 from embedtune.models.card import CutTexts, ModelCard
-from embedtune.models.comparing import encode_with_both
+from embedtune.models.comparing import Encoded, ModelToEncode, encode_all
 from embedtune.models.contents import Contents
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.loading import load_backbone, load_model, weights_digest
@@ -26,55 +26,58 @@ def card_of(backbone: str, max_length: int) -> ModelCard:
     return ModelCard(backbone, digest, 32, max_length, "labelled", 2, "sha256:11", {}, (), 1.0, 1.0, {}, 0.0)
 
 
+def encode_with_both(card: ModelCard, folder, queries: Contents, index: Contents) -> tuple[Encoded, Encoded]:
+    models = {"base": ModelToEncode.backbone_of(card), "tuned": ModelToEncode.tuned(folder)}
+    encoded = encode_all(models, queries, index, 2)
+    return encoded["base"], encoded["tuned"]
+
+
 def save_tuned(backbone: str, max_length: int, folder) -> None:
     tuned = load_model(backbone, max_length)
     with torch.no_grad():
         tuned[0].model.encoder.layer[0].output.LayerNorm.bias.add_(torch.linspace(0, 1, 32))
+    card = card_of(backbone, max_length)
     save_model(tuned, folder)
+    card.save(folder)
 
 
 def test_each_model_cuts_at_its_own_length(copied, tmp_path):
     save_tuned(str(copied), 20, tmp_path / "tuned")
-    both = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", *CONTENTS, 2)
-    for side, model in ((both.base, load_model(str(copied), 0)), (both.tuned, load_model(str(tmp_path / "tuned"), 20))):
+    base, tuned = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", *CONTENTS)
+    for side, model in ((base, load_model(str(copied), 0)), (tuned, load_model(str(tmp_path / "tuned"), 20))):
         np.testing.assert_allclose(side.queries, model.encode(QUERIES), rtol=0, atol=1e-6)
         np.testing.assert_allclose(side.index, model.encode(INDEX), rtol=0, atol=1e-6)
-    assert np.abs(both.base.queries - both.tuned.queries).max() > 1e-2
-    assert (both.base.query_texts.max_length, both.tuned.query_texts.max_length) == (64, 20)
+    assert np.abs(base.queries - tuned.queries).max() > 1e-2
+    assert (base.query_texts.max_length, tuned.query_texts.max_length) == (64, 20)
 
 
 def test_one_model_is_in_memory_at_a_time(copied, tmp_path, monkeypatch):
     save_tuned(str(copied), 20, tmp_path / "tuned")
     card = card_of(str(copied), 20)
-    of_base = []
+    of_model = []
 
-    def load_base(backbone, max_length):
-        base = load_backbone(backbone, max_length)
-        of_base.extend(map(weakref.ref, base.parameters()))
-        return base
+    def load(backbone, max_length):
+        assert all(weight() is None for weight in of_model)
+        model = load_backbone(backbone, max_length)
+        of_model.extend(map(weakref.ref, model.parameters()))
+        return model
 
-    def load_tuned(name, max_length):
-        assert of_base
-        assert all(weight() is None for weight in of_base)
-        return load_model(name, max_length)
-
-    monkeypatch.setattr(comparing, "load_backbone", load_base)
-    monkeypatch.setattr(comparing, "load_model", load_tuned)
+    monkeypatch.setattr(comparing, "load_backbone", load)
     gc.disable()  # by itself it would run at some time, which may be too late
     try:
-        encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
+        encode_with_both(card, tmp_path / "tuned", *CONTENTS)
     finally:
         gc.enable()
+    assert len(of_model) == 2 * len(list(load_model(str(copied), 0).parameters()))
 
 
 def test_a_point_that_comes_last_is_read_by_a_base_that_can(copied, tmp_path):
     """Texts that differ only behind the tuned model's length: the base tells them apart, as it would alone."""
     save_tuned(str(copied), 20, tmp_path / "tuned")
     texts = Contents.of_texts([f"{'same start ' * 3}{point}" for point in ("kettle", "lawn", "ticket")])
-    both = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", texts, texts, 2)
-    base, tuned = (len(np.unique(side.index.round(4), axis=0)) for side in (both.base, both.tuned))
-    assert (base, tuned) == (3, 1)
-    assert (both.base.query_texts.cut, both.tuned.query_texts.cut) == (0, 3)
+    base, tuned = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", texts, texts)
+    assert [len(np.unique(side.index.round(4), axis=0)) for side in (base, tuned)] == [3, 1]
+    assert (base.query_texts.cut, tuned.query_texts.cut) == (0, 3)
 
 
 def test_a_backbone_with_other_weights_now(copied, tmp_path):
@@ -82,24 +85,24 @@ def test_a_backbone_with_other_weights_now(copied, tmp_path):
     card = card_of(str(copied), 20)
     save_tuned(str(copied), 20, copied)
     with pytest.raises(ModelError, match=f"Backbone '{copied}' has other weights now.*Fine-tune again"):
-        encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
+        encode_with_both(card, tmp_path / "tuned", *CONTENTS)
 
 
 def test_a_backbone_without_pooling_layer_is_recognised(save_transformer, tmp_path):
     config = BertConfig(vocab_size=89, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64)
     folder = str(save_transformer(BertForMaskedLM(config)))
     save_tuned(folder, 20, tmp_path / "tuned")
-    base = encode_with_both(card_of(folder, 20), tmp_path / "tuned", *CONTENTS, 2).base
+    base, _ = encode_with_both(card_of(folder, 20), tmp_path / "tuned", *CONTENTS)
     assert base.queries.shape == (2, 32)
 
 
 def test_what_was_read_of_the_held_out_texts(copied, tmp_path):
     save_tuned(str(copied), 20, tmp_path / "tuned")
     card = card_of(str(copied), 20)
-    both = encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
-    assert both.tuned.query_texts == CutTexts(texts=2, cut=1, alike=0, unknown=0, max_length=20)
-    assert (both.tuned.index_texts.cut, both.tuned.seen_queries, both.tuned.seen_index) == (1, 0, 0)
+    _, tuned = encode_with_both(card, tmp_path / "tuned", *CONTENTS)
+    assert tuned.query_texts == CutTexts(texts=2, cut=1, alike=0, unknown=0, max_length=20)
+    assert (tuned.index_texts.cut, tuned.seen_queries, tuned.seen_index) == (1, 0, 0)
     _, tokens = cut_texts(load_model(str(copied), 20), ["b", "abc " * 70, "not held out"])
     save_training_tokens(tmp_path / "tuned", tokens)
-    both = encode_with_both(card, tmp_path / "tuned", *CONTENTS, 2)
-    assert (both.tuned.seen_queries, both.tuned.seen_index) == (1, 1)
+    _, tuned = encode_with_both(card, tmp_path / "tuned", *CONTENTS)
+    assert (tuned.seen_queries, tuned.seen_index) == (1, 1)
