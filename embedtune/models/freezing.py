@@ -53,6 +53,7 @@ def _chosen(model: SentenceTransformer, names: list[str], what: str) -> Iterable
         heads = {f"{number}." for number, part in enumerate(model) if isinstance(part, Dense)}
         return [name for name in names if not name.startswith(tuple(heads))]
     if what.isdecimal():
+        _check_blocks(names, int(what))
         return [name for name in names if _is_below(name, int(what))]
     patterns = [pattern.strip() for pattern in what.split(",") if pattern.strip()]
     for pattern in patterns:
@@ -68,6 +69,15 @@ def _matches(name: str, pattern: str) -> bool:
     """Whether a pattern names a weight, or a module that holds it."""
     parts = name.split(".")
     return any(fnmatchcase(".".join(parts[:end]), pattern) for end in range(1, len(parts) + 1))
+
+
+def _check_blocks(names: Iterable[str], asked: int) -> None:
+    there = max((int(block[2]) + 1 for name in names if (block := BLOCK.match(name)) is not None), default=0)
+    if asked > there:
+        raise ModelError(
+            f"model_options: freeze is '{asked}', but the model has {there} blocks; accepted: 0 (the embeddings alone) "
+            f"to {there}, or names. 'embedtune tailor --model MODEL' lists its layers."
+        )
 
 
 def _is_below(name: str, blocks: int) -> bool:

@@ -119,6 +119,10 @@ def test_all_but_the_head(model):
     ("options", "told"),
     [
         (ModelOptions(freeze="nosuchlayer"), "names 'nosuchlayer', which matches no layer.*embedtune tailor"),
+        (
+            ModelOptions(freeze="3"),
+            "freeze is '3', but the model has 2 blocks; accepted: 0 .the embeddings alone. to 2",
+        ),
         (ModelOptions(freeze="backbone"), "leaves nothing to train. Put on a head with output_dim"),
         (ModelOptions(freeze="*"), "leaves nothing to train"),
     ],
