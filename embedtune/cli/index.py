@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from embedtune.cli.index_contents import QUARANTINE_FILE, Index, index_of_rows, index_of_texts, load_addresses
 from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, LoadOptions
-from embedtune.errors import ConfigError, InputError
+from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import PLURALS, Contents
 from embedtune.records.addresses import media_suffix, modality_of_cells
 from embedtune.records.csv_options import AUTO, CSVOptions
@@ -81,12 +81,15 @@ def read_query(query: str, kind: Modality, csv_options: str) -> Contents:
     """
     if kind is Modality.TEXT:
         return Contents.of_texts([query])
-    with open_source(query, "") as local:
-        if len(local.files) != 1 or Path(query).is_dir():
-            raise InputError(f"The query {query} is a folder. Give the file of one {kind}.")
-        name = local.files[0].relative_to(local.root).as_posix()
-        loader = ContentLoader(_load_options(CSVOptions.from_json(csv_options)))
-        found = loader.load(ContentKey(kind, f"{local.root}/", name))
+    try:
+        with open_source(query, "") as local:
+            if len(local.files) != 1 or Path(query).is_dir():
+                raise InputError(f"The query {query} is a folder. Give the file of one {kind}.")
+            name = local.files[0].relative_to(local.root).as_posix()
+            loader = ContentLoader(_load_options(CSVOptions.from_json(csv_options)))
+            found = loader.load(ContentKey(kind, f"{local.root}/", name))
+    except StorageError as error:
+        raise type(error)(f"The query is to be the file of one {kind}, not a text. {error}") from error
     if isinstance(found, Failed):
         raise InputError(f"The query {query} cannot be used: {found.reason}. Give the file of one {kind}.")
     return Contents([(kind, pa.chunked_array([pa.array([found.data], pa.large_binary())]))])
@@ -158,7 +161,7 @@ class _Reading:
         self._check_wanted({modality})
         loaded = load_addresses(list(media), modality, f"{local.root}/", _load_options(options), self.scratch)
         told = f"{self.source}: {loaded.rows} {PLURALS[modality]}, {loaded.bad_rows} set aside"
-        told += f" (first: {loaded.first[0]})" if loaded.bad_rows else ""
+        told += f" (first: {loaded.first[0].partition(': ')[2]})" if loaded.bad_rows else ""
         told += f"; {len(names) - len(media)} other files not read" if len(names) > len(media) else ""
         return index_of_rows(loaded.rows_file, modality, told, self.scratch)
 

@@ -40,7 +40,7 @@ class Loaded:
     rows: int
     bad_rows: int
     first: tuple[str, ...]
-    """The first of those that cannot be used, and why."""
+    """The first of those that cannot be used, and why: 'line N: reason: address'."""
 
 
 def load_addresses(
@@ -62,7 +62,8 @@ def load_addresses(
     with open_rows(named, RowsFormat(Layout.PLAIN, (modality,), loaded=False)) as writer:
         writer.write((list(range(1, len(addresses) + 1)), list(addresses)))
     report = load_contents(named, loaded, scratch / QUARANTINE_FILE, origin, options)
-    return Loaded(loaded, report.rows, report.bad_rows, report.first)
+    first = tuple(each.replace(f": {_COLUMN}: ", ": ", 1) for each in report.first)  # no name that a person gave
+    return Loaded(loaded, report.rows, report.bad_rows, first)
 
 
 def index_of_texts(texts: list[str], description: str) -> Index:
