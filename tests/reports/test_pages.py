@@ -15,7 +15,7 @@ from embedtune.reports.evaluation import evaluation_html, evaluation_markdown
 from embedtune.reports.training import training_html
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
-CASES = ["good", "rejected", "equal", "hostile", "emoji"]
+CASES = ["good", "champion", "rejected", "equal", "hostile", "emoji"]
 
 
 class Outline(HTMLParser):
@@ -59,11 +59,11 @@ def pages(samples: SimpleNamespace, case: str) -> list[tuple[str, str]]:
     hostile = {"hostile": samples.HOSTILE, "emoji": "\N{ROCKET}'" * 5000}.get(case, "")
     report = {
         "good": samples.evaluation_report,
+        "champion": samples.champion_report,
         "rejected": samples.rejected_report,
         "equal": samples.equal_report,
     }.get(case, lambda: samples.hostile_report(hostile))()
-    data = {"good": samples.DATA, "rejected": samples.DATA, "equal": samples.PAIRS_DATA}.get(case)
-    data = samples.hostile_data(hostile) if data is None else data
+    data = samples.hostile_data(hostile) if hostile else samples.PAIRS_DATA if case == "equal" else samples.DATA
     training = samples.training_report(report)
     return [
         (evaluation_html(report), evaluation_markdown(report)),
