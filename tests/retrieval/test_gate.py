@@ -6,6 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
+from benchmarks.gate_simulation import CHAMPION_CASES, promoted_share
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import mean_intervals
 from embedtune.retrieval.comparison import MIN_QUERIES, ROUNDING, Decision
@@ -274,3 +275,25 @@ def test_chance_is_rarely_promoted_at_the_least_number_of_queries() -> None:
     shares = [np.mean(mean_intervals(chance, 1000, seed=1)[0] > 0) for chance in (chances[0, :2], chances[1])]
     assert shares[0] > 0.2
     assert 0.01 < shares[1] < 0.05
+
+
+DRAWN = [
+    "labels (group): 20 of uneven size, 200 queries",
+    "pairs, matches, BEIR (group): 20 components of 1 to 50 queries",
+    "single queries (stratified, official): 60, a third known to the champion",
+]
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_one_as_good_as_the_champion_is_rarely_promoted_and_a_worse_one_more_rarely(name: str) -> None:
+    """At most 5 % of all draws promote an equal one; of 200, that is up to 10 and three standard deviations."""
+    case = next(case for case in CHAMPION_CASES if case.name == name)
+    equal, worse, better = (200 * promoted_share(case, gain, 200) for gain in (0.0, -0.02, 0.05))
+    assert 0 < equal <= 10 + 3 * (200 * 0.05 * 0.95) ** 0.5
+    assert worse < equal
+    assert better > 60
+
+
+def test_too_few_queries_promote_nothing_better_than_the_champion() -> None:
+    case = next(case for case in CHAMPION_CASES if case.name.endswith("official): 10"))
+    assert promoted_share(case, 0.2, 20) == 0.0
