@@ -23,7 +23,7 @@ go: a model that was registered once must stay one that can be evaluated."""
 _TRAINING_FIELDS = frozenset(
     (
         *("train_documents", "data_digest", "reading", "train_texts", "options", "chosen"),
-        *("history", "epoch", "seconds", "texts_per_second"),
+        *("history", "epoch", "seconds", "texts_per_second", "learned"),
     )
 )
 
@@ -105,6 +105,8 @@ class ModelCard:
     """Options of which the person left the choice to us, and a sentence on each."""
     epoch: EpochFacts | None = None
     """What the first epoch was like; None where the version that wrote the card did not count."""
+    learned: dict[str, float] = field(default_factory=dict)
+    """What the loss itself learned, where that is one number: of CLIPLoss `log_scale`, the logarithm of its factor."""
     servers: dict[str, str] = field(default_factory=dict)
     """Servers of embeddings: '' for one that can run the model, else why not; see `servers.servers_of`."""
     others: Mapping[str, object] = field(default_factory=dict)

@@ -46,6 +46,8 @@ class TrainingResult:
     texts_per_second: float
     epoch: EpochFacts
     """What its first epoch was like."""
+    learned: dict[str, float]
+    """The weights of the loss that are one number, by their names."""
 
 
 def train(
@@ -87,7 +89,8 @@ def train(
         left = "a checkpoint is kept, run again to go on" if checkpoints.kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
     seconds = time.perf_counter() - started
-    return TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch)
+    learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
+    return TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch, learned)
 
 
 def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:

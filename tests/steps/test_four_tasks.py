@@ -1,6 +1,7 @@
 """Every kind of content goes through the steps: read, divided, trained on, judged; with tiny models."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,9 @@ class TestImages:
         assert (comparison.query_kind, comparison.index_kind) == ("image", "image")
         assert comparison.queries + comparison.index_documents <= 12
         assert comparison.value("ndcg_at_10", "tuned") > 0.5
+
+    def test_a_loss_without_numbers_of_its_own_learned_none(self, images: Run) -> None:
+        assert images.card.learned == {}
 
     def test_have_no_texts_to_cut(self, images: Run) -> None:
         assert images.card.train_texts is None
@@ -175,6 +179,12 @@ class TestTextsAndImages:
             ("tuned", 8, None),
         ]
         assert text_image.card.train_texts.texts == 32
+
+    def test_the_learned_factor_is_kept(self, text_image: Run) -> None:
+        kept = ModelCard.load(text_image.folder / "model").learned
+        assert kept.keys() == {"log_scale"}
+        assert kept["log_scale"] == pytest.approx(math.log(1 / 0.07), abs=0.1)
+        assert kept["log_scale"] != pytest.approx(math.log(1 / 0.07), abs=1e-6)
 
     def test_and_images_texts(self, text_image: Run, tmp_path: Path) -> None:
         (direction,) = text_image.comparison.directions
