@@ -56,6 +56,7 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         backbone=arguments["model_backbone"],
         model_name=arguments["register_model_name"],
         gpu_count=arguments["gpu_count"],
+        eval_options=arguments["eval_options"],
     )
     IngestCSVConfig(
         uri=arguments["data_uri"],
@@ -249,7 +250,13 @@ def _define(
             gpu_tolerations: Taints of GPU nodes to tolerate.
         """
         resolved = on_cluster(
-            resolve_data(uri=data_uri, backbone=model_backbone, model_name=register_model_name, gpu_count=gpu_count)
+            resolve_data(
+                uri=data_uri,
+                backbone=model_backbone,
+                model_name=register_model_name,
+                gpu_count=gpu_count,
+                eval_options=eval_options,
+            )
         )
         version = resolved.set_caching_options(False).outputs["data_version"]
         reading = {
@@ -290,6 +297,7 @@ def _define(
                 min_gain=register_min_gain,
                 min_lower_bound=register_min_lower_bound,
                 eval_options=eval_options,
+                evaluation_versions=resolved.outputs["evaluation_versions"],
                 champion=resolved.outputs["champion"],
                 seed=train_seed,
             )

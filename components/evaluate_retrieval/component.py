@@ -18,6 +18,7 @@ def evaluate_retrieval(
     min_gain: float = 0.0,
     min_lower_bound: float = 0.0,
     eval_options: str = "{}",
+    evaluation_versions: str = "{}",
     champion: str = "",
     seed: int = 42,
 ):
@@ -35,6 +36,7 @@ def evaluate_retrieval(
         min_gain: Least gain of that metric, 0 to 1, for a promotion.
         min_lower_bound: Bound, 0 to 1, that the gain's interval must lie above, for a promotion.
         eval_options: JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size.
+        evaluation_versions: Versions of the evaluations in eval_options, as resolve_data returns them.
         champion: Registered version to compare with as well, as resolve_data returns it; '' for none.
         seed: Seed of the bootstrap.
     """
@@ -49,6 +51,7 @@ def evaluate_retrieval(
         min_gain=min_gain,
         min_lower_bound=min_lower_bound,
         eval_options=eval_options,
+        evaluation_versions=evaluation_versions,
         champion=champion,
         seed=seed,
     )

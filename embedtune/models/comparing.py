@@ -2,8 +2,9 @@
 
 import gc
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +53,16 @@ class ModelToEncode:
 
 
 @dataclass(frozen=True, eq=False)
+class EncodedSet:
+    """What one model made of further queries and another index."""
+
+    queries: npt.NDArray[np.float32]
+    """Vectors (N, d)."""
+    index: npt.NDArray[np.float32]
+    """Vectors (M, d)."""
+
+
+@dataclass(frozen=True, eq=False)
 class Encoded:
     """What one model made of queries and index, at its own length and with its own prompts."""
 
@@ -71,10 +82,16 @@ class Encoded:
     """What the model was trained on, see `trained_texts.load_trained`."""
     similarity: str
     """What the model itself names as the way to compare its vectors, such as 'cosine'."""
+    further: Mapping[str, EncodedSet] = field(default_factory=dict)
+    """Of each further set, by its name."""
 
 
 def encode_all(
-    models: Mapping[str, ModelToEncode], queries: Contents, index: Contents, batch_size: int
+    models: Mapping[str, ModelToEncode],
+    queries: Contents,
+    index: Contents,
+    batch_size: int,
+    further: Mapping[str, tuple[Contents, Contents]] = MappingProxyType({}),
 ) -> dict[str, Encoded]:
     """Encode queries and index with each model as it was published, one of them in memory at a time.
 
@@ -83,18 +100,26 @@ def encode_all(
         queries: N contents.
         index: M contents.
         batch_size: Contents per forward pass.
+        further: Further queries and their index, by name, which are encoded as the others are.
 
     Raises:
         ModelError: a model cannot be loaded, cannot read the contents, or has other weights than it must have.
     """
     encoded: dict[str, Encoded] = {}
     for part, model in models.items():
-        encoded[part] = _encode_with(part, model, queries, index, batch_size)
+        encoded[part] = _encode_with(part, model, queries, index, batch_size, further)
         gc.collect()  # a model refers to itself, so what held it is not all that does
     return encoded
 
 
-def _encode_with(part: str, model: ModelToEncode, queries: Contents, index: Contents, batch_size: int) -> Encoded:
+def _encode_with(
+    part: str,
+    model: ModelToEncode,
+    queries: Contents,
+    index: Contents,
+    batch_size: int,
+    further: Mapping[str, tuple[Contents, Contents]],
+) -> Encoded:
     with open_backbone(model.name, model.version) as backbone:
         # Cut at another model's length, one that reads more would lose to one that is no better.
         loaded, trained = load_backbone(backbone, 0), load_trained(backbone)
@@ -103,7 +128,8 @@ def _encode_with(part: str, model: ModelToEncode, queries: Contents, index: Cont
             f"Backbone {model.name!r} has other weights now than when the model was fine-tuned from it, so a "
             "comparison would be with something else. Fine-tune again, or name a fixed folder as the backbone."
         )
-    _check_reads(loaded, model.name, queries, index)
+    for each in ((queries, index), *further.values()):
+        _check_reads(loaded, model.name, *each)
     roles = (EncodingRole.QUERY, index_role(model.layout))
     (query_texts, seen_queries), (index_texts, seen_index) = (
         _read(loaded, contents, prompt_of(loaded, role), model.tokens)
@@ -118,6 +144,13 @@ def _encode_with(part: str, model: ModelToEncode, queries: Contents, index: Cont
         seen_index=seen_index,
         trained=trained,
         similarity=str(loaded.similarity_fn_name),
+        further={
+            name: EncodedSet(
+                encode_contents(loaded, asked, roles[0], batch_size, f"Queries of {name}, {part} model"),
+                encode_contents(loaded, searched, roles[1], batch_size, f"Index of {name}, {part} model"),
+            )
+            for name, (asked, searched) in further.items()
+        },
     )
 
 

@@ -280,6 +280,11 @@ def _metrics(run: "Run", request: RegistrationRequest, card: ModelCard, model_id
         against = "" if found.against == BASE else f"_to_{found.against}"
         for name, value in (("difference", found.value), ("lower", found.lower), ("upper", found.upper)):
             yield Metric(f"{name}{against}/{found.metric}", value, time, 0, model_id=model_id)
+    for table in request.comparison.side_tables:
+        for metric in table.metrics:
+            for side, value in metric.values.items():
+                name = f"evaluations/{table.name}/{side}/{metric.name}"
+                yield Metric(name, value, time, 0, model_id=model_id if side == TUNED else None)
     for point in card.history:
         yield Metric("train/loss", point.loss, time, point.step)
     yield Metric("train/seconds", card.seconds, time, 0)

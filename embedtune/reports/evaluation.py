@@ -20,6 +20,7 @@ from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
 from embedtune.reports.scored_rows import label_rows, query_rows
 from embedtune.reports.scripts import inline_script
+from embedtune.reports.side_tables import shown_side_tables
 from embedtune.reports.training import loss_curve
 from embedtune.retrieval.comparison import Comparison, Decision
 from embedtune.retrieval.metric_names import written_name
@@ -141,6 +142,7 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
         "headlines": shown,
         "others": [side for side in sides if side.name != TUNED],
         "tables": metric_tables(comparison, names),
+        "side_tables": shown_side_tables(comparison, names),
         "texts": {(content.kind, content.id): content.text for content in comparison.contents},
         "curve": loss_curve(report.history),
         "groups": _groups(report, share),

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,33 @@ class Direction:
 
 
 @dataclass(frozen=True)
+class SideTable:
+    """The same models on further data, which nobody held out of the training for this."""
+
+    name: str
+    """What whoever asked for it calls it."""
+    source: str
+    """Where the data are, with the version that was read."""
+    metrics: tuple[MetricValues, ...]
+    differences: tuple[Difference, ...]
+    queries: int
+    """Queries with something relevant to find; all means are over these, those that a model was trained on too."""
+    queries_without_relevant: int
+    """Queries that were left out because nothing in the index is relevant to them."""
+    index_documents: int
+    query_kind: str = "text"
+    """A Modality: what the queries are."""
+    index_kind: str = "text"
+    """What the index documents are."""
+    pairs: int = 0
+    """Pairs with scores that the correlations are over; 0 where the data have no scores."""
+    trained_queries: Mapping[str, int] = field(default_factory=dict)
+    """Name of a side -> queries of the data that it was trained on; without the sides of which that is not known."""
+    trained_index: Mapping[str, int] = field(default_factory=dict)
+    """The same of the index documents."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """The outcome of an evaluation."""
 
@@ -151,6 +178,8 @@ class Comparison:
     """Pairs with scores that the correlations are over; 0 where the data have no scores."""
     directions: tuple[Direction, ...] = ()
     """Further directions: where texts search images, that images search texts."""
+    side_tables: tuple[SideTable, ...] = ()
+    """The same models on further data, in the order in which these were asked for."""
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
 
@@ -217,6 +246,9 @@ def _of_json(data: Mapping[str, Any]) -> Comparison:
         "examples": tuple(_example(example) for example in data["examples"]),
         "contents": tuple(known_part(ShownContent, content) for content in data.get("contents", ())),
         "directions": tuple(known_part(Direction, {**each, **_measured(each)}) for each in data.get("directions", ())),
+        "side_tables": tuple(
+            known_part(SideTable, {**each, **_measured(each)}) for each in data.get("side_tables", ())
+        ),
         "warnings": tuple(data.get("warnings", ())),
     }
     comparison: Comparison = known_part(Comparison, {**data, **parts})

@@ -37,6 +37,9 @@ class HeldOut:
 def read_held_out(folder: Path, scratch: Path) -> HeldOut:
     """Read queries, index and judgments; the contents stay on disk until a batch needs them.
 
+    Where the folder does not say how it was split, which one from a pushed dataset does not, each query was held out by
+    itself.
+
     Args:
         folder: Evaluation documents.
         scratch: Folder for copies of the contents, which must outlive them.
@@ -68,7 +71,7 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
     ]
     query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
-    units = _units(DataSummary.load(folder / SUMMARY_FILE).split_rule, relevance is not None, (queries, index), forms)
+    units = _units(_split_rule(folder), relevance is not None, (queries, index), forms)
     documents = EvaluationSet(
         query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored, units
     )
@@ -95,6 +98,11 @@ def draw_examples(held_out: HeldOut, examples: Sequence[QueryExample]) -> dict[s
             if isinstance(content, bytes):
                 drawn[identifier] = draw_tile(kind, content)[0]
     return drawn
+
+
+def _split_rule(folder: Path) -> str:
+    path = folder / SUMMARY_FILE
+    return DataSummary.load(path).split_rule if path.exists() else ""
 
 
 def _units(rule: str, are_judged: bool, sides: tuple[pa.Table, pa.Table], forms: Sequence[ContentForm]) -> Units:

@@ -1,5 +1,6 @@
 """How models are evaluated beside what most people tune: the fields of `eval_options`."""
 
+import re
 from dataclasses import dataclass, field
 
 from embedtune.errors import ConfigError
@@ -7,11 +8,15 @@ from embedtune.options import Options
 from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.finetuner_metrics import LIMIT
 from embedtune.retrieval.metric_names import MAX_CUTOFF, NAMES, USUAL_NAMES, Metric, parse_metric
+from embedtune.storage.locations import parse_location
 
 FINETUNER = "finetuner"
 
 METRIC_SETS = ("trec", FINETUNER)
 """Whose definitions there is a table of: trec_eval's always; Jina Finetuner's beside them where that is asked for."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
+_NAMED = "NAME=ADDRESS, with a name of at most 40 letters, digits, '-' and '_' that begins with a letter or digit"
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,15 @@ class EvalOptions(Options):
     """'finetuner' adds a file of Jina Finetuner's metrics by its definitions; 'trec' does not."""
     distance: str = field(default="", metadata={"choices": ("", *DISTANCES)})
     """What documents are ranked by: cosine, dot or euclidean; '' takes what each model names as its own."""
+    evaluations: tuple[str, ...] = ()
+    """Further data to measure all models on, each as NAME=ADDRESS: an evaluation folder or dataset://user/name@version."""
 
     def __post_init__(self) -> None:
         """Check the values.
 
         Raises:
             ConfigError: one is not accepted.
+            StorageError: what should be an address is none, or carries credentials.
         """
         self._check(self.batch_size >= 1, "batch_size", self.batch_size, "1 or more contents")
         few = len(self.cutoffs) > 0 and all(1 <= k <= MAX_CUTOFF for k in self.cutoffs)
@@ -45,6 +53,12 @@ class EvalOptions(Options):
         self._check(self.metric_set in METRIC_SETS, "metric_set", self.metric_set, f"one of {', '.join(METRIC_SETS)}")
         near = f"one of {', '.join(DISTANCES)}, or '' for the model's own"
         self._check(self.distance in ("", *DISTANCES), "distance", self.distance, near)
+        self._check_evaluations()
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Names of the further data and where these are, in order."""
+        return {name: address for name, _, address in (each.partition("=") for each in self.evaluations)}
 
     @property
     def depth(self) -> int:
@@ -79,3 +93,14 @@ class EvalOptions(Options):
                 f"distance to one of {', '.join(DISTANCES)} to rank by that."
             )
         return own
+
+    def _check_evaluations(self) -> None:
+        names: set[str] = set()
+        for each in self.evaluations:
+            name, _, address = each.partition("=")
+            is_named = bool(_NAME.fullmatch(name) and address)
+            parse_location(address if is_named else each)  # first: an address with a password in it is not repeated
+            self._check(is_named, "evaluations", list(self.evaluations), _NAMED)
+            once = f"each name once; {name} is there twice"
+            self._check(name not in names, "evaluations", list(self.evaluations), once)
+            names.add(name)

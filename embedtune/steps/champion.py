@@ -1,12 +1,15 @@
 """The registered version that is champion: which one there is now, and what it makes of today's held-out data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from embedtune.errors import ConfigError, InputError, ModelError, RegistryError, StorageError
 from embedtune.mlflow.connection import connect_to_read
 from embedtune.mlflow.failures import GoneError
 from embedtune.mlflow.versions import SCHEME, find_version
+from embedtune.models.contents import Contents
 from embedtune.models.registered import RegisteredName, fetched, registered_version
 from embedtune.progress import note
 from embedtune.registry.champion import CHAMPION as CHAMPION_ALIAS
@@ -59,20 +62,26 @@ def champion_now(name: str) -> str:
     return registered_version(found)
 
 
-def score_champion(version: str, held_out: HeldOut, options: EvalOptions) -> Champion:
+def score_champion(
+    version: str,
+    held_out: HeldOut,
+    options: EvalOptions,
+    further: Mapping[str, tuple[Contents, Contents]] = MappingProxyType({}),
+) -> Champion:
     """Encode queries and index with the champion; what keeps it from that is told, and no failure.
 
     Args:
         version: What `champion_now` returned.
         held_out: What it is judged on.
         options: How it is compared.
+        further: Queries and index of further data that it encodes as well, by name.
     """
     if not version:
         return Champion(Incumbent())
     wanted = RegisteredName.parse(version)
     model, number = f"{wanted.name}, version {wanted.version}", str(wanted.version)
     try:
-        return Champion(Incumbent(number), model, _encode(wanted.uri, version, held_out, options))
+        return Champion(Incumbent(number), model, _encode(wanted.uri, version, held_out, options, further))
     except _UNAVAILABLE as error:
         obstacle = str(error)
     except _BROKEN as error:
@@ -81,16 +90,25 @@ def score_champion(version: str, held_out: HeldOut, options: EvalOptions) -> Cha
     return Champion(Incumbent(number, obstacle), model)
 
 
-def _encode(uri: str, version: str, held_out: HeldOut, options: EvalOptions) -> "Encoded":
+def _encode(
+    uri: str,
+    version: str,
+    held_out: HeldOut,
+    options: EvalOptions,
+    further: Mapping[str, tuple[Contents, Contents]],
+) -> "Encoded":
     from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds
 
     with fetched(uri, version) as folder:
         try:
             models = {CHAMPION: ModelToEncode.tuned(folder)}
-            encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size)[CHAMPION]
+            encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, further)[CHAMPION]
         except ModelError as error:
             raise ModelError(str(error).replace(str(folder), uri)) from error
     check_vectors(encoded.queries, held_out.documents.query_ids, f"{CHAMPION} query")
     check_vectors(encoded.index, held_out.documents.index_ids, f"{CHAMPION} index")
+    for name, found in encoded.further.items():
+        for part, vectors in (("query", found.queries), ("index", found.index)):
+            check_vectors(vectors, [str(row) for row in range(len(vectors))], f"{CHAMPION} {part} of {name}")
     options.distance_of(uri, encoded.similarity)  # refuses one by which nothing is ranked
     return encoded

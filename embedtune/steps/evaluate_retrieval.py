@@ -1,7 +1,7 @@
 """Step 5: is the tuned model better than the base, and by how much? Imports torch only when it runs."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,9 +29,11 @@ from embedtune.retrieval.known_texts import Known, check_any_new, find_known, kn
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.options import FINETUNER, EvalOptions
 from embedtune.retrieval.score_files import write_finetuner_scores, write_scores
+from embedtune.retrieval.side_tables import FurtherData
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 from embedtune.retrieval.weak_spots import weak_spots
 from embedtune.steps.champion import score_champion
+from embedtune.steps.evaluations import check_versions, contents_of, measure_all, open_evaluations
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
@@ -58,6 +60,8 @@ class EvaluateRetrievalConfig:
     """Bound, 0 to 1, that the gain's interval must lie above, for a promotion."""
     eval_options: str = "{}"
     """JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size."""
+    evaluation_versions: str = "{}"
+    """Versions of the evaluations in eval_options, as resolve-data returns them; of others, what is there now."""
     champion: str = ""
     """Registered version to compare with as well, as resolve-data returns it; '' for none."""
     seed: int = 42
@@ -66,6 +70,7 @@ class EvaluateRetrievalConfig:
     def __post_init__(self) -> None:
         check_gate(self.metric, self.min_gain, self.min_lower_bound)
         EvalOptions.from_json(self.eval_options)
+        check_versions(self.evaluation_versions)
         if self.champion:
             RegisteredName.parse(self.champion)
         if self.seed < 0:
@@ -95,9 +100,9 @@ def evaluate_retrieval(
         markdown: The same as Markdown.
 
     Raises:
-        InputError: nothing can be learned from such documents, they were not held out from the model's training
-            documents, no query has a relevant document, the backbone was trained on all of them, or a model gives
-            vectors that are no numbers.
+        InputError: nothing can be learned from such documents, further data do not fit them, they were not held out
+            from the model's training documents, no query has a relevant document, the backbone was trained on all of
+            them, or a model gives vectors that are no numbers.
         ModelError: a model cannot be loaded, or the backbone is not the one the model was trained from.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
@@ -109,7 +114,9 @@ def evaluate_retrieval(
     data = DataSummary.load(evaluation / SUMMARY_FILE)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         held_out = read_held_out(evaluation, Path(scratch))
-        outcome = _outcome(config, held_out, card, model, data)
+        options = EvalOptions.from_json(config.eval_options)
+        with open_evaluations(options, config.evaluation_versions, held_out.documents) as further:
+            outcome = _outcome(config, held_out, further, card, model, data)
         pictures = draw_examples(held_out, outcome.comparison.examples)
     comparison = outcome.comparison
     report = EvaluationReport(
@@ -135,15 +142,20 @@ def evaluate_retrieval(
 
 
 def _outcome(
-    config: EvaluateRetrievalConfig, held_out: HeldOut, card: ModelCard, model: Path, data: DataSummary
+    config: EvaluateRetrievalConfig,
+    held_out: HeldOut,
+    further: Sequence[FurtherData],
+    card: ModelCard,
+    model: Path,
+    data: DataSummary,
 ) -> Evaluation:
     """Encode with all models and compare."""
     from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds; a wrong folder need not
 
     options = EvalOptions.from_json(config.eval_options)
     models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model)}
-    encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size)
-    champion = score_champion(config.champion, held_out, options)
+    encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, contents_of(further))
+    champion = score_champion(config.champion, held_out, options, contents_of(further))
     if champion.encoded is not None:
         encoded[CHAMPION] = champion.encoded
     names = {BASE: card.backbone, TUNED: f"{config.title}, tuned", CHAMPION: champion.model}
@@ -165,7 +177,8 @@ def _outcome(
         name = f"{found.query_kind}-to-{found.index_kind}"
         direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
         comparison = replace(comparison, directions=(direction,))
-    return replace(outcome, comparison=comparison)
+    tables = measure_all(further, encoded, names, options, config.metric, config.seed)
+    return replace(outcome, comparison=replace(comparison, side_tables=tables))
 
 
 def _compared(

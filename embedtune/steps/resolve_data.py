@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 
 from embedtune.models.backbone_versions import backbone_version, trains_here
 from embedtune.registry.contents import check_model_name
+from embedtune.retrieval.options import EvalOptions
 from embedtune.steps.champion import champion_now
+from embedtune.steps.evaluations import evaluation_versions
 from embedtune.steps.running import step
 from embedtune.steps.sources import check_address, data_version
 from embedtune.training.config import check_gpu_count
@@ -24,10 +26,14 @@ class ResolveDataConfig:
     gpu_count: str = "0"
     """GPUs that the training asks for; looked for here where the training will run here as well."""
 
+    eval_options: str = "{}"
+    """JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up."""
+
     def __post_init__(self) -> None:
         check_address(self.uri)
         if self.model_name:
             check_model_name(self.model_name)
+        EvalOptions.from_json(self.eval_options)
         check_gpu_count(self.gpu_count)
 
 
@@ -42,6 +48,8 @@ class Resolved:
     a version in MLflow; '' where it is not known to this step."""
     champion: str
     """`registered:<name>/<version>@<milliseconds>`; '' where there is no champion, or that cannot be known here."""
+    evaluation_versions: str
+    """JSON object with the version of each of the evaluations by its name, in the forms of data_version."""
     started: str
     """When this step, and with it the run, began, in ISO 8601 and UTC."""
 
@@ -52,7 +60,8 @@ def resolve_data(config: ResolveDataConfig) -> Resolved:
 
     Raises:
         ModelError: there is no such backbone, or it holds no weights that are loaded.
-        StorageError: the data or the backbone are missing or cannot be reached.
+        InputError: a folder of the evaluations holds no queries with an index.
+        StorageError: the data, the backbone or the evaluations are missing or cannot be reached.
         RegistryError: the backbone cannot be had from MLflow.
         TrainingError: there are fewer GPUs than asked for.
     """
@@ -63,4 +72,5 @@ def resolve_data(config: ResolveDataConfig) -> Resolved:
         check_gpus(int(config.gpu_count))
     backbone = backbone_version(config.backbone) if config.backbone else ""
     champion = champion_now(config.model_name) if config.model_name else ""
-    return Resolved(data_version(config.uri), backbone, champion, started)
+    evaluations = evaluation_versions(EvalOptions.from_json(config.eval_options))
+    return Resolved(data_version(config.uri), backbone, champion, evaluations, started)

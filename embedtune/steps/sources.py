@@ -45,6 +45,20 @@ def data_version(uri: str) -> str:
     return _dataset_version(uri) if _is_dataset(uri) else resolve_source(uri).version
 
 
+def folder_address(uri: str) -> str:
+    """Return where the files of a folder of data are, without a slash at its end.
+
+    Raises:
+        ConfigError: the environment names no place for datasets.
+        StorageError: it is no address, or there is no such dataset.
+    """
+    if not _is_dataset(uri):
+        return uri.rstrip("/")
+    from embedtune.datasets.catalogue import locate
+
+    return locate(uri).uri.rstrip("/")
+
+
 @contextmanager
 def open_source(uri: str, version: str) -> Iterator[LocalSource]:
     """Give local files with exactly this version of the data.

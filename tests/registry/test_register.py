@@ -16,6 +16,8 @@ from embedtune.registry.champion import Champion
 from embedtune.registry.register import register_model
 from embedtune.registry.state import read_state
 from embedtune.registry.versions import describe_version, version_tags
+from embedtune.retrieval.comparison import SideTable
+from embedtune.retrieval.sides import MetricValues
 from embedtune.storage.stores import FolderStore
 from tests.registry.conftest import CARD
 
@@ -226,6 +228,19 @@ class TestRecord:
         assert metrics["train/texts_per_second"] == 8.0
         history = client.get_metric_history(run.info.run_id, "train/loss")
         assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.5)]
+
+    def test_metrics_of_further_evaluations(self, make_request, client):
+        request = make_request("beside")
+        measured = (MetricValues("mrr_at_10", {"base": 0.25, "tuned": 0.75}),)
+        table = SideTable("production", "/held", measured, (), 9, 0, 20)
+        comparison = dataclasses.replace(request.comparison, side_tables=(table,))
+        version = register_model(dataclasses.replace(request, comparison=comparison))
+        metrics = client.get_run(version.run_id).data.metrics
+        found = {name: value for name, value in metrics.items() if name.startswith("evaluations/")}
+        assert found == {
+            "evaluations/production/base/mrr_at_10": 0.25,
+            "evaluations/production/tuned/mrr_at_10": 0.75,
+        }
 
     def test_tuned_metrics_rank_the_logged_models(self, run, client):
         models = client.search_logged_models(

@@ -11,8 +11,9 @@ import pytest
 
 from embedtune.reports.evaluation import MAX_PAGE_BYTES, evaluation_html, evaluation_markdown, verdict, with_data_page
 from embedtune.reports.metric_tables import Change, change_of
+from embedtune.retrieval.comparison import Comparison, SideTable
 from embedtune.retrieval.weak_spots import QueryScores
-from tests.comparisons import against_base, two_sides, with_side
+from tests.comparisons import against_base, two_sides, with_champion, with_side
 
 
 def words(html: str) -> str:
@@ -501,3 +502,37 @@ def test_of_very_many_metrics_the_deciding_one_is_shown(samples: SimpleNamespace
     assert names[:2] == ["nDCG@10", "recall@1"]
     assert len(names) == 48
     assert "53 more metrics are in comparison.json" in evaluation_markdown(report).replace("\\", "")
+
+
+TRAINED = {"tuned": 1203, "champion": 0}, {"tuned": 4, "champion": 5}
+
+
+def with_side_tables(comparison: Comparison) -> Comparison:
+    measured = comparison.metrics, comparison.differences
+    first = SideTable("production", "/held/out, version 7", *measured, 40, 2, 1653, "text", "text", 0, *TRAINED)
+    second = SideTable("empty-handed", "/data", comparison.metrics[:1], comparison.differences[:1], 1, 0, 9, pairs=12)
+    return dataclasses.replace(comparison, side_tables=(first, second))
+
+
+def test_further_evaluations_stand_after_the_metrics(samples: SimpleNamespace) -> None:
+    champion = with_champion(samples.COMPARISON, {name: 0.7 for name, *_ in samples.METRICS})
+    report = samples.evaluation_report(with_side_tables(champion))
+    for text in (words(evaluation_html(report)).replace(" :", ":"), evaluation_markdown(report).replace("\\", "")):
+        assert in_order(text, "All metrics", "On production", "On empty-handed", "Examples")
+        assert "/held/out, version 7: 40 queries among 1,653 documents, without 2 to which nothing" in text
+        known = "trained on, which count like the others: 1,203 queries and 4 documents (tuned), 0 queries and 5"
+        assert known in text
+        assert "(champion). Not known of: base." in text
+        assert "/data: 12 pairs with scores, 1 quer" in text
+        assert "No model says what it was trained on." in text
+        row = text[text.index("On production") :]
+        row = row[row.index("MRR@10") : row.index("MAP@10")]
+        assert re.findall(r"[+\u2212-]?0\.\d{3}", row) == [
+            *("0.663", "0.791", "0.700"),
+            *("+0.128", "+0.087", "+0.171", "+0.091", "+0.081", "+0.101"),
+        ]
+
+
+def test_without_further_evaluations_nothing_is_said_of_them(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.evaluation_report())
+    assert 'id="further-' not in html

@@ -8,7 +8,7 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.models.card import CutTexts
-from embedtune.retrieval.comparison import Comparison, Decision, Direction, ShownContent, basis_of
+from embedtune.retrieval.comparison import Comparison, Decision, Direction, ShownContent, SideTable, basis_of
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.sides import Difference, MetricValues
 from tests.comparisons import contents, example, two_sides, with_champion
@@ -26,7 +26,23 @@ TWO = two_sides(
     warnings=("Look.",),
 )
 BACK = Direction("image-to-text", TWO.metrics, TWO.differences, 7, 8)
-THREE = with_champion(dataclasses.replace(TWO, directions=(BACK,)), dict.fromkeys(METRIC_NAMES, 0.625))
+ASIDE = SideTable(
+    "production",
+    "s3://b/held, version x",
+    TWO.metrics,
+    TWO.differences,
+    7,
+    2,
+    8,
+    "image",
+    "text",
+    3,
+    {"tuned": 1},
+    {"tuned": 4},
+)
+THREE = with_champion(
+    dataclasses.replace(TWO, directions=(BACK,), side_tables=(ASIDE,)), dict.fromkeys(METRIC_NAMES, 0.625)
+)
 
 
 def saved(comparison: Comparison, path: Path) -> dict[str, object]:

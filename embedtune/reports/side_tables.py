@@ -1,0 +1,72 @@
+"""Further evaluations as the pages show them: what all sides reached on them, in numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from embedtune.reports import numbers
+from embedtune.retrieval.comparison import Comparison, SideTable
+from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.sides import Difference
+
+
+@dataclass(frozen=True)
+class SideRow:
+    """One metric."""
+
+    name: str
+    values: tuple[float | None, ...]
+    """Of each side in the order of the columns; None where nothing counts for it."""
+    differences: tuple[Difference, ...]
+    """Of the tuned model from each other side, in the order of their columns."""
+
+
+@dataclass(frozen=True)
+class ShownSideTable:
+    """One further evaluation."""
+
+    table: SideTable
+    known: str
+    """What is known of the contents that the models were trained on, in a sentence or two."""
+    rows: tuple[SideRow, ...]
+
+
+def shown_side_tables(comparison: Comparison, sides: Sequence[str]) -> tuple[ShownSideTable, ...]:
+    """Return the further evaluations in the order in which they were asked for.
+
+    Args:
+        comparison: The outcome of the evaluation.
+        sides: Names of the sides in the order of the columns.
+    """
+    return tuple(
+        ShownSideTable(
+            table,
+            _known(table, sides),
+            tuple(
+                SideRow(
+                    written_name(metric.name),
+                    tuple(metric.values.get(side) for side in sides),
+                    tuple(
+                        each
+                        for side in sides
+                        for each in table.differences
+                        if (each.metric, each.against) == (metric.name, side)
+                    ),
+                )
+                for metric in table.metrics
+            ),
+        )
+        for table in comparison.side_tables
+    )
+
+
+def _known(table: SideTable, sides: Sequence[str]) -> str:
+    told = [
+        f"{numbers.count(table.trained_queries[side])} queries and {numbers.count(table.trained_index[side])} "
+        f"documents ({side})"
+        for side in sides
+        if side in table.trained_queries
+    ]
+    silent = [side for side in sides if side not in table.trained_queries]
+    said = f"Contents that a model was trained on, which count like the others: {', '.join(told)}." if told else ""
+    unknown = f"Not known of: {', '.join(silent)}." if told else "No model says what it was trained on."
+    return " ".join(filter(None, (said, unknown if silent else "")))
