@@ -180,12 +180,15 @@ def _opening(decision: Decision) -> str:
 
 
 def _drawn(comparison: Comparison) -> str:
-    """Say what was held out together, which the interval draws; '' where that is what is counted already."""
-    found = comparison.difference(comparison.decision.metric)
+    """Say what was held out together, which the intervals draw; '' where that is what is counted already."""
+    over_base, *over_others = (each for each in comparison.differences if each.metric == comparison.decision.metric)
     counted = comparison.pairs if comparison.pairs else comparison.queries
-    if found.units == counted and found.unit in ("queries", "pairs"):
-        return ""
-    return f"; the interval draws {count(found.units)} {'different ' if found.unit == 'queries' else ''}{found.unit}"
+    said = ""
+    if over_base.units != counted or over_base.unit not in ("queries", "pairs"):
+        different = "different " if over_base.unit == "queries" else ""
+        said = f"; the interval draws {count(over_base.units)} {different}{over_base.unit}"
+    fewer = [each for each in over_others if each.units != over_base.units]
+    return said + "".join(f"; {count(each.units)} {each.unit} compare it with the {each.against}" for each in fewer)
 
 
 def _ranked_by(comparison: Comparison) -> str:

@@ -284,6 +284,7 @@ def test_a_champion_has_a_column_and_what_the_tuned_model_differs_from_it(sample
         "▲ better +0.134 from base +0.101 to +0.168",
         "▼ worse −0.030 from champion −0.040 to −0.020",
         "Compared with the champion, version 3, the tuned model is worse",
+        "Over 412 held-out queries among 1,653 documents; 380 queries compare it with the champion.",
         "The champion goes on serving",
         "Metric Base Tuned Champion Difference from base 95 % interval of the difference Difference from champion",
         "in 3 queries of the base model, 2 of the tuned model and 1 of the champion model",
