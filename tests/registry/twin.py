@@ -1,4 +1,4 @@
-"""A registry in memory that answers as MLflow's does, so that thousands of schedules take seconds; compared with it."""
+"""A registry in memory that answers as MLflow's does, so that thousands of schedules take seconds; see test_twin.py."""
 
 from types import SimpleNamespace
 from typing import Any
