@@ -100,6 +100,7 @@ class TestBounds:
     def test_the_interval(self) -> None:
         assert judge(found(0.05, 1e-12, 0.1), 0.0).better
         assert not judge(found(0.05, 0.0, 0.1), 0.0).better
+        assert Asked("ndcg_at_10", 0.01) == Asked("ndcg_at_10", 0.01, 0.0)
         assert judge(min_lower_bound=0.0199).better
         refused = judge(min_lower_bound=0.02)
         assert (refused.better, refused.min_lower_bound) == (False, 0.02)
