@@ -63,7 +63,9 @@ class CLIPLoss(nn.Module):
     def forward(self, columns: list[Tensor], targets: Tensor) -> Tensor:  # noqa: ARG002 - row i belongs to row i
         """Return the scalar loss of two columns (P, d), and perhaps a third of wrong answers to tell the first from."""
         first, second, *wrong = (nn.functional.normalize(column, dim=1) for column in columns)
-        scale = self.log_scale.exp().clamp(max=_CLIP_MOST)
+        with torch.no_grad():  # clamped in the graph, a factor beyond the bound would get no gradient and stay there
+            self.log_scale.clamp_(max=math.log(_CLIP_MOST))
+        scale = self.log_scale.exp()
         right = torch.arange(len(first), device=first.device)
         there = nn.functional.cross_entropy(scale * first @ torch.cat([second, *wrong]).T, right)
         both: Tensor = there + nn.functional.cross_entropy(scale * second @ first.T, right)

@@ -212,6 +212,9 @@ def test_clip_loss_and_the_bound_of_its_factor(model, log_scale, scale, count):
         objective.log_scale.fill_(log_scale)
     loss = objective(tensors(vectors), torch.arange(5))
     assert loss.item() == pytest.approx(clip([column.astype(np.float64) for column in vectors], scale), rel=1e-5)
+    loss.backward()
+    assert objective.log_scale.item() == pytest.approx(math.log(scale), abs=1e-6)
+    assert objective.log_scale.grad.item() != 0.0
 
 
 @pytest.mark.parametrize("scores", [[0.0, 0.5, 1.0, 0.5, 0.25], [0.0, 1.0], [1.0, 1.0, 1.0]])
