@@ -62,6 +62,7 @@ def test_a_better_model_is_promoted_with_means_over_the_judged_queries() -> None
     assert comparison.decision.better
     assert (comparison.queries, comparison.queries_without_relevant, comparison.index_documents) == (38, 2, 120)
     assert (comparison.confidence, comparison.resamples, comparison.seed) == (0.95, 500, 1)
+    assert comparison.pairs == 0
     assert [metric.name for metric in comparison.metrics] == list(METRIC_NAMES)
     for metric, found in zip(comparison.metrics, comparison.differences, strict=True):
         base, tuned = (evaluation.results[side].scores[metric.name] for side in ("base", "tuned"))
