@@ -14,7 +14,9 @@ from embedtune.cli.tables import comparison_table, promotion_line
 from embedtune.models.card import ModelCard
 from embedtune.registry.champion import Champion
 from embedtune.reports.evaluation import with_data_page
+from embedtune.reports.numbers import count, duration
 from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.cost import Migration
 from embedtune.retrieval.score_files import COMPARISON_FILE
 from embedtune.retrieval.sides import BASE, CHAMPION, MetricValues
 from embedtune.storage.atomic import write_text_whole
@@ -65,6 +67,7 @@ def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
         "queries_without_relevant": comparison.queries_without_relevant,
         "index_documents": comparison.index_documents,
         "confidence": comparison.confidence,
+        "migration": None if comparison.migration is None else dataclasses.asdict(comparison.migration),
         "model": {"path": str(model), "dimension": card.dimension, "backbone": card.backbone},
         "training": {
             "documents": card.train_documents,
@@ -136,6 +139,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         "Champion": _champion(registered["champion"]),
         "MLflow": _mlflow_command(registered["tracking_uri"]),
     }
+    if comparison.migration is not None:
+        facts["New index"] = _cost(comparison.migration)
     if comparison.query_kind == comparison.index_kind == "text":
         facts["Search"] = _search_command(summary)
     for name, value in facts.items():
@@ -148,6 +153,11 @@ def _champion(champion: dict[str, Any] | None) -> str:
 
 def _whole_version(champion: dict[str, Any]) -> dict[str, Any]:
     return {**champion, "version": int(champion["version"])}  # a number in a dict is a float for kfp
+
+
+def _cost(migration: Migration) -> str:
+    number = f"{'' if migration.is_known else 'at least '}{count(migration.documents)}"
+    return f"{number} documents to embed again, {duration(migration.hours * 3600)} on {migration.device}"
 
 
 def _search_command(summary: dict[str, Any]) -> str:

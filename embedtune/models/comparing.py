@@ -1,6 +1,7 @@
 """Several models encode the same contents, one after the other."""
 
 import gc
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from embedtune.models.backbones import open_backbone
 from embedtune.models.card import CutTexts, ModelCard, trained_layout
 from embedtune.models.contents import READ_AS, Contents
 from embedtune.models.cut_texts import cut_texts, load_training_tokens
+from embedtune.models.devices import device_name
 from embedtune.models.digests import Digests
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_backbone, weights_digest
@@ -82,6 +84,10 @@ class Encoded:
     """What the model was trained on, see `trained_texts.load_trained`."""
     similarity: str
     """What the model itself names as the way to compare its vectors, such as 'cosine'."""
+    index_per_second: float
+    """Index documents encoded per second, by wall clock."""
+    device: str
+    """What they were encoded on, as its maker calls it, or 'CPU' with the number of threads."""
     further: Mapping[str, EncodedSet] = field(default_factory=dict)
     """Of each further set, by its name."""
 
@@ -135,15 +141,21 @@ def _encode_with(
         _read(loaded, contents, prompt_of(loaded, role), model.tokens)
         for contents, role in zip((queries, index), roles, strict=True)
     )
+    query_vectors = encode_contents(loaded, queries, roles[0], batch_size, f"Queries, {part} model")
+    start = time.perf_counter()  # the queries have warmed up what is slow once
+    index_vectors = encode_contents(loaded, index, roles[1], batch_size, f"Index, {part} model")
+    seconds = time.perf_counter() - start
     return Encoded(
-        queries=encode_contents(loaded, queries, roles[0], batch_size, f"Queries, {part} model"),
-        index=encode_contents(loaded, index, roles[1], batch_size, f"Index, {part} model"),
+        queries=query_vectors,
+        index=index_vectors,
         query_texts=query_texts,
         index_texts=index_texts,
         seen_queries=seen_queries,
         seen_index=seen_index,
         trained=trained,
         similarity=str(loaded.similarity_fn_name),
+        index_per_second=len(index) / seconds,
+        device=device_name(loaded.device),
         further={
             name: EncodedSet(
                 encode_contents(loaded, asked, roles[0], batch_size, f"Queries of {name}, {part} model"),

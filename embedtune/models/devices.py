@@ -1,4 +1,4 @@
-"""The GPUs that PyTorch can use. Imports torch."""
+"""What PyTorch computes on. Imports torch."""
 
 import torch
 
@@ -23,3 +23,10 @@ def check_gpus(asked: int) -> None:
         f"gpu_count is {asked}, and PyTorch {torch.__version__} sees {visible} GPUs here. {cause}; or give gpu_count 0 "
         "to train on the CPU."
     )
+
+
+def device_name(device: torch.device) -> str:
+    """Return what the maker calls a GPU, or 'CPU' with the number of threads that PyTorch uses."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type

@@ -14,8 +14,11 @@ _DIGEST, _METRIC, _VALUE, _QUERIES, _PASSED, _CHAMPION, _MIN_GAIN, _REASON = (
     f"evaluation_{name}"
     for name in ("digest", "metric", "value", "queries", "passed", "champion", "min_gain", "reason")
 )
-_NONE = "none"
+NONE = "none"
 _SHOWN_DIGITS = (4, 6, 9)
+
+COST_TAGS = tuple(f"promotion_{name}" for name in ("documents", "hours", "index_bytes", "agreement"))
+"""Tags of what it takes to replace the champion that a version was compared with."""
 
 TAG_LIMIT = 5000
 """Characters that MLflow 2 servers take as a tag or description."""
@@ -67,15 +70,30 @@ def evidence_tags(comparison: Comparison) -> dict[str, str]:
         _QUERIES: str(comparison.queries),
         _PASSED: "true" if decision.better else "false",
         _REASON: decision.reason,
-        _CHAMPION: decision.champion_version if decision.champion_version else _NONE,
+        _CHAMPION: decision.champion_version if decision.champion_version else NONE,
         _MIN_GAIN: repr(decision.min_gain),
     }
     return {key: shortened(value, TAG_LIMIT) for key, value in tags.items()}
 
 
+def cost_tags(comparison: Comparison) -> dict[str, str]:
+    """Return what it takes to replace the champion; none where no champion was scored."""
+    cost = comparison.migration
+    if cost is None:
+        return {}
+    found = cost.agreement
+    values = (
+        f"{'' if cost.is_known else 'at least '}{cost.documents}",
+        f"{cost.hours:.4g}",
+        str(cost.index_bytes),
+        NONE if found is None else f"{found.metric} {found.mapped:.4f} of {found.tuned:.4f}",
+    )
+    return dict(zip(COST_TAGS, values, strict=True))
+
+
 def read_evidence(version: int, tags: Mapping[str, str]) -> Evidence:
     """Return what a version's tags tell; those of earlier versions of embedtune tell less, which never promotes."""
-    champion = tags.get(_CHAMPION, _NONE)
+    champion = tags.get(_CHAMPION, NONE)
     return Evidence(
         version=version,
         metric=tags.get(_METRIC, ""),

@@ -9,7 +9,7 @@ from embedtune.models.catalogue import known_model
 from embedtune.registry.aliases import DECISION, REASON, decision_word
 from embedtune.registry.champion import CHAMPION
 from embedtune.registry.contents import public_uri
-from embedtune.registry.evidence import TAG_LIMIT, evidence_tags
+from embedtune.registry.evidence import COST_TAGS, NONE, TAG_LIMIT, cost_tags, evidence_tags
 from embedtune.registry.missing import unless_there
 from embedtune.registry.packaging import serving_facts
 from embedtune.registry.request import Registration, RegistrationRequest
@@ -49,7 +49,8 @@ def renew_evidence(client: "MlflowClient", request: RegistrationRequest, version
     """Write what the same model was compared with this time, unless the version was champion on what it had before."""
     state = read_state(client, request.model_name)
     if version in state.tags and state.promotion(version) is None:
-        for key, value in evidence_tags(request.comparison).items():
+        outdated = {key: NONE for key in COST_TAGS if key in state.tags[version]}
+        for key, value in {**outdated, **evidence_tags(request.comparison), **cost_tags(request.comparison)}.items():
             if state.tags[version].get(key) != value:
                 client.set_model_version_tag(request.model_name, str(version), key, value)
 
@@ -71,6 +72,7 @@ def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> 
         DATA_VERSION_TAG: request.data_version,
         **{f"{metric}_{side}": f"{value:.4f}" for side, value in values.items()},
         **evidence_tags(request.comparison),
+        **cost_tags(request.comparison),
         "parity_max_difference": f"{card.parity_max_difference:.3g}",
         REGISTRATION_TAG: digest,
     }

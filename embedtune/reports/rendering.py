@@ -19,6 +19,7 @@ _NUMBER_FILTERS: tuple[Callable[..., str], ...] = (
     numbers.percent,
     numbers.compact,
     numbers.duration,
+    numbers.amount_of_bytes,
 )
 
 

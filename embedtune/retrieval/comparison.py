@@ -9,6 +9,7 @@ from typing import Any
 
 from embedtune.errors import InputError
 from embedtune.models.card import CutTexts, known_part
+from embedtune.retrieval.cost import Agreement, Migration
 from embedtune.retrieval.older_comparisons import of_two_models
 from embedtune.retrieval.sides import BASE, Difference, MetricValues, Side
 
@@ -182,6 +183,8 @@ class Comparison:
     """The same models on further data, in the order in which these were asked for."""
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
+    migration: Migration | None = None
+    """What it takes to replace the champion; None where none was scored."""
 
     def side(self, name: str) -> Side:
         """Return one side.
@@ -250,6 +253,7 @@ def _of_json(data: Mapping[str, Any]) -> Comparison:
             known_part(SideTable, {**each, **_measured(each)}) for each in data.get("side_tables", ())
         ),
         "warnings": tuple(data.get("warnings", ())),
+        "migration": _migration(data.get("migration")),
     }
     comparison: Comparison = known_part(Comparison, {**data, **parts})
     return comparison
@@ -260,6 +264,15 @@ def _side(data: Mapping[str, Any]) -> Side:
     counts = {name: None if found is None else known_part(CutTexts, found) for name, found in texts.items()}
     side: Side = known_part(Side, {**data, **counts})
     return side
+
+
+def _migration(data: Mapping[str, Any] | None) -> Migration | None:
+    if data is None:
+        return None
+    found = data["agreement"]
+    agreement = None if found is None else known_part(Agreement, found)
+    migration: Migration = known_part(Migration, {**data, "agreement": agreement})
+    return migration
 
 
 def _measured(data: Mapping[str, Any]) -> dict[str, object]:

@@ -186,6 +186,22 @@ class Judgments:
         before = np.concatenate([[0], np.cumsum(flags[self.keys % self.index_size])])
         return before[stops] > before[starts]
 
+    def touched_by(self, queries: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Tell which documents are relevant to one of some queries, or are one of these.
+
+        Args:
+            queries: Which of the N queries (N,).
+
+        Returns:
+            Shape (M,).
+        """
+        touched = np.zeros(self.index_size, np.bool_)
+        relevant = np.isin(self.keys // self.index_size, self.query_groups[queries])
+        touched[self.keys[relevant] % self.index_size] = True
+        own = self.self_rows[queries]
+        touched[own[own >= 0]] = True
+        return touched
+
     def digests(self, places: NDArray[np.int64]) -> list[str]:
         """Return what tells each query's relevant documents, its own among them, and their gains from other ones.
 

@@ -37,6 +37,8 @@ class EvalOptions(Options):
     """What documents are ranked by: cosine, dot or euclidean; '' takes what each model names as its own."""
     evaluations: tuple[str, ...] = ()
     """Further data to measure all models on, each as NAME=ADDRESS: an evaluation folder or dataset://user/name@version."""
+    documents: int = 0
+    """Documents that a new champion has to embed again, by which the report tells hours and bytes; 0: not known."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -53,6 +55,7 @@ class EvalOptions(Options):
         self._check(self.metric_set in METRIC_SETS, "metric_set", self.metric_set, f"one of {', '.join(METRIC_SETS)}")
         near = f"one of {', '.join(DISTANCES)}, or '' for the model's own"
         self._check(self.distance in ("", *DISTANCES), "distance", self.distance, near)
+        self._check(self.documents >= 0, "documents", self.documents, "0 or more documents")
         self._check_evaluations()
 
     @property

@@ -35,6 +35,7 @@ from embedtune.retrieval.weak_spots import weak_spots
 from embedtune.steps.champion import score_champion
 from embedtune.steps.evaluations import check_versions, contents_of, measure_all, open_evaluations
 from embedtune.steps.facts import provenance_of, training_facts_of
+from embedtune.steps.migration import with_migration, write_map
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 from embedtune.training.fits import check_trainable
@@ -116,7 +117,7 @@ def evaluate_retrieval(
         held_out = read_held_out(evaluation, Path(scratch))
         options = EvalOptions.from_json(config.eval_options)
         with open_evaluations(options, config.evaluation_versions, held_out.documents) as further:
-            outcome = _outcome(config, held_out, further, card, model, data)
+            outcome, vectors = _outcome(config, held_out, further, card, model, data)
         pictures = draw_examples(held_out, outcome.comparison.examples)
     comparison = outcome.comparison
     report = EvaluationReport(
@@ -133,6 +134,7 @@ def evaluate_retrieval(
     )
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)
+        write_map(folder, vectors, comparison.decision.champion_version)
         if EvalOptions.from_json(config.eval_options).metric_set == FINETUNER:
             write_finetuner_scores(folder, outcome)
         data.save(folder / DATA_FILE)
@@ -148,8 +150,8 @@ def _outcome(
     card: ModelCard,
     model: Path,
     data: DataSummary,
-) -> Evaluation:
-    """Encode with all models and compare."""
+) -> tuple[Evaluation, dict[str, Vectors]]:
+    """Encode with all models and compare; return the vectors of all held-out contents as well."""
     from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds; a wrong folder need not
 
     options = EvalOptions.from_json(config.eval_options)
@@ -168,6 +170,7 @@ def _outcome(
         for side, found in encoded.items()
     }
     outcome = _compared(config, documents, names, vectors, known, champion.incumbent)
+    outcome = with_migration(outcome, documents, vectors, encoded[TUNED], options.documents)
     comparison = _with_texts(outcome.comparison, encoded, card, data, known)
     if documents.query_kind is not documents.index_kind and documents.scored is None:
         back = HeldOut(documents.reversed(), held_out.index, held_out.queries)
@@ -178,7 +181,7 @@ def _outcome(
         direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
         comparison = replace(comparison, directions=(direction,))
     tables = measure_all(further, encoded, names, options, config.metric, config.seed)
-    return replace(outcome, comparison=replace(comparison, side_tables=tables))
+    return replace(outcome, comparison=replace(comparison, side_tables=tables)), vectors
 
 
 def _compared(

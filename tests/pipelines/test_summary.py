@@ -13,7 +13,7 @@ from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.training.config import FinetuneConfig
 from pipelines.local import LocalRun
 from pipelines.summary import print_summary, publish_run
-from tests.comparisons import two_sides, with_champion
+from tests.comparisons import COST, two_sides, with_champion
 
 NUMBERS = [(name, 0.5, 0.6, 0.1, 0.05, 0.15) for name in METRIC_NAMES]
 COMPARISON = two_sides(NUMBERS, Decision(True, "nDCG@10 rose by 0.1.", "ndcg_at_10", 0.0), queries_without_relevant=1)
@@ -198,3 +198,16 @@ def test_commands_that_are_printed_can_be_pasted(
     assert mlflow[2:] == ["ui", "--backend-store-uri", "sqlite:///my & your $HOME/mlflow.db"]
     model, options = ["--model", str(output / "model")], ["--csv-options", '{"dialect": "pipe"}']
     assert search[2:] == ["search", *model, "--index", "it's [a] b/*.csv", *options, "your query"]
+
+
+def test_what_a_promotion_costs_is_told_where_a_champion_was_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_in(tmp_path, "challenger", CHAMPION)
+    scored = dataclasses.replace(COMPARISON, migration=COST)
+    scored.save(Path(str(run.outputs["scores"])) / "comparison.json")
+    summary = publish_run(run, ARGUMENTS, tmp_path)
+    assert summary["migration"] == dataclasses.asdict(COST)
+    print_summary(summary)
+    line = "New index:  1,800,000 documents to embed again, 2 h 0 min on NVIDIA H100 80GB HBM3"
+    assert line in capsys.readouterr().out.replace("\u00a0", " ").splitlines()

@@ -6,7 +6,8 @@ import math
 import pytest
 
 from embedtune.registry.champion import Champion
-from embedtune.registry.evidence import Evidence, evidence_tags, may_replace, read_evidence
+from embedtune.registry.evidence import COST_TAGS, Evidence, cost_tags, evidence_tags, may_replace, read_evidence
+from tests.comparisons import COST
 from tests.registry.conftest import comparison
 
 DIGEST = comparison(0.1, True).evaluation_digest
@@ -129,3 +130,18 @@ def test_a_version_without_such_tags_promotes_nothing():
     assert found == Evidence(1, "", None, "", "", False, "Its tags do not say how its evaluation ended.", None, 0.0)
     assert not math.isnan(found.min_gain)
     assert found.as_champion().told() == "version 1 (its tags do not say how good it is)"
+
+
+def test_tags_say_what_a_promotion_costs_where_a_champion_was_scored():
+    scored = dataclasses.replace(comparison(0.1, True), migration=COST)
+    assert cost_tags(comparison(0.1, True)) == {}
+    assert tuple(cost_tags(scored)) == COST_TAGS
+    assert cost_tags(scored) == {
+        "promotion_documents": "1800000",
+        "promotion_hours": "2",
+        "promotion_index_bytes": "2764800000",
+        "promotion_agreement": "recall_at_10 0.5875 of 0.7200",
+    }
+    less = dataclasses.replace(scored, migration=dataclasses.replace(COST, is_known=False, agreement=None))
+    assert cost_tags(less)["promotion_documents"] == "at least 1800000"
+    assert cost_tags(less)["promotion_agreement"] == "none"

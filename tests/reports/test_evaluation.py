@@ -13,7 +13,7 @@ from embedtune.reports.evaluation import MAX_PAGE_BYTES, evaluation_html, evalua
 from embedtune.reports.metric_tables import Change, change_of
 from embedtune.retrieval.comparison import Comparison, SideTable
 from embedtune.retrieval.weak_spots import QueryScores
-from tests.comparisons import against_base, two_sides, with_champion, with_side
+from tests.comparisons import COST, against_base, two_sides, with_champion, with_side
 
 
 def words(html: str) -> str:
@@ -537,3 +537,22 @@ def test_further_evaluations_stand_after_the_metrics(samples: SimpleNamespace) -
 def test_without_further_evaluations_nothing_is_said_of_them(samples: SimpleNamespace) -> None:
     html = evaluation_html(samples.evaluation_report())
     assert 'id="further-' not in html
+
+
+def test_what_a_promotion_costs_is_told_where_a_champion_was_scored(samples: SimpleNamespace) -> None:
+    report = samples.evaluation_report()
+    assert "What a promotion costs" not in evaluation_html(report) + evaluation_markdown(report)
+    comparison = dataclasses.replace(report.comparison, migration=COST)
+    report = dataclasses.replace(report, comparison=comparison)
+    told = "All 1,800,000 documents are to be embedded again. That takes 2 h 0 min at 250 a second, as measured here on"
+    html, markdown = words(evaluation_html(report)), evaluation_markdown(report)
+    assert f"{told} NVIDIA H100 80GB HBM3, and 2.6 GiB for vectors in float32." in html
+    assert in_order(
+        html, told, "Queries Index recall@10", "Champion champion 0.610", "as they are champion other dimension"
+    )
+    assert in_order(html, "other dimension", "through a learned map champion 0.588", "Tuned tuned 0.720", "90 queries")
+    assert "| Tuned, through a learned map | champion | 0.588 |" in markdown
+    least = dataclasses.replace(COST, is_known=False, agreement=None)
+    report = dataclasses.replace(report, comparison=dataclasses.replace(comparison, migration=least))
+    assert "At least 1,800,000 documents are to be embedded again: as many as" in words(evaluation_html(report))
+    assert "learned map" not in evaluation_html(report)

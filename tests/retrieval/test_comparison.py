@@ -11,7 +11,7 @@ from embedtune.models.card import CutTexts
 from embedtune.retrieval.comparison import Comparison, Decision, Direction, ShownContent, SideTable, basis_of
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.sides import Difference, MetricValues
-from tests.comparisons import contents, example, two_sides, with_champion
+from tests.comparisons import COST, contents, example, two_sides, with_champion
 
 TEXTS = CutTexts(texts=9, cut=1, alike=0, unknown=0, max_length=64)
 EXAMPLES = (example("where is it", "orders", 0.25, 1.0, (("lost", 0.5, False),), (("found", 0.75, True),)),)
@@ -199,3 +199,10 @@ def test_a_file_that_is_no_comparison(path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(InputError, match="Evaluate the model again"):
             Comparison.load(path)
+
+
+def test_what_a_promotion_costs_is_kept(path: Path) -> None:
+    for cost in (COST, dataclasses.replace(COST, agreement=None)):
+        comparison = dataclasses.replace(THREE, migration=cost)
+        comparison.save(path)
+        assert Comparison.load(path) == comparison

@@ -70,6 +70,7 @@ class TestOptions:
             ('{"metrics": []}', "one or more of ndcg, mrr"),
             ('{"metrics": ["ndcg", "bpref"]}', r"metrics is \['ndcg', 'bpref'\]"),
             ('{"metric_set": "docarray"}', "accepted: one of trec, finetuner"),
+            ('{"documents": -1}', "accepted: 0 or more documents"),
             ('{"distance": "manhattan"}', "accepted: one of cosine, dot, euclidean, or '' for the model's own"),
         ],
     )

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 import yaml
 from mlflow import MlflowClient
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
@@ -194,6 +195,25 @@ def rewrite(folder: Path, path: Path, weights: dict[str, np.ndarray]) -> None:
     description.write_text(yaml.safe_dump(found), encoding="utf-8")
 
 
+def check_migration(folder: Path, scored: Comparison, counted: int) -> None:
+    """Check what a promotion costs, in the comparison, in the file of the map and on the page."""
+    cost = scored.migration
+    assert cost is not None
+    assert cost.agreement is not None
+    assert (cost.documents, cost.is_known, cost.dimension) == (scored.index_documents, False, 32)
+    assert cost.per_second > 0
+    assert cost.device
+    assert (cost.agreement.metric, cost.agreement.queries) == ("recall_at_10", counted)
+    assert cost.agreement.champion == scored.value("recall_at_10", "champion")
+    with safe_open(folder / "scores" / "to-champion.safetensors", "numpy") as file:
+        found = file.get_tensor("map")
+        assert (file.metadata()["champion_version"], file.metadata()["distance"]) == ("1", "cosine")
+    assert (found.dtype, found.shape) == (np.float32, (32, 32))
+    assert np.allclose(found @ found.T, np.eye(32), atol=1e-5)
+    for page in ("report.html", "report.md"):
+        assert "What a promotion costs" in (folder / page).read_text(encoding="utf-8")
+
+
 def test_queries_that_the_champion_was_trained_on_are_left_out_against_it_alone(
     tiny_model_folder: Path, tmp_path: Path, make_request, client: MlflowClient, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,5 +243,7 @@ def test_queries_that_the_champion_was_trained_on_are_left_out_against_it_alone(
     assert any(sentence in warning for warning in scored.warnings)
     assert scored.decision.champion_version == "1"
     assert Comparison.load(tmp_path / "scores" / "comparison.json") == scored
+    check_migration(tmp_path, scored, len(texts) - len(seen))
+    assert alone.migration is None
     lines = (tmp_path / "scores" / "champion.run").read_text(encoding="utf-8").splitlines()
     assert len({line.split()[0] for line in lines}) == len(texts) - len(seen)
