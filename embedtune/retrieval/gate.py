@@ -136,9 +136,9 @@ def _collapse(base_cosine: float, tuned_cosine: float) -> Iterator[str]:
 
 def _against_champion(evidence: Evidence, asked: Asked) -> Iterator[str]:
     incumbent = evidence.incumbent
-    if incumbent.obstacle:
+    if incumbent.obstacle or (incumbent.version and evidence.over_champion is None):
         unscored = f"The champion, version {incumbent.version}, could not be scored, so nothing replaces it"
-        yield f"{unscored}: {incumbent.obstacle}"
+        yield f"{unscored}: {incumbent.obstacle}" if incumbent.obstacle else f"{unscored}."
     elif evidence.over_champion is not None:
         yield from _against(evidence.over_champion, asked, incumbent.name, f"Compared with {incumbent.name}, ")
 

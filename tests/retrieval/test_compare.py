@@ -79,6 +79,7 @@ def test_a_better_model_is_promoted_with_means_over_the_judged_queries() -> None
         ("tuned", "support, tuned", 16),
     ]
     assert evaluation.judged.query_ids == evaluation_set().query_ids[:38]
+    assert comparison.evaluation_digest == evaluation.judged.digest() != evaluation_set().digest()
 
 
 def test_scores_equal_a_naive_recomputation() -> None:

@@ -87,6 +87,12 @@ def test_each_case_has_its_sentence(judged: Difference, min_gain: float, better:
     assert (decision.metric, decision.min_gain, decision.champion_version) == (judged.metric, min_gain, "")
 
 
+def test_a_champion_that_nobody_compared_with_stays() -> None:
+    decision = decide(Evidence(BETTER, None, 0.2, 0.2, Incumbent("3")), Asked("ndcg_at_10", 0.01))
+    assert (decision.better, decision.better_than_base, decision.champion_version) == (False, True, "3")
+    assert decision.reasons == ("The champion, version 3, could not be scored, so nothing replaces it.",)
+
+
 class TestBounds:
     """What decides is inclusive for the gain and exclusive for the interval."""
 

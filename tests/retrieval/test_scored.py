@@ -54,6 +54,7 @@ def test_the_correlation_decides_whatever_metric_is_asked_for() -> None:
     assert comparison.value("pearson", "tuned") == pytest.approx(pearson(SCORES**2, SCORES))
     assert comparison.decision.metric == "spearman"
     assert comparison.decision.better is (found.lower > 0) is True
+    assert comparison.evaluation_digest == evaluation_set(SCORES).digest()
     # One pair has the score 0, so its query has nothing to find.
     assert (comparison.pairs, comparison.queries, comparison.queries_without_relevant) == (COUNT, COUNT - 1, 1)
 
