@@ -76,6 +76,29 @@ def test_what_was_judged_not_relevant_is_a_negative():
     np.testing.assert_array_equal(examples.negatives, [[0, 2]])
 
 
+@pytest.mark.parametrize("form", [TEXT_IMAGE, SplitForm(RowsFormat(Layout.LABELLED, (IMAGE,)), Split.TRAIN)])
+def test_images_stay_on_disk_until_they_are_asked_for(tmp_path, form):
+    folder, scratch = tmp_path / "train", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    images = [b"\x89PNG\r\n\x1a\n" + bytes([number % 50]) * 100_000 for number in range(100)]
+    with open_shards(folder, form) as writer:
+        table = pa.table(
+            parents(
+                [f"text {number}" for number in range(100)], images, second_uri=pa.array([""] * 100).cast("large_utf8")
+            )
+        )
+        names = {"image": "second", "uri": "second_uri"}
+        columns = form.schema.names
+        writer.write(table.select([names.get(name, name) for name in columns]).rename_columns(columns))
+        write_manifest(folder, form.rows_format, writer.finish(), None, "")
+    before = pa.total_allocated_bytes()
+    examples = TrainingSet.read(folder, scratch)
+    assert pa.total_allocated_bytes() - before < 1_000_000  # of 10 MB
+    kept = images[:50] if form is TEXT_IMAGE else images
+    assert [examples.contents.stored(len(examples.contents) - len(kept) + place) for place in range(len(kept))] == kept
+
+
 @pytest.mark.parametrize(("form", "judged"), [(LABELLED, None), (PAIRS, relevance())])
 def test_nothing(form, judged):
     examples = TrainingSet.from_table(documents(), form, judged)
