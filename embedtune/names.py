@@ -44,11 +44,12 @@ def similar_names(word: str, names: Iterable[str]) -> list[str]:
     """
     known = list(names)
     meant = [word, *(name for name, words in _ELSEWHERE.items() if word in words.split())]
-    for one in meant:
-        ends = [name for name in known if name == one or name.endswith(f"_{one}")]
-        if ends:
-            whole = [name for name in ends if one in (name, name.partition("_")[2])]
-            return whole if whole else ends
     # The first word of most names is that of their group.
+    for one in meant:
+        if whole := [name for name in known if one in (name, name.partition("_")[2])]:
+            return whole
+    for one in meant:
+        if ends := [name for name in known if name.endswith(f"_{one}")]:
+            return ends
     close = {name: name for name in known} | {name.partition("_")[2]: name for name in known if "_" in name}
     return list(dict.fromkeys(close[one] for one in difflib.get_close_matches(word, close, 3, _LIKENESS)))

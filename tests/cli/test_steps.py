@@ -104,9 +104,10 @@ def test_all_steps_succeed(finished) -> None:
 
 
 def test_resolve_data_prints_the_versions(finished, tickets) -> None:
-    data, backbone, started = finished["resolve-data"].out.splitlines()
+    data, backbone, champion, evaluations, started = finished["resolve-data"].out.splitlines()
     assert data == f"data_version: sha256:{hashlib.sha256(tickets.read_bytes()).hexdigest()}"
     assert re.fullmatch("backbone_version: sha256:[0-9a-f]{64}", backbone)
+    assert (champion.strip(), evaluations) == ("champion:", "evaluation_versions: {}")
     assert datetime.fromisoformat(started.removeprefix("started: ")).utcoffset() == timedelta(0)
 
 
