@@ -1,7 +1,9 @@
 """The champion is scored on today's held-out data; what keeps it from that is a reason, and no failure."""
 
 import dataclasses
+import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -94,6 +96,16 @@ class TestWhichOne:
         assert "Whether nobody has a champion cannot be found out" in told
         assert "replaces no champion. There is no MLflow to work with" in told
 
+    def test_where_nothing_listens(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        with socket.socket() as bound:  # and never listening: the port refuses connections as long as it is held
+            bound.bind(("127.0.0.1", 0))
+            server = f"http://127.0.0.1:{bound.getsockname()[1]}"
+            monkeypatch.setenv(TRACKING_VARIABLE, server)
+            assert champion_now("nobody") == ""
+        told = capsys.readouterr().err
+        assert f"and replaces no champion. MLflow at {server} failed: " in told
+        assert told.endswith("Check that the server runs and can be reached from here.\n")
+
     def test_a_first_run_in_a_folder_makes_no_database(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(TRACKING_VARIABLE, f"sqlite:///{tmp_path}/mlflow.db")
         assert champion_now("nobody") == ""
@@ -156,6 +168,21 @@ class TestScore:
         rewrite(folder, path, weights)
         assert "champion query vectors hold NaN or infinite values" in obstacle(version)
 
+    def test_of_one_that_is_compared_by_what_nothing_is_ranked_by(self, champion) -> None:
+        version, folder = champion
+        path = folder / MODEL_FOLDER / "config_sentence_transformers.json"
+        config = json.loads(path.read_text(encoding="utf-8"))
+        path.unlink()
+        path.write_text(json.dumps({**config, "similarity_fn_name": "manhattan"}), encoding="utf-8")
+        describe_again(folder)
+        uri = RegisteredName.parse(version).uri
+        assert obstacle(version) == (
+            f"eval_options: {uri} compares its vectors by manhattan, by which nothing is ranked here; set distance to "
+            "one of cosine, dot, euclidean to rank by that."
+        )
+        found = score_champion(version, held_out(), EvalOptions(batch_size=8, distance="cosine"))
+        assert (found.incumbent, found.encoded.index.shape) == (Incumbent("1"), (3, 32))
+
     def test_of_one_that_reads_something_else(self, champion) -> None:
         version, _ = champion
         images = tuple(Contents([(Modality.IMAGE, pa.chunked_array([pa.array([b"x"] * n)]))]) for n in (2, 3))
@@ -187,6 +214,11 @@ def rewrite(folder: Path, path: Path, weights: dict[str, np.ndarray]) -> None:
     """Register other weights."""
     path.unlink()  # MLflow may hold the test's own model folder under a second name
     save_file(weights, path, {"format": "pt"})
+    describe_again(folder)
+
+
+def describe_again(folder: Path) -> None:
+    """Register the files as they are now."""
     description = folder / DESCRIPTION
     found = yaml.safe_load(description.read_text(encoding="utf-8"))
     found["metadata"][DIGESTS] = dict.fromkeys(found["metadata"][DIGESTS], "")
