@@ -128,15 +128,16 @@ class ModelCard:
         Raises:
             ModelError: there is no card, or it is not one of ours.
         """
-        path, card = folder / CARD_FILE, _read(folder, CARD_FILE, CARD_FORMAT, CARD_VERSION)
+        read, card = f"{folder / CARD_FILE}", _read(folder, CARD_FILE, CARD_FORMAT, CARD_VERSION)
         if _TRAINING_FIELDS.isdisjoint(card):
-            path, training = folder / TRAINING_FILE, _read(folder, TRAINING_FILE, TRAINING_FORMAT, TRAINING_VERSION)
+            read += f" with {TRAINING_FILE}"
+            training = _read(folder, TRAINING_FILE, TRAINING_FORMAT, TRAINING_VERSION)
             training.pop("version", None)  # that of the card is kept
             card = {**training, **card}
         try:
             return cls._of_json(card)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise _unreadable(path, error) from error
+            raise _unreadable(read, error) from error
 
     @classmethod
     def _of_json(cls, data: Mapping[str, Any]) -> "ModelCard":
@@ -196,8 +197,8 @@ def _read(folder: Path, name: str, expected: str, version: int) -> dict[str, Any
     return facts
 
 
-def _unreadable(path: Path, why: object) -> ModelError:
-    return ModelError(f"{path} cannot be read ({why}). Fine-tune again.")
+def _unreadable(what: object, why: object) -> ModelError:
+    return ModelError(f"{what} cannot be read ({why}). Fine-tune again.")
 
 
 def known_part(kind: type[Any], facts: Mapping[str, object]) -> Any:

@@ -85,6 +85,15 @@ def test_a_broken_record_of_the_training(tmp_path, text):
         ModelCard.load(tmp_path)
 
 
+def test_a_card_that_lacks_a_fact_beside_a_whole_record_of_the_training(tmp_path):
+    CARD.save(tmp_path)
+    card = json.loads((tmp_path / CARD_FILE).read_text())
+    del card["backbone"]
+    (tmp_path / CARD_FILE).write_text(json.dumps(card))
+    with pytest.raises(ModelError, match=rf"^{tmp_path / CARD_FILE} with {TRAINING_FILE} cannot be read .*'backbone'"):
+        ModelCard.load(tmp_path)
+
+
 @pytest.mark.parametrize("text", [None, "", '{"history": [1]}'])
 def test_using_a_model_needs_no_record_of_its_training(tmp_path, text):
     CARD.save(tmp_path)
