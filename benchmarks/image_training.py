@@ -155,7 +155,7 @@ def _images(examples: "TrainingSet", config: FinetuneConfig) -> int:
 
 
 def _batches(examples: "TrainingSet", config: FinetuneConfig) -> "list[Indices]":
-    from embedtune.training.batches import PairBatches
+    from embedtune.training.pair_batches import PairBatches
 
     return list(PairBatches(examples, config.batch_size, config.seed).epoch(0))
 

@@ -22,9 +22,9 @@ from benchmarks.data import CSVS, DATASETS, Prepared, prepare
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_table
-from embedtune.training.batches import PairBatches
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
+from embedtune.training.pair_batches import PairBatches
 
 
 def main() -> None:

@@ -11,10 +11,10 @@ from embedtune.errors import TrainingError
 from embedtune.models.card import EpochFacts
 from embedtune.models.options import TOWERS
 from embedtune.records.layouts import Layout, Modality
-from embedtune.training.batches import PairBatches
 from embedtune.training.config import AUTO_LOSS, FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.options import OWN_RATES
+from embedtune.training.pair_batches import PairBatches
 
 FEWEST_PAIRS = 8
 """Pairs in a batch below which, or ..."""

@@ -14,10 +14,12 @@ from embedtune.models.contents import PLURALS
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
-from embedtune.training.batches import BatchPlan, LabelBatches, PairBatches, ScoredBatches
+from embedtune.training.batches import BatchPlan
 from embedtune.training.config import AUTO_LOSS, LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
+from embedtune.training.label_batches import LabelBatches
 from embedtune.training.options import AUGMENTATIONS
+from embedtune.training.pair_batches import PairBatches, ScoredBatches
 
 _KINDS: dict[Layout, tuple[BatchKind, ...]] = {
     Layout.LABELLED: (BatchKind.PAIRS, BatchKind.LABELS),

@@ -10,7 +10,6 @@ from embedtune.models.contents import Contents
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
-from embedtune.training.batches import LabelBatches, PairBatches, ScoredBatches
 from embedtune.training.config import LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import (
@@ -21,6 +20,8 @@ from embedtune.training.fits import (
     fitting_losses,
     plan_batches,
 )
+from embedtune.training.label_batches import LabelBatches
+from embedtune.training.pair_batches import PairBatches, ScoredBatches
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
 PAIRS, LABELS, SCORED = (

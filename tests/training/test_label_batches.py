@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from embedtune.errors import TrainingError
-from embedtune.training.batches import LabelBatches, share_of
+from embedtune.training.batches import share_of
+from embedtune.training.label_batches import LabelBatches
 
 
 def drawn(plan: LabelBatches, epoch: int) -> list[list[int]]:

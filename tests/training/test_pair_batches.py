@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from embedtune.errors import TrainingError
 from embedtune.models.contents import Contents
-from embedtune.training.batches import PairBatches, ScoredBatches
 from embedtune.training.examples import TrainingSet
+from embedtune.training.pair_batches import PairBatches, ScoredBatches
 
 Pair = tuple[int, int]
 
