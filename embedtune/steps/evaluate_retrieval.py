@@ -70,12 +70,17 @@ class EvaluateRetrievalConfig:
 
     def __post_init__(self) -> None:
         check_gate(self.metric, self.min_gain, self.min_lower_bound)
-        EvalOptions.from_json(self.eval_options)
+        self.measuring  # noqa: B018 - it checks the options
         check_versions(self.evaluation_versions)
         if self.champion:
             RegisteredName.parse(self.champion)
         if self.seed < 0:
             raise ConfigError(f"seed is {self.seed}; accepted: 0 or more.")
+
+    @property
+    def measuring(self) -> EvalOptions:
+        """What is measured beside the metric that decides."""
+        return EvalOptions.from_json(self.eval_options)
 
 
 @step
@@ -115,8 +120,7 @@ def evaluate_retrieval(
     data = DataSummary.load(evaluation / SUMMARY_FILE)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         held_out = read_held_out(evaluation, Path(scratch))
-        options = EvalOptions.from_json(config.eval_options)
-        with open_evaluations(options, config.evaluation_versions, held_out.documents) as further:
+        with open_evaluations(config.measuring, config.evaluation_versions, held_out.documents) as further:
             outcome, vectors = _outcome(config, held_out, further, card, model, data)
         pictures = draw_examples(held_out, outcome.comparison.examples)
     comparison = outcome.comparison
@@ -135,7 +139,7 @@ def evaluate_retrieval(
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)
         write_map(folder, vectors, comparison.decision.champion_version)
-        if EvalOptions.from_json(config.eval_options).metric_set == FINETUNER:
+        if config.measuring.metric_set == FINETUNER:
             write_finetuner_scores(folder, outcome)
         data.save(folder / DATA_FILE)
         write_text_whole(html, evaluation_html(report))
@@ -154,7 +158,7 @@ def _outcome(
     """Encode with all models and compare; return the vectors of all held-out contents as well."""
     from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds; a wrong folder need not
 
-    options = EvalOptions.from_json(config.eval_options)
+    options = config.measuring
     models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model)}
     encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, contents_of(further))
     champion = score_champion(config.champion, held_out, options, contents_of(further))
@@ -198,7 +202,7 @@ def _compared(
         Contestant(side, names[side], found.of(kept), known[side].new[kept]) for side, found in vectors.items()
     ]
     asked = Asked(config.metric, config.min_gain, config.min_lower_bound)
-    options = EvalOptions.from_json(config.eval_options)
+    options = config.measuring
     return compare(
         documents.select(kept),
         contestants,
