@@ -6,34 +6,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from embedtune.errors import InputError
-from embedtune.retrieval.bootstrap import CONFIDENCE, RESAMPLES, mean_intervals
+from embedtune.retrieval.bootstrap import CONFIDENCE, RESAMPLES
 from embedtune.retrieval.comparison import Comparison
-from embedtune.retrieval.correlation import correlation_intervals, pearson, spearman
-from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
+from embedtune.retrieval.evaluation_set import EvaluationSet
 from embedtune.retrieval.examples import contents_of, pick_examples
 from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
+from embedtune.retrieval.measuring import Contestant, Measured, measure_sides
 from embedtune.retrieval.metric_names import CORRELATION_NAMES, Metric
-from embedtune.retrieval.scoring import USUAL_METRICS, ModelResult, evaluate, pair_scores, tied_at
-from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Difference, MetricValues, Side
-from embedtune.retrieval.vectors import check_vectors, mean_pair_cosine
+from embedtune.retrieval.scoring import USUAL_METRICS, ModelResult, tied_at
+from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Side
+from embedtune.retrieval.vectors import mean_pair_cosine
 
 TIE_RANK = 10
 """Rank at which ties are counted."""
-
-
-@dataclass(frozen=True, eq=False)
-class Contestant:
-    """A model and what it made of an evaluation set."""
-
-    name: str
-    """The part that it plays: BASE, TUNED or CHAMPION."""
-    model: str
-    """What people call it."""
-    vectors: Vectors
-    """Of N queries and M index documents; models may differ in dimension."""
-    new: NDArray[np.bool_] | None = None
-    """Which queries count for it, because it was not trained on them (N,); None: all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +32,6 @@ class Evaluation:
     """Of each side by its name, for all queries of `judged`."""
     counted: Mapping[str, NDArray[np.bool_]]
     """Which queries of `judged` count for each side."""
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """Values of all sides, and how the tuned model differs from each other one."""
-
-    metrics: tuple[MetricValues, ...] = ()
-    differences: tuple[Difference, ...] = ()
-
-    def __add__(self, other: "_Measured") -> "_Measured":
-        return _Measured(self.metrics + other.metrics, self.differences + other.differences)
 
 
 def compare(
@@ -90,45 +64,30 @@ def compare(
         ConfigError: resamples is not acceptable.
         InputError: no query has a relevant document, or vectors do not fit the evaluation set or are not finite.
     """
-    for each in contestants:
-        check_vectors(each.vectors.queries, evaluation_set.query_ids, f"{each.name} query")
-        check_vectors(each.vectors.index, evaluation_set.index_ids, f"{each.name} index")
-    rows, pairs = np.flatnonzero(evaluation_set.judgments.relevant_counts() > 0), evaluation_set.scored
-    if rows.size == 0 and pairs is None:
-        raise InputError(
-            f"None of the {len(evaluation_set.query_ids)} queries has a relevant document among the "
-            f"{len(evaluation_set.index_ids)} of the index, so nothing can be measured. "
-            "Hold out more data, or more texts per label."
-        )
-    judged = evaluation_set.select(rows)
-    results = {one.name: evaluate(judged, one.vectors.of(rows), metrics, depth) for one in contestants}
-    counted = {one.name: _new(one, len(evaluation_set.query_ids))[rows] for one in contestants}
-    measured = _of_metrics(judged, results, counted, resamples, seed) if rows.size else _Measured()
-    if pairs is not None:
-        measured = _of_correlations(evaluation_set, pairs, contestants, resamples, seed) + measured
+    measured = measure_sides(evaluation_set, contestants, metrics=metrics, depth=depth, seed=seed, resamples=resamples)
+    judged, results, counted, pairs = measured.judged, measured.results, measured.counted, evaluation_set.scored
+    queries = len(judged.query_ids)
     cosines = {one.name: mean_pair_cosine(one.vectors.index) for one in contestants}
+    examples = pick_examples(judged, results, counted) if queries else ()
     comparison = Comparison(
         sides=tuple(_side(one, results[one.name], counted[one.name], cosines[one.name]) for one in contestants),
         metrics=measured.metrics,
         differences=measured.differences,
-        decision=decide(_evidence(asked, incumbent, measured, cosines, pairs), asked),
-        queries=rows.size,
-        queries_without_relevant=len(evaluation_set.query_ids) - rows.size,
+        decision=decide(_evidence(asked, incumbent, measured, cosines, pairs is not None), asked),
+        queries=queries,
+        queries_without_relevant=len(evaluation_set.query_ids) - queries,
         index_documents=len(judged.index_ids),
         confidence=CONFIDENCE,
         resamples=resamples,
         seed=seed,
-        examples=pick_examples(judged, results, counted) if rows.size else (),
+        examples=examples,
+        contents=contents_of(judged, examples),
         evaluation_digest=(judged if pairs is None else evaluation_set).digest(),
         query_kind=judged.query_kind.value,
         index_kind=judged.index_kind.value,
         pairs=0 if pairs is None else pairs.scores.size,
     )
-    return Evaluation(replace(comparison, contents=contents_of(judged, comparison.examples)), judged, results, counted)
-
-
-def _new(contestant: Contestant, queries: int) -> NDArray[np.bool_]:
-    return np.ones(queries, np.bool_) if contestant.new is None else contestant.new
+    return Evaluation(comparison, judged, results, counted)
 
 
 def _side(contestant: Contestant, result: ModelResult, counted: NDArray[np.bool_], mean_cosine: float) -> Side:
@@ -143,95 +102,10 @@ def _side(contestant: Contestant, result: ModelResult, counted: NDArray[np.bool_
 
 
 def _evidence(
-    asked: Asked,
-    incumbent: Incumbent,
-    measured: _Measured,
-    cosines: Mapping[str, float],
-    pairs: ScoredPairs | None,
+    asked: Asked, incumbent: Incumbent, measured: Measured, cosines: Mapping[str, float], has_scores: bool
 ) -> Evidence:
-    deciding = asked.metric if pairs is None else next(iter(CORRELATION_NAMES))
+    deciding = next(iter(CORRELATION_NAMES)) if has_scores else asked.metric
     found = {each.against: each for each in measured.differences if each.metric == deciding}
     if CHAMPION in cosines and CHAMPION not in found:
         incumbent = replace(incumbent, obstacle="It was trained on all held-out queries, or on what answers them.")
     return Evidence(found[BASE], found.get(CHAMPION), cosines[BASE], cosines[TUNED], incumbent)
-
-
-def _of_metrics(
-    data: EvaluationSet,
-    results: Mapping[str, ModelResult],
-    counted: Mapping[str, NDArray[np.bool_]],
-    resamples: int,
-    seed: int,
-) -> _Measured:
-    """Return the means of all sides, and the interval of the tuned model's difference from each other one."""
-    single = np.arange(len(data.query_ids)), "queries"
-    units, unit = single if data.units is None else (data.units.queries, data.units.name)
-    heard, names = [side for side in results if counted[side].any()], list(results[TUNED].scores)
-    values = tuple(
-        MetricValues(name, {side: float(results[side].scores[name][counted[side]].mean()) for side in heard})
-        for name in names
-    )
-    differences: list[Difference] = []
-    for against in (side for side in heard if side != TUNED):
-        both = counted[TUNED] & counted[against]
-        judged, other = ({name: results[side].scores[name][both] for name in names} for side in (TUNED, against))
-        changes = np.stack([judged[name] - other[name] for name in names], axis=1)
-        lower, upper = mean_intervals(changes, resamples, seed, units[both])
-        differences += [
-            _difference(
-                name,
-                against,
-                (float(judged[name].mean()), float(other[name].mean())),
-                (float(lower[column]), float(upper[column])),
-                (np.unique(units[both]).size, unit),
-            )
-            for column, name in enumerate(names)
-        ]
-    return _Measured(values, tuple(differences))
-
-
-def _of_correlations(
-    data: EvaluationSet, pairs: ScoredPairs, contestants: Sequence[Contestant], resamples: int, seed: int
-) -> _Measured:
-    """Return how well the similarities of all sides follow the scores, and the intervals of the differences."""
-    single = np.arange(pairs.scores.size), "pairs"
-    units, unit = single if data.units is None else (data.units.queries[pairs.queries], data.units.name)
-    similarities = {one.name: _similarities(pairs, one) for one in contestants}
-    counted = {
-        one.name: np.ones(pairs.scores.size, np.bool_) if one.new is None else one.new[pairs.queries]
-        for one in contestants
-    }
-    heard = [side for side in similarities if counted[side].any()]
-    correlations = dict(zip(CORRELATION_NAMES, (spearman, pearson), strict=True))
-    values = tuple(
-        MetricValues(name, {side: of(similarities[side][counted[side]], pairs.scores[counted[side]]) for side in heard})
-        for name, of in correlations.items()
-    )
-    differences: list[Difference] = []
-    for against in (side for side in heard if side != TUNED):
-        both = counted[TUNED] & counted[against]
-        scores, judged, other = (each[both] for each in (pairs.scores, similarities[TUNED], similarities[against]))
-        lower, upper = correlation_intervals(scores, other, judged, resamples, seed, units[both])
-        differences += [
-            _difference(
-                name,
-                against,
-                (of(judged, scores), of(other, scores)),
-                (float(lower[place]), float(upper[place])),
-                (np.unique(units[both]).size, unit),
-            )
-            for place, (name, of) in enumerate(correlations.items())
-        ]
-    return _Measured(values, tuple(differences))
-
-
-def _similarities(pairs: ScoredPairs, contestant: Contestant) -> NDArray[np.float64]:
-    """Return how near the two ends of each of P pairs are (P,)."""
-    vectors = contestant.vectors
-    return pair_scores(vectors.distance, vectors.queries[pairs.queries], vectors.index[pairs.documents])
-
-
-def _difference(
-    metric: str, against: str, means: tuple[float, float], interval: tuple[float, float], units: tuple[int, str]
-) -> Difference:
-    return Difference(metric, TUNED, against, *means, means[0] - means[1], *interval, *units)

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from embedtune.errors import InputError
 from embedtune.models.digests import Digests
-from embedtune.retrieval.compare import Contestant, compare
 from embedtune.retrieval.comparison import SideTable
 from embedtune.retrieval.evaluation_set import EvaluationSet
-from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.known_texts import find_known
+from embedtune.retrieval.measuring import Contestant, measure_sides
 from embedtune.retrieval.metric_names import Metric
 from embedtune.retrieval.scoring import USUAL_METRICS
 
@@ -57,7 +56,6 @@ def measure(
     further: FurtherData,
     contestants: Sequence[Contestant],
     trained: Mapping[str, Digests | None],
-    metric: str,
     *,
     metrics: Sequence[Metric] = USUAL_METRICS,
     seed: int,
@@ -68,18 +66,17 @@ def measure(
         further: N queries and M index documents.
         contestants: The sides, with what they made of these.
         trained: Name of a side -> what it was trained on, None where that is not known.
-        metric: Key of the metric that decides elsewhere.
-        metrics: What to measure, that one and nDCG@10 among them.
+        metrics: What to measure.
         seed: Seed of the bootstrap.
 
     Raises:
         InputError: no query has a relevant document, or vectors are not finite.
     """
-    data = further.data
-    asked = Asked(metric, 0.0)
-    found = compare(data.documents, contestants, asked, Incumbent(), metrics=metrics, seed=seed).comparison
+    data, documents = further.data, further.data.documents
+    found = measure_sides(documents, contestants, metrics=metrics, seed=seed)
+    queries = len(found.judged.query_ids)
     known = {
-        one.name: find_known(data.documents, data.queries, data.index, trained[one.name], whole_groups=False)
+        one.name: find_known(documents, data.queries, data.index, trained[one.name], whole_groups=False)
         for one in contestants
         if trained[one.name] is not None
     }
@@ -88,12 +85,12 @@ def measure(
         source=further.source,
         metrics=found.metrics,
         differences=found.differences,
-        queries=found.queries,
-        queries_without_relevant=found.queries_without_relevant,
-        index_documents=found.index_documents,
-        query_kind=found.query_kind,
-        index_kind=found.index_kind,
-        pairs=found.pairs,
+        queries=queries,
+        queries_without_relevant=len(documents.query_ids) - queries,
+        index_documents=len(documents.index_ids),
+        query_kind=documents.query_kind.value,
+        index_kind=documents.index_kind.value,
+        pairs=0 if documents.scored is None else documents.scored.scores.size,
         trained_queries={side: each.queries for side, each in known.items()},
         trained_index={side: each.index for side, each in known.items()},
     )

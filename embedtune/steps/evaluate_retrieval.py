@@ -20,12 +20,13 @@ from embedtune.models.registered import RegisteredName
 from embedtune.progress import note
 from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
-from embedtune.retrieval.compare import Contestant, Evaluation, compare
+from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.comparison import Comparison, Direction
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import Asked, Incumbent, check_gate
 from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
 from embedtune.retrieval.known_texts import Known, check_any_new, find_known, known_warning
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.options import FINETUNER, EvalOptions
 from embedtune.retrieval.score_files import write_finetuner_scores, write_scores

@@ -13,10 +13,10 @@ from embedtune.documents.schema import Split
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
 from embedtune.progress import note
-from embedtune.retrieval.compare import Contestant
 from embedtune.retrieval.comparison import SideTable
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.held_out import read_held_out
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.side_tables import FurtherData, measure
 from embedtune.steps.sources import data_version, folder_address, open_source
@@ -161,7 +161,7 @@ def measure_all(
             Contestant(side, names[side], _vectors(found.further[each.name], distances[side]))
             for side, found in encoded.items()
         ]
-        tables.append(measure(each, contestants, trained, metric, metrics=options.measured(metric), seed=seed))
+        tables.append(measure(each, contestants, trained, metrics=options.measured(metric), seed=seed))
     return tuple(tables)
 
 

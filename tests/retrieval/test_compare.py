@@ -6,12 +6,13 @@ import pytest
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Modality
 from embedtune.retrieval.bootstrap import mean_intervals
-from embedtune.retrieval.compare import Contestant, Evaluation, compare
+from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.comparison import QueryExample, RankedHit, SideResults
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.examples import contents_of
 from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.units import Units
 

@@ -8,12 +8,13 @@ import pytest
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import mean_intervals
-from embedtune.retrieval.compare import Contestant, Evaluation, compare
+from embedtune.retrieval.compare import Evaluation, compare
 from embedtune.retrieval.correlation import correlation_intervals
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.finetuner_metrics import LIMIT
 from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.metric_names import NAMES, Metric
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.ranking import Ranking

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedtune.retrieval.compare import Contestant, compare
+from embedtune.retrieval.compare import compare
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.score_files import write_scores
 
 

@@ -5,12 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from embedtune.retrieval.compare import Contestant, compare
+from embedtune.retrieval.compare import compare
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.correlation import correlation_intervals, pearson, spearman
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.units import Units
 
 COUNT = 30

@@ -10,10 +10,10 @@ from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
 from embedtune.models.trained_texts import trained_digests
 from embedtune.records.layouts import Modality
-from embedtune.retrieval.compare import Contestant
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.judgments import Judgments
+from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.side_tables import FurtherData, measure
 
@@ -45,7 +45,7 @@ BEHIND = (DISCOUNTS[1] + DISCOUNTS[2]) / (DISCOUNTS[0] + DISCOUNTS[1])
 
 
 def test_all_sides_are_measured_over_all_queries_with_something_to_find() -> None:
-    table = measure(further(), SIDES, dict.fromkeys(("base", "tuned", "champion")), "ndcg_at_10", seed=1)
+    table = measure(further(), SIDES, dict.fromkeys(("base", "tuned", "champion")), seed=1)
     assert (table.name, table.source) == ("side", "somewhere")
     assert (table.queries, table.queries_without_relevant, table.index_documents, table.pairs) == (2, 1, 4, 0)
     values = {each.name: each.values for each in table.metrics}
@@ -66,7 +66,7 @@ def test_what_a_side_was_trained_on_is_counted_and_stays() -> None:
         "tuned": trained_digests(["RED", "Green tea", "blue sky"]),
         "champion": trained_digests([]),
     }
-    table = measure(further(), SIDES, trained, "ndcg_at_10", seed=1)
+    table = measure(further(), SIDES, trained, seed=1)
     assert table.trained_queries == {"tuned": 1, "champion": 0}
     assert table.trained_index == {"tuned": 2, "champion": 0}
     assert table.queries == 2
