@@ -38,33 +38,28 @@ def scores_by_label(
         most: How many labels to return.
     """
     names, numbers = np.unique(np.array(labels, dtype=object), return_inverse=True)
-    side, metric = worst_by
-    sizes = np.bincount(numbers, minlength=names.size)
-    ranked = np.bincount(numbers, scores[side][metric], names.size) / np.maximum(sizes, 1)
-    order = [label for label in np.argsort(ranked, kind="stable").tolist() if names[label]][:most]
+    sizes = {name: np.bincount(numbers[which], minlength=names.size) for name, which in counted.items()}
     columns = {
-        name: {key: _means(values, numbers, counted[name], names.size) for key, values in of.items()}
+        name: {key: _means(values[counted[name]], numbers[counted[name]], sizes[name]) for key, values in of.items()}
         for name, of in scores.items()
     }
+    side, metric = worst_by
+    order = [label for label in np.argsort(columns[side][metric], kind="stable").tolist() if names[label]][:most]
     return tuple(
         LabelScores(
             str(names[label]),
-            int(sizes[label]),
+            int(sizes[side][label]),
             {
                 name: {key: float(means[label]) for key, means in of.items()}
                 for name, of in columns.items()
-                if counted[name][numbers == label].any()
+                if sizes[name][label]
             },
         )
         for label in order
     )
 
 
-def _means(
-    values: NDArray[np.float64], numbers: NDArray[np.int64], counted: NDArray[np.bool_], count: int
-) -> NDArray[np.float64]:
-    """Return the mean of the values (N,) that count by label (L,); 0 where none does."""
-    sums = np.bincount(numbers[counted], values[counted], count)
-    sizes = np.bincount(numbers[counted], minlength=count)
-    means: NDArray[np.float64] = sums / np.maximum(sizes, 1)
+def _means(values: NDArray[np.float64], numbers: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the mean of the values (n,) of each of L labels, of which there are `sizes` each (L,); 0 of none."""
+    means: NDArray[np.float64] = np.bincount(numbers, values, sizes.size) / np.maximum(sizes, 1)
     return means
