@@ -25,7 +25,6 @@ class ResolveDataConfig:
     """Registered model whose champion is looked up, to compare with; '' looks up none."""
     gpu_count: str = "0"
     """GPUs that the training asks for; looked for here where the training will run here as well."""
-
     eval_options: str = "{}"
     """JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up."""
 
