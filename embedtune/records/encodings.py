@@ -18,6 +18,14 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_OLDER = {
+    "cp1252": "Western European",
+    "cp1251": "Cyrillic",
+    "cp932": "Japanese",
+    "gb18030": "Chinese",
+    "cp949": "Korean",
+}
+"""Encodings of older Windows exports, and what is written in them."""
 _JAPANESE_ESCAPES = (b"\x1b$B", b"\x1b$@")
 _NUL_SHARE = 0.1
 _EMPTY_BYTES = 1 << 12
@@ -124,6 +132,7 @@ def undecodable(source: CSVSource, encoding: str) -> InputError:
                 line += newlines.decode(decoder.decode(chunk[: max(place, 0)])).count("\n")
                 offset += place
                 found = error.object[error.start : error.end].hex(" ")
+                rest = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :]
                 break
             if not chunk:
                 raise StorageError(f"{source.origin} changed while it was read. Start again when it is complete.")
@@ -131,8 +140,22 @@ def undecodable(source: CSVSource, encoding: str) -> InputError:
             offset += len(chunk)
     return InputError(
         f"{source.origin} is not valid {encoding}: byte {offset} (hex {found}) on line {line}. Save the file "
-        "as UTF-8, or set the CSV option `encoding` to the one it is in, for example cp1252 for older Windows exports."
+        f"as UTF-8, or set the CSV option `encoding` to the one it is in{_possible(rest, encoding)}."
     )
+
+
+def _possible(data: bytes, besides: str) -> str:
+    """Return which older encodings allow such bytes, up to an incomplete character at their end; '' if none does."""
+    names = [name for name in _OLDER if name != codecs.lookup(besides).name and _allows(name, data)]
+    return ", perhaps " + ", ".join(f"{name} ({_OLDER[name]})" for name in names) if names else ""
+
+
+def _allows(encoding: str, data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def unmarked(source: CSVSource, encoding: str) -> InputError:

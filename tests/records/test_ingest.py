@@ -216,6 +216,32 @@ def test_undecodable_bytes_are_placed(ingest, filler):
     assert "`encoding`" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "written", "named"),
+    [
+        ("Größe und Maß", "cp1252", ["cp1252", "cp1251", "cp932"]),
+        ("добрый день", "cp1251", ["cp1252", "cp1251", "cp932", "gb18030", "cp949"]),
+        ("赤いドレスの写真", "cp932", ["cp1251", "cp932", "gb18030"]),
+        ("红色的连衣裙和蓝色的鞋子", "gb18030", ["cp1252", "cp1251", "gb18030"]),
+        ("빨간 드레스", "cp949", ["cp1252", "cp1251", "cp932", "gb18030", "cp949"]),
+    ],
+)
+def test_encodings_that_allow_the_bytes_are_named(ingest, text, written, named):
+    with pytest.raises(InputError) as caught:
+        ingest("ä,a\n".encode() + f"{text},b\n".encode(written), "labelled")
+    told = str(caught.value).partition("the one it is in, perhaps ")[2]
+    assert [each.split()[0] for each in told.split(", ")] == named
+    assert told.endswith(").")
+
+
+def test_no_encoding_is_named_that_was_tried_or_does_not_allow_the_bytes(ingest):
+    with pytest.raises(InputError, match=r"to the one it is in\.$"):
+        ingest(b"text,label\n\x81\x20\x98\xff,a\n", "labelled")
+    with pytest.raises(InputError, match="is not valid windows-1252") as caught:
+        ingest(b"a,b\n\x81,a\n", "labelled", options=CSVOptions(encoding="windows-1252"))
+    assert "perhaps cp1251 (Cyrillic)" in str(caught.value)
+
+
 def test_a_character_cut_by_the_sample_is_not_an_error(ingest):
     row = "Grüße aus München,a\n"
     rows = SAMPLE_BYTES // len(row.encode()) + 10
