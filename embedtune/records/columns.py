@@ -193,13 +193,23 @@ def _columns(table: Table, layout: Layout, used: tuple[int, ...], request: Inges
         found = {_modality(table, i, request) for i in contents}
         if len(found) > 1 or (layout is Layout.PLAIN and found != {Modality.TEXT}):
             what = shown_names([f"{table.names[i]}: {_modality(table, i, request)}" for i in contents])
-            raise InputError(
-                f"The layout {layout} needs {'texts' if layout is Layout.PLAIN else 'contents of one modality'}, but "
-                f"the values look like {what}. Set the CSV option `task` to what they are, such as 'text-to-text', or "
-                "the layout to 'text-image'."
-            )
+            raise _unfitting(layout, what)
         modalities = tuple(found) * len(CONTENT_COLUMNS[layout])
     return Columns(layout, modalities, table.header, table.names, used)
+
+
+def _unfitting(layout: Layout, what: str) -> InputError:
+    """Return the error for columns, each with what it looks like, that a layout has no use for."""
+    if layout is Layout.PLAIN:
+        return InputError(
+            f"The layout {layout} needs texts, but the values look like {what}. To train on them add a column with "
+            "their labels; to make vectors of them use `embedtune encode`. If they are texts, set the CSV option "
+            "`task` to 'text-to-text'."
+        )
+    return InputError(
+        f"The layout {layout} needs contents of one modality, but the values look like {what}. Set the CSV option "
+        "`task` to what they are, such as 'text-to-text', or the layout to 'text-image'."
+    )
 
 
 def _modality(table: Table, position: int, request: IngestRequest) -> Modality:

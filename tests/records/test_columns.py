@@ -288,7 +288,7 @@ def test_plain_texts():
         find_columns([["a", "b"], ["c", "d"]], "plain")
     with pytest.raises(InputError, match="not clear which one holds the texts"):
         find_columns([["title", "text"], ["a", "b"]], "plain")
-    with pytest.raises(InputError, match="layout plain needs texts"):
+    with pytest.raises(InputError, match=r"layout plain needs texts.*a column with their labels.*`embedtune encode`"):
         find_columns([["a.jpg"], ["b.jpg"]])
 
 
