@@ -10,6 +10,7 @@ from embedtune.models.freezing import freeze
 from embedtune.models.modules.gem import GeM
 from embedtune.models.options import ModelOptions
 from embedtune.models.towers import take_tower
+from embedtune.progress import note
 
 
 def tailor(model: SentenceTransformer, options: ModelOptions, seed: int) -> SentenceTransformer:
@@ -67,6 +68,11 @@ def _projected(parts: list[nn.Module], dimension: int, seed: int) -> list[nn.Mod
         for part in reversed(parts[:place])
         if hasattr(part, "get_embedding_dimension") and part.get_embedding_dimension() is not None  # type: ignore[operator]
     )
+    if dimension > before:
+        note(
+            f"model_options: output_dim is {dimension}, but the backbone gives {before} components: the head adds size "
+            f"to every vector and no information. {before} or fewer are enough."
+        )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         head = Dense(before, dimension, bias=True, activation_function=nn.Identity())

@@ -73,6 +73,14 @@ def test_a_head_is_one_linear_layer_below_the_normalisation(model, normalize):
     assert np.abs(tailor(model, options, seed=4).encode(TEXTS) - vectors).max() > 1e-3
 
 
+def test_a_head_that_only_adds_size_is_told(model, capsys):
+    dimension = model.get_embedding_dimension()
+    tailor(model, ModelOptions(output_dim=dimension), 0)
+    assert capsys.readouterr().err == ""
+    assert tailor(model, ModelOptions(output_dim=dimension + 1), 0).get_embedding_dimension() == dimension + 1
+    assert f"output_dim is {dimension + 1}, but the backbone gives {dimension} components" in capsys.readouterr().err
+
+
 def test_a_normalised_backbone_keeps_its_normalisation_last(model):
     normalised = tailor(model, ModelOptions(normalize=True), 0)
     np.testing.assert_allclose(np.linalg.norm(normalised.encode(TEXTS), axis=1), 1, atol=1e-6)
