@@ -534,6 +534,17 @@ def test_further_evaluations_stand_after_the_metrics(samples: SimpleNamespace) -
         ]
 
 
+def test_further_evaluations_are_laid_out_as_the_metrics_are(samples: SimpleNamespace) -> None:
+    champion = with_champion(samples.COMPARISON, {name: 0.7 for name, *_ in samples.METRICS})
+    html = evaluation_html(samples.evaluation_report(with_side_tables(champion)))
+    assert html.count('<table class="metrics several"') == 3
+    row = words(html)
+    row = row[row.index("On production") :]
+    assert in_order(row, "nDCG@10", "from base +0.134 +0.101 to +0.168 from champion +0.046", "MRR@10")
+    alone = evaluation_html(samples.evaluation_report(with_side_tables(samples.COMPARISON)))
+    assert alone.count('<table class="metrics"') == 3
+
+
 def test_without_further_evaluations_nothing_is_said_of_them(samples: SimpleNamespace) -> None:
     html = evaluation_html(samples.evaluation_report())
     assert 'id="further-' not in html
