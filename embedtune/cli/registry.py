@@ -57,14 +57,14 @@ def rollback(name: Name, reason: Reason = "", dry_run: DryRun = False) -> None:
 
 
 def _told(change: "Change", dry_run: bool, fate: str) -> str:
-    version = f"version {change.version} of {change.name}"
+    version = f"{change.version} of {change.name}"
     if not change.needed:
-        return f"{version.capitalize()} is champion already; nothing {'would be' if dry_run else 'was'} changed."
+        return f"Version {version} is champion already; nothing {'would be' if dry_run else 'was'} changed."
     instead = "" if change.replaced is None else f" in place of version {change.replaced}, which {fate}"
     if dry_run:
-        return f"Would make {version} champion{instead}. Nothing was changed."
+        return f"Would make version {version} champion{instead}. Nothing was changed."
     return (
-        f"{version.capitalize()} is champion now{instead}. It loads as models:/{change.name}@champion; encode the "
+        f"Version {version} is champion now{instead}. It loads as models:/{change.name}@champion; encode the "
         "index again with it."
     )
 

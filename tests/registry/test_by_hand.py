@@ -26,7 +26,7 @@ def client(tmp_path_factory):
 @pytest.fixture
 def shop(client, request):
     """A model with three versions, of which the second is champion, the first previous, the third challenger."""
-    name = f"shop {request.node.name.partition('[')[0][-40:]}".replace("_", " ")
+    name = f"Shop {request.node.name.partition('[')[0][-40:]}".replace("_", " ")
     client.create_registered_model(name)
     for version, gain in enumerate((0.1, 0.3, 0.2), start=1):
         add_version(client, name, comparison(gain, True), f"{name}-{version}")
