@@ -155,6 +155,11 @@ def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, 
     _log_parameters(client, run, _parameters(request, card))
     if request.data_uri:
         _log_dataset(client, run_id, request)
+    log_files(client, run, request)
+
+
+def log_files(client: "MlflowClient", run: "Run", request: RegistrationRequest) -> None:
+    """Put the comparison and the reports among a run's files, in place of those of the same names."""
     with tempfile.TemporaryDirectory() as temporary:
         comparison = Path(temporary, "comparison.json")
         request.comparison.save(comparison)

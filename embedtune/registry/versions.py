@@ -10,10 +10,10 @@ from embedtune.registry.aliases import DECISION, REASON, decision_word
 from embedtune.registry.champion import CHAMPION
 from embedtune.registry.contents import public_uri
 from embedtune.registry.evidence import COST_TAGS, NONE, TAG_LIMIT, cost_tags, evidence_tags
-from embedtune.registry.missing import unless_there
+from embedtune.registry.missing import unless_missing, unless_there
 from embedtune.registry.packaging import serving_facts
 from embedtune.registry.request import Registration, RegistrationRequest
-from embedtune.registry.runs import DATA_VERSION_TAG
+from embedtune.registry.runs import DATA_VERSION_TAG, log_files
 from embedtune.registry.state import REGISTRATION_TAG, read_state
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.metric_names import written_name
@@ -46,13 +46,24 @@ def create_version(
 
 
 def renew_evidence(client: "MlflowClient", request: RegistrationRequest, version: int) -> None:
-    """Write what the same model was compared with this time, unless the version was champion on what it had before."""
+    """Write what the same model was compared with this time, unless the version was champion on what it had before.
+
+    The files of its run come first: while tags are still to be written, a repetition writes them too.
+    """
     state = read_state(client, request.model_name)
-    if version in state.tags and state.promotion(version) is None:
-        outdated = {key: NONE for key in COST_TAGS if key in state.tags[version]}
-        for key, value in {**outdated, **evidence_tags(request.comparison), **cost_tags(request.comparison)}.items():
-            if state.tags[version].get(key) != value:
-                client.set_model_version_tag(request.model_name, str(version), key, value)
+    if version not in state.tags or state.promotion(version) is not None:
+        return
+    tags, name = state.tags[version], request.model_name
+    outdated = {key: NONE for key in COST_TAGS if key in tags}
+    found = {**outdated, **evidence_tags(request.comparison), **cost_tags(request.comparison)}
+    changed = {key: value for key, value in found.items() if tags.get(key) != value}
+    if changed:
+        run_id = str(client.get_model_version(name, str(version)).run_id)
+        run = unless_missing(lambda: client.get_run(run_id))
+        if run is not None:
+            log_files(client, run, request)
+    for key, value in changed.items():
+        client.set_model_version_tag(name, str(version), key, value)
 
 
 def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """A worse model never replaces a better champion, and nobody is told that it did."""
 
 import dataclasses
+import json
 
+import mlflow
 import pytest
 from mlflow import MlflowClient
 
@@ -122,3 +124,24 @@ class TestAgain:
         again = register_model(make_request("by-hand", gain=0.1))
         assert (again.version, again.promoted) == (2, True)
         assert again.reason.endswith("Champion is version 2 now; the alias was moved since.")
+
+    def test_what_it_was_compared_with_this_time_is_among_the_files_of_its_run(self, make_request, client, tmp_path):
+        def register_again(champion):
+            report = tmp_path / champion / "to-champion.safetensors"
+            report.parent.mkdir()
+            report.write_text(champion)
+            judged = comparison(0.1, better=False)
+            decision = dataclasses.replace(judged.decision, champion_version=champion)
+            judged = dataclasses.replace(judged, decision=decision)
+            return register_model(make_request("renewed", comparison=judged, reports=(report,)))
+
+        def kept(name):
+            address = client.get_run(first.run_id).info.artifact_uri
+            return mlflow.artifacts.load_text(f"{address}/reports/{name}")
+
+        first = register_again("7")
+        assert kept("to-champion.safetensors") == "7"
+        assert register_again("8") == first
+        assert kept("to-champion.safetensors") == "8"
+        assert json.loads(kept("comparison.json"))["decision"]["champion_version"] == "8"
+        assert client.get_model_version("renewed", "1").tags["evaluation_champion"] == "8"
