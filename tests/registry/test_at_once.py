@@ -1,5 +1,10 @@
 """The same registration twice at once, or killed and repeated, leaves one version, one model, one run: MLflow's own."""
 
+import pickle
+import signal
+import subprocess
+import sys
+
 import pytest
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -112,4 +117,28 @@ def test_a_version_that_could_not_be_created_costs_no_second_upload(make_request
     with monkeypatch.context() as patch:
         patch.setattr("embedtune.registry.logged_models.send_model", fail)
         register_model(request)
+    check_one_of_each(client, request)
+
+
+DYING = """
+import os, pickle, signal, sys
+from mlflow import MlflowClient
+from embedtune.registry.register import register_model
+
+setattr(MlflowClient, sys.argv[1], lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
+register_model(pickle.load(sys.stdin.buffer))
+"""
+"""Registers, and is killed by the system where it would call what it is given."""
+
+
+@pytest.mark.parametrize("call", ["create_model_version", "set_registered_model_alias"])
+def test_what_a_killed_process_left_is_completed_by_the_next(call, make_request, local, monkeypatch):
+    monkeypatch.setenv(TRACKING_VARIABLE, local)
+    request = make_request(f"killed at {call}", experiment=f"killed at {call}")
+    died = subprocess.run([sys.executable, "-c", DYING, call], input=pickle.dumps(request), check=False)
+    assert died.returncode == -signal.SIGKILL
+    client = connect(local)
+    versions = client.search_model_versions(f"name = '{request.model_name}'")
+    assert len(versions) == (call == "set_registered_model_alias")
+    register_model(request)
     check_one_of_each(client, request)
