@@ -4,16 +4,16 @@ MLflow takes over a second to import, so it is imported inside functions.
 """
 
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.errors import ConfigError, ModelError, StorageError, reason
+from embedtune.errors import ConfigError, ModelError
 from embedtune.mlflow.connection import connect_to_read
 from embedtune.mlflow.fetching import describe_files, fetch_model
 from embedtune.mlflow.versions import SCHEME, RegisteredVersion, find_version, parse_model_address
+from embedtune.storage.sources import temporary_folder
 
 _VERSION = re.compile(r"registered:(?P<name>[^/@]+)/(?P<version>[0-9]+)@(?P<created>[0-9]+)")
 
@@ -90,12 +90,6 @@ def fetched(uri: str, version: str) -> Iterator[Path]:
             f"Backbone {uri!r} changed since this run looked at it: the version {found.version} of then was deleted, "
             "and another one has its number now. Start a new run."
         )
-    try:
-        scratch = tempfile.TemporaryDirectory(prefix="embedtune-")
-    except OSError as error:
-        raise StorageError(
-            f"There is no folder for temporary files: {reason(error)}. Set TMPDIR to a writable one."
-        ) from error
-    with scratch as path:
-        fetch_model(client, found, Path(path) / "model")
-        yield Path(path) / "model"
+    with temporary_folder() as scratch:
+        fetch_model(client, found, scratch / "model")
+        yield scratch / "model"

@@ -61,17 +61,22 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
         if location.scheme is Scheme.FILE:
             root, files = listing.root, tuple(entry.path for entry in listing.entries)
         else:
-            root = stack.enter_context(_temporary_folder())
+            root = stack.enter_context(temporary_folder())
             files = _download(listing, location.name, root)
         if not listing.is_folder and is_archive(files[0].name):
-            yield _unpack(files[0], listing.entries[0].uri.partition("?")[0], stack.enter_context(_temporary_folder()))
+            yield _unpack(files[0], listing.entries[0].uri.partition("?")[0], stack.enter_context(temporary_folder()))
         else:
             origins = tuple(entry.uri for entry in listing.entries)
             yield LocalSource(root, files, origins, broken=listing.broken)
 
 
 @contextmanager
-def _temporary_folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
+    """Give a folder for temporary files, which is gone after the block.
+
+    Raises:
+        StorageError: there is no place for one.
+    """
     try:
         folder = tempfile.TemporaryDirectory(prefix="embedtune-")
     except OSError as error:
