@@ -23,6 +23,7 @@ def learn_map(new: Embeddings, old: Embeddings, distance: str) -> NDArray[np.flo
     With the singular value decomposition newᵀ old = U S Vᵀ, W = U Vᵀ maximises the sum of the dot products of
     `new @ W` with `old`. Where new vectors have no more components than old ones, W keeps lengths and so minimises the
     squared distances too; where they have more, W drops directions, and its columns are orthonormal.
+    In directions in which none of the contents lies, as where they are fewer than components, W is arbitrary.
 
     Args:
         new: Shape (n, d_new), n 1 or more: contents as the one model embeds them.

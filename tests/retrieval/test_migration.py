@@ -49,10 +49,11 @@ class TestMap:
         found = learn_map(new, new @ by, distance)
         assert found.dtype == np.float32
         assert np.allclose(found, by, atol=1e-6)
+        assert np.allclose(learn_map(new.astype(np.float16), (new @ by).astype(np.float16), distance), by, atol=1e-2)
 
     def test_of_the_cosine_counts_long_vectors_no_more_than_short_ones(self) -> None:
         new, old, lengths = noise(1, 40, 6), noise(2, 40, 6), np.arange(1, 41)[:, np.newaxis]
-        assert np.allclose(learn_map(new * lengths, old / lengths, "cosine"), learn_map(new, old, "cosine"), atol=1e-6)
+        assert np.allclose(learn_map(new * lengths, old * lengths, "cosine"), learn_map(new, old, "cosine"), atol=1e-6)
         assert not np.allclose(learn_map(new * lengths, old, "dot"), learn_map(new, old, "dot"), atol=1e-2)
 
     def test_into_more_components_keeps_lengths_and_brings_back_what_there_was(self) -> None:
@@ -93,9 +94,26 @@ class TestAgreement:
         found = measure_agreement(evaluation_set(), own, turned(rotation(COMPONENTS), distance), 10)
         assert found is not None
         assert found.as_it_is is not None
-        assert (found.metric, found.queries) == ("recall_at_10", QUERIES)
+        assert (found.metric, found.written, found.queries) == ("recall_at_10", "recall@10", QUERIES)
         assert found.mapped == found.tuned == found.champion > 0.3
         assert found.as_it_is < 0.1
+
+    def test_is_what_five_folds_of_labels_give_one_query_after_the_other(self) -> None:
+        rows = np.array([row for row in range(QUERIES) if row % LABELS != 2])
+        own, champion = tuned(), turned(rotation(COMPONENTS) + noise(4, COMPONENTS, COMPONENTS) / 2, "dot")
+        folds = {0: (0, 6), 1: (1,), 3: (3,), 4: (4,), 5: (5,), 6: (0, 6)}  # of the labels that are there, by number
+        labels = np.arange(DOCUMENTS) % LABELS
+        recalls = []
+        for row in rows.tolist():
+            others = ~np.isin(labels, folds[row % LABELS])
+            by = learn_map(own.index[others], champion.index[others], "dot")
+            found = [each for each in np.argsort(-champion.index @ (own.queries[row] @ by)) if each != row or row >= 5]
+            hits = (labels[found[:10]] == row % LABELS).sum()
+            recalls.append(hits / (DOCUMENTS // LABELS - (row < 5)))
+        agreement = measure_agreement(evaluation_set().select(rows), own.of(rows), champion.of(rows), 10)
+        assert agreement is not None
+        assert agreement.mapped == pytest.approx(np.mean(recalls))
+        assert agreement.mapped not in (agreement.champion, agreement.tuned, agreement.as_it_is)
 
     def test_with_the_same_model_needs_no_map(self) -> None:
         found = measure_agreement(evaluation_set(), tuned(), tuned(), 3)
@@ -136,7 +154,7 @@ class TestAgreement:
 
 
 def test_documents_that_a_query_touches_are_those_that_are_relevant_to_it_and_itself() -> None:
-    judgments = Judgments.from_pairs(["a", "q"], ["x", "a", "y", "z"], ["a", "q", "q"], ["x", "y", "z"], [1, 2, 0])
+    judgments = Judgments.from_pairs(["a", "q"], ["a", "x", "y", "z"], ["a", "q", "q"], ["x", "y", "z"], [1, 2, 0])
     assert judgments.touched_by(np.array([True, False])).tolist() == [True, True, False, False]
     assert judgments.touched_by(np.array([False, True])).tolist() == [False, False, True, False]
     assert judgments.touched_by(np.array([False, False])).tolist() == [False] * 4
