@@ -119,12 +119,19 @@ def is_blank(cells: list[str]) -> bool:
     return not any(map(str.strip, cells))
 
 
-def without_end_sign(line: str) -> str:
-    """Return a physical line without the sign with which DOS ends a file, and which it leaves between joined files."""
-    is_last = not line.endswith(("\n", "\r"))
-    if _END_SIGN not in line or not (is_last or not line.strip(_END_SIGN + "\r\n")):
+def without_end_sign(line: str, starts_record: bool) -> str:
+    """Return a physical line without the sign with which DOS ends a file, and which it leaves between joined files.
+
+    Args:
+        line: The line with its end.
+        starts_record: Whether a record starts on it; within a quoted value the sign is a part of that.
+    """
+    if _END_SIGN not in line:
         return line
-    return line.rstrip(_END_SIGN) if is_last else line.replace(_END_SIGN, "")
+    if not line.endswith(("\n", "\r")):
+        return line.rstrip(_END_SIGN)
+    is_alone = starts_record and not line.strip(_END_SIGN + "\r\n")
+    return line.replace(_END_SIGN, "") if is_alone else line
 
 
 def trim(cells: list[str], width: int) -> list[str]:
@@ -178,7 +185,7 @@ class _RecordStarts:
         return self
 
     def __next__(self) -> str:
-        line = without_end_sign(next(self._lines))
+        line = without_end_sign(next(self._lines), self.at_start)
         if self.at_start and self._straighten is not None:
             line = self._straighten(line)
         self.at_start = False

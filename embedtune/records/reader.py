@@ -129,8 +129,8 @@ class RecordReader:
                     pass
                 yield "\n"
                 continue
-            line = without_end_sign(line)
             starts_record = not held
+            line = without_end_sign(line, starts_record)
             held.append(line)
             yield straighten(line) if starts_record and straighten is not None else line
 

@@ -405,6 +405,12 @@ def test_the_sign_with_which_dos_ends_a_file(ingest, end):
     assert [row[1] for row in done.rows[4:]] == (["\x1aWow"] if "Wow" in end else [])
 
 
+def test_that_sign_on_a_line_of_a_quoted_value_is_a_part_of_it(ingest):
+    done = ingest(LABELLED + '"Wow\n\x1a\r\nagain",greeting\n')
+    assert done.rows[:4] == ingest(LABELLED).rows
+    assert [row[1:] for row in done.rows[4:]] == [("Wow\n\x1a\r\nagain", "greeting")]
+
+
 def test_an_output_that_cannot_be_written(ingest, tmp_path):
     (tmp_path / "out").write_text("a file where a folder should be")
     with pytest.raises(StorageError, match="cannot be written"):
