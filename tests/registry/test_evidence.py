@@ -7,6 +7,7 @@ import pytest
 
 from embedtune.registry.champion import Champion
 from embedtune.registry.evidence import COST_TAGS, Evidence, cost_tags, evidence_tags, may_replace, read_evidence
+from embedtune.retrieval.comparison import ROUNDING
 from tests.comparisons import COST
 from tests.registry.conftest import comparison
 
@@ -69,6 +70,12 @@ def test_the_gain_that_was_asked_for_is_asked_for_over_the_champion_too(min_gain
             "shop version 3 stays champion: on the same held-out data its nDCG@10 is 0.6000, the new version's 0.7000, "
             f"and a gain of {min_gain:.4f} was asked for."
         )
+
+
+def test_at_the_edges_of_rounding():
+    of_nothing = dataclasses.replace(CHAMPION, value=0.0)
+    assert not judged(champion=of_nothing, value=ROUNDING)[0]
+    assert judged(champion=of_nothing, value=0.1 - ROUNDING, min_gain=0.1)[0]
 
 
 @pytest.mark.parametrize(

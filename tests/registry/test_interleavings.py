@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from embedtune.registry.aliases import settle_aliases
-from embedtune.registry.state import SETTLED
+from embedtune.registry.state import PROMOTION, SETTLED, read_state
 from tests.registry.conftest import comparison
 from tests.registry.interleaving import Killed, Party, add_version, calls_of, play, two_switches
 from tests.registry.twin import Twin
@@ -83,3 +83,52 @@ def test_killed_anywhere_the_other_and_the_retry_come_to_the_same(scenario):
                 assert parties[1].error is None
                 settle_aliases(registry, "shop", one)
                 check(registry, scenario)
+
+
+def test_an_alias_that_an_interrupted_attempt_moved_too_late_is_put_right_by_its_retry():
+    registry = start((0.3, True, SAME), (0.2, True, SAME))
+    announced = read_state(registry, "shop").next_promotion("registration", "").to_tag()
+    settle_aliases(registry, "shop", 2)
+    registry.set_model_version_tag("shop", "3", PROMOTION, announced)
+    registry.set_registered_model_alias("shop", "champion", "1")
+    settle_aliases(registry, "shop", 3)
+    check(registry, "the first is better")
+
+
+def add_settled(registry, gain):
+    version = add_version(registry, "shop", comparison(gain, True), f"of {gain}")
+    settle_aliases(registry, "shop", version)
+    return version
+
+
+def test_whoever_moves_an_alias_for_another_after_a_third_has_been_promoted_takes_it_back():
+    registry = Twin()
+    for registration, gain in (("1", 0.2), ("2", 0.1)):
+        add_version(registry, "shop", comparison(gain, True), registration)
+    held_up = Party(registry, promotion_of(2))
+    while PROMOTION not in registry.tags[1]:  # of the first version, whose own step has not come so far
+        held_up.step()
+    settle_aliases(registry, "shop", 1)
+    assert add_settled(registry, 0.3) == 3
+    assert registry.aliases["champion"] == 3
+    held_up.finish()
+    assert (held_up.error, registry.aliases["champion"]) == (None, 3)
+
+
+def test_whoever_puts_a_champion_back_after_a_third_has_been_promoted_takes_it_back():
+    registry = start((0.3, True, SAME), (0.2, True, SAME))
+    announced = read_state(registry, "shop").next_promotion("registration", "").to_tag()
+    settle_aliases(registry, "shop", 2)
+    registry.set_model_version_tag("shop", "3", PROMOTION, announced)
+    registry.set_registered_model_alias("shop", "champion", "3")
+    add_version(registry, "shop", comparison(0.15, True), "4")
+    calls = calls_of(registry.copy(), promotion_of(4))
+    for held in range(calls):
+        again = registry.copy()
+        held_up = Party(again, promotion_of(4))
+        while held_up.calls < held:
+            held_up.step()
+        settle_aliases(again, "shop", 3)
+        assert add_settled(again, 0.4) == 5
+        held_up.finish()
+        assert (held_up.error, again.aliases["champion"]) == (None, 5)

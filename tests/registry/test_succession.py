@@ -2,8 +2,10 @@
 
 import pytest
 
+from embedtune.registry.evidence import evidence_tags
 from embedtune.registry.state import PROMOTION, REGISTRATION_TAG, SETTLED, Promotion, RegistryState
-from embedtune.registry.succession import latest_promotion, rightful_champion
+from embedtune.registry.succession import latest_promotion, next_move, rightful_champion, verdict_on
+from tests.registry.conftest import comparison
 
 
 def state(holder, numbers, settled):
@@ -42,3 +44,30 @@ def test_the_next_number_is_above_what_is_settled_and_above_the_champions():
     assert state(1, {1: None, 2: 4, 3: 9}, {1, 2}).next_promotion("", "").number == 5
     assert state(3, {1: None, 2: 4, 3: 9}, {1, 2}).next_promotion("", "").number == 10
     assert state(1, {1: None}, {1}).next_promotion("", "").number == 1
+
+
+def judged(gains, settled, promotions):
+    """Return a model whose champion is version 1, with gains and promotions by version."""
+    tags = {
+        version: {REGISTRATION_TAG: f"{version}", **evidence_tags(comparison(gain, True))}
+        for version, gain in gains.items()
+    }
+    for version, (number, replaced) in promotions.items():
+        tags[version][PROMOTION] = Promotion(number, replaced, "", "", "").to_tag()
+    for version in settled:
+        tags[version][SETTLED] = "true"
+    return RegistryState("shop", {"champion": 1}, tags)
+
+
+def test_a_registration_promotes_no_better_version_that_was_refused_or_replaced_before():
+    gains = {1: 0.1, 2: 0.2}
+    assert next_move(judged(gains, {1}, {1: (1, None)}), None).version == 2
+    assert next_move(judged(gains, {1, 2}, {1: (1, None)}), None) is None
+    assert next_move(judged(gains, {1}, {1: (3, 2), 2: (2, 1)}), None) is None
+
+
+def test_a_promotion_counts_if_it_came_about_with_its_record():
+    gains = {1: 0.2, 2: 0.1}
+    assert verdict_on(judged(gains, {1}, {1: (3, 2), 2: (2, 1)}), 2).replaces
+    assert not verdict_on(judged(gains, {1}, {1: (1, None), 2: (2, 1)}), 2).replaces
+    assert not verdict_on(judged(gains, {1}, {1: (1, 2)}), 2).replaces
