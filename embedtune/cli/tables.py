@@ -16,23 +16,24 @@ if TYPE_CHECKING:
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """Return all sides, and the tuned model's difference from each other one, one line per metric."""
-    percent = f"{comparison.confidence:.0%}"
+    """Return all sides of each metric, and how the tuned model differs from each other one, within 80 columns."""
     sides = [side.name for side in comparison.sides]
     others = [name for name in sides if name != TUNED]
     table = Table(title=f"{' vs '.join(sides).capitalize()}, {basis_of(comparison)}")
     table.add_column("metric")
     for side in sides:
         table.add_column(side, justify="right")
-    for other in others:
-        table.add_column("difference" if len(others) == 1 else f"from {other}", justify="right")
-        table.add_column(f"{percent} interval", justify="right")
+    table.add_column("difference" if len(others) == 1 else "difference from", justify="right")
+    table.add_column(f"{comparison.confidence:.0%} interval", justify="right")
     for metric in comparison.metrics:
         found = [comparison.difference(metric.name, other) for other in others if other in metric.values]
         table.add_row(
             written_name(metric.name),
             *(f"{metric.values[side]:.3f}" if side in metric.values else "" for side in sides),
-            *(cell for each in found for cell in (f"{each.value:+.3f}", f"{each.lower:+.3f} to {each.upper:+.3f}")),
+            "\n".join(
+                f"{each.value:+.3f}" if len(others) == 1 else f"{each.against} {each.value:+.3f}" for each in found
+            ),
+            "\n".join(f"{each.lower:+.3f} to {each.upper:+.3f}" for each in found),
         )
     return table
 
