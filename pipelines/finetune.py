@@ -22,14 +22,12 @@ from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import ConfigError
 from embedtune.records.csv_options import CSVOptions
-from embedtune.records.layouts import Layout
 from embedtune.records.request import CSV_LAYOUTS
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
 from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
-from embedtune.training.fits import check_fits
 from pipelines.task_options import on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
@@ -57,6 +55,8 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         model_name=arguments["register_model_name"],
         gpu_count=arguments["gpu_count"],
         eval_options=arguments["eval_options"],
+        layout=arguments["data_layout"],
+        loss=arguments["train_loss"],
     )
     IngestCSVConfig(
         uri=arguments["data_uri"],
@@ -95,8 +95,6 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         train_options=arguments["train_options"],
         gpu_count=arguments["gpu_count"],
     )
-    if AUTO_LOSS not in (arguments["data_layout"], arguments["train_loss"]):
-        check_fits(Layout(arguments["data_layout"]), (), arguments["train_loss"])
 
 
 def check_finetune_sharded(arguments: Dict[str, Any]) -> None:
@@ -256,6 +254,8 @@ def _define(
                 model_name=register_model_name,
                 gpu_count=gpu_count,
                 eval_options=eval_options,
+                layout=data_layout,
+                loss=train_loss,
             )
         )
         version = resolved.set_caching_options(False).outputs["data_version"]

@@ -7,7 +7,13 @@ from components.images import data_component
 
 @data_component
 def resolve_data(
-    uri: str, backbone: str, model_name: str = "", gpu_count: str = "0", eval_options: str = "{}"
+    uri: str,
+    backbone: str,
+    model_name: str = "",
+    gpu_count: str = "0",
+    eval_options: str = "{}",
+    layout: str = "auto",
+    loss: str = "auto",
 ) -> NamedTuple(
     "Versions",
     [
@@ -28,6 +34,8 @@ def resolve_data(
         model_name: Registered model whose champion is looked up, to compare with; '' looks up none.
         gpu_count: GPUs that the training asks for; looked for where the training runs in the same environment.
         eval_options: JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up.
+        layout: What a row of a CSV is; where it is named, a loss that does not fit it is refused.
+        loss: Loss that will be trained with.
 
     Returns:
         data_version: sha256 of a file or of several, or etag and size of an object.
@@ -40,7 +48,13 @@ def resolve_data(
     from embedtune.steps.resolve_data import resolve_data as step
 
     config = ResolveDataConfig(
-        uri=uri, backbone=backbone, model_name=model_name, gpu_count=gpu_count, eval_options=eval_options
+        uri=uri,
+        backbone=backbone,
+        model_name=model_name,
+        gpu_count=gpu_count,
+        eval_options=eval_options,
+        layout=layout,
+        loss=loss,
     )
     found = step(config)
     return found.data_version, found.backbone_version, found.champion, found.evaluation_versions, found.started

@@ -1,16 +1,20 @@
 """Step 1: which version of data, backbone and champion is there now? Never cached; later steps are cached on that."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from embedtune.models.backbone_versions import backbone_version, trains_here
+from embedtune.records.csv_options import AUTO
+from embedtune.records.layouts import Layout
+from embedtune.records.request import CSV_LAYOUTS, IngestRequest
 from embedtune.registry.contents import check_model_name
 from embedtune.retrieval.options import EvalOptions
 from embedtune.steps.champion import champion_now
 from embedtune.steps.evaluations import evaluation_versions
 from embedtune.steps.running import step
 from embedtune.steps.sources import check_address, data_version
-from embedtune.training.config import check_gpu_count
+from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
+from embedtune.training.fits import check_fits
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,20 @@ class ResolveDataConfig:
     """GPUs that the training asks for; looked for here where the training will run here as well."""
     eval_options: str = "{}"
     """JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up."""
+    layout: str = field(default=AUTO, metadata={"choices": (AUTO, *map(str, CSV_LAYOUTS))})
+    """What a row of a CSV is, see `ingest_csv`; where it is named, a loss that does not fit it is refused."""
+    loss: str = field(default=AUTO_LOSS, metadata={"choices": (AUTO_LOSS, *LOSSES)})
+    """Loss that will be trained with, see `finetune`."""
 
     def __post_init__(self) -> None:
         check_address(self.uri)
+        IngestRequest(layout=self.layout)
+        FinetuneConfig(loss=self.loss, gpu_count=self.gpu_count)
+        if self.layout != AUTO and self.loss != AUTO_LOSS:
+            check_fits(Layout(self.layout), (), self.loss)
         if self.model_name:
             check_model_name(self.model_name)
         EvalOptions.from_json(self.eval_options)
-        check_gpu_count(self.gpu_count)
 
 
 @dataclass(frozen=True)

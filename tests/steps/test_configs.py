@@ -8,6 +8,7 @@ from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
+from embedtune.steps.resolve_data import ResolveDataConfig
 from pipelines.finetune import check_finetune, finetune
 
 
@@ -101,3 +102,18 @@ def test_a_loss_that_does_not_fit_the_layout_is_refused_before_anything_is_read(
         check_finetune(arguments(data_layout="scored", train_loss="CLIPLoss"))
     check_finetune(arguments(data_layout="scored"))
     check_finetune(arguments(train_loss="CLIPLoss"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layout": "scored", "loss": "CLIPLoss"}, r"The loss CLIPLoss does not fit data of the layout 'scored'\."),
+        ({"layout": "plain", "loss": "SupConLoss"}, "of the layout 'plain', .* nothing can be learned"),
+        ({"layout": "triples"}, "layout='triples' is not accepted"),
+        ({"loss": "none"}, "loss is 'none'"),
+    ],
+)
+def test_the_first_step_refuses_them_on_a_cluster_too(changes: dict[str, str], message: str) -> None:
+    with pytest.raises((ConfigError, InputError), match=message):
+        ResolveDataConfig("data.csv", "", **changes)
+    ResolveDataConfig("data.csv", "", layout="scored", loss="CoSENTLoss")
