@@ -28,7 +28,7 @@ from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
 from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
-from pipelines.task_options import on_cluster, on_gpu, with_mlflow
+from pipelines.task_options import DATA, SMALL, TRAIN, on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
     "data_layout": ["auto", *CSV_LAYOUTS],
@@ -145,9 +145,9 @@ MOST_SHARDS_AT_ONCE = 8
 
 def _build_at_once(version: PipelineParameterChannel, reading: Dict[str, Any], building: Dict[str, Any]) -> Documents:
     """Read all data in one task and build the documents in another."""
-    ingested = on_cluster(ingest_csv(version=version, whole=True, **reading))
+    ingested = on_cluster(ingest_csv(version=version, whole=True, **reading), DATA)
     rows, rejected = ingested.outputs["rows"], ingested.outputs["quarantine"]
-    built = on_cluster(build_documents(rows=rows, rejected=rejected, **building)).outputs
+    built = on_cluster(build_documents(rows=rows, rejected=rejected, **building), DATA).outputs
     return Documents(built["train"], built["evaluation"], built["data_page"])
 
 
@@ -157,20 +157,21 @@ def _build_by_file(version: PipelineParameterChannel, reading: Dict[str, Any], b
     Inside a loop kfp.local 2.17 hands on loop items, artifacts and pipeline parameters rightly, but no value that an
     earlier task returned: so each item carries its version, and the address of its rows.
     """
-    sources = on_cluster(list_sources(uri=reading["uri"], version=version))
+    sources = on_cluster(list_sources(uri=reading["uri"], version=version), SMALL)
     settings = {name: value for name, value in reading.items() if name != "uri"}
     with dsl.ParallelFor(items=sources.output, parallelism=MOST_SHARDS_AT_ONCE) as source:
-        ingested = on_cluster(ingest_csv(uri=source.uri, version=source.version, whole=False, **settings))
-    plan = on_cluster(plan_documents(rows=dsl.Collected(ingested.outputs["rows"]), **building))
+        ingested = on_cluster(ingest_csv(uri=source.uri, version=source.version, whole=False, **settings), DATA)
+    plan = on_cluster(plan_documents(rows=dsl.Collected(ingested.outputs["rows"]), **building), DATA)
     with dsl.ParallelFor(items=plan.outputs["Output"], parallelism=MOST_SHARDS_AT_ONCE) as shard:
-        part = on_cluster(build_shard(plan=plan.outputs["plan"], rows_uri=shard.rows_uri, number=shard.number))
+        part = on_cluster(build_shard(plan=plan.outputs["plan"], rows_uri=shard.rows_uri, number=shard.number), DATA)
     merged = on_cluster(
         merge_documents(
             plan=plan.outputs["plan"],
             rejected=dsl.Collected(ingested.outputs["quarantine"]),
             train_parts=dsl.Collected(part.outputs["train_uri"]),
             evaluation_parts=dsl.Collected(part.outputs["evaluation_uri"]),
-        )
+        ),
+        DATA,
     ).outputs
     return Documents(merged["train"], merged["evaluation"], merged["data_page"])
 
@@ -256,7 +257,8 @@ def _define(
                 eval_options=eval_options,
                 layout=data_layout,
                 loss=train_loss,
-            )
+            ),
+            SMALL,
         )
         version = resolved.set_caching_options(False).outputs["data_version"]
         reading = {
@@ -286,7 +288,8 @@ def _define(
                 train_options=train_options,
                 backbone_version=resolved.outputs["backbone_version"],
                 gpu_count=gpu_count,
-            )
+            ),
+            TRAIN,
         )
         evaluated = on_cluster(
             evaluate_retrieval(
@@ -300,7 +303,8 @@ def _define(
                 evaluation_versions=resolved.outputs["evaluation_versions"],
                 champion=resolved.outputs["champion"],
                 seed=train_seed,
-            )
+            ),
+            TRAIN,
         )
         for task in (tuned, evaluated):
             on_gpu(task, gpu_type, gpu_count, gpu_node_selector, gpu_tolerations)
@@ -317,7 +321,8 @@ def _define(
                 csv_options=data_csv_options,
                 max_bad_share=data_max_bad_share,
                 started=resolved.outputs["started"],
-            )
+            ),
+            SMALL,
         ).set_caching_options(False)
         for task in (resolved, tuned, evaluated, registered):
             with_mlflow(task)

@@ -1,5 +1,7 @@
 """What every task of every pipeline needs from the cluster, written once."""
 
+from dataclasses import dataclass
+
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
@@ -21,19 +23,54 @@ SETTINGS = {
 MLFLOW_SECRET = "embedtune-mlflow"  # noqa: S105 - the name of a secret
 MLFLOW_KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
 
-_USER = 1000
-_GROUP = 0
+_HOUR = 3600
 
 
-def on_cluster(task: PipelineTask) -> PipelineTask:
-    """Run a task as non-root, with the store's credentials, and again when its node goes away.
+@dataclass(frozen=True)
+class TaskSize:
+    """What a task asks of its node, and how long it may run.
 
-    Kubeflow sets all of Pod Security "restricted" but runAsNonRoot. On a stock install retries are for lost pods only;
-    what a step can survive it retries itself.
+    A namespace with a quota refuses pods without these, and one with a LimitRange kills them at its own: an OOM kill is
+    never retried, so memory is asked for whole.
     """
-    kubernetes.set_security_context(task, run_as_user=_USER, run_as_group=_GROUP, run_as_non_root=True)
+
+    cpu_request: str
+    cpu_limit: str
+    memory: str
+    """Request and limit."""
+    timeout_s: int
+    """Seconds that its pod may run; they do not count while it waits for a node."""
+
+
+SMALL = TaskSize("250m", "1", "1Gi", 2 * _HOUR)
+"""Tasks that look up, list and register. On examples/ resolve-data peaks at 89 MiB and register-model, which holds no
+model in memory, at 243 MiB."""
+
+DATA = TaskSize("500m", "2", "4Gi", 12 * _HOUR)
+"""Tasks that read and build. `python -m benchmarks.documents` peaks at 0.7 GiB for a million labelled rows and 1.5 GiB
+for as many pairs, and memory grows with their number; images and meshes come and go (`python -m benchmarks.images`)."""
+
+TRAIN = TaskSize("1", "1", "8Gi", 72 * _HOUR)
+"""Tasks that run a model. On examples/ finetune peaks at 1.6 GiB and evaluate-retrieval at 0.8 GiB with the default
+backbone of 23 million parameters; those of others grow with the backbone. A training that is stopped goes on from its
+last checkpoint when the run is retried."""
+
+_SHARED_MEMORY = "1Gi"
+
+
+def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
+    """Run a task as non-root, within its size, with the store's credentials, and again when its node goes away.
+
+    Kubeflow sets all of Pod Security "restricted" but runAsNonRoot. The image names the user: OpenShift refuses a task
+    that names one outside its namespace's range. On a stock install retries are for lost pods only; what a step can
+    survive it retries itself.
+    """
+    kubernetes.set_security_context(task, run_as_non_root=True)
     kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
     kubernetes.use_config_map_as_env(task, SETTINGS_CONFIG_MAP, SETTINGS, optional=True)
+    kubernetes.set_timeout(task, size.timeout_s)
+    task.set_cpu_request(size.cpu_request).set_cpu_limit(size.cpu_limit)
+    task.set_memory_request(size.memory).set_memory_limit(size.memory)
     return task.set_retry(3, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s")
 
 
@@ -47,10 +84,10 @@ def on_gpu(
 ) -> PipelineTask:
     """Run a task on a GPU node, or anywhere where the count is '0'.
 
-    The count must be a string: kfp 2.17's driver reads a number as '' and silently drops the GPU. PyTorch's data
-    loaders exchange batches through /dev/shm, which is 64 MiB in a pod unless memory is mounted there.
+    The count must be a string: kfp 2.17's driver reads a number as '' and silently drops the GPU. PyTorch's processes
+    exchange gradients through /dev/shm, which is 64 MiB in a pod unless memory is mounted there.
     """
     task.set_accelerator_type(gpu_type).set_accelerator_limit(gpu_count)
     kubernetes.add_node_selector_json(task, node_selector)
     kubernetes.add_toleration_json(task, tolerations)
-    return kubernetes.empty_dir_mount(task, "dshm", "/dev/shm", medium="Memory", size_limit="8Gi")  # noqa: S108
+    return kubernetes.empty_dir_mount(task, "dshm", "/dev/shm", medium="Memory", size_limit=_SHARED_MEMORY)  # noqa: S108
