@@ -7,6 +7,8 @@ second one resamples what was held out together, as evaluations do.
 
 Then the whole gate, with a champion far above the base: in how many draws a model is promoted that is as good as the
 champion, one that is worse and one that is better.
+
+Last the probe for forgetting: in how many draws it holds, by the interval as it does and by the mean alone.
 """
 
 import argparse
@@ -17,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedtune.retrieval.bootstrap import mean_intervals
+from embedtune.retrieval.comparison import Probe
 from embedtune.retrieval.correlation import correlation_intervals, spearman
-from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
+from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide, judge_probe
+from embedtune.retrieval.options import PROBE_DROP
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Difference
 
 DRAWS = 1000
@@ -33,6 +37,11 @@ _BASE_GAIN = -0.2
 GAINS = (0.0, -0.02, 0.05)
 """How far the tuned model is above the champion: equal, worse, better."""
 _ASKED = Asked("ndcg_at_10", 0.0)
+_PROBE_SPREAD = 0.2
+"""Standard deviation of the difference from query to query on data that the model is not tuned for."""
+PROBE_QUERIES = (20, 65, 130, 500)
+DROPS = (0.0, PROBE_DROP, 2 * PROBE_DROP)
+"""What the tuned model forgot: nothing, just what is accepted, twice as much."""
 
 Sizes = Callable[[np.random.Generator], NDArray[np.int64]]
 
@@ -152,6 +161,21 @@ def _is_promoted(case: Case, gain: float, generator: np.random.Generator, seed: 
     return decide(Evidence(*found, 0.2, 0.2, Incumbent("1")), _ASKED).better
 
 
+def held_shares(queries: int, drop: float, draws: int) -> tuple[float, float]:
+    """Return in which share of draws a probe holds that a model drops on, and would if its mean alone decided."""
+    generator = np.random.default_rng(0)
+    held = np.zeros(2)
+    units = np.arange(queries)
+    for seed in range(draws):
+        differences = generator.normal(-drop, _PROBE_SPREAD, (queries, 1))
+        mean = float(differences.mean())
+        found = _difference(BASE, (0.7 + mean, 0.7), mean_intervals(differences, _RESAMPLES, seed), units)
+        probe = judge_probe("general", Probe(_ASKED.metric, PROBE_DROP), [found])
+        held += probe.held, mean >= -PROBE_DROP
+    by_interval, by_mean = (held / draws).tolist()
+    return by_interval, by_mean
+
+
 def _difference(
     against: str,
     values: tuple[float, float],
@@ -199,6 +223,11 @@ def main() -> None:
     for case in CHAMPION_CASES:
         shares = " | ".join(f"{promoted_share(case, gain, draws):.1%}" for gain in GAINS)
         print(f"| {case.name} | {shares} |", flush=True)
+    heads = " | ".join(f"drop {drop:.2f}, by interval | by mean" for drop in DROPS)
+    print(f"\nprobe held, a drop of {PROBE_DROP} accepted\n\n| queries | {heads} |\n|---|{'---|' * 2 * len(DROPS)}")
+    for queries in PROBE_QUERIES:
+        found = [share for drop in DROPS for share in held_shares(queries, drop, draws)]
+        print(f"| {queries} | {' | '.join(f'{share:.1%}' for share in found)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -40,8 +40,15 @@ def _after_none(comparison: Comparison) -> Iterator[str]:
         else:
             yield "Train again with a lower train_learning_rate or fewer train_epochs."
         return
+    forgotten = {reason for table in comparison.side_tables if table.probe for reason in table.probe.reasons}
+    if forgotten:
+        yield (
+            "Forget less: train with fewer train_epochs or a lower train_learning_rate, or mix rows of the kind that "
+            "the probe holds into the data. Or accept more: raise probe_drop of eval_options."
+        )
     if decision.better_than_base:
-        yield from _after_champion(comparison)
+        if not forgotten or set(decision.reasons) - forgotten:
+            yield from _after_champion(comparison)
         return
     if metric.value < 0:
         yield (

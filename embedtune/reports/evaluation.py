@@ -118,6 +118,8 @@ def verdict(comparison: Comparison) -> str:
     if decision.better:
         return f"Better than the base and champion{version}" if scored else "Better than the base"
     found = "Better than the base" if decision.better_than_base else "Not shown to be better"
+    if decision.better_than_base and any(table.probe and not table.probe.held for table in comparison.side_tables):
+        found = "Probe not held"
     return f"{found}, champion{version} stays" if scored or version else found
 
 

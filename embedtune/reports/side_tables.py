@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from embedtune.reports import numbers
-from embedtune.retrieval.comparison import Comparison, SideTable
+from embedtune.retrieval.comparison import Comparison, Probe, SideTable
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.sides import Difference
+
+HELD, NOT_HELD = "\N{CHECK MARK} held", "\N{BALLOT X} not held"
+"""A sign and words, so that nothing depends on colour."""
 
 
 @dataclass(frozen=True)
@@ -14,6 +17,8 @@ class SideRow:
     """One metric."""
 
     name: str
+    decides: bool
+    """Whether it is the metric by which a probe is judged."""
     values: tuple[float | None, ...]
     """Of each side in the order of the columns; None where nothing counts for it."""
     differences: tuple[Difference, ...]
@@ -25,6 +30,10 @@ class ShownSideTable:
     """One further evaluation."""
 
     table: SideTable
+    purpose: str
+    """What it decides, in a sentence or two."""
+    outcome: str
+    """Whether a probe held, by a sign and words; '' where it decides nothing."""
     known: str
     """What is known of the contents that the models were trained on, in a sentence or two."""
     rows: tuple[SideRow, ...]
@@ -40,10 +49,13 @@ def shown_side_tables(comparison: Comparison, sides: Sequence[str]) -> tuple[Sho
     return tuple(
         ShownSideTable(
             table,
+            _purpose(table.probe),
+            "" if table.probe is None else HELD if table.probe.held else NOT_HELD,
             _known(table, sides),
             tuple(
                 SideRow(
                     written_name(metric.name),
+                    table.probe is not None and table.probe.metric == metric.name,
                     tuple(metric.values.get(side) for side in sides),
                     tuple(
                         each
@@ -56,6 +68,21 @@ def shown_side_tables(comparison: Comparison, sides: Sequence[str]) -> tuple[Sho
             ),
         )
         for table in comparison.side_tables
+    )
+
+
+def _purpose(probe: Probe | None) -> str:
+    if probe is None:
+        return "It decides nothing."
+    said = (
+        f"It is the probe for forgetting: {written_name(probe.metric)} may drop by at most "
+        f"{numbers.compact(probe.accepted_drop)} against the base, and the whole interval has to show that."
+    )
+    if probe.left_out == 0:
+        return said
+    return (
+        f"{said} Left out for all models: {numbers.count(probe.left_out)} queries that the tuned model was trained on "
+        "and the base was not."
     )
 
 

@@ -119,6 +119,25 @@ class Direction:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """What further data say of forgetting."""
+
+    metric: str
+    """Key of the metric or correlation that decides here."""
+    accepted_drop: float
+    """Largest accepted drop of it against the base, 0..1."""
+    left_out: int = 0
+    """Queries that are left out, for all sides, because the tuned model was trained on them and the base was not."""
+    reasons: tuple[str, ...] = ()
+    """Everything that is against a promotion; none where the probe held."""
+
+    @property
+    def held(self) -> bool:
+        """Whether nothing is against a promotion."""
+        return not self.reasons
+
+
+@dataclass(frozen=True)
 class SideTable:
     """The same models on further data, which nobody held out of the training for this."""
 
@@ -129,7 +148,8 @@ class SideTable:
     metrics: tuple[MetricValues, ...]
     differences: tuple[Difference, ...]
     queries: int
-    """Queries with something relevant to find; all means are over these, those that a model was trained on too."""
+    """Queries with something relevant to find; all means are over these, those that a model was trained on too, but of
+    a probe without those that are left out."""
     queries_without_relevant: int
     """Queries that were left out because nothing in the index is relevant to them."""
     index_documents: int
@@ -143,6 +163,8 @@ class SideTable:
     """Name of a side -> queries of the data that it was trained on; without the sides of which that is not known."""
     trained_index: Mapping[str, int] = field(default_factory=dict)
     """The same of the index documents."""
+    probe: Probe | None = None
+    """What it says of forgetting; None where it decides nothing."""
 
 
 @dataclass(frozen=True)
@@ -249,9 +271,7 @@ def _of_json(data: Mapping[str, Any]) -> Comparison:
         "examples": tuple(_example(example) for example in data["examples"]),
         "contents": tuple(known_part(ShownContent, content) for content in data.get("contents", ())),
         "directions": tuple(known_part(Direction, {**each, **_measured(each)}) for each in data.get("directions", ())),
-        "side_tables": tuple(
-            known_part(SideTable, {**each, **_measured(each)}) for each in data.get("side_tables", ())
-        ),
+        "side_tables": tuple(_side_table(each) for each in data.get("side_tables", ())),
         "warnings": tuple(data.get("warnings", ())),
         "migration": _migration(data.get("migration")),
     }
@@ -264,6 +284,13 @@ def _side(data: Mapping[str, Any]) -> Side:
     counts = {name: None if found is None else known_part(CutTexts, found) for name, found in texts.items()}
     side: Side = known_part(Side, {**data, **counts})
     return side
+
+
+def _side_table(data: Mapping[str, Any]) -> SideTable:
+    found = data.get("probe")
+    probe = None if found is None else known_part(Probe, {**found, "reasons": tuple(found["reasons"])})
+    table: SideTable = known_part(SideTable, {**data, **_measured(data), "probe": probe})
+    return table
 
 
 def _migration(data: Mapping[str, Any] | None) -> Migration | None:

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from embedtune.errors import ConfigError
+from embedtune.names import similar_names
 from embedtune.options import Options
 from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.finetuner_metrics import LIMIT
@@ -14,6 +15,9 @@ FINETUNER = "finetuner"
 
 METRIC_SETS = ("trec", FINETUNER)
 """Whose definitions there is a table of: trec_eval's always; Jina Finetuner's beside them where that is asked for."""
+
+PROBE_DROP = 0.05
+"""Drop of a probe's metric that is accepted unless told otherwise: what some 130 queries show, see `judge_probe`."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", re.ASCII)
 _NAMED = "NAME=ADDRESS, with a name of at most 40 letters, digits, '-' and '_' that begins with a letter or digit"
@@ -37,6 +41,10 @@ class EvalOptions(Options):
     """What documents are ranked by: cosine, dot or euclidean; '' takes what each model names as its own."""
     evaluations: tuple[str, ...] = ()
     """Further data to measure all models on, each as NAME=ADDRESS: an evaluation folder or dataset://user/name@version."""
+    probe: str = ""
+    """Name of the one of these that shows what was forgotten; '' for none."""
+    probe_drop: float = PROBE_DROP
+    """Largest accepted drop of its deciding metric against the base, 0 to 1; the whole interval has to show it."""
     documents: int = 0
     """Documents that a new champion has to embed again, by which the report tells hours and bytes; 0: not known."""
 
@@ -57,6 +65,7 @@ class EvalOptions(Options):
         self._check(self.distance in ("", *DISTANCES), "distance", self.distance, near)
         self._check(self.documents >= 0, "documents", self.documents, "0 or more documents")
         self._check_evaluations()
+        self._check_probe()
 
     @property
     def addresses(self) -> dict[str, str]:
@@ -107,3 +116,15 @@ class EvalOptions(Options):
             once = f"each name once; {name} is there twice"
             self._check(name not in names, "evaluations", list(self.evaluations), once)
             names.add(name)
+
+    def _check_probe(self) -> None:
+        names = list(self.addresses)
+        near = [name for name in similar_names(self.probe, names) if self.probe]
+        meant = f"; perhaps {near[0]!r} is meant" if near else ""
+        accepted = f"the name of one of the evaluations ({', '.join(names) or 'there are none'}), or '' for none{meant}"
+        self._check(self.probe in ("", *names), "probe", self.probe, accepted)
+        self._check(0.0 <= self.probe_drop <= 1.0, "probe_drop", self.probe_drop, "0 to 1")
+        used = bool(self.probe) or self.probe_drop == PROBE_DROP
+        self._check(
+            used, "probe_drop", self.probe_drop, "a drop beside probe, the name of the evaluation that may drop"
+        )

@@ -1,17 +1,22 @@
 """The compared models on further data, each a table beside the comparison that decides."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedtune.errors import InputError
 from embedtune.models.digests import Digests
-from embedtune.retrieval.comparison import SideTable
+from embedtune.retrieval.comparison import Probe, SideTable
 from embedtune.retrieval.evaluation_set import EvaluationSet
+from embedtune.retrieval.gate import judge_probe
 from embedtune.retrieval.held_out import HeldOut
-from embedtune.retrieval.known_texts import find_known
+from embedtune.retrieval.known_texts import Known, find_known
 from embedtune.retrieval.measuring import Contestant, measure_sides
-from embedtune.retrieval.metric_names import Metric
+from embedtune.retrieval.metric_names import CORRELATION_NAMES, Metric
 from embedtune.retrieval.scoring import USUAL_METRICS
+from embedtune.retrieval.sides import BASE, TUNED
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +64,12 @@ def measure(
     *,
     metrics: Sequence[Metric] = USUAL_METRICS,
     seed: int,
+    probe: Probe | None = None,
 ) -> SideTable:
     """Measure all sides on further data; what one of them was trained on is counted and stays.
+
+    Of a probe the queries that the tuned model was trained on, and its base was not, are left out for all sides: what
+    was just learned by heart does not tell what was forgotten.
 
     Args:
         further: N queries and M index documents.
@@ -68,29 +77,43 @@ def measure(
         trained: Name of a side -> what it was trained on, None where that is not known.
         metrics: What to measure.
         seed: Seed of the bootstrap.
+        probe: What is accepted by the metric that decides where the data have no scores; None: they decide nothing.
 
     Raises:
         InputError: no query has a relevant document, or vectors are not finite.
     """
-    data, documents = further.data, further.data.documents
-    found = measure_sides(documents, contestants, metrics=metrics, seed=seed)
-    queries = len(found.judged.query_ids)
-    known = {
-        one.name: find_known(documents, data.queries, data.index, trained[one.name], whole_groups=False)
-        for one in contestants
-        if trained[one.name] is not None
-    }
+    documents = further.data.documents
+    known = {one.name: _known(further, trained[one.name]) for one in contestants if trained[one.name] is not None}
+    kept = np.ones(len(documents.query_ids), np.bool_) if probe is None else ~_learned(known, len(documents.query_ids))
+    found = measure_sides(documents, [replace(one, new=kept) for one in contestants], metrics=metrics, seed=seed)
+    queries, counted = len(found.judged.query_ids), int(found.counted[TUNED].sum())
+    if probe is not None:
+        metric = probe.metric if documents.scored is None else next(iter(CORRELATION_NAMES))
+        asked = replace(probe, metric=metric, left_out=queries - counted)
+        probe = judge_probe(further.name, asked, found.differences)
     return SideTable(
         name=further.name,
         source=further.source,
         metrics=found.metrics,
         differences=found.differences,
-        queries=queries,
+        queries=counted,
         queries_without_relevant=len(documents.query_ids) - queries,
         index_documents=len(documents.index_ids),
         query_kind=documents.query_kind.value,
         index_kind=documents.index_kind.value,
-        pairs=0 if documents.scored is None else documents.scored.scores.size,
-        trained_queries={side: each.queries for side, each in known.items()},
+        pairs=0 if documents.scored is None else int(kept[documents.scored.queries].sum()),
+        trained_queries={side: int((~each.new & kept).sum()) for side, each in known.items()},
         trained_index={side: each.index for side, each in known.items()},
+        probe=probe,
     )
+
+
+def _known(further: FurtherData, trained: Digests | None) -> Known:
+    data = further.data
+    return find_known(data.documents, data.queries, data.index, trained, whole_groups=False)
+
+
+def _learned(known: Mapping[str, Known], queries: int) -> NDArray[np.bool_]:
+    """Return which of N queries the tuned model was trained on and its base was not, as far as is known (N,)."""
+    new = {side: known[side].new if side in known else np.ones(queries, np.bool_) for side in (BASE, TUNED)}
+    return new[BASE] & ~new[TUNED]

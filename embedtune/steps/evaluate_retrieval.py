@@ -21,9 +21,9 @@ from embedtune.progress import note
 from embedtune.reports.cut_texts import length_warning, text_warnings
 from embedtune.reports.evaluation import EvaluationReport, evaluation_html, evaluation_markdown
 from embedtune.retrieval.compare import Evaluation, compare
-from embedtune.retrieval.comparison import Comparison, Direction
+from embedtune.retrieval.comparison import Comparison, Direction, SideTable
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
-from embedtune.retrieval.gate import Asked, Incumbent, check_gate
+from embedtune.retrieval.gate import Asked, Incumbent, check_gate, with_probe
 from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
 from embedtune.retrieval.known_texts import Known, check_any_new, find_known, known_warning
 from embedtune.retrieval.measuring import Contestant
@@ -186,7 +186,16 @@ def _outcome(
         direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
         comparison = replace(comparison, directions=(direction,))
     tables = measure_all(further, encoded, names, options, config.metric, config.seed)
-    return replace(outcome, comparison=replace(comparison, side_tables=tables)), vectors
+    return replace(outcome, comparison=_with_side_tables(comparison, tables)), vectors
+
+
+def _with_side_tables(comparison: Comparison, tables: tuple[SideTable, ...]) -> Comparison:
+    """Add the further data, and to the decision what the probe among them says."""
+    decision = comparison.decision
+    for table in tables:
+        if table.probe is not None:
+            decision = with_probe(decision, table.name, table.probe, table.differences)
+    return replace(comparison, decision=decision, side_tables=tables)
 
 
 def _compared(

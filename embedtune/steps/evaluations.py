@@ -13,7 +13,7 @@ from embedtune.documents.schema import Split
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
 from embedtune.progress import note
-from embedtune.retrieval.comparison import SideTable
+from embedtune.retrieval.comparison import Probe, SideTable
 from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.held_out import read_held_out
 from embedtune.retrieval.measuring import Contestant
@@ -161,7 +161,8 @@ def measure_all(
             Contestant(side, names[side], _vectors(found.further[each.name], distances[side]))
             for side, found in encoded.items()
         ]
-        tables.append(measure(each, contestants, trained, metrics=options.measured(metric), seed=seed))
+        probe = Probe(metric, options.probe_drop) if each.name == options.probe else None
+        tables.append(measure(each, contestants, trained, metrics=options.measured(metric), seed=seed, probe=probe))
     return tuple(tables)
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from embedtune.reports.advice import next_steps
-from embedtune.retrieval.comparison import Comparison, Decision
+from embedtune.retrieval.comparison import Comparison, Decision, Probe, SideTable
 from tests.comparisons import against_base, with_champion, with_side
 
 
@@ -66,3 +66,17 @@ def test_after_an_interval_that_lies_too_low(samples: SimpleNamespace) -> None:
     found = outcome(samples, 0.2, 0.01)
     asked = dataclasses.replace(found, decision=Decision(False, "", "ndcg_at_10", 0.1, 0.05))
     assert next_steps(asked, "covid-faq")[0].startswith("Lower register_min_lower_bound, if this gain")
+
+
+def test_after_forgetting(samples: SimpleNamespace) -> None:
+    probe = Probe("ndcg_at_10", 0.05, 0, ("Probe general: it fell.",))
+    table = SideTable("general", "/data", (), (), 40, 0, 60, probe=probe)
+    found = dataclasses.replace(outcome(samples, 0.2, 0.1), side_tables=(table,))
+    decision = dataclasses.replace(found.decision, better_than_base=True, reasons=probe.reasons)
+    (step,) = next_steps(dataclasses.replace(found, decision=decision), "covid-faq")
+    assert step.startswith("Forget less: train with fewer train_epochs")
+    decision = dataclasses.replace(decision, reasons=(*probe.reasons, "The champion could not be scored."))
+    steps = next_steps(dataclasses.replace(found, decision=decision), "covid-faq")
+    assert [step[:11] for step in steps] == ["Forget less", "Mend what k"]
+    worse = next_steps(dataclasses.replace(found, decision=dataclasses.replace(decision, better_than_base=False)), "x")
+    assert [step[:11] for step in worse] == ["Forget less", "Lower regis"]

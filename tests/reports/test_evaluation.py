@@ -11,7 +11,7 @@ import pytest
 
 from embedtune.reports.evaluation import MAX_PAGE_BYTES, evaluation_html, evaluation_markdown, verdict, with_data_page
 from embedtune.reports.metric_tables import Change, change_of
-from embedtune.retrieval.comparison import Comparison, SideTable
+from embedtune.retrieval.comparison import Comparison, Probe, SideTable
 from embedtune.retrieval.weak_spots import QueryScores
 from tests.comparisons import COST, against_base, two_sides, with_champion, with_side
 
@@ -543,6 +543,43 @@ def test_further_evaluations_are_laid_out_as_the_metrics_are(samples: SimpleName
     assert in_order(row, "nDCG@10", "from base +0.134 +0.101 to +0.168 from champion +0.046", "MRR@10")
     alone = evaluation_html(samples.evaluation_report(with_side_tables(samples.COMPARISON)))
     assert alone.count('<table class="metrics"') == 3
+
+
+def with_probe_table(comparison: Comparison, reasons: tuple[str, ...], left_out: int = 0) -> Comparison:
+    probe = Probe("mrr_at_10", 0.05, left_out, reasons)
+    table = SideTable("general", "/g", comparison.metrics, comparison.differences, 40, 0, 50, probe=probe)
+    return dataclasses.replace(comparison, side_tables=(table,))
+
+
+def test_a_probe_says_what_it_decides_and_that_it_held(samples: SimpleNamespace) -> None:
+    report = samples.evaluation_report(with_probe_table(samples.COMPARISON, (), 7))
+    for text in (words(evaluation_html(report)), evaluation_markdown(report).replace("\\", "")):
+        part = text[text.index("On general") :]
+        assert in_order(
+            part,
+            "It is the probe for forgetting: MRR@10 may drop by at most 0.05 against the base, and the whole interval",
+            "Left out for all models: 7 queries that the tuned model was trained on and the base was not.",
+            "✓ held",
+            "nDCG@10",
+        )
+        assert re.search(r"MRR@10 \(?decides", part)
+        assert "decides nothing" not in part[: part.index("Examples")]
+    assert verdict(report.comparison) == "Better than the base"
+
+
+def test_a_probe_that_did_not_hold_says_why(samples: SimpleNamespace) -> None:
+    comparison = with_probe_table(samples.COMPARISON, ("Probe general: it fell.", "And over too few."))
+    decision = dataclasses.replace(
+        comparison.decision, better=False, reasons=("Probe general: it fell.",), champion_version="4"
+    )
+    comparison = dataclasses.replace(comparison, decision=decision)
+    assert verdict(comparison) == "Probe not held, champion version 4 stays"
+    no_better = dataclasses.replace(comparison, decision=dataclasses.replace(decision, better_than_base=False))
+    assert verdict(no_better) == "Not shown to be better, champion version 4 stays"
+    report = samples.evaluation_report(comparison)
+    for text in (words(evaluation_html(report)), evaluation_markdown(report).replace("\\", "")):
+        assert in_order(text[text.index("On general") :], "✗ not held", "Probe general: it fell.", "And over too few.")
+        assert "Left out for all models" not in text
 
 
 def test_without_further_evaluations_nothing_is_said_of_them(samples: SimpleNamespace) -> None:

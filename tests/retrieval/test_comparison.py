@@ -8,7 +8,7 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.models.card import CutTexts
-from embedtune.retrieval.comparison import Comparison, Decision, Direction, ShownContent, SideTable, basis_of
+from embedtune.retrieval.comparison import Comparison, Decision, Direction, Probe, ShownContent, SideTable, basis_of
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.sides import Difference, MetricValues
 from tests.comparisons import COST, contents, example, two_sides, with_champion
@@ -39,9 +39,11 @@ ASIDE = SideTable(
     3,
     {"tuned": 1},
     {"tuned": 4},
+    Probe("ndcg_at_10", 0.05, 3, ("It fell.", "And more.")),
 )
 THREE = with_champion(
-    dataclasses.replace(TWO, directions=(BACK,), side_tables=(ASIDE,)), dict.fromkeys(METRIC_NAMES, 0.625)
+    dataclasses.replace(TWO, directions=(BACK,), side_tables=(ASIDE, dataclasses.replace(ASIDE, probe=None))),
+    dict.fromkeys(METRIC_NAMES, 0.625),
 )
 
 

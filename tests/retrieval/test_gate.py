@@ -6,11 +6,11 @@ import itertools
 import numpy as np
 import pytest
 
-from benchmarks.gate_simulation import CHAMPION_CASES, promoted_share
+from benchmarks.gate_simulation import CHAMPION_CASES, held_shares, promoted_share
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import mean_intervals
-from embedtune.retrieval.comparison import MIN_QUERIES, ROUNDING, Decision
-from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
+from embedtune.retrieval.comparison import MIN_QUERIES, ROUNDING, Decision, Probe
+from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide, judge_probe, with_probe
 from embedtune.retrieval.sides import Difference
 
 
@@ -304,3 +304,126 @@ def test_one_as_good_as_the_champion_is_rarely_promoted_and_a_worse_one_more_rar
 def test_too_few_queries_promote_nothing_better_than_the_champion() -> None:
     case = next(case for case in CHAMPION_CASES if case.name.endswith("official): 10"))
     assert promoted_share(case, 0.2, 20) == 0.0
+
+
+def probed(difference: Difference | None, drop: float = 0.05, *others: Difference, left_out: int = 0) -> Probe:
+    """What a probe says of one difference from the base."""
+    found = [each for each in (difference, *others) if each is not None]
+    return judge_probe("general", Probe("ndcg_at_10", drop, left_out), found)
+
+
+class TestProbe:
+    """The whole interval of the difference from the base lies at or above the accepted drop."""
+
+    @pytest.mark.parametrize(
+        ("value", "lower", "held"),
+        [
+            (-0.02, -0.05, True),
+            (-0.02, -0.05 - ROUNDING / 2, True),
+            (0.25 - 0.3, 0.25 - 0.3, True),  # -0.04999999999999999
+            (-0.05 - ROUNDING, -0.05 - ROUNDING, True),
+            (-0.02, -0.05 - 2 * ROUNDING, False),
+            (-0.05, -0.0501, False),
+            (0.03, -0.06, False),
+            (0.2, 0.1, True),
+            (float("nan"), -0.01, False),
+            (0.01, float("nan"), False),
+        ],
+    )
+    def test_the_bound_is_accepted_and_what_is_below_it_is_not(self, value: float, lower: float, held: bool) -> None:
+        assert probed(found(value, lower, value + 0.02)).held is held
+
+    def test_no_drop_at_all(self) -> None:
+        assert probed(found(0.0, 0.0, 0.0), 0.0).held
+        assert probed(found(0.0, -ROUNDING / 2, 0.0), 0.0).held
+        assert not probed(found(0.01, -2 * ROUNDING, 0.02), 0.0).held
+        assert probed(found(-0.5, -1.0, 0.0), 1.0).held
+
+    def test_a_drop_beyond_what_is_accepted(self) -> None:
+        reasons = probed(found(-0.1, -0.15, -0.05)).reasons
+        assert reasons == (
+            "Probe general: nDCG@10 fell from 0.5000 to 0.4000 (-0.1000, 95% interval -0.1500 to -0.0500); a drop of "
+            "at most 0.0500 is accepted.",
+        )
+
+    def test_a_drop_that_is_not_ruled_out(self) -> None:
+        told = ("nDCG@10 rose from 0.5000 to 0.5300 (+0.0300, 95% interval -0.0600 to +0.1200)", 0.03, -0.06, 0.12)
+        assert probed(found(*told[1:])).reasons == (
+            f"Probe general: {told[0]}; a drop of at most 0.0500 is accepted, and the interval does not rule out a "
+            "larger one. Measure it on more queries, or accept more (probe_drop).",
+        )
+        at_the_drop = probed(found(-0.05, -0.06, 0.0)).reasons
+        assert "does not rule out" in at_the_drop[0]
+        assert "does not rule out" in probed(found(-0.05 - ROUNDING, -0.06, 0.0)).reasons[0]
+        assert "does not rule out" not in probed(found(-0.05 - 2 * ROUNDING, -0.06, 0.0)).reasons[0]
+
+    def test_what_did_not_change(self) -> None:
+        for value in (0.0, ROUNDING, -ROUNDING):
+            assert "nDCG@10 stayed from" in probed(found(value, -0.06, 0.0)).reasons[0]
+        assert "nDCG@10 rose from" in probed(found(2 * ROUNDING, -0.06, 0.0)).reasons[0]
+        assert "nDCG@10 fell from" in probed(found(-2 * ROUNDING, -0.06, 0.0)).reasons[0]
+
+    def test_too_few_to_tell(self) -> None:
+        assert probed(dataclasses.replace(BETTER, units=20)).held
+        assert probed(dataclasses.replace(BETTER, units=19)).reasons == (
+            "Probe general: only 19 queries compare the tuned model with the base there; at least 20 are needed to "
+            "tell what was forgotten. Name more data.",
+        )
+        assert len(probed(found(-0.1, -0.2, 0.0, units=19)).reasons) == 2
+
+    def test_the_champion_is_told_of_and_decides_nothing(self) -> None:
+        champion = found(-0.3, -0.4, -0.2, against="champion")
+        assert probed(BETTER, 0.05, champion).held
+        (reason,) = probed(found(-0.1, -0.15, -0.05), 0.05, champion).reasons
+        assert "-0.0500); against the champion -0.3000 (95% interval -0.4000 to -0.2000); a drop of" in reason
+
+    def test_another_metric_decides_nothing(self) -> None:
+        assert probed(BETTER, 0.05, found(-0.3, -0.4, -0.2, metric="mrr_at_10")).held
+
+    def test_what_cannot_be_measured(self) -> None:
+        champion = found(0.3, 0.2, 0.4, against="champion")
+        assert probed(None, 0.05, champion, left_out=40).reasons == (
+            "Probe general could not be measured: the tuned model was trained on all 40 of its queries, so nothing "
+            "tells what it forgot. Name data of another kind than those that it is trained on.",
+        )
+
+
+class TestDecisionWithProbe:
+    """A probe can take a promotion away, and never gives one."""
+
+    def test_one_that_held(self) -> None:
+        probe = probed(BETTER)
+        decision = with_probe(judge(), "general", probe, [BETTER])
+        assert (decision.better, decision.better_than_base, decision.reasons) == (True, True, ())
+        assert decision.reason == (
+            f"{judge().reason} Probe general held: nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 "
+            "to +0.0800)."
+        )
+
+    def test_one_that_did_not(self) -> None:
+        fell = found(-0.1, -0.15, -0.05)
+        decision = with_probe(judge(), "general", probed(fell), [fell])
+        assert (decision.better, decision.better_than_base) == (False, True)
+        assert decision.reasons == probed(fell).reasons
+        assert decision.reason == f"{judge().reason} {decision.reasons[0]}"
+
+    def test_every_reason_is_listed(self) -> None:
+        fell = found(-0.1, -0.15, -0.05, units=19)
+        refused = judge(fell)
+        decision = with_probe(refused, "general", probed(fell), [fell])
+        assert decision.reasons == (*refused.reasons, *probed(fell).reasons)
+        assert len(decision.reasons) == 4
+        assert decision.reason == " ".join(decision.reasons)
+        assert not decision.better_than_base
+
+    def test_one_that_held_makes_nothing_better(self) -> None:
+        refused = judge(found(-0.1, -0.15, -0.05))
+        assert with_probe(refused, "general", probed(BETTER), [BETTER]) == refused
+
+
+def test_what_forgot_as_much_as_is_accepted_rarely_holds_by_the_interval_and_half_the_time_by_the_mean() -> None:
+    by_interval, by_mean = held_shares(65, 0.05, 200)
+    assert 0 < by_interval < 0.1
+    assert 0.4 < by_mean < 0.6
+    assert held_shares(20, 0.1, 200)[0] < 0.02
+    assert held_shares(500, 0.0, 20) == (1.0, 1.0)

@@ -10,7 +10,8 @@ from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
 from embedtune.models.trained_texts import trained_digests
 from embedtune.records.layouts import Modality
-from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
+from embedtune.retrieval.comparison import Probe
+from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.measuring import Contestant
@@ -70,6 +71,75 @@ def test_what_a_side_was_trained_on_is_counted_and_stays() -> None:
     assert table.trained_queries == {"tuned": 1, "champion": 0}
     assert table.trained_index == {"tuned": 2, "champion": 0}
     assert table.queries == 2
+
+
+def test_of_a_probe_what_was_just_learned_by_heart_is_left_out_for_all_sides() -> None:
+    trained = {"base": trained_digests(["GREEN"]), "tuned": trained_digests(["red", "green"]), "champion": None}
+    table = measure(further(), SIDES, trained, seed=1, probe=Probe("recall_at_1", 0.1))
+    assert table.probe is not None
+    assert (table.queries, table.queries_without_relevant, table.probe.left_out) == (1, 1, 1)
+    assert (table.trained_queries, table.trained_index) == ({"base": 1, "tuned": 1}, {"base": 0, "tuned": 0})
+    values = {each.name: each.values for each in table.metrics}
+    assert values["mrr_at_10"] == {"base": 0.5, "tuned": 1.0, "champion": 1.0}
+    assert [each.units for each in table.differences if each.metric == "mrr_at_10"] == [1, 1]
+    plain = measure(further(), SIDES, trained, seed=1)
+    assert (plain.probe, plain.queries, plain.trained_queries) == (None, 2, {"base": 1, "tuned": 2})
+
+
+def test_a_probe_that_was_learned_by_heart_as_a_whole_cannot_be_measured() -> None:
+    trained = {"base": None, "tuned": trained_digests(QUERIES), "champion": None}
+    table = measure(further(), SIDES, trained, seed=1, probe=Probe("ndcg_at_10", 1.0))
+    assert table.probe is not None
+    assert table.probe.reasons[0].startswith(
+        "Probe side could not be measured: the tuned model was trained on all 2 of"
+    )
+    assert (table.queries, table.differences) == (0, ())
+
+
+def test_where_nobody_knows_what_was_trained_on_nothing_is_left_out() -> None:
+    table = measure(further(), SIDES, dict.fromkeys(("base", "tuned", "champion")), seed=1, probe=Probe("mrr_at_10", 0))
+    assert table.probe is not None
+    assert (table.probe.left_out, table.queries) == (0, 2)
+    assert [reason[:19] for reason in table.probe.reasons] == ["Probe side: only 2 "]
+
+
+def test_the_correlation_decides_of_a_probe_with_scores() -> None:
+    data = further()
+    scored = ScoredPairs(np.array([0, 1, 1, 1]), np.array([0, 1, 2, 0]), np.array([1.0, 1.0, 0.5, 0.0]))
+    documents = dataclasses.replace(data.data.documents, scored=scored)
+    data = dataclasses.replace(data, data=dataclasses.replace(data.data, documents=documents))
+    trained = {"base": None, "tuned": trained_digests(["red"]), "champion": None}
+    table = measure(data, SIDES, trained, seed=1, probe=Probe("ndcg_at_10", 0.1))
+    assert table.probe is not None
+    assert (table.probe.metric, table.pairs, table.probe.left_out) == ("spearman", 3, 1)
+
+
+def test_the_probe_is_one_of_the_evaluations() -> None:
+    options = EvalOptions.from_json('{"evaluations": ["general=/data", "b=/b"], "probe": "general", "probe_drop": 0}')
+    assert (options.probe, options.probe_drop) == ("general", 0.0)
+    assert EvalOptions().probe_drop == 0.05
+    EvalOptions(evaluations=("a=/a",), probe="a", probe_drop=1.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        (
+            {"probe": "generel"},
+            r"probe is 'generel'; accepted: the name of one of the evaluations \(general, other\), or '' for none; "
+            "perhaps 'general' is meant",
+        ),
+        ({"probe": "xyz"}, r"probe is 'xyz'; accepted: .* or '' for none\.$"),
+        ({"probe": "general", "evaluations": ()}, r"the name of one of the evaluations \(there are none\)"),
+        ({"probe": "general", "probe_drop": -0.01}, "probe_drop is -0.01; accepted: 0 to 1"),
+        ({"probe": "general", "probe_drop": 1.01}, "probe_drop is 1.01; accepted: 0 to 1"),
+        ({"probe": "general", "probe_drop": math.nan}, "probe_drop is nan; accepted: 0 to 1"),
+        ({"probe_drop": 0.1}, "probe_drop is 0.1; accepted: a drop beside probe, the name of the evaluation"),
+    ],
+)
+def test_a_probe_that_is_refused(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        EvalOptions(**{"evaluations": ("general=/data", "other=/b"), **fields})
 
 
 def test_it_has_to_fit_what_the_models_are_compared_on() -> None:

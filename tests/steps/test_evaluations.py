@@ -15,7 +15,8 @@ from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.loading import load_model
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
-from embedtune.retrieval.comparison import Comparison
+from embedtune.retrieval.comparison import Comparison, Probe
+from embedtune.retrieval.gate import judge_probe
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.score_files import COMPARISON_FILE
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
@@ -117,6 +118,30 @@ def test_cutoffs_and_distance_are_those_of_the_comparison(trained: Trained) -> N
     (table,) = found.side_tables
     assert {each.name for each in table.metrics} >= {"recall_at_1", "recall_at_3"}
     assert (table.metrics, table.differences) == (found.metrics, found.differences)
+
+
+def test_a_probe_decides_beside_the_held_out_data(trained: Trained) -> None:
+    options = {"probe": "other", "probe_drop": 1.0}
+    evaluations = [f"own={trained.evaluation}", f"other={trained.other}"]
+    without = trained.judge("no probe", evaluations)
+    found = trained.judge("probe", evaluations, **options)
+    own, other = found.side_tables
+    assert own.probe is None
+    assert other.probe is not None
+    queries = read_table(trained.other, Split.QUERY)["text"].to_pylist()
+    assert other.probe.left_out == sum(text in trained.texts for text in queries) > 0
+    assert other.queries == without.side_tables[1].queries - other.probe.left_out
+    assert found.decision.reasons == (*without.decision.reasons, *other.probe.reasons)
+    strict = trained.judge("strict", evaluations, **{**options, "probe_drop": 0.0})
+    expected = judge_probe("other", Probe("ndcg_at_10", 0.0, other.probe.left_out), other.differences)
+    assert strict.side_tables[1].probe == expected
+    assert not strict.decision.better
+
+
+def test_an_unknown_probe_is_refused_in_the_first_step(trained: Trained) -> None:
+    options = json.dumps({"evaluations": [f"other={trained.other}"], "probe": "othr"})
+    with pytest.raises(ConfigError, match=r"probe is 'othr'; .* perhaps 'other' is meant"):
+        ResolveDataConfig("rows.csv", "", eval_options=options)
 
 
 def test_a_pushed_folder_is_measured_by_its_name(
