@@ -10,7 +10,17 @@ from benchmarks.quality_page import read_results, with_tables
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-FOLDERS = ("embedtune", "tests", "docs", "components", "pipelines", "benchmarks", "examples", "images")
+FOLDERS = (
+    "embedtune",
+    "tests",
+    "docs",
+    "components",
+    "pipelines",
+    "benchmarks",
+    "examples",
+    "images",
+    "manifests",
+)
 _PATH = re.compile(rf"(?<![\w./:-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w")
 _LINK = re.compile(r"\]\(([^)#\s]+)")
 _MODULE = re.compile(r"python -m ([\w.]+)")
