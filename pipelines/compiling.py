@@ -13,6 +13,7 @@ from kfp import compiler
 from kfp.dsl.base_component import BaseComponent
 
 from components.images import DATA_IMAGE, TRAIN_IMAGE
+from embedtune.models.card import IMAGE_VARIABLE
 from embedtune.storage.atomic import write_text_whole
 from pipelines.finetune import LITERALS as FINETUNE_LITERALS
 from pipelines.finetune import check_finetune, check_finetune_sharded, finetune, finetune_sharded
@@ -65,6 +66,9 @@ def compile_pipeline(pipeline: Pipeline, output: Path, registry: str, literals: 
         image = executor["container"]["image"]
         if registry and image in (DATA_IMAGE, TRAIN_IMAGE):
             executor["container"]["image"] = f"{registry.rstrip('/')}/{image}"
+        executor["container"].setdefault("env", []).append(
+            {"name": IMAGE_VARIABLE, "value": executor["container"]["image"]}
+        )
     if literals:
         for name, values in pipeline.literals.items():
             spec["root"]["inputDefinitions"]["parameters"][name]["literals"] = [str(value) for value in values]

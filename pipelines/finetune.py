@@ -320,6 +320,7 @@ def _define(
                 data_version=version,
                 csv_options=data_csv_options,
                 max_bad_share=data_max_bad_share,
+                pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
                 started=resolved.outputs["started"],
             ),
             SMALL,

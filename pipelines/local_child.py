@@ -16,7 +16,7 @@ from types import FrameType
 
 from kfp import local
 from kfp.dsl import Artifact
-from kfp.local import cache, subprocess_task_handler
+from kfp.local import cache, placeholder_utils, subprocess_task_handler
 from kfp.local.status import Status
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
@@ -85,6 +85,8 @@ def main(request_path: str) -> int:
     subprocess_task_handler.SubprocessTaskHandler = StepHandler
     checked = CheckedCache(Path(request["cache"]), Path(request["output"])) if request["caching"] else None
     cache.get_local_cache = lambda: checked
+    # What kfp.local puts for the run's id would be a random number; this is where the run can be looked at.
+    placeholder_utils.make_random_id = lambda: Path(request["pipeline_root"]).name
     local.init(
         local.SubprocessRunner(use_venv=False),
         pipeline_root=request["pipeline_root"],

@@ -20,6 +20,7 @@ def register_model(
     data_version: str = "",
     csv_options: str = "{}",
     max_bad_share: float = 0.01,
+    pipeline_run: str = "",
     started: str = "",
 ) -> NamedTuple(
     "Registered",
@@ -41,6 +42,7 @@ def register_model(
         data_version: Version of the training data, for the record.
         csv_options: CSV options that the data were read with, for the record.
         max_bad_share: Share of rows that could not be used and was accepted, for the record.
+        pipeline_run: Id of the pipeline's run, for the record; '' if that is not known.
         started: When the run began, in ISO 8601 with its time zone, for the record; '' if that is not known.
 
     Returns:
@@ -63,6 +65,7 @@ def register_model(
         data_version=data_version,
         csv_options=csv_options,
         max_bad_share=max_bad_share,
+        pipeline_run=pipeline_run,
         started=started,
     )
     made = step(config, Path(model.path), Path(scores.path), (Path(report.path), Path(summary.path)))

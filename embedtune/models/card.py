@@ -20,10 +20,13 @@ TRAINING_FORMAT, TRAINING_VERSION = "embedtune-training", 1
 """What the files call themselves; cards of embedtune 0.1 say neither. Files of a later version are read as far as they
 go: a model that was registered once must stay one that can be evaluated."""
 
+IMAGE_VARIABLE = "EMBEDTUNE_IMAGE"
+"""Environment variable with the container image that a task runs in; a compiled pipeline sets it."""
+
 _TRAINING_FIELDS = frozenset(
     (
         *("train_documents", "data_digest", "reading", "train_texts", "options", "chosen"),
-        *("history", "epoch", "seconds", "texts_per_second", "learned"),
+        *("history", "epoch", "seconds", "texts_per_second", "learned", "image"),
     )
 )
 
@@ -109,6 +112,8 @@ class ModelCard:
     """What the loss itself learned, where that is one number: of CLIPLoss `log_scale`, the logarithm of its factor."""
     servers: dict[str, str] = field(default_factory=dict)
     """Servers of embeddings: '' for one that can run the model, else why not; see `servers.servers_of`."""
+    image: str = ""
+    """Container image that the model was trained in, '' outside of one."""
     others: Mapping[str, object] = field(default_factory=dict)
     """Facts of another version of embedtune, which this one keeps and does not know. A field of a later version has a
     default: the cards of the versions before lack it."""

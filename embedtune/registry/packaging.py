@@ -149,5 +149,23 @@ def serving_facts(folder: Path, card: ModelCard) -> dict[str, object]:
         "normalized": any(module["type"].endswith(".Normalize") for module in _modules(folder)),
         "contents": contents_read(folder),
         "similarity": config.get("similarity_fn_name"),
-        "prompts": sorted(config.get("prompts", {})),
+        "pooling": pooling_of(folder),
+        "prompts": dict(sorted(config.get("prompts", {}).items())),
     }
+
+
+def pooling_of(folder: Path) -> str:
+    """Return how a model makes one vector of those of its tokens, such as 'mean' or 'gem'; 'none' where it has no such.
+
+    Args:
+        folder: The model.
+    """
+    for module in _modules(folder):
+        name = module["type"].rpartition(".")[2]
+        if name == "GeM":
+            return "gem"
+        if name == "Pooling":
+            config = json.loads((folder / module["path"] / "config.json").read_text(encoding="utf-8"))
+            modes = config["pooling_mode"]
+            return modes if isinstance(modes, str) else "+".join(modes)
+    return "none"

@@ -32,6 +32,8 @@ class RegistrationRequest:
     """Share of rows that could not be used and was accepted, 0..1."""
     started: datetime | None = None
     """When the pipeline's run began, None where that is not known."""
+    pipeline_run: str = ""
+    """Id of the pipeline's run, '' where that is not known."""
     experiment: str = "embedtune"
     """Experiment of the run. Not used where MLFLOW_RUN_ID names a run to go on with."""
     reports: tuple[Path, ...] = ()

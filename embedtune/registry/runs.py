@@ -25,7 +25,7 @@ from embedtune.text import shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Run
+    from mlflow.entities import DatasetInput, Metric, Run
 
 RUN_VARIABLE = "MLFLOW_RUN_ID"
 OWN_RUN_TAG = "embedtune.own_run"
@@ -33,6 +33,9 @@ OWN_RUN_TAG = "embedtune.own_run"
 
 DATA_VERSION_TAG = "data_version"
 """Tag of runs, model versions and logged data sets with the whole version of the data."""
+
+PIPELINE_RUN_TAG = "pipeline_run"
+"""Tag of runs and model versions with the id of the pipeline's run."""
 
 _RUNNING, _FINISHED = "RUNNING", "FINISHED"
 _PARAMETERS_PER_REQUEST = 100
@@ -148,13 +151,15 @@ def _experiment_id(client: "MlflowClient", name: str, tracking_uri: str) -> str:
 
 
 def log_facts(client: "MlflowClient", run: "Run", request: RegistrationRequest, card: ModelCard, digest: str) -> None:
-    """Log parameters, the tag, the dataset and the report files. Logging the same again changes nothing."""
+    """Log parameters, tags, the datasets and the report files. Logging the same again changes nothing."""
     run_id = run.info.run_id
     client.set_tag(run_id, REGISTRATION_TAG, digest)
     client.set_tag(run_id, DATA_VERSION_TAG, request.data_version)
+    if request.pipeline_run:
+        client.set_tag(run_id, PIPELINE_RUN_TAG, request.pipeline_run)
     _log_parameters(client, run, _parameters(request, card))
     if request.data_uri:
-        _log_dataset(client, run_id, request)
+        _log_datasets(client, run_id, request)
     log_files(client, run, request)
 
 
@@ -247,21 +252,43 @@ def _data_parameters(data: DataSummary | None) -> dict[str, object]:
     }
 
 
-def _log_dataset(client: "MlflowClient", run_id: str, request: RegistrationRequest) -> None:
+def _log_datasets(client: "MlflowClient", run_id: str, request: RegistrationRequest) -> None:
+    """Log what the model was trained on and, as far as its comparison tells, what was held out of the same data."""
+    comparison = request.comparison
+    inputs = [_dataset_input(request.data_uri, "training", DATA_VERSION_TAG, request.data_version)]
+    if comparison.evaluation_digest:
+        size = {"queries": comparison.queries, "index_documents": comparison.index_documents}
+        inputs.append(
+            _dataset_input(request.data_uri, "evaluation", "evaluation_digest", comparison.evaluation_digest, size)
+        )
+    client.log_inputs(run_id, inputs)
+
+
+def _dataset_input(
+    data_uri: str, context: str, key: str, version: str, size: dict[str, int] | None = None
+) -> "DatasetInput":
+    """Return data as MLflow names them.
+
+    Args:
+        data_uri: Where they come from.
+        context: What they are to the run, in MLflow's word.
+        key: Tag with their whole version, of which MLflow's digest holds less than a sha256.
+        version: Hash or etag.
+        size: What is in them, None where nothing is told.
+    """
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    uri = public_uri(request.data_uri)
+    uri = public_uri(data_uri)
     scheme = urlsplit(uri).scheme
     web = scheme in ("http", "https")
     dataset = Dataset(
         name=PurePosixPath(urlsplit(uri).path).name or uri,
-        digest=request.data_version.rpartition(":")[2][:_DATASET_DIGEST_LIMIT],
+        digest=version.rpartition(":")[2][:_DATASET_DIGEST_LIMIT],
         source_type="http" if web else "s3" if scheme in ("s3", "minio") else "local",
         source=json.dumps({"url" if web else "uri": uri}),
+        profile=None if size is None else json.dumps(size),
     )
-    # The digest holds less than a sha256; the whole version is a tag beside it.
-    tags = [InputTag("mlflow.data.context", "training"), InputTag(DATA_VERSION_TAG, request.data_version)]
-    client.log_inputs(run_id, [DatasetInput(dataset, tags)])
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", context), InputTag(key, version)])
 
 
 def log_metrics(

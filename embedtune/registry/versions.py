@@ -13,7 +13,7 @@ from embedtune.registry.evidence import COST_TAGS, NONE, TAG_LIMIT, cost_tags, e
 from embedtune.registry.missing import unless_missing, unless_there
 from embedtune.registry.packaging import serving_facts
 from embedtune.registry.request import Registration, RegistrationRequest
-from embedtune.registry.runs import DATA_VERSION_TAG, log_files
+from embedtune.registry.runs import DATA_VERSION_TAG, PIPELINE_RUN_TAG, log_files
 from embedtune.registry.state import REGISTRATION_TAG, read_state
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.metric_names import written_name
@@ -70,17 +70,20 @@ def version_tags(request: RegistrationRequest, card: ModelCard, digest: str) -> 
     """Return a version's tags but for the decision: what that rests on."""
     metric = request.comparison.decision.metric
     values = next(each.values for each in request.comparison.metrics if each.name == metric)
-    facts, licence = serving_facts(request.model_folder, card), _licence(card)
+    facts = serving_facts(request.model_folder, card)
+    origin = {"base_model_licence": _licence(card), PIPELINE_RUN_TAG: request.pipeline_run, "image": card.image}
     tags = {
         "base_model": card.backbone,
         "base_model_digest": card.backbone_digest,
-        **({"base_model_licence": licence} if licence else {}),
         **{name: json.dumps(facts[name]) for name in ("contents", "normalized", "prompts", "similarity")},
         "layout": card.layout,
         "embedtune_version": version_of("embedtune"),
         "dimension": str(card.dimension),
         "max_length": str(card.max_length),
+        "pooling": str(facts["pooling"]),
         DATA_VERSION_TAG: request.data_version,
+        "data_digest": card.data_digest,
+        **{key: value for key, value in origin.items() if value},
         **{f"{metric}_{side}": f"{value:.4f}" for side, value in values.items()},
         **evidence_tags(request.comparison),
         **cost_tags(request.comparison),

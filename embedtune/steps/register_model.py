@@ -32,6 +32,8 @@ class RegisterModelConfig:
     """CSV options that the data were read with, for the record."""
     max_bad_share: float = 0.01
     """Share of rows that could not be used and was accepted, for the record."""
+    pipeline_run: str = ""
+    """Id of the pipeline's run, for the record; '' if that is not known."""
     started: str = ""
     """When the run began, in ISO 8601 with its time zone, for the record; '' if that is not known."""
 
@@ -89,6 +91,7 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
             csv_options=config.csv_options,
             max_bad_share=config.max_bad_share,
             started=config.start(),
+            pipeline_run=config.pipeline_run,
             experiment=config.experiment,
             reports=(*reports, *(path for path in kept if path.exists())),
         )

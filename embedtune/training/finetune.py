@@ -1,6 +1,7 @@
 """Training documents and a backbone become a fine-tuned model folder."""
 
 import importlib.metadata
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from transformers import set_seed
 from embedtune.documents.shards import documents_digest, read_manifest
 from embedtune.documents.summary import load_reading
 from embedtune.models.backbones import open_backbone
-from embedtune.models.card import ModelCard
+from embedtune.models.card import IMAGE_VARIABLE, ModelCard
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
 from embedtune.models.devices import check_gpus
 from embedtune.models.encoding import check_reads
@@ -104,6 +105,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 seconds=result.seconds,
                 texts_per_second=result.texts_per_second,
                 versions=versions,
+                image=os.environ.get(IMAGE_VARIABLE, ""),
                 parity_max_difference=check_parity(model, folder),
                 train_texts=train_texts,
                 servers=servers_of(folder),

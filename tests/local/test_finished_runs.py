@@ -204,6 +204,16 @@ def test_model_is_in_the_registry(run) -> None:
     assert ("champion" in registered["aliases"]) is registered["promoted"]
 
 
+@pytest.mark.parametrize("name", ["pairs", "sharded"])
+def test_the_version_names_the_run_by_its_folder_and_no_image(name: str, request: pytest.FixtureRequest) -> None:
+    run = request.getfixturevalue(name)
+    assert run.summary["registered"]["version"] == 1
+    with sqlite3.connect(run.output / "mlflow.db") as database:
+        tags = dict(database.execute("select key, value from model_version_tags where version = 1"))
+    assert tags["pipeline_run"] == run.folder.name
+    assert "image" not in tags
+
+
 def test_gain_that_was_asked_for_and_not_reached(pairs) -> None:
     assert pairs.summary["decision"]["better"] is False
     assert pairs.summary["decision"]["metric"] == "mrr_at_10"

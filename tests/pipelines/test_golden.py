@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from embedtune import __version__
+from embedtune.models.card import IMAGE_VARIABLE
 from pipelines.compiling import PIPELINES, compile_pipeline
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,6 +21,9 @@ def documents(path: Path) -> list[dict[str, Any]]:
     for executor in found[0]["deploymentSpec"]["executors"].values():
         image, _, tag = executor["container"]["image"].rpartition(":")
         executor["container"]["image"] = image
+        told = [variable for variable in executor["container"]["env"] if variable["name"] == IMAGE_VARIABLE]
+        assert told == [{"name": IMAGE_VARIABLE, "value": f"{image}:{tag}"}]
+        executor["container"]["env"].remove(told[0])
         assert tag.count(".") == __version__.count(".")
     return found
 

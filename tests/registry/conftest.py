@@ -32,6 +32,7 @@ CARD = ModelCard(
     history=(LossPoint(1, 0.5, 2.0), LossPoint(2, 1.0, 1.5)),
     seconds=3.0,
     texts_per_second=8.0,
+    image="registry.example.org/embedtune-train:1.2",
     versions={"torch": "2.13.0+cpu", "transformers": "5.23.0", "sentence-transformers": "6.2.0", "numpy": "2.4.6"},
     parity_max_difference=1e-7,
     servers={"text-embeddings-inference": "", "vllm": "it knows no module GeM"},

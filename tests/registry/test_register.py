@@ -13,6 +13,7 @@ from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.errors import RegistryError
 from embedtune.records.report import IngestReport
 from embedtune.registry.champion import Champion
+from embedtune.registry.packaging import pooling_of
 from embedtune.registry.register import register_model
 from embedtune.registry.state import read_state
 from embedtune.registry.versions import describe_version, version_tags
@@ -33,6 +34,16 @@ def versions(client, name):
 
 def aliases(client, name):
     return {alias: int(version) for alias, version in client.get_registered_model(name).aliases.items()}
+
+
+def dataset_of(run, context):
+    """Return the input of a run with that context."""
+    (found,) = (
+        each
+        for each in run.inputs.dataset_inputs
+        if {"mlflow.data.context": context}.items() <= {tag.key: tag.value for tag in each.tags}.items()
+    )
+    return found
 
 
 class TestAliases:
@@ -150,7 +161,8 @@ class TestRecord:
         contents = {"qrels.txt": "q 0 d 1", "report": "\n<!DOCTYPE html><p>page</p>", "summary": "# Better"}
         for name, content in contents.items():
             (folder / name).write_text(content)
-        return register_model(make_request("record", reports=tuple(folder / name for name in contents)))
+        reports = tuple(folder / name for name in contents)
+        return register_model(make_request("record", reports=reports, pipeline_run="run-7"))
 
     @pytest.fixture
     def run(self, registration, client):
@@ -204,7 +216,7 @@ class TestRecord:
 
     def test_the_whole_version_of_the_data_is_a_tag_of_run_version_and_data_set(self, run, client):
         whole = "sha256:" + "ab" * 32
-        tags = {tag.key: tag.value for tag in run.inputs.dataset_inputs[0].tags}
+        tags = {tag.key: tag.value for tag in dataset_of(run, "training").tags}
         assert run.data.tags["data_version"] == tags["data_version"] == run.data.params["data.version"] == whole
         assert client.get_model_version("record", "1").tags["data_version"] == whole
 
@@ -249,10 +261,18 @@ class TestRecord:
         assert run.outputs.model_outputs[0].model_id in [model.model_id for model in models]
 
     def test_dataset_without_credentials(self, run):
-        (dataset_input,) = run.inputs.dataset_inputs
-        dataset = dataset_input.dataset
+        dataset = dataset_of(run, "training").dataset
         assert (dataset.name, dataset.digest, dataset.source_type) == ("train.csv", "ab" * 18, "s3")
         assert json.loads(dataset.source) == {"uri": "s3://bucket/data/train.csv"}
+
+    def test_held_out_data_are_a_dataset_beside_it(self, run):
+        found = dataset_of(run, "evaluation")
+        dataset, tags = found.dataset, {tag.key: tag.value for tag in found.tags}
+        assert (dataset.name, dataset.digest, dataset.source_type) == ("train.csv", "e1" * 18, "s3")
+        assert json.loads(dataset.source) == {"uri": "s3://bucket/data/train.csv"}
+        assert json.loads(dataset.profile) == {"queries": 10, "index_documents": 20}
+        assert tags["evaluation_digest"] == "sha256:" + "e1" * 32
+        assert len(run.inputs.dataset_inputs) == 2
 
     def test_no_credentials_anywhere(self, run, client):
         version = client.get_model_version("record", "1")
@@ -275,12 +295,17 @@ class TestRecord:
             "decision": "promoted",
             "base_model": "tiny-bert",
             "contents": '["text"]',
-            "prompts": '["document", "query"]',
+            "prompts": '{"document": "", "query": ""}',
+            "pooling": "mean",
             "similarity": '"cosine"',
             "layout": "labeled",
             "embedtune_version": embedtune.__version__,
             "dimension": "32",
             "data_version": "sha256:" + "ab" * 32,
+            "data_digest": "sha256:11",
+            "max_length": "64",
+            "pipeline_run": "run-7",
+            "image": "registry.example.org/embedtune-train:1.2",
             "ndcg_at_10_base": "0.5000",
             "ndcg_at_10_tuned": "0.6000",
             "reason": "nDCG@10 rose enough.",
@@ -291,6 +316,33 @@ class TestRecord:
             "parity_max_difference": "1e-07",
         }
         assert expected.items() <= version.tags.items()
+
+    def test_the_run_names_the_pipelines_run(self, run):
+        assert run.data.tags["pipeline_run"] == "run-7"
+
+
+def test_a_model_trained_in_no_image_and_no_pipeline_names_none(make_request, client):
+    tags = version_tags(make_request("by-hand"), dataclasses.replace(CARD, image=""), "digest")
+    assert {"image", "pipeline_run", "base_model_licence"}.isdisjoint(tags)
+    made = register_model(make_request("by-hand"))
+    assert "pipeline_run" not in client.get_run(made.run_id).data.tags
+
+
+@pytest.mark.parametrize(
+    ("module", "config", "pooling"),
+    [
+        ("sentence_transformers.models.Pooling", {"pooling_mode": "cls"}, "cls"),
+        ("sentence_transformers.models.Pooling", {"pooling_mode": ["mean", "max"]}, "mean+max"),
+        ("embedtune.models.modules.gem.GeM", {}, "gem"),
+        ("embedtune.models.modules.pointnet.PointNet", {}, "none"),
+    ],
+)
+def test_the_pooling_is_that_of_the_folder(tmp_path, module, config, pooling):
+    modules = [{"path": "", "type": "sentence_transformers.models.Transformer"}, {"path": "1_Part", "type": module}]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "1_Part").mkdir()
+    (tmp_path / "1_Part" / "config.json").write_text(json.dumps(config))
+    assert pooling_of(tmp_path) == pooling
 
 
 def test_a_base_that_the_catalogue_knows_has_its_licence_told(make_request):

@@ -82,7 +82,8 @@ def files(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize(("layout", "loss"), [("labelled", "SupConLoss"), ("paired", "MultipleNegativesRankingLoss")])
-def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path, layout, loss):
+def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path, layout, loss, monkeypatch):
+    monkeypatch.setenv("EMBEDTUNE_IMAGE", "registry.example.org/embedtune-train:1.2")
     documents = request.getfixturevalue(layout)
     config = dataclasses.replace(config, loss=loss)
     folder = tmp_path / "outputs" / "model"
@@ -98,6 +99,7 @@ def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path,
     assert card.backbone_digest == weights_digest(load_model(config.backbone, 0))
     assert card.data_digest == documents_digest(documents)
     assert card.options == config.recorded()
+    assert card.image == "registry.example.org/embedtune-train:1.2"
     assert card.versions["torch"] == torch.__version__
     assert card.versions["embedtune"] == importlib.metadata.version("embedtune")
     assert 0 < card.seconds < time.perf_counter() - started
