@@ -1,6 +1,16 @@
 # make demo    install into .venv, run the pipeline on examples/, print the result
 # make test    install into .venv, run lint, types, import contracts and all tests
+# make images  build the images, check and record their sizes; images/README.md has the settings
 # make bench   measure data, storage, overhead, throughput and quality (about an hour on 2 cores)
+
+# Settings of `make images` and `make push-images`; BUILD_OPTIONS are those of `docker build`.
+BASE_IMAGE ?= python:3.11-slim
+TORCH_INDEX ?=
+KFP_VERSION ?=
+PIP_CONFIG ?=
+CA ?=
+BUILD_OPTIONS ?=
+PREFIX ?=
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -9,7 +19,7 @@ DEMO := $(BIN)/python -m pipelines run finetune --data-uri examples/support_tick
 	--register-model-name support-search
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test lint images push-images bench docs clean
 
 help: ## show this list
 	@sed -n 's/^# make/make/p' Makefile
@@ -37,6 +47,13 @@ lint: $(VENV)/.dev-installed
 
 test: lint
 	$(BIN)/pytest -n 2
+
+images: ## the base, the indexes and everything else are settings
+	@$(PYTHON) -m images.build build --base-image '$(BASE_IMAGE)' --torch-index '$(TORCH_INDEX)' \
+		--kfp-version '$(KFP_VERSION)' --pip-config '$(PIP_CONFIG)' --ca '$(CA)' --build-options='$(BUILD_OPTIONS)'
+
+push-images:
+	@$(PYTHON) -m images.build push --prefix '$(PREFIX)'
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.documents
