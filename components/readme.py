@@ -73,7 +73,8 @@ def _promises(name: str, metadata: dict[str, Any]) -> str:
 
 def _service(service: dict[str, Any]) -> str:
     variables = ", ".join(f"`{variable}`" for variable in service["environment"])
-    return f"{service['name']} ({service['versions']}), {service['needed']}, set by {variables}"
+    told = f", set by {variables}" if variables else ""
+    return f"{service['name']} ({service['versions']}), {service['needed']}{told}"
 
 
 def _parameter_table(parameters: dict[str, InputSpec]) -> str:

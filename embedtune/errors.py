@@ -42,6 +42,10 @@ class RegistryError(EmbedtuneError):
     """The model registry cannot be reached or refuses what was asked."""
 
 
+class ClusterError(EmbedtuneError):
+    """The Kubernetes cluster cannot be reached or does not allow what was asked."""
+
+
 def reason(error: OSError) -> str:
     """Return why the system refused something, in its own words and without the name of the file."""
     return error.strerror if error.strerror else str(error)

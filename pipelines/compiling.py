@@ -1,5 +1,6 @@
 """A pipeline becomes the YAML that Kubeflow runs."""
 
+import functools
 import json
 import tempfile
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from kfp.dsl.base_component import BaseComponent
 from components.images import DATA_IMAGE, TRAIN_IMAGE
 from embedtune.models.card import IMAGE_VARIABLE
 from embedtune.storage.atomic import write_text_whole
+from pipelines.builds import Definition
 from pipelines.finetune import LITERALS as FINETUNE_LITERALS
 from pipelines.finetune import check_finetune, check_finetune_sharded, finetune, finetune_sharded
 
@@ -23,11 +25,16 @@ from pipelines.finetune import check_finetune, check_finetune_sharded, finetune,
 class Pipeline:
     """A pipeline and the closed choices among its parameters."""
 
-    component: BaseComponent
+    definition: Definition
     literals: dict[str, list[str]]
     """Parameter name to accepted values."""
     check: Callable[[dict[str, Any]], None]
     """Raises ConfigError for arguments that a step would refuse."""
+
+    @functools.cached_property
+    def component(self) -> BaseComponent:
+        """The build that runs on this machine."""
+        return self.definition.for_this_machine()
 
 
 PIPELINES = {
@@ -52,7 +59,7 @@ class Parameter:
 
 
 def compile_pipeline(pipeline: Pipeline, output: Path, registry: str, literals: bool) -> None:
-    """Write a pipeline as YAML.
+    """Write a pipeline's build for a cluster as YAML.
 
     Args:
         pipeline: The pipeline.
@@ -76,10 +83,10 @@ def compile_pipeline(pipeline: Pipeline, output: Path, registry: str, literals: 
 
 
 def compiled_documents(pipeline: Pipeline) -> list[dict[str, Any]]:
-    """Return the compiled pipeline: the PipelineSpec, and the Kubernetes settings."""
+    """Return the compiled build for a cluster: the PipelineSpec, and the Kubernetes settings."""
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/pipeline.yaml"
-        compiler.Compiler().compile(pipeline.component, path)
+        compiler.Compiler().compile(pipeline.definition.for_cluster(), path)
         return list(yaml.safe_load_all(Path(path).read_text(encoding="utf-8")))
 
 

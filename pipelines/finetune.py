@@ -5,7 +5,6 @@ from typing import Any, Dict, List, NamedTuple
 
 from kfp import dsl
 from kfp.dsl import HTML, Artifact, Model
-from kfp.dsl.base_component import BaseComponent
 from kfp.dsl.pipeline_channel import PipelineArtifactChannel, PipelineParameterChannel
 
 from components.build_documents.component import build_documents
@@ -28,6 +27,7 @@ from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
 from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
+from pipelines.builds import Definition
 from pipelines.task_options import DATA, SMALL, TRAIN, on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
@@ -54,6 +54,7 @@ def check_finetune(arguments: Dict[str, Any]) -> None:
         backbone=arguments["model_backbone"],
         model_name=arguments["register_model_name"],
         gpu_count=arguments["gpu_count"],
+        gpu_type=arguments["gpu_type"],
         eval_options=arguments["eval_options"],
         layout=arguments["data_layout"],
         loss=arguments["train_loss"],
@@ -178,16 +179,15 @@ def _build_by_file(version: PipelineParameterChannel, reading: Dict[str, Any], b
 
 def _define(
     name: str, description: str, build: Callable[[PipelineParameterChannel, Dict[str, Any], Dict[str, Any]], Documents]
-) -> BaseComponent:
+) -> Definition:
     """Return the pipeline that builds its documents in this way.
 
     Args:
-        name: Its name; kfp loads a pipeline that has a component's name as that component.
+        name: Its name.
         description: What it does, for people who choose one.
         build: Adds the tasks that turn the data into documents.
     """
 
-    @dsl.pipeline(name=name, description=description)
     def finetune(
         data_uri: str,
         data_layout: str = "auto",
@@ -254,6 +254,7 @@ def _define(
                 backbone=model_backbone,
                 model_name=register_model_name,
                 gpu_count=gpu_count,
+                gpu_type=gpu_type,
                 eval_options=eval_options,
                 layout=data_layout,
                 loss=train_loss,
@@ -341,7 +342,7 @@ def _define(
             data_version=version,
         )
 
-    return finetune
+    return Definition(name, description, finetune)
 
 
 _PROMISE = (

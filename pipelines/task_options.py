@@ -12,6 +12,8 @@ SETTINGS = {
     "store_endpoint": "AWS_ENDPOINT_URL_S3",
     "store_region": "AWS_REGION",
     "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
+    "mlflow_url": "EMBEDTUNE_MLFLOW_URL",
+    "kubeflow_url": "EMBEDTUNE_KUBEFLOW_URL",
     "hf_hub_offline": "HF_HUB_OFFLINE",
     "hf_endpoint": "HF_ENDPOINT",
     "allowed_hosts": "EMBEDTUNE_ALLOWED_HOSTS",

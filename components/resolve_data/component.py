@@ -11,6 +11,7 @@ def resolve_data(
     backbone: str,
     model_name: str = "",
     gpu_count: str = "0",
+    gpu_type: str = "nvidia.com/gpu",
     eval_options: str = "{}",
     layout: str = "auto",
     loss: str = "auto",
@@ -33,6 +34,7 @@ def resolve_data(
         backbone: Model that the run starts from; '' looks at none.
         model_name: Registered model whose champion is looked up, to compare with; '' looks up none.
         gpu_count: GPUs that the training asks for; looked for where the training runs in the same environment.
+        gpu_type: Name by which Kubernetes counts them, such as nvidia.com/gpu or amd.com/gpu; not used elsewhere.
         eval_options: JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up.
         layout: What a row of a CSV is; where it is named, a loss that does not fit it is refused.
         loss: Loss that will be trained with.
@@ -52,6 +54,7 @@ def resolve_data(
         backbone=backbone,
         model_name=model_name,
         gpu_count=gpu_count,
+        gpu_type=gpu_type,
         eval_options=eval_options,
         layout=layout,
         loss=loss,

@@ -15,7 +15,7 @@ from embedtune.cli.use import encode, search
 
 app = typer.Typer(
     help="Fine-tune embedding models: a CSV goes in, a measurably better retrieval model comes out. "
-    "The commands from resolve-data to register-model are the pipelines' steps, each reading and writing files; "
+    "The commands from resolve-data to explain-failure are the pipelines' steps, each reading and writing files; "
     "`python -m pipelines run finetune --data-uri my.csv --output out` runs them all.",
     no_args_is_help=True,
     add_completion=False,

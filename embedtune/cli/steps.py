@@ -32,9 +32,10 @@ STEPS = (
     "finetune",
     "evaluate_retrieval",
     "register_model",
+    "explain_failure",
 )
 """The steps in the order in which the pipelines run them; those between ingest_csv and finetune build the documents, at
-once or by file."""
+once or by file; the last runs on a cluster only."""
 
 _READ_FIELDS = ("uri", "rows_uri", "data_uri", "train_parts", "evaluation_parts", "backbone")
 """Fields of configurations that are addresses of what a step reads."""

@@ -1,8 +1,10 @@
 """Step 1: which version of data, backbone and champion is there now? Never cached; later steps are cached on that."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from embedtune.errors import ConfigError
 from embedtune.models.backbone_versions import backbone_version, trains_here
 from embedtune.records.csv_options import AUTO
 from embedtune.records.layouts import Layout
@@ -15,6 +17,9 @@ from embedtune.steps.running import step
 from embedtune.steps.sources import check_address, data_version
 from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
 from embedtune.training.fits import check_fits
+
+_RESOURCE = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?/[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+"""An extended resource: a domain and a name (kubernetes.io/docs, "Extended resources")."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class ResolveDataConfig:
     """Registered model whose champion is looked up, to compare with; '' looks up none."""
     gpu_count: str = "0"
     """GPUs that the training asks for; looked for here where the training will run here as well."""
+    gpu_type: str = "nvidia.com/gpu"
+    """Name by which Kubernetes counts them, such as nvidia.com/gpu or amd.com/gpu; not used elsewhere."""
     eval_options: str = "{}"
     """JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up."""
     layout: str = field(default=AUTO, metadata={"choices": (AUTO, *map(str, CSV_LAYOUTS))})
@@ -40,6 +47,11 @@ class ResolveDataConfig:
         check_address(self.uri)
         IngestRequest(layout=self.layout)
         FinetuneConfig(loss=self.loss, gpu_count=self.gpu_count)
+        if not _RESOURCE.fullmatch(self.gpu_type):
+            raise ConfigError(
+                f"gpu_type is {self.gpu_type!r}; accepted: the name of a resource of Kubernetes, such as "
+                "nvidia.com/gpu (kubectl describe nodes shows those of your nodes)."
+            )
         if self.layout != AUTO and self.loss != AUTO_LOSS:
             check_fits(Layout(self.layout), (), self.loss)
         if self.model_name:

@@ -22,7 +22,8 @@ from pipelines.task_options import MLFLOW_KEYS, MLFLOW_SECRET, SETTINGS, SETTING
 
 PREFIXES = ("data_", "model_", "train_", "eval_", "register_", "gpu_")
 MOST_PARAMETERS = 25
-UNCACHED = {"resolve-data", "register-model"}
+UNCACHED = {"resolve-data", "register-model", "explain-failure"}
+EXIT = "explain-failure"
 TRAIN = {"finetune", "evaluate-retrieval"}
 BY_FILE = ("list_sources", "ingest_csv", "plan_documents", "build_shard", "merge_documents")
 STEPS_OF = {
@@ -32,7 +33,7 @@ STEPS_OF = {
 IN_A_LOOP = {"finetune": set(), "finetune-sharded": {"ingest-csv", "build-shard"}}
 SMALL_SIZE, DATA_SIZE, TRAIN_SIZE = ("250m", "1", "1Gi", 2), ("500m", "2", "4Gi", 12), ("1", "1", "8Gi", 72)
 SIZES = {
-    **dict.fromkeys(("resolve-data", "list-sources", "register-model"), SMALL_SIZE),
+    **dict.fromkeys(("resolve-data", "list-sources", "register-model", EXIT), SMALL_SIZE),
     **dict.fromkeys(TRAIN, TRAIN_SIZE),
 }
 """CPU that is asked for and at most used, memory, and hours."""
@@ -44,6 +45,11 @@ Spec = dict[str, Any]
 @pytest.fixture(scope="module")
 def compiled() -> dict[str, list[Spec]]:
     return {name: compiled_documents(pipeline) for name, pipeline in PIPELINES.items()}
+
+
+def steps_dag(spec: Spec) -> Spec:
+    """Give what the exit handler holds: every task but the last."""
+    return spec["components"]["comp-exit-handler-1"]["dag"]
 
 
 def dags_of(spec: Spec) -> Iterator[Spec]:
@@ -118,8 +124,8 @@ def test_every_parameter_a_platform_setting_names_exists(name: str, compiled: di
                 walk(part)
 
     walk(platform)
-    assert used <= set(parameters_in(spec))
-    assert {"gpu_node_selector", "gpu_tolerations"} <= used
+    assert used <= set(spec["components"]["comp-exit-handler-1"]["inputDefinitions"]["parameters"])
+    assert used == {"pipelinechannel--gpu_node_selector", "pipelinechannel--gpu_tolerations"}
 
 
 @every_pipeline
@@ -134,7 +140,8 @@ def test_form_is_short_explained_and_grouped_by_prefix(name: str, compiled: dict
 @every_pipeline
 def test_every_parameter_is_used(name: str, compiled: dict[str, list[Spec]]) -> None:
     spec, platform = compiled[name]
-    assert set(parameters_in(spec)) <= set(texts_in([spec["root"]["dag"], platform]))
+    named = {text.removeprefix("pipelinechannel--") for text in texts_in([steps_dag(spec), platform])}
+    assert set(parameters_in(spec)) <= named
 
 
 @every_pipeline
@@ -175,7 +182,7 @@ def test_files_are_read_in_tasks_of_their_own_that_get_nothing_from_tasks_before
 ) -> None:
     """Inside a loop kfp.local 2.17 takes the loop's item for every value that an earlier task returned."""
     spec = compiled["finetune-sharded"][0]
-    loops = {name: task for name, task in spec["root"]["dag"]["tasks"].items() if "parameterIterator" in task}
+    loops = {name: task for name, task in steps_dag(spec)["tasks"].items() if "parameterIterator" in task}
     assert len(loops) == 2
     for task in loops.values():
         item = task["parameterIterator"]["items"]["inputParameter"]
@@ -206,11 +213,39 @@ def test_gpu_tasks_have_shared_memory_and_the_choice_of_nodes(compiled: dict[str
 def test_tasks_in_the_order_of_the_steps(name: str, compiled: dict[str, list[Spec]]) -> None:
     spec = compiled[name][0]
     assert set(tasks_in(spec)) == tasks_of(name) == set(executors_in(compiled[name]))
-    assert set(tasks_in(spec)) - set(spec["root"]["dag"]["tasks"]) == IN_A_LOOP[name]
+    assert set(tasks_in(spec)) - set(steps_dag(spec)["tasks"]) == IN_A_LOOP[name] | {EXIT}
 
 
-def test_the_straight_pipeline_has_six_tasks() -> None:
-    assert len(STEPS_OF["finetune"]) == 6
+def test_the_straight_pipeline_has_six_tasks_and_one_that_explains() -> None:
+    assert len(STEPS_OF["finetune"]) == 6 + 1
+
+
+@every_pipeline
+def test_the_last_task_runs_whatever_became_of_the_others(name: str, compiled: dict[str, list[Spec]]) -> None:
+    spec = compiled[name][0]
+    tasks = spec["root"]["dag"]["tasks"]
+    assert set(tasks) == {"exit-handler-1", EXIT}
+    assert tasks[EXIT]["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
+    assert tasks[EXIT]["dependentTasks"] == ["exit-handler-1"]
+    assert tasks[EXIT]["inputs"]["parameters"] == {
+        "run_id": {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}},
+        "status": {"taskFinalStatus": {"producerTask": "exit-handler-1"}},
+    }
+    # kfp has either outputs or an exit handler.
+    assert "outputDefinitions" not in spec["root"]
+
+
+@every_pipeline
+def test_both_builds_have_the_same_tasks_and_form(name: str, compiled: dict[str, list[Spec]]) -> None:
+    here = json_format.MessageToDict(PIPELINES[name].component.pipeline_spec)
+    cluster = compiled[name][0]
+    # kfp numbers loops and exit handlers together.
+    names = [sorted(task.rstrip("-1234") for task in dag["tasks"]) for dag in (here["root"]["dag"], steps_dag(cluster))]
+    assert names[0] == names[1]
+    assert here["root"]["inputDefinitions"] == cluster["root"]["inputDefinitions"]
+    assert here["pipelineInfo"] == cluster["pipelineInfo"]
+    assert set(here["root"]["outputDefinitions"]["parameters"]) >= {"name", "version", "champion", "data_version"}
+    assert EXIT not in str(here)
 
 
 @every_pipeline
@@ -262,7 +297,8 @@ def test_no_resource_is_a_number_for_the_driver(name: str, compiled: dict[str, l
 
 
 def type_of_input(spec: Spec, source: Spec) -> str:
-    return parameters_in(spec)[source["componentInputParameter"]]["parameterType"]
+    outer = spec["components"]["comp-exit-handler-1"]["inputDefinitions"]["parameters"]
+    return outer[source["componentInputParameter"]]["parameterType"]
 
 
 @every_pipeline

@@ -6,7 +6,7 @@ import pytest
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from embedtune.errors import ConfigError, StorageError
-from pipelines.compiling import PIPELINES, compiled_documents, parameters_of
+from pipelines.compiling import PIPELINES, parameters_of
 from pipelines.local import check_run, publish
 from pipelines.local_child import drop_retries
 
@@ -24,8 +24,8 @@ def test_local_runs_do_not_retry() -> None:
     drop_retries(spec)
     assert not any(task.HasField("retry_policy") for task in spec.root.dag.tasks.values())
     assert not spec.components["comp-nested"].dag.tasks["inner"].HasField("retry_policy")
-    original = compiled_documents(PIPELINES["finetune"])[0]["root"]["dag"]["tasks"]
-    assert all("retryPolicy" in task for task in original.values())
+    original = PIPELINES["finetune"].component.pipeline_spec.root.dag.tasks
+    assert all(task.HasField("retry_policy") for task in original.values())
 
 
 def test_publishing_replaces_a_folder_as_a_whole(tmp_path: Path) -> None:

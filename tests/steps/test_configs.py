@@ -9,7 +9,8 @@ from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.steps.resolve_data import ResolveDataConfig
-from pipelines.finetune import check_finetune, finetune
+from pipelines.compiling import PIPELINES
+from pipelines.finetune import check_finetune
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_evaluation_seed() -> None:
 
 
 def arguments(**changes: object) -> dict[str, object]:
-    inputs = finetune.component_spec.inputs
+    inputs = PIPELINES["finetune"].component.component_spec.inputs
     return {name: spec.default for name, spec in inputs.items()} | {"data_uri": "data.csv"} | changes
 
 
@@ -74,6 +75,9 @@ def test_the_pipelines_defaults_pass() -> None:
         ({"gpu_count": "1.5"}, "gpu_count is '1.5'"),
         ({"gpu_count": ""}, "gpu_count is ''"),
         ({"gpu_count": "٣"}, "gpu_count is"),
+        ({"gpu_type": ""}, "gpu_type is ''; accepted: the name of a resource of Kubernetes"),
+        ({"gpu_type": "gpu"}, "gpu_type is 'gpu'"),
+        ({"gpu_type": "nvidia.com/gpu "}, "gpu_type is 'nvidia.com/gpu '"),
     ],
 )
 def test_the_pipeline_checks_the_arguments_of_every_step(changes: dict[str, object], message: str) -> None:

@@ -1,0 +1,1 @@
+"""Runs of Kubeflow: what became of their pods, and why."""
