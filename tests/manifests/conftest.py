@@ -39,6 +39,7 @@ resources: [MANIFESTS/overlays/standalone, minio.yaml, store.yaml]
 components:
   - MANIFESTS/components/minio
   - MANIFESTS/components/external-store
+  - MANIFESTS/components/quota
 """,
     "a profile that uses another MLflow": """\
 namespace: team-b

@@ -117,7 +117,7 @@ def test_a_setting_of_ones_own_joins_the_others(tmp_path: Path) -> None:
 def test_every_folder_is_known_here() -> None:
     """What is added is added to the tests as well."""
     folders = {path.parent.relative_to(MANIFESTS).as_posix() for path in MANIFESTS.rglob("kustomization.yaml")}
-    components = {f"components/{name}" for name in ("argo-retries", "external-store", "minio", "mlflow")}
+    components = {f"components/{name}" for name in ("argo-retries", "external-store", "minio", "mlflow", "quota")}
     overlays = {f"overlays/{name}" for name in ("multi-user", "openshift", "standalone")}
     assert folders == {"base", "transformers/profile"} | components | overlays
 
