@@ -1,11 +1,11 @@
-"""The MLflow server, started as the Deployment starts it, on SQLite and with a store that speaks S3."""
+"""What the image serves with the Deployment's environment, on SQLite and with a store that speaks S3."""
 
 import base64
 import os
-import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -16,7 +16,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.manifests.rendering import MANIFESTS, needs_kubectl, one, render
+from tests.manifests.rendering import MANIFESTS, ROOT, needs_kubectl, one, render
 from tests.s3.conftest import moto_server
 
 pytestmark = needs_kubectl
@@ -49,27 +49,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("mlflow")
     resources = render(MANIFESTS / "overlays/standalone")
     (container,) = one(resources, "Deployment", "embedtune-mlflow")["spec"]["template"]["spec"]["containers"]
-    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/etc/mlflow", "/tmp"}
+    assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/tmp"}
+    assert not {"command", "args"} & set(container)  # the image's own
     settings = {
         name: _moved(value, folder)
         for name, value in one(resources, "ConfigMap", "embedtune-mlflow-server")["data"].items()
     }
-    for name, text in one(resources, "ConfigMap", "embedtune-mlflow-auth")["data"].items():
-        (folder / name).write_text(_moved(text, folder), encoding="utf-8")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = dict.fromkeys((entry["name"] for entry in container["env"]), "a key of the test")
     given |= {"MLFLOW_AUTH_ADMIN_USERNAME": USER, "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}
-    program = shutil.which(container["command"][0])
-    assert program is not None
     with moto_server({}) as store:
         settings |= {"MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": str(port), "MLFLOW_S3_ENDPOINT_URL": store}
+        settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # the image's
         boto3.client("s3", endpoint_url=store, **_ACCESS).create_bucket(Bucket=BUCKET)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
+        kept |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
         with (folder / "log.txt").open("wb") as log:
             process = subprocess.Popen(
-                [program, *container["args"]],
+                [sys.executable, "-c", _SERVE, str(folder / "basic_auth.ini")],
                 env=kept | settings | given,
                 cwd=folder,
                 stdout=log,
@@ -85,12 +84,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             process.wait()
 
 
+_SERVE = "import pathlib, sys; from images import serve_mlflow; serve_mlflow._SETTINGS = pathlib.Path(sys.argv.pop()); "
+_SERVE += "serve_mlflow.main()"
+"""The image's entry point; the file that it writes to the pod's own /tmp is here the test's."""
 _ACCESS = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
 
 
 def _moved(text: str, folder: Path) -> str:
     """Put what the pod mounts into a folder of the test."""
-    return text.replace("sqlite:////data/", f"sqlite:///{folder}/").replace("/etc/mlflow/", f"{folder}/")
+    return text.replace("sqlite:////data/", f"sqlite:///{folder}/")
 
 
 def _wait_until_healthy(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
