@@ -10,8 +10,8 @@ from rich.console import Console
 
 from embedtune.cli.app import run_app
 from embedtune.cli.fields import merged, with_fields
+from embedtune.cli.json_values import json_value
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
-from embedtune.errors import ConfigError
 from embedtune.storage.outputs import Output, check_outputs, check_run_folder
 from pipelines.compiling import PIPELINES, Parameter, compile_pipeline, parameters_of
 from pipelines.local import check_run, run_locally
@@ -81,22 +81,10 @@ def _arguments(name: str, values: dict[str, Any]) -> dict[str, object]:
     arguments: dict[str, object] = {}
     for parameter in parameters_of(PIPELINES[name]):
         value = values[parameter.name]
-        arguments[parameter.name] = value if parameter.type in _TYPES else _from_json(parameter, value)
+        arguments[parameter.name] = (
+            value if parameter.type in _TYPES else json_value(parameter.name, value, _JSON_TYPES[parameter.type])
+        )
     return arguments
-
-
-def _from_json(parameter: Parameter, text: str) -> object:
-    kind = _JSON_TYPES[parameter.type]
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        example = "{}" if kind is dict else "[]"
-        raise ConfigError(
-            f"{parameter.name} is {text!r}, which is not JSON from character {error.pos + 1} on. {example} is none."
-        ) from error
-    if not isinstance(value, kind):
-        raise ConfigError(f"{parameter.name} is {text!r}; accepted: a JSON {'object' if kind is dict else 'list'}.")
-    return value
 
 
 def _compile(name: str) -> Callable[[dict[str, Any]], None]:

@@ -1,6 +1,7 @@
 """The pipelines: data become a better, registered retrieval model, read by one task or by one task for each file."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Dict, List, NamedTuple
 
 from kfp import dsl
@@ -17,85 +18,28 @@ from components.merge_documents.component import merge_documents
 from components.plan_documents.component import plan_documents
 from components.register_model.component import register_model
 from components.resolve_data.component import resolve_data
-from embedtune.documents.build import BuildOptions
-from embedtune.documents.schema import SplitRule
-from embedtune.errors import ConfigError
-from embedtune.records.csv_options import CSVOptions
-from embedtune.records.request import CSV_LAYOUTS
-from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
-from embedtune.steps.ingest_csv import IngestCSVConfig
-from embedtune.steps.register_model import RegisterModelConfig
-from embedtune.steps.resolve_data import ResolveDataConfig
-from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
+from embedtune.steps.run_parameters import RunParameters
 from pipelines.builds import Definition
 from pipelines.task_options import DATA, SMALL, TRAIN, on_cluster, on_gpu, with_mlflow
 
 LITERALS = {
-    "data_layout": ["auto", *CSV_LAYOUTS],
-    "eval_split": list(SplitRule),
-    "train_loss": [AUTO_LOSS, *LOSSES],
+    field.name: list(field.metadata["choices"]) for field in fields(RunParameters) if "choices" in field.metadata
 }
 """Closed choices; Kubeflow's form shows them as dropdowns."""
 
 
 def check_finetune(arguments: Dict[str, Any]) -> None:
-    """Check the arguments as the steps will, before the first of them starts.
+    """Check the arguments as the first task will, which refuses whatever a later one would.
 
     Args:
         arguments: Every parameter of the pipeline.
 
     Raises:
         ConfigError: a value is not accepted.
-        InputError: the loss does not fit the layout.
-        StorageError: data_uri is no address, or carries credentials.
+        InputError: nothing can be learned from such data, or not with this loss or these options.
+        StorageError: an address is none, or carries credentials.
     """
-    ResolveDataConfig(
-        uri=arguments["data_uri"],
-        backbone=arguments["model_backbone"],
-        model_name=arguments["register_model_name"],
-        gpu_count=arguments["gpu_count"],
-        gpu_type=arguments["gpu_type"],
-        eval_options=arguments["eval_options"],
-        layout=arguments["data_layout"],
-        loss=arguments["train_loss"],
-    )
-    IngestCSVConfig(
-        uri=arguments["data_uri"],
-        layout=arguments["data_layout"],
-        csv_options=arguments["data_csv_options"],
-        max_bad_share=arguments["data_max_bad_share"],
-    )
-    BuildOptions(
-        eval_share=arguments["eval_share"],
-        split=arguments["eval_split"],
-        seed=arguments["train_seed"],
-        max_bad_share=arguments["data_max_bad_share"],
-    )
-    EvaluateRetrievalConfig(
-        title=arguments["register_model_name"],
-        metric=arguments["eval_metric"],
-        min_gain=arguments["register_min_gain"],
-        min_lower_bound=arguments["register_min_lower_bound"],
-        eval_options=arguments["eval_options"],
-        seed=arguments["train_seed"],
-    )
-    RegisterModelConfig(
-        model_name=arguments["register_model_name"],
-        experiment=arguments["register_experiment"],
-        data_uri=arguments["data_uri"],
-    )
-    FinetuneConfig(
-        backbone=arguments["model_backbone"],
-        max_length=arguments["model_max_length"],
-        model_options=arguments["model_options"],
-        loss=arguments["train_loss"],
-        epochs=arguments["train_epochs"],
-        batch_size=arguments["train_batch_size"],
-        learning_rate=arguments["train_learning_rate"],
-        seed=arguments["train_seed"],
-        train_options=arguments["train_options"],
-        gpu_count=arguments["gpu_count"],
-    )
+    RunParameters(**arguments)
 
 
 def check_finetune_sharded(arguments: Dict[str, Any]) -> None:
@@ -106,14 +50,10 @@ def check_finetune_sharded(arguments: Dict[str, Any]) -> None:
 
     Raises:
         ConfigError: a value is not accepted.
-        StorageError: data_uri is no address, or carries credentials.
+        InputError: nothing can be learned from such data, or not with this loss or these options.
+        StorageError: an address is none, or carries credentials.
     """
-    check_finetune(arguments)
-    if CSVOptions.from_json(arguments["data_csv_options"]).size is not None:
-        raise ConfigError(
-            "The CSV option size counts the rows of all files, which finetune-sharded reads one by one. Use "
-            "sampling_rate, which keeps the same rows either way, or the pipeline finetune."
-        )
+    RunParameters(**arguments, by_file=True)
 
 
 class Outputs(NamedTuple):
@@ -250,14 +190,32 @@ def _define(
         """
         resolved = on_cluster(
             resolve_data(
-                uri=data_uri,
-                backbone=model_backbone,
-                model_name=register_model_name,
+                data_uri=data_uri,
+                data_layout=data_layout,
+                data_csv_options=data_csv_options,
+                data_max_bad_share=data_max_bad_share,
+                model_backbone=model_backbone,
+                model_max_length=model_max_length,
+                model_options=model_options,
+                train_loss=train_loss,
+                train_epochs=train_epochs,
+                train_batch_size=train_batch_size,
+                train_learning_rate=train_learning_rate,
+                train_seed=train_seed,
+                train_options=train_options,
+                eval_share=eval_share,
+                eval_split=eval_split,
+                eval_metric=eval_metric,
+                eval_options=eval_options,
+                register_model_name=register_model_name,
+                register_experiment=register_experiment,
+                register_min_gain=register_min_gain,
+                register_min_lower_bound=register_min_lower_bound,
                 gpu_count=gpu_count,
                 gpu_type=gpu_type,
-                eval_options=eval_options,
-                layout=data_layout,
-                loss=train_loss,
+                gpu_node_selector=gpu_node_selector,
+                gpu_tolerations=gpu_tolerations,
+                by_file=build is _build_by_file,
             ),
             SMALL,
         )

@@ -30,9 +30,10 @@ from pathlib import Path
 from embedtune.documents.build import BuildOptions
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 
-version = resolve_data(ResolveDataConfig('data.csv', '')).data_version
+version = resolve_data(RunParameters('data.csv', model_backbone='pointnet-base')).data_version
 report = ingest_csv(IngestCSVConfig('data.csv', version), Path('rows'), Path('bad.csv'))
 outputs = [Path(name) for name in ('rows', 'train', 'evaluation', 'contradictions.csv', 'data.html', 'data.md')]
 summary = build_documents(BuildOptions(), *outputs)

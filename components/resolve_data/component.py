@@ -1,20 +1,40 @@
 """Thin component of `embedtune.steps.resolve_data`."""
 
-from typing import NamedTuple
+from typing import Dict, List, NamedTuple
 
 from components.images import data_component
 
 
 @data_component
 def resolve_data(
-    uri: str,
-    backbone: str,
-    model_name: str = "",
+    data_uri: str,
+    data_layout: str = "auto",
+    data_csv_options: str = "{}",
+    data_max_bad_share: float = 0.01,
+    model_backbone: str = "sentence-transformers/all-MiniLM-L6-v2",
+    model_max_length: int = 128,
+    model_options: str = "{}",
+    train_loss: str = "auto",
+    train_epochs: int = 0,
+    train_batch_size: int = 64,
+    train_learning_rate: float = 0.0,
+    train_seed: int = 42,
+    train_options: str = "{}",
+    eval_share: float = 0.2,
+    eval_split: str = "auto",
+    eval_metric: str = "ndcg_at_10",
+    eval_options: str = "{}",
+    register_model_name: str = "embeddings",
+    register_experiment: str = "embedtune",
+    register_min_gain: float = 0.0,
+    register_min_lower_bound: float = 0.0,
     gpu_count: str = "0",
     gpu_type: str = "nvidia.com/gpu",
-    eval_options: str = "{}",
-    layout: str = "auto",
-    loss: str = "auto",
+    gpu_node_selector: Dict[str, str] = {},  # noqa: B006 - kfp reads it, nothing changes it
+    gpu_tolerations: List[Dict[str, str]] = [  # noqa: B006
+        {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+    ],
+    by_file: bool = False,
 ) -> NamedTuple(
     "Versions",
     [
@@ -25,19 +45,38 @@ def resolve_data(
         ("started", str),
     ],
 ):
-    """Find out which version of data, backbone and further evaluations there is now, and which model is champion.
+    """Check every parameter of the run, and find out the versions of what it starts from.
 
-    Never cached: every later step is cached on its answers, so a schedule retrains exactly when one of them changed.
+    A parameter that a later step would refuse is refused here, before a GPU is waited for. Never cached: every later
+    step is cached on the versions, so a schedule retrains exactly when one of them changed.
 
     Args:
-        uri: Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version.
-        backbone: Model that the run starts from; '' looks at none.
-        model_name: Registered model whose champion is looked up, to compare with; '' looks up none.
-        gpu_count: GPUs that the training asks for; looked for where the training runs in the same environment.
-        gpu_type: Name by which Kubernetes counts them, such as nvidia.com/gpu or amd.com/gpu; not used elsewhere.
-        eval_options: JSON object with any of the fields of EvalOptions; the versions of its evaluations are looked up.
-        layout: What a row of a CSV is; where it is named, a loss that does not fit it is refused.
-        loss: Loss that will be trained with.
+        data_uri: Where the data are: a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version.
+        data_layout: What a row of a CSV is; 'auto' detects it.
+        data_csv_options: JSON object with any of the fields of CSVOptions, such as dialect, header or task.
+        data_max_bad_share: Largest accepted share of rows that cannot be used, 0 to 1.
+        model_backbone: Model to start from: one of `embedtune models`, a Hugging Face id, a folder or its address.
+        model_max_length: Tokens after which a text is cut; 0 keeps the backbone's own limit.
+        model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
+        train_loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
+        train_epochs: Passes over the training documents; 0 chooses by layout and number of rows.
+        train_batch_size: Contents per optimizer step, 4 or more.
+        train_learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
+        train_seed: Seed of split, batches, dropout and bootstrap.
+        train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
+        eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
+        eval_split: 'auto', 'stratified' (new rows of known labels) or 'group' (whole labels or connected pairs).
+        eval_metric: Metric that decides about promotion, such as ndcg_at_10 or map_at_20.
+        eval_options: JSON object with any of the fields of EvalOptions, such as cutoffs, distance or batch_size.
+        register_model_name: Name of the registered model in MLflow.
+        register_experiment: MLflow experiment of the run.
+        register_min_gain: Least gain of eval_metric, 0 to 1, for a promotion.
+        register_min_lower_bound: Bound, 0 to 1, that the gain's interval must lie above, for a promotion.
+        gpu_count: Number of GPUs for training and evaluation; '0' uses the CPU.
+        gpu_type: Resource name of the GPU.
+        gpu_node_selector: Labels a GPU node must have.
+        gpu_tolerations: Taints of GPU nodes to tolerate.
+        by_file: Whether each file is read by a task of its own, as in finetune-sharded.
 
     Returns:
         data_version: sha256 of a file or of several, or etag and size of an object.
@@ -46,18 +85,36 @@ def resolve_data(
         evaluation_versions: JSON object with the version of each of the evaluations by its name.
         started: When the run began, in ISO 8601 and UTC.
     """
-    from embedtune.steps.resolve_data import ResolveDataConfig
     from embedtune.steps.resolve_data import resolve_data as step
+    from embedtune.steps.run_parameters import RunParameters
 
-    config = ResolveDataConfig(
-        uri=uri,
-        backbone=backbone,
-        model_name=model_name,
+    config = RunParameters(
+        data_uri=data_uri,
+        data_layout=data_layout,
+        data_csv_options=data_csv_options,
+        data_max_bad_share=data_max_bad_share,
+        model_backbone=model_backbone,
+        model_max_length=model_max_length,
+        model_options=model_options,
+        train_loss=train_loss,
+        train_epochs=train_epochs,
+        train_batch_size=train_batch_size,
+        train_learning_rate=train_learning_rate,
+        train_seed=train_seed,
+        train_options=train_options,
+        eval_share=eval_share,
+        eval_split=eval_split,
+        eval_metric=eval_metric,
+        eval_options=eval_options,
+        register_model_name=register_model_name,
+        register_experiment=register_experiment,
+        register_min_gain=register_min_gain,
+        register_min_lower_bound=register_min_lower_bound,
         gpu_count=gpu_count,
         gpu_type=gpu_type,
-        eval_options=eval_options,
-        layout=layout,
-        loss=loss,
+        gpu_node_selector=gpu_node_selector,
+        gpu_tolerations=gpu_tolerations,
+        by_file=by_file,
     )
     found = step(config)
     return found.data_version, found.backbone_version, found.champion, found.evaluation_versions, found.started

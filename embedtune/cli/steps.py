@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import inspect
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.flags import flag
+from embedtune.cli.json_values import json_kind, json_value
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.cli.tables import comparison_table, decision_line, plain_facts
 from embedtune.mlflow.connection import TRACKING_VARIABLE, local_tracking_uri
@@ -63,16 +65,14 @@ def config_options(config_class: type) -> list[Option]:
     """Return one option per field of a configuration class: its docstring is the help, its metadata the choices."""
     texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(config_class).params}
     types = get_type_hints(config_class)
-    return [
-        Option(
-            field.name,
-            _option_type(types[field.name]),
-            REQUIRED if field.default is dataclasses.MISSING else field.default,
-            texts.get(field.name, ""),
-            field.metadata.get("choices", ()),
-        )
-        for field in dataclasses.fields(config_class)
-    ]
+    return [_option(field, types[field.name], texts.get(field.name, "")) for field in dataclasses.fields(config_class)]
+
+
+def _option(field: "dataclasses.Field[Any]", annotation: object, text: str) -> Option:
+    if field.default_factory is not dataclasses.MISSING:
+        return Option(field.name, str, json.dumps(field.default_factory()), f"{text} (JSON)")
+    default = REQUIRED if field.default is dataclasses.MISSING else field.default
+    return Option(field.name, _option_type(annotation), default, text, field.metadata.get("choices", ()))
 
 
 def _path_options(step: Callable[..., object], about: Docstring) -> list[Option]:
@@ -98,11 +98,11 @@ def _option_type(annotation: object) -> object:
 
 def _runner(step: Callable[..., object], config_class: type) -> Callable[[dict[str, object]], None]:
     names = {field.name for field in dataclasses.fields(config_class)}
-    outputs = outputs_of(step)
+    outputs, types = outputs_of(step), get_type_hints(config_class)
 
     def run(values: dict[str, Any]) -> None:
         overwrite = values.pop(OVERWRITE.name, False)
-        arguments = {name: _as_argument(value) for name, value in merged(values).items()}
+        arguments = {name: _as_argument(name, value, types.get(name)) for name, value in merged(values).items()}
         config = config_class(**{name: value for name, value in arguments.items() if name in names})
         paths = {name: value for name, value in arguments.items() if name not in names}
         check_outputs(
@@ -125,7 +125,10 @@ def _inputs(arguments: dict[str, Any]) -> list[tuple[str, str]]:
     return [(flag(name), str(value)) for name, values in given.items() if is_read.get(name) for value in values]
 
 
-def _as_argument(value: Any) -> Any:
+def _as_argument(name: str, value: Any, annotation: object) -> Any:
+    kind = json_kind(annotation)
+    if kind is not None:
+        return json_value(name, value, kind)
     return tuple(value) if isinstance(value, list) else value
 
 

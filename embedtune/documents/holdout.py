@@ -23,18 +23,29 @@ _LEAST_HELD = 2
 """Groups to hold out at least (something must be irrelevant) and texts of a label (a query and its match)."""
 
 
+def check_rule(layout: Layout, rule: SplitRule) -> None:
+    """Check that rows of a layout can be held out by a rule.
+
+    Raises:
+        ConfigError: STRATIFIED for rows without labels, or a rule for plain texts.
+    """
+    if layout is Layout.PLAIN and rule is not SplitRule.AUTO:
+        raise ConfigError(f"split='{rule}' cannot be applied to plain texts: nothing of them is held out. Use 'auto'.")
+    if rule is SplitRule.STRATIFIED and layout is not Layout.LABELLED:
+        columns = ",".join(CONTENT_COLUMNS[layout] + VALUE_COLUMNS[layout])
+        raise ConfigError(
+            f"split='stratified' needs labelled rows (text,label), got {layout} ({columns}). "
+            "Use split='group' or split='auto'."
+        )
+
+
 def choose_rule(corpus: Corpus, rule: SplitRule) -> tuple[SplitRule, str]:
     """Return the rule to apply, STRATIFIED or GROUP, and why.
 
     Raises:
         ConfigError: STRATIFIED for rows without labels.
     """
-    if rule is SplitRule.STRATIFIED and corpus.layout is not Layout.LABELLED:
-        columns = ",".join(CONTENT_COLUMNS[corpus.layout] + VALUE_COLUMNS[corpus.layout])
-        raise ConfigError(
-            f"split='stratified' needs labelled rows (text,label), got {corpus.layout} ({columns}). "
-            "Use split='group' or split='auto'."
-        )
+    check_rule(corpus.layout, rule)
     if rule is not SplitRule.AUTO:
         return rule, f"split='{rule}' was asked for."
     if corpus.layout is not Layout.LABELLED:

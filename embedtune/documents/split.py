@@ -6,11 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.corpus import Corpus
-from embedtune.documents.holdout import choose_rule, hold_out_groups, hold_out_stratified
+from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups, hold_out_stratified
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import SplitRule
 from embedtune.documents.split_checks import check_evaluation, check_groups, check_train, verify_no_leak
-from embedtune.errors import ConfigError
 from embedtune.records.layouts import Layout
 
 Flags = npt.NDArray[np.bool_]
@@ -73,8 +72,7 @@ def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPla
 
 
 def _no_split(corpus: Corpus, rule: SplitRule) -> SplitPlan:
-    if rule is not SplitRule.AUTO:
-        raise ConfigError(f"split='{rule}' cannot be applied to plain texts: nothing of them is held out. Use 'auto'.")
+    check_rule(corpus.layout, rule)
     return all_in_training(
         corpus, "Plain texts have nothing to measure: all of them are in the training folder, none is held out."
     )

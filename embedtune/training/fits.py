@@ -131,16 +131,16 @@ def check_trainable(folder: Path, loss: str = "") -> None:
         check_fits(manifest.layout, manifest.modalities, loss)
 
 
-def untrainable(what: str, layout: Layout, modalities: Sequence[Modality], loaded: bool) -> InputError | None:
+def untrainable(what: str, layout: Layout | None, modalities: Sequence[Modality], loaded: bool) -> InputError | None:
     """Return why documents can neither be trained on nor evaluated with, None where they can.
 
     Args:
         what: What to call the documents in the message.
-        layout: What they were made from.
+        layout: What they were made from, None where that is not known yet.
         modalities: Of the contents of a row.
         loaded: Whether images and meshes are there, and not only their addresses.
     """
-    if not fitting_losses(layout):
+    if layout is not None and not fitting_losses(layout):
         return _nothing_to_learn(what, layout)
     media = sorted({modality.value for modality in modalities} - {Modality.TEXT.value})
     if media and not loaded:

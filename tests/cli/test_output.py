@@ -9,8 +9,8 @@ import pytest
 from embedtune.cli.steps import _runner
 from embedtune.cli.tables import plain_facts
 from embedtune.mlflow.connection import TRACKING_VARIABLE
+from embedtune.steps.list_sources import ListSourcesConfig
 from embedtune.steps.register_model import RegisterModelConfig
-from embedtune.steps.resolve_data import ResolveDataConfig
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def register_model(config: RegisterModelConfig, model: Path) -> str:
     return os.environ.get(TRACKING_VARIABLE, "")
 
 
-def finetune(config: ResolveDataConfig, model: Path) -> str:
+def finetune(config: ListSourcesConfig, model: Path) -> str:
     return os.environ.get(TRACKING_VARIABLE, "")
 
 
@@ -60,7 +60,7 @@ def test_only_registration_of_a_model_that_is_there_makes_a_database(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "model").mkdir()
-    _runner(finetune, ResolveDataConfig)({"uri": "a", "backbone": "", "model": tmp_path / "model"})
+    _runner(finetune, ListSourcesConfig)({"uri": "a", "model": tmp_path / "model"})
     _runner(register_model, RegisterModelConfig)({"model_name": "a", "model": tmp_path / "typo" / "model"})
     assert capsys.readouterr().out.split() == []
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
@@ -69,7 +69,7 @@ def test_only_registration_of_a_model_that_is_there_makes_a_database(
 
 
 def test_brackets_of_a_message_are_no_markup(embedtune) -> None:
-    done = embedtune("resolve-data", "--uri", "ftp://[bold]host\\[/]/x", "--backbone", "")
+    done = embedtune("resolve-data", "--data-uri", "ftp://[bold]host\\[/]/x")
     assert done.code == 1
     assert "'ftp://[bold]host\\\\[/]/x'" in done.err
 

@@ -45,7 +45,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(embedtune, folder, tickets, tiny_model):
     """The first five steps, in this process."""
     rows, documents, pages = folder / "rows", folder / "documents", folder / "pages"
-    version = embedtune("resolve-data", "--uri", tickets, "--backbone", tiny_model)
+    version = embedtune("resolve-data", "--data-uri", tickets, "--model-backbone", tiny_model)
     commands = {
         "ingest-csv": {
             "uri": tickets,

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
-from typing import List, get_type_hints  # noqa: UP035 - kfp knows no list[str]
+from typing import Dict, List, get_type_hints  # noqa: UP035 - kfp knows no list[str]
 
 import pytest
 
@@ -16,9 +16,13 @@ from embedtune import __version__
 from embedtune.cli.steps import STEPS
 
 TRAIN_STEPS = {"finetune", "evaluate_retrieval"}
-SCALARS = (str, int, float, bool, List[str])  # noqa: UP006 - as kfp spells it
-KFP_TYPES = {tuple[str, ...]: List[str]}  # noqa: UP006
+KFP_TYPES = {
+    tuple[str, ...]: List[str],  # noqa: UP006 - as kfp spells it
+    dict[str, str]: Dict[str, str],  # noqa: UP006
+    list[dict[str, str]]: List[Dict[str, str]],  # noqa: UP006
+}
 """What kfp calls the types of some fields."""
+VALUES = (str, int, float, bool, *KFP_TYPES.values())
 MOST_STATEMENTS = 15
 ALLOWED_MODULES = {"kfp", "components.images", "typing"}
 
@@ -54,6 +58,12 @@ def config_of(name: str) -> type:
     return get_type_hints(step)["config"]
 
 
+def default_of(field: "dataclasses.Field[object]", missing: object) -> object:
+    made = field.default_factory is not dataclasses.MISSING
+    default = field.default_factory() if made else field.default
+    return missing if default is dataclasses.MISSING else default
+
+
 @every_component
 def test_typed_parameters_are_the_configs_fields(name: str) -> None:
     types, missing = get_type_hints(config_of(name)), inspect.Parameter.empty
@@ -61,12 +71,12 @@ def test_typed_parameters_are_the_configs_fields(name: str) -> None:
         (
             field.name,
             KFP_TYPES.get(types[field.name], types[field.name]),
-            missing if field.default is dataclasses.MISSING else field.default,
+            default_of(field, missing),
         )
         for field in dataclasses.fields(config_of(name))
     ]
     parameters = inspect.signature(load_component(name).python_func).parameters.values()
-    scalars = [(entry.name, entry.annotation, entry.default) for entry in parameters if entry.annotation in SCALARS]
+    scalars = [(entry.name, entry.annotation, entry.default) for entry in parameters if entry.annotation in VALUES]
     assert scalars == fields
 
 
@@ -74,9 +84,8 @@ def test_typed_parameters_are_the_configs_fields(name: str) -> None:
 def test_compiled_defaults_are_the_configs(name: str) -> None:
     inputs = load_component(name).component_spec.inputs
     for field in dataclasses.fields(config_of(name)):
-        required = field.default is dataclasses.MISSING
-        default = None if required else field.default
-        assert inputs[field.name].optional is not required
+        default = default_of(field, None)
+        assert inputs[field.name].optional is (default is not None)
         assert (inputs[field.name].default, type(inputs[field.name].default)) == (default, type(default))
 
 

@@ -42,7 +42,7 @@ def test_readme_of_a_step_in_full() -> None:
     assert lines[2] == "# resolve_data"
     assert "- Alone: `embedtune resolve-data`" in lines
     assert "- Image: `embedtune-data`" in lines
-    (uri,) = (line for line in lines if line.startswith("| `uri` | String | required | "))
+    (uri,) = (line for line in lines if line.startswith("| `data_uri` | String | required | "))
     assert uri.endswith("a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version. |")
     assert lines[lines.index("## Inputs") + 2] == "None."
     assert lines[-2].startswith("| `evaluation_versions` | String | JSON object with the version of each")

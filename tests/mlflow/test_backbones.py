@@ -22,7 +22,8 @@ from embedtune.models.backbones import open_backbone
 from embedtune.models.loading import load_backbone, load_model
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.registry.register import register_model
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_the_vectors_are_those_of_the_folder(register: Callable[..., int], model
 def test_the_first_step_of_a_run(register: Callable[..., int], tmp_path: Path) -> None:
     register(0.1)
     (tmp_path / "data.csv").write_text("query,document\na,b\n")
-    found = resolve_data(ResolveDataConfig(str(tmp_path / "data.csv"), "models:/link@champion"))
+    found = resolve_data(RunParameters(str(tmp_path / "data.csv"), model_backbone="models:/link@champion"))
     assert found.backbone_version.startswith("registered:link/1@")
 
 

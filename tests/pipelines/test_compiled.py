@@ -8,20 +8,23 @@ from typing import Any
 
 import pytest
 import yaml
+from docstring_parser import parse_from_object
 from google.protobuf import json_format
 from kfp import components
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from components.images import DATA_IMAGE, TRAIN_IMAGE
+from components.readme import load_component
 from embedtune import __version__
 from embedtune.cli.steps import STEPS
 from embedtune.models.card import IMAGE_VARIABLE
+from embedtune.steps.run_parameters import RunParameters
 from pipelines.compiling import PIPELINES, compile_pipeline, compiled_documents, parameters_of
 from pipelines.task_options import MLFLOW_KEYS, MLFLOW_SECRET, SETTINGS, SETTINGS_CONFIG_MAP, STORE_KEYS, STORE_SECRET
 
 PREFIXES = ("data_", "model_", "train_", "eval_", "register_", "gpu_")
-MOST_PARAMETERS = 25
+MOST_PARAMETERS = 28
 UNCACHED = {"resolve-data", "register-model", "explain-failure"}
 EXIT = "explain-failure"
 TRAIN = {"finetune", "evaluate-retrieval"}
@@ -138,6 +141,14 @@ def test_form_is_short_explained_and_grouped_by_prefix(name: str, compiled: dict
 
 
 @every_pipeline
+def test_a_parameter_is_explained_alike_by_the_form_and_the_first_task(name: str) -> None:
+    spec = load_component("resolve_data").component_spec
+    texts = {entry.arg_name: entry.description for entry in parse_from_object(RunParameters).params}
+    for parameter in parameters_of(PIPELINES[name]):
+        assert parameter.description == spec.inputs[parameter.name].description == texts[parameter.name]
+
+
+@every_pipeline
 def test_every_parameter_is_used(name: str, compiled: dict[str, list[Spec]]) -> None:
     spec, platform = compiled[name]
     named = {text.removeprefix("pipelinechannel--") for text in texts_in([steps_dag(spec), platform])}
@@ -159,8 +170,6 @@ def test_defaults_are_the_components_defaults(name: str, compiled: dict[str, lis
         for key, source in task.get("inputs", {}).get("parameters", {}).items():
             outer_name = source.get("componentInputParameter", "").removeprefix("pipelinechannel--")
             outer = parameters_in(spec).get(outer_name, {})
-            if (task_name, key) == ("resolve-data", "model_name"):
-                continue  # alone, the step looks up no champion
             if "defaultValue" in outer and "defaultValue" in inputs.get(key, {}):
                 assert outer["defaultValue"] == inputs[key]["defaultValue"], (task_name, key)
                 assert outer["parameterType"] == inputs[key]["parameterType"], (task_name, key)

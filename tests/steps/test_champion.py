@@ -24,6 +24,7 @@ from embedtune.mlflow.connection import TRACKING_VARIABLE, connect
 from embedtune.mlflow.layout import DESCRIPTION, DIGESTS, MODEL_FOLDER
 from embedtune.mlflow.versions import find_version
 from embedtune.models.card import CARD_FILE
+from embedtune.models.catalogue import POINT_MODEL
 from embedtune.models.contents import Contents
 from embedtune.models.registered import RegisteredName, registered_version
 from embedtune.records.layouts import Modality
@@ -37,7 +38,8 @@ from embedtune.retrieval.options import EvalOptions
 from embedtune.steps.champion import champion_now, score_champion
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 from embedtune.training.config import FinetuneConfig
 from tests.registry.conftest import _no_platform_run, make_request, model_folder, registry
 from tests.steps.test_train_steps import documents
@@ -114,9 +116,13 @@ class TestWhichOne:
     def test_is_an_output_of_the_first_step(self, champion, tmp_path: Path) -> None:
         (tmp_path / "data.csv").write_text("a,b\n", encoding="utf-8")
         version, _ = champion
-        config = ResolveDataConfig(str(tmp_path / "data.csv"), "", RegisteredName.parse(version).name)
+        config = RunParameters(
+            str(tmp_path / "data.csv"),
+            model_backbone=POINT_MODEL,
+            register_model_name=RegisteredName.parse(version).name,
+        )
         assert resolve_data(config).champion == version
-        assert resolve_data(dataclasses.replace(config, model_name="")).champion == ""
+        assert resolve_data(dataclasses.replace(config, register_model_name="nobody")).champion == ""
 
     @pytest.mark.parametrize("name", ["models:/shop/3", "registered:shop/3", "shop", "registered:a/b@1"])
     def test_of_another_form_is_refused_at_once(self, name: str) -> None:

@@ -13,10 +13,12 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.models.catalogue import POINT_MODEL
 from embedtune.records.rows import copy_rows, open_rows, read_report, read_rows
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 
 ROWS = [
     (f"how to {verb} a {thing}, case {number}", verb)
@@ -36,36 +38,36 @@ def source(tmp_path: Path) -> Path:
 
 def test_version_of_a_file_is_its_sha256(source: Path) -> None:
     expected = f"sha256:{hashlib.sha256(source.read_bytes()).hexdigest()}"
-    assert resolve_data(ResolveDataConfig(str(source), "")).data_version == expected
-    assert resolve_data(ResolveDataConfig(source.as_uri(), "")).data_version == expected
+    assert resolve_data(RunParameters(str(source), model_backbone=POINT_MODEL)).data_version == expected
+    assert resolve_data(RunParameters(source.as_uri(), model_backbone=POINT_MODEL)).data_version == expected
 
 
 def test_version_changes_with_the_content(source: Path) -> None:
-    before = resolve_data(ResolveDataConfig(str(source), "")).data_version
+    before = resolve_data(RunParameters(str(source), model_backbone=POINT_MODEL)).data_version
     with source.open("a", encoding="utf-8") as file:
         file.write("one more,open\n")
-    assert resolve_data(ResolveDataConfig(str(source), "")).data_version != before
+    assert resolve_data(RunParameters(str(source), model_backbone=POINT_MODEL)).data_version != before
 
 
 @pytest.mark.parametrize("uri", ["", "  ", "ftp://host/data.csv", "s3://UPPER/data.csv"])
 def test_what_is_no_address_is_refused_before_the_step(uri: str) -> None:
     with pytest.raises(StorageError):
-        ResolveDataConfig(uri, "")
+        RunParameters(uri, model_backbone=POINT_MODEL)
 
 
 def test_credentials_in_an_address_are_refused_and_not_repeated() -> None:
     with pytest.raises(StorageError, match="user name or password") as caught:
-        ResolveDataConfig("s3://user:hunter2@bucket/data.csv", "")
+        RunParameters("s3://user:hunter2@bucket/data.csv", model_backbone=POINT_MODEL)
     assert "hunter2" not in str(caught.value)
 
 
 def test_missing_source(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="does not exist"):
-        resolve_data(ResolveDataConfig(str(tmp_path / "nothing.csv"), ""))
+        resolve_data(RunParameters(str(tmp_path / "nothing.csv"), model_backbone=POINT_MODEL))
 
 
 def test_rows_of_the_version_that_was_asked_for(source: Path, tmp_path: Path) -> None:
-    version = resolve_data(ResolveDataConfig(str(source), "")).data_version
+    version = resolve_data(RunParameters(str(source), model_backbone=POINT_MODEL)).data_version
     report = ingest_csv(IngestCSVConfig(str(source), version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.rows, report.bad_rows, report.layout) == (60, 0, "labelled")
     _, table = read_rows(tmp_path / "rows")
@@ -119,7 +121,7 @@ def build(tmp_path: Path) -> DataSummary:
 
 
 def test_how_the_data_were_read_stands_on_the_page(source: Path, tmp_path: Path) -> None:
-    version = resolve_data(ResolveDataConfig(str(source), "")).data_version
+    version = resolve_data(RunParameters(str(source), model_backbone=POINT_MODEL)).data_version
     report = ingest_csv(IngestCSVConfig(str(source), version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.source, report.version) == ("data.csv", version)
     assert read_report(tmp_path / "rows") == build(tmp_path).reading == report

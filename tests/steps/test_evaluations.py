@@ -12,6 +12,7 @@ from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_relevance, read_table
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.models.catalogue import POINT_MODEL
 from embedtune.models.loading import load_model
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
@@ -24,7 +25,8 @@ from embedtune.steps.evaluations import evaluation_versions
 from embedtune.steps.finetune import finetune
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.push_data import push
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 from embedtune.training.config import FinetuneConfig
 from tests.tiny_data import coloured_squares
 
@@ -141,7 +143,7 @@ def test_a_probe_decides_beside_the_held_out_data(trained: Trained) -> None:
 def test_an_unknown_probe_is_refused_in_the_first_step(trained: Trained) -> None:
     options = json.dumps({"evaluations": [f"other={trained.other}"], "probe": "othr"})
     with pytest.raises(ConfigError, match=r"probe is 'othr'; .* perhaps 'other' is meant"):
-        ResolveDataConfig("rows.csv", "", eval_options=options)
+        RunParameters("rows.csv", eval_options=options)
 
 
 def test_a_pushed_folder_is_measured_by_its_name(
@@ -162,11 +164,11 @@ def test_the_first_step_finds_the_versions(trained: Trained, tmp_path: Path) -> 
     rows = tmp_path / "rows.csv"
     rows.write_text("a,b\n", encoding="utf-8")
     options = json.dumps({"evaluations": [f"other={trained.other}", f"own={trained.evaluation}"]})
-    found = resolve_data(ResolveDataConfig(str(rows), "", eval_options=options))
+    found = resolve_data(RunParameters(str(rows), model_backbone=POINT_MODEL, eval_options=options))
     versions = json.loads(found.evaluation_versions)
     assert list(versions) == ["other", "own"]
     assert all(version.startswith("sha256:") for version in versions.values())
-    assert resolve_data(ResolveDataConfig(str(rows), "")).evaluation_versions == "{}"
+    assert resolve_data(RunParameters(str(rows), model_backbone=POINT_MODEL)).evaluation_versions == "{}"
 
 
 def test_data_that_changed_since_are_refused(trained: Trained, tmp_path: Path) -> None:

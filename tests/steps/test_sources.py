@@ -15,11 +15,13 @@ from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_table
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.models.catalogue import POINT_MODEL
 from embedtune.records.rows import read_format, read_rows
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.list_sources import ListSourcesConfig, list_sources
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 from embedtune.steps.sources import sources_of
 
 VERBS = ("open", "close", "sell", "paint")
@@ -55,7 +57,7 @@ def datasets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_dataset_by_name_is_read_and_built(datasets: Path, tmp_path: Path) -> None:
     pushed = push(array(12), "verbs")
-    version = resolve_data(ResolveDataConfig("dataset://ada/verbs", "")).data_version
+    version = resolve_data(RunParameters("dataset://ada/verbs", model_backbone=POINT_MODEL)).data_version
     assert version == f"dataset:{pushed.version}"
     report = ingest_csv(IngestCSVConfig("dataset://ada/verbs", version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.rows, report.bad_rows, report.layout) == (48, 0, "labelled")
@@ -69,10 +71,12 @@ def test_a_dataset_is_read_in_the_version_that_was_found_though_a_newer_one_was_
     datasets: Path, tmp_path: Path
 ) -> None:
     push(array(5), "verbs")
-    version = resolve_data(ResolveDataConfig("dataset://ada/verbs", "")).data_version
+    version = resolve_data(RunParameters("dataset://ada/verbs", model_backbone=POINT_MODEL)).data_version
     newer = push(array(6), "verbs")
     assert (
-        resolve_data(ResolveDataConfig("dataset://ada/verbs", "")).data_version == f"dataset:{newer.version}" != version
+        resolve_data(RunParameters("dataset://ada/verbs", model_backbone=POINT_MODEL)).data_version
+        == f"dataset:{newer.version}"
+        != version
     )
     ingest_csv(IngestCSVConfig("dataset://ada/verbs", version), tmp_path / "rows", tmp_path / "bad.csv")
     assert len(contents_of(tmp_path / "rows")) == 20
@@ -86,7 +90,7 @@ def test_a_dataset_of_another_version_than_asked_for_is_refused(datasets: Path, 
     with pytest.raises(StorageError, match="changed"):
         ingest_csv(config, tmp_path / "rows", tmp_path / "bad.csv")
     with pytest.raises(StorageError, match="no dataset ada/nothing"):
-        resolve_data(ResolveDataConfig("dataset://ada/nothing", ""))
+        resolve_data(RunParameters("dataset://ada/nothing", model_backbone=POINT_MODEL))
 
 
 def test_a_folder_of_csvs_is_one_source_of_rows_and_several_to_read_one_by_one(tmp_path: Path) -> None:
@@ -95,7 +99,7 @@ def test_a_folder_of_csvs_is_one_source_of_rows_and_several_to_read_one_by_one(t
         csv_file(tmp_path / "parts" / f"{number}.csv", rows[number::3])
     (tmp_path / "parts" / "README.md").write_text("not data", encoding="utf-8")
     uri = f"{tmp_path}/parts/"
-    version = resolve_data(ResolveDataConfig(uri, "")).data_version
+    version = resolve_data(RunParameters(uri, model_backbone=POINT_MODEL)).data_version
     report = ingest_csv(IngestCSVConfig(uri, version), tmp_path / "rows", tmp_path / "bad.csv")
     assert (report.rows, report.sources) == (24, 3)
     sources = list_sources(ListSourcesConfig(uri, version))

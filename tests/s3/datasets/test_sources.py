@@ -15,9 +15,11 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_relevance, read_table
 from embedtune.documents.summary import READING_FILE
 from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.models.catalogue import POINT_MODEL
 from embedtune.records.rows import read_rows
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
-from embedtune.steps.resolve_data import ResolveDataConfig, resolve_data
+from embedtune.steps.resolve_data import resolve_data
+from embedtune.steps.run_parameters import RunParameters
 
 BAD = [
     (DocumentArray(), InputError, "holds no Documents"),
@@ -96,11 +98,13 @@ def test_folders_of_documents_stay_what_they_are(place, tmp_path, capsys, layout
     again = push(f"{train}/", "train")
     assert again.reference == pushed.reference
     # Read by the pipeline's steps, it gives the rows of the same texts.
-    version = resolve_data(ResolveDataConfig("dataset://alice/train", "")).data_version
+    version = resolve_data(RunParameters("dataset://alice/train", model_backbone=POINT_MODEL)).data_version
     report = ingest_csv(
         IngestCSVConfig(f"dataset://{pushed.reference}"), tmp_path / "again.parquet", tmp_path / "bad3.csv"
     )
-    assert version == resolve_data(ResolveDataConfig(f"dataset://{pushed.reference}", "")).data_version
+    assert (
+        version == resolve_data(RunParameters(f"dataset://{pushed.reference}", model_backbone=POINT_MODEL)).data_version
+    )
     assert report.layout == layout
     _, rows = read_rows(tmp_path / "again.parquet")
     if layout == "pairs":
