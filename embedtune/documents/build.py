@@ -4,7 +4,7 @@ from pathlib import Path
 
 from embedtune.documents.options import BuildOptions as BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan, evaluation_splits, training_splits
-from embedtune.documents.planning import make_plan, make_whole_plan
+from embedtune.documents.planning import make_held_out_plan, make_plan, make_whole_plan
 from embedtune.documents.shards import documents_digest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
 from embedtune.documents.writing import write_manifest, write_shards
@@ -53,6 +53,28 @@ def collect_documents(rows: Path, folder: Path, quarantine: Path, options: Build
     with progress("Writing documents", len(assignment), "documents") as advance, atomic_folder(folder) as part:
         shards = write_shards(rows, assignment, part, training_splits(plan.rows_format), "", advance)
         write_manifest(part, plan.rows_format, shards, plan.train_relevance, "")
+    return plan.summary
+
+
+def hold_out_documents(rows: Path, folder: Path, quarantine: Path, options: BuildOptions) -> DataSummary:
+    """Save all documents of validated rows in one folder, of the form of an evaluation folder.
+
+    Args:
+        rows: Validated rows as `records` writes them.
+        folder: Folder of documents to write, with the splits QUERY and INDEX, and the summary.
+        quarantine: CSV file to write, with the rows that were set aside.
+        options: The seed, and which share of rows may be set aside.
+
+    Raises:
+        InputError: The rows cannot be used, or give nothing to measure.
+        StorageError: A file cannot be read or written.
+    """
+    plan = make_held_out_plan(rows, quarantine, options)
+    (assignment,) = plan.assignments
+    with progress("Writing documents", len(assignment), "documents") as advance, atomic_folder(folder) as part:
+        shards = write_shards(rows, assignment, part, evaluation_splits(plan.rows_format), "", advance)
+        write_manifest(part, plan.rows_format, shards, plan.evaluation_relevance, "")
+        plan.summary.save(part / SUMMARY_FILE)
     return plan.summary
 
 

@@ -90,8 +90,8 @@ def evaluation_warnings(corpus: Corpus, plan: SplitPlan, eval_share: float) -> l
     queries = int(np.count_nonzero(plan.query))
     if queries < FEW_QUERIES:
         warnings.append(
-            f"Only {queries} queries for the evaluation: confidence intervals will be wide. Add rows or raise "
-            f"eval_share to get {FEW_QUERIES} or more."
+            f"Only {queries} queries for the evaluation: confidence intervals will be wide. Add rows"
+            f"{' or raise eval_share' if eval_share < 1 else ''} to get {FEW_QUERIES} or more."
         )
     held_share = float(np.mean(~plan.train[corpus.judged]))
     if plan.rule != OFFICIAL_RULE and abs(held_share - eval_share) > _HELD_SHARE_TOLERANCE * eval_share:

@@ -17,7 +17,7 @@ from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
 from embedtune.documents.schema import ROLE_LAYOUTS, SplitRule
 from embedtune.documents.set_aside import check_bad_share, count_reasons, write_quarantine
-from embedtune.documents.split import SplitPlan, all_in_training, split_corpus
+from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_corpus
 from embedtune.documents.summarise import RowCounts, summarise
 from embedtune.documents.summary import MediaSummary
 from embedtune.documents.views.media_sizes import measure_media
@@ -87,14 +87,33 @@ def make_whole_plan(rows: Path, quarantine: Path, options: BuildOptions) -> Docu
     return replace(plan, train_relevance=relevance_table(corpus, split.train_pairs, divided=True))
 
 
-def _plan(corpus: Corpus, split: SplitPlan, counts: RowCounts, options: BuildOptions) -> DocumentsPlan:
+def make_held_out_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Put all documents of one rows file into the evaluation folder.
+
+    Args:
+        rows: Rows file as `records` writes it.
+        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
+        options: The seed, and which share of rows may be set aside.
+
+    Raises:
+        InputError: The rows cannot be used, or give nothing to measure.
+        StorageError: A file cannot be read or written.
+    """
+    corpus, counts = _load_corpus([rows], quarantine, replace(options, split=SplitRule.AUTO.value))
+    return _plan(corpus, all_held_out(corpus), counts, options, 1.0)
+
+
+def _plan(
+    corpus: Corpus, split: SplitPlan, counts: RowCounts, options: BuildOptions, eval_share: float | None = None
+) -> DocumentsPlan:
     has_training_pairs = corpus.layout in ROLE_LAYOUTS
+    share = options.eval_share if eval_share is None else eval_share
     return DocumentsPlan(
         rows_format=corpus.contents.rows_format,
         assignments=assign(corpus, split),
         train_relevance=relevance_table(corpus, split.train_pairs) if has_training_pairs else None,
         evaluation_relevance=relevance_table(corpus, split.evaluation_pairs),
-        summary=summarise(corpus, split, counts, options.eval_share, options.seed),
+        summary=summarise(corpus, split, counts, share, options.seed),
     )
 
 

@@ -1,6 +1,6 @@
 """Hold out what training must not see, and divide it into queries and the index they search."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import SplitRule
 from embedtune.documents.split_checks import check_evaluation, check_groups, check_train, verify_no_leak
+from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
 
 Flags = npt.NDArray[np.bool_]
@@ -19,6 +20,9 @@ OFFICIAL_RULE = "official"
 
 NO_RULE = "none"
 """Rule of plain texts, and of a trial with data that allow no split: nothing is held out."""
+
+_LEAST_DOCUMENTS = 2
+"""To search in: something must be wrong to find."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,35 @@ def all_in_training(corpus: Corpus, reason: str) -> SplitPlan:
     """
     nothing, no_pair = np.zeros(len(corpus), np.bool_), np.zeros(len(corpus.pairs), np.bool_)
     return SplitPlan(NO_RULE, reason, corpus.judged, nothing, nothing, ~no_pair, no_pair)
+
+
+def all_held_out(corpus: Corpus) -> SplitPlan:
+    """Hold everything out, to be measured on by models that were trained on other data.
+
+    A source that divides its judgments itself is measured on as whoever made it does, without those for training. The
+    rule is the one by which such data would be split, which says what an interval resamples.
+
+    Raises:
+        InputError: The documents give no query, or fewer than two documents to search in.
+    """
+    if corpus.layout is Layout.PLAIN:
+        raise InputError("Plain texts ask for nothing. Give queries with their relevant documents, or labelled texts.")
+    if corpus.judgments.official:
+        plan = _official_split(corpus)
+    else:
+        applied, reason = choose_rule(corpus, SplitRule.AUTO)
+        divide = _divide_labelled if corpus.layout is Layout.LABELLED else _divide_pairs
+        plan = divide(corpus, np.ones(len(corpus), np.bool_), applied, f"Everything is held out. {reason}")
+    plan = replace(plan, train=np.zeros_like(plan.train), train_pairs=np.zeros_like(plan.train_pairs))
+    queries, documents = (int(np.count_nonzero(part)) for part in (plan.query, plan.index))
+    if queries < 1 or documents < _LEAST_DOCUMENTS:
+        raise InputError(
+            f"All {len(corpus)} contents held out give {queries} queries and {documents} documents to search in; at "
+            f"least 1 query and {_LEAST_DOCUMENTS} documents are needed. Give queries with a relevant document each, "
+            "or labels with two contents each."
+        )
+    verify_no_leak(corpus, plan.train, plan.query, plan.index)
+    return plan
 
 
 def _official_split(corpus: Corpus) -> SplitPlan:

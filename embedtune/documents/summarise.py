@@ -170,7 +170,8 @@ def _warnings(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: fl
         yield f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file."
     yield from content_warnings(corpus.contents)
     if corpus.layout is not Layout.PLAIN:
-        yield from data_warnings(corpus, plan, _torn(corpus, plan))
+        if plan.train.any():
+            yield from data_warnings(corpus, plan, _torn(corpus, plan))
         yield from left_out_warnings(counts.left_out, _unanswered(corpus, plan, counts.left_out))
     if plan.rule != NO_RULE:
         yield from evaluation_warnings(corpus, plan, eval_share)

@@ -40,7 +40,7 @@ class EvalOptions(Options):
     distance: str = field(default="", metadata={"choices": ("", *DISTANCES)})
     """What documents are ranked by: cosine, dot or euclidean; '' takes what each model names as its own."""
     evaluations: tuple[str, ...] = ()
-    """Further data to measure all models on, each as NAME=ADDRESS: an evaluation folder or dataset://user/name@version."""
+    """Further data to measure all models on, each as NAME=ADDRESS: what data_uri takes, or an evaluation folder."""
     probe: str = ""
     """Name of the one of these that shows what was forgotten; '' for none."""
     probe_drop: float = PROBE_DROP

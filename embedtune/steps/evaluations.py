@@ -19,7 +19,10 @@ from embedtune.retrieval.held_out import read_held_out
 from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.side_tables import FurtherData, measure
+from embedtune.steps.evaluation_sources import hold_out_source
 from embedtune.steps.sources import data_version, folder_address, open_source
+from embedtune.storage.listing import list_files
+from embedtune.storage.locations import Scheme, parse_location
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -27,13 +30,15 @@ if TYPE_CHECKING:
 
 _SHOWN = 200
 _ACCEPTED = (
-    "Give the 'evaluation' folder of a build-documents run, its address on the object store, or the name of a dataset "
-    "that such a folder was pushed as"
+    "Give data as data_uri takes them, all of which is held out, or the 'evaluation' folder of a build-documents run, "
+    "by its path, its address or the name of a dataset"
 )
 
 
 def evaluation_versions(options: EvalOptions) -> str:
     """Return the versions of the further data as `check_versions` accepts them, and refuse what cannot be measured on.
+
+    What nobody built yet is read for that, but for the images and meshes that it names.
 
     Raises:
         InputError: a folder holds no queries or no index, or only the addresses of its contents.
@@ -41,8 +46,11 @@ def evaluation_versions(options: EvalOptions) -> str:
     """
     versions = {}
     for name, address in options.addresses.items():
-        _check_searchable(_manifest_at(name, address), name, address)
+        is_source = _is_source(name, address)
         versions[name] = data_version(address)
+        if is_source:
+            with open_source(address, versions[name]) as source, TemporaryDirectory(prefix="embedtune-") as scratch:
+                hold_out_source(name, address, source, Path(scratch), loads=False)
     return json.dumps(versions)
 
 
@@ -85,9 +93,11 @@ def open_evaluations(options: EvalOptions, versions: str, held_out: EvaluationSe
         found = []
         for name, address in options.addresses.items():
             version = pinned.get(name, "")
-            folder = stack.enter_context(open_source(address, version)).root
-            _check_searchable(_manifest_at(name, str(folder), address), name, address)
+            local = stack.enter_context(open_source(address, version))
             scratch = Path(stack.enter_context(TemporaryDirectory(prefix="embedtune-")))
+            folder = local.root
+            if _is_source(name, address, folder):
+                folder = hold_out_source(name, address, local, scratch, loads=True)
             source = address.partition("?")[0]
             data = read_held_out(folder, scratch)
             found.append(FurtherData(name, f"{source}, version {version}" if version else source, data))
@@ -99,20 +109,50 @@ def open_evaluations(options: EvalOptions, versions: str, held_out: EvaluationSe
         yield tuple(found)
 
 
-def _manifest_at(name: str, place: str, address: str = "") -> Manifest:
+def _is_source(name: str, address: str, folder: Path | None = None) -> bool:
+    """Tell whether the further data are yet to be built, and refuse built ones that cannot be measured on.
+
+    Args:
+        name: What they are called.
+        address: Where they are.
+        folder: Where their files are by now; None: there.
+    """
+    is_dataset = parse_location(address).scheme is Scheme.DATASET
+    if folder is not None:
+        is_built = (folder / MANIFEST_NAME).exists()
+    else:
+        is_built = is_dataset or MANIFEST_NAME in _names_at(name, address)
+    if not is_built:
+        return True
+    manifest = _manifest_at(name, str(folder) if folder is not None else address, address)
+    # A dataset that was pushed from a table holds all of it in the form of training documents.
+    if is_dataset and {shard.split for shard in manifest.shards} == {Split.TRAIN}:
+        return True
+    _check_searchable(manifest, name, address)
+    return False
+
+
+def _names_at(name: str, address: str) -> set[str]:
+    try:
+        return {entry.name for entry in list_files(parse_location(address)).entries}
+    except StorageError as error:
+        raise StorageError(f"Evaluation {name!r}: {error} {_ACCEPTED}.") from error
+
+
+def _manifest_at(name: str, place: str, address: str) -> Manifest:
     """Read the manifest of the further data.
 
     Args:
         name: What they are called.
         place: Their folder, or any address of it.
-        address: What to call the place, where that is not what was given.
+        address: What to call the place.
     """
     path = f"{folder_address(place)}/{MANIFEST_NAME}"
     try:
         return parse_manifest(read_file(path).decode(), Path(path))
     except (StorageError, UnicodeDecodeError) as error:
         raise StorageError(
-            f"Evaluation {name!r} at {address or place} cannot be read as a folder of documents: {error} {_ACCEPTED}."
+            f"Evaluation {name!r} at {address} cannot be read as a folder of documents: {error} {_ACCEPTED}."
         ) from error
 
 

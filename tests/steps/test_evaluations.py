@@ -2,13 +2,16 @@
 
 import json
 import math
+import re
+import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from embedtune.documents.build import BuildOptions, build_documents
+from embedtune.cli.main import main
+from embedtune.documents.build import BuildOptions, build_documents, hold_out_documents
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_relevance, read_table
 from embedtune.errors import ConfigError, InputError, StorageError
@@ -28,7 +31,9 @@ from embedtune.steps.push_data import push
 from embedtune.steps.resolve_data import resolve_data
 from embedtune.steps.run_parameters import RunParameters
 from embedtune.training.config import FinetuneConfig
-from tests.tiny_data import coloured_squares
+from tests.tiny_data import coloured_squares, write_rows
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "data.md"
 
 
 def pairs(folder: Path, numbers: range, seed: int) -> tuple[Path, Path]:
@@ -171,6 +176,96 @@ def test_the_first_step_finds_the_versions(trained: Trained, tmp_path: Path) -> 
     assert resolve_data(RunParameters(str(rows), model_backbone=POINT_MODEL)).evaluation_versions == "{}"
 
 
+QUERIES = [(f"query {number}", f"document {number % 50} {number}") for number in range(40, 90)]
+"""Of today: the numbers to 59 are those of pairs that the model was trained or is judged on."""
+MANY = [("query of a hundred answers", f"answer {number}") for number in range(100)]
+
+
+def test_a_table_of_todays_queries_is_read_and_all_of_it_held_out(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write_rows(tmp_path / "today.csv", [("query", "document"), *QUERIES, *MANY, ("", "an answer to nothing")])
+    entry = f"today={table}"
+    looked_up = evaluation_versions(EvalOptions(evaluations=(entry,)))
+    assert "Evaluation today" not in capsys.readouterr().err
+    (found,) = trained.judge("today", [entry], looked_up, probe="today", probe_drop=1.0).side_tables
+    assert found.source == f"{table}, version {json.loads(looked_up)['today']}"
+    learned = sum(query in trained.texts for query, _ in QUERIES)
+    assert found.probe is not None
+    assert (found.queries, found.probe.left_out, found.index_documents) == (51 - learned, learned, 150)
+    assert found.trained_queries == {"tuned": 0}
+    assert found.trained_index == {"tuned": sum(document in trained.texts for _, document in QUERIES)}
+    (plain,) = trained.judge("today, no probe", [entry]).side_tables
+    assert (plain.queries, plain.trained_queries) == (51, {"tuned": learned})
+    assert learned > 0
+    said = capsys.readouterr().err
+    assert "Evaluation today: " in said
+    assert "Evaluation today: 1 rows are left out: " in said
+    assert "each model encodes 201 of today" in said
+
+
+def test_it_gives_what_a_folder_of_the_same_pairs_gives(trained: Trained, tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "today.csv", [("query", "document"), *QUERIES])
+    (found,) = trained.judge("table", [f"today={table}"]).side_tables
+    rows, folder = tmp_path / "rows.parquet", tmp_path / "held"
+    ingest_csv(IngestCSVConfig(str(table)), rows, tmp_path / "bad.csv")
+    hold_out_documents(rows, folder, tmp_path / "aside.csv", BuildOptions())
+    values = {each.name: each.values for each in found.metrics}["ndcg_at_10"]
+    assert values["tuned"] == pytest.approx(naive_ndcg(str(trained.model), folder), abs=1e-6)
+    assert values["base"] == pytest.approx(naive_ndcg(str(trained.base), folder), abs=1e-6)
+
+
+def test_a_dataset_that_was_pushed_from_a_table_is_held_out_whole(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMBEDTUNE_DATASETS", str(tmp_path / "datasets"))
+    table = write_rows(tmp_path / "today.csv", [("query", "document"), *QUERIES])
+    push(table, "today", user="ana")
+    entry = "today=dataset://ana/today"
+    (found,) = trained.judge("named", [entry], evaluation_versions(EvalOptions(evaluations=(entry,)))).side_tables
+    (same,) = trained.judge("unnamed", [f"today={table}"]).side_tables
+    assert (found.metrics, found.queries, found.index_documents) == (same.metrics, 50, 50)
+
+
+def test_the_command_of_the_documentation_finds_the_versions(
+    tmp_path: Path, tiny_model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = re.findall(r"^embedtune (resolve-data .*)$", DOCUMENTATION.read_text(encoding="utf-8"), re.MULTILINE)
+    monkeypatch.chdir(tmp_path)
+    write_rows(tmp_path / "tickets.csv", [("text", "label")])
+    write_rows(tmp_path / "queries.csv", [("query", "document"), *QUERIES])
+    (tmp_path / "scifact" / "qrels").mkdir(parents=True)
+    texts = [{"_id": str(number), "text": f"text {number}"} for number in range(30)]
+    for name in ("corpus", "queries"):
+        lines = "".join(f"{json.dumps({**text, 'text': name + text['text']})}\n" for text in texts)
+        (tmp_path / "scifact" / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    judged = "".join(f"{number}\t{number}\t1\n" for number in range(30))
+    (tmp_path / "scifact" / "qrels" / "test.tsv").write_text(f"query-id\tcorpus-id\tscore\n{judged}", encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["embedtune", *shlex.split(line), "--model-backbone", str(tiny_model_folder)])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    found = re.search(r"evaluation_versions: (.*)", capsys.readouterr().out)
+    assert found is not None
+    assert list(json.loads(found[1])) == ["today", "general"]
+
+
+def test_a_table_that_changed_since_is_refused(trained: Trained, tmp_path: Path) -> None:
+    table = write_rows(tmp_path / "today.csv", [("query", "document"), *QUERIES])
+    looked_up = evaluation_versions(EvalOptions(evaluations=(f"today={table}",)))
+    write_rows(table, [("query", "document"), *QUERIES[1:]])
+    with pytest.raises(StorageError, match=r"changed: version sha256:\w+ was asked for"):
+        trained.judge("changed table", [f"today={table}"], looked_up)
+
+
+def test_the_images_of_a_source_are_not_loaded_where_it_is_looked_up(tmp_path: Path) -> None:
+    folder = coloured_squares(tmp_path / "squares")
+    for path in folder.glob("*/*.png"):
+        path.write_bytes(b"no image")
+    evaluation_versions(EvalOptions(evaluations=(f"squares={folder}",)))
+
+
 def test_data_that_changed_since_are_refused(trained: Trained, tmp_path: Path) -> None:
     folder = shutil.copytree(trained.other, tmp_path / "other")
     entry = f"other={folder}"
@@ -199,10 +294,23 @@ class TestWhatCannotBeMeasuredOn:
         assert str(tmp_path / "missing") in message
 
     def test_a_folder_of_something_else(self, step, trained, tmp_path, capsys) -> None:
-        (tmp_path / "rows.csv").write_text("a,b\n", encoding="utf-8")
+        (tmp_path / "rows.csv").write_text("a text\nanother\n", encoding="utf-8")
+        message = self.refusal(step, trained, tmp_path, capsys)
+        assert f"Evaluation 'side' at {tmp_path} cannot be measured on. Plain texts ask for nothing." in message
+        assert "Give a table a header with known names, such as query,document" in message
+
+    def test_a_table_with_too_many_bad_rows(self, step, trained, tmp_path, capsys) -> None:
+        rows = [("query", "document"), *QUERIES, *[("", "nothing")] * 5]
+        message = self.refusal(step, trained, write_rows(tmp_path / "rows.csv", rows), capsys)
+        assert "Evaluation 'side' at" in message
+        assert "5 of 55 rows" in message
+        assert "All of them are in" not in message
+
+    def test_a_damaged_manifest(self, step, trained, tmp_path, capsys) -> None:
+        (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
         message = self.refusal(step, trained, tmp_path, capsys)
         assert f"Evaluation 'side' at {tmp_path} cannot be read as a folder of documents" in message
-        assert "Give the 'evaluation' folder of a build-documents run" in message
+        assert "or the 'evaluation' folder of a build-documents run" in message
 
     def test_training_documents(self, step, trained, tmp_path, capsys) -> None:
         message = self.refusal(step, trained, trained.folder / "own" / "train", capsys)
