@@ -59,6 +59,12 @@ last checkpoint when the run is retried."""
 
 _SHARED_MEMORY = "1Gi"
 
+_RETRIES = 3
+_WAIT_S = 24 * _HOUR
+"""Seconds that an attempt may wait for its node and still be retried. What kfp calls the largest backoff is Argo's
+maxDuration, which counts from the start of the first attempt: after it nothing is retried, and what runs is stopped.
+https://argo-workflows.readthedocs.io/en/latest/fields/#backoff"""
+
 
 def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
     """Run a task as non-root, within its size, with the store's credentials, and again when its node goes away.
@@ -73,7 +79,8 @@ def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
     kubernetes.set_timeout(task, size.timeout_s)
     task.set_cpu_request(size.cpu_request).set_cpu_limit(size.cpu_limit)
     task.set_memory_request(size.memory).set_memory_limit(size.memory)
-    return task.set_retry(3, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s")
+    window_s = (_RETRIES + 1) * (size.timeout_s + _WAIT_S)
+    return task.set_retry(_RETRIES, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration=f"{window_s}s")
 
 
 def with_mlflow(task: PipelineTask) -> PipelineTask:
