@@ -20,7 +20,7 @@ from components.register_model.component import register_model
 from components.resolve_data.component import resolve_data
 from embedtune.steps.run_parameters import RunParameters
 from pipelines.builds import Definition
-from pipelines.task_options import DATA, SMALL, TRAIN, on_cluster, on_gpu, with_mlflow
+from pipelines.task_options import DATA, SMALL, on_cluster, on_gpu, train_size, with_mlflow
 
 LITERALS = {
     field.name: list(field.metadata["choices"]) for field in fields(RunParameters) if "choices" in field.metadata
@@ -142,6 +142,8 @@ def _define(
         train_learning_rate: float = 0.0,
         train_seed: int = 42,
         train_options: str = "{}",
+        train_cpu: str = "1",
+        train_memory: str = "8Gi",
         eval_share: float = 0.2,
         eval_split: str = "auto",
         eval_metric: str = "ndcg_at_10",
@@ -175,6 +177,8 @@ def _define(
             train_learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
             train_seed: Seed of split, batches, dropout and bootstrap.
             train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
+            train_cpu: Cores for the pods of training and evaluation, such as '4' or '500m'; not used without a cluster.
+            train_memory: Memory for each of them, /dev/shm counted in, such as '16Gi'; not used without a cluster.
             eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
             eval_split: 'auto', 'stratified' (new rows of known labels) or 'group' (whole labels or connected pairs).
             eval_metric: Metric that decides about promotion, such as ndcg_at_10 or map_at_20.
@@ -203,6 +207,8 @@ def _define(
                 train_learning_rate=train_learning_rate,
                 train_seed=train_seed,
                 train_options=train_options,
+                train_cpu=train_cpu,
+                train_memory=train_memory,
                 eval_share=eval_share,
                 eval_split=eval_split,
                 eval_metric=eval_metric,
@@ -233,6 +239,7 @@ def _define(
             "max_bad_share": data_max_bad_share,
         }
         documents = build(version, reading, building)
+        size = train_size(train_cpu, train_memory)
         tuned = on_cluster(
             finetune_model(
                 documents=documents.train,
@@ -248,7 +255,7 @@ def _define(
                 backbone_version=resolved.outputs["backbone_version"],
                 gpu_count=gpu_count,
             ),
-            TRAIN,
+            size,
         )
         evaluated = on_cluster(
             evaluate_retrieval(
@@ -263,7 +270,7 @@ def _define(
                 champion=resolved.outputs["champion"],
                 seed=train_seed,
             ),
-            TRAIN,
+            size,
         )
         for task in (tuned, evaluated):
             on_gpu(task, gpu_type, gpu_count, gpu_node_selector, gpu_tolerations)

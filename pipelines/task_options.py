@@ -52,11 +52,6 @@ DATA = TaskSize("500m", "2", "4Gi", 12 * _HOUR)
 """Tasks that read and build. `python -m benchmarks.documents` peaks at 0.7 GiB for a million labelled rows and 1.5 GiB
 for as many pairs, and memory grows with their number; images and meshes come and go (`python -m benchmarks.images`)."""
 
-TRAIN = TaskSize("1", "1", "8Gi", 72 * _HOUR)
-"""Tasks that run a model. On examples/ finetune peaks at 1.6 GiB and evaluate-retrieval at 0.8 GiB with the default
-backbone of 23 million parameters; those of others grow with the backbone. A training that is stopped goes on from its
-last checkpoint when the run is retried."""
-
 _SHARED_MEMORY = "1Gi"
 
 _RETRIES = 3
@@ -64,6 +59,21 @@ _WAIT_S = 24 * _HOUR
 """Seconds that an attempt may wait for its node and still be retried. What kfp calls the largest backoff is Argo's
 maxDuration, which counts from the start of the first attempt: after it nothing is retried, and what runs is stopped.
 https://argo-workflows.readthedocs.io/en/latest/fields/#backoff"""
+
+
+def train_size(cpu: str, memory: str) -> TaskSize:
+    """Return the size of a task that runs a model.
+
+    On examples/ finetune peaks at 1.6 GiB and evaluate-retrieval at 0.8 GiB with the default backbone of 23 million
+    parameters; those of others grow with the backbone. A training that is stopped goes on from its last checkpoint when
+    the run is retried.
+
+    Args:
+        cpu: Parameter of the pipeline that is an argument of a component as well: one that is nothing but a resource,
+            kfp 2.17 does not hand to the tasks of an exit handler, and the run ends in the task's driver.
+        memory: The same.
+    """
+    return TaskSize(cpu, cpu, memory, 72 * _HOUR)
 
 
 def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:

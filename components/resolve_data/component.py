@@ -20,6 +20,8 @@ def resolve_data(
     train_learning_rate: float = 0.0,
     train_seed: int = 42,
     train_options: str = "{}",
+    train_cpu: str = "1",
+    train_memory: str = "8Gi",
     eval_share: float = 0.2,
     eval_split: str = "auto",
     eval_metric: str = "ndcg_at_10",
@@ -64,6 +66,8 @@ def resolve_data(
         train_learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
         train_seed: Seed of split, batches, dropout and bootstrap.
         train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
+        train_cpu: Cores for the pods of training and evaluation, such as '4' or '500m'; not used without a cluster.
+        train_memory: Memory for each of them, /dev/shm counted in, such as '16Gi'; not used without a cluster.
         eval_share: Share of the documents to hold out for evaluation, above 0 and below 1.
         eval_split: 'auto', 'stratified' (new rows of known labels) or 'group' (whole labels or connected pairs).
         eval_metric: Metric that decides about promotion, such as ndcg_at_10 or map_at_20.
@@ -102,6 +106,8 @@ def resolve_data(
         train_learning_rate=train_learning_rate,
         train_seed=train_seed,
         train_options=train_options,
+        train_cpu=train_cpu,
+        train_memory=train_memory,
         eval_share=eval_share,
         eval_split=eval_split,
         eval_metric=eval_metric,

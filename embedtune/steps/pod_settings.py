@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 from embedtune.errors import ConfigError
 from embedtune.names import similar_names
@@ -19,6 +20,61 @@ _OPERATORS = ("Equal", "Exists")
 _SECONDS = "tolerationSeconds"
 _TOLERATION = ("key", "operator", "value", "effect", _SECONDS)
 """Fields of a toleration: https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/pod-v1/#scheduling"""
+
+_QUANTITY = re.compile(
+    r"([0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})(?:([KMGTPE]i)|([numkMGTPE])|[eE]([+-]?[0-9]{1,2}))?", re.ASCII
+)
+_DECIMALS = dict(zip("numkMGTPE", (-9, -6, -3, 3, 6, 9, 12, 15, 18), strict=True))
+_BINARIES: dict[str, int] = {f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", 1)}
+"""https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/"""
+
+_LEAST_CORES, _MOST_CORES = Decimal("0.001"), 10_000
+"""Kubernetes knows no smaller part of a core, and no node with more: an amount of memory in the wrong place has."""
+_LEAST_MEMORY = 1024**3
+"""Bytes. PyTorch alone takes half of it."""
+
+
+def check_cpu(name: str, value: str) -> None:
+    """Check a number of cores.
+
+    Args:
+        name: Of the parameter.
+        value: As Kubernetes writes it.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    cores = _amount(value)
+    if cores is None or not _LEAST_CORES <= cores <= _MOST_CORES:
+        raise ConfigError(
+            f"{name} is {value!r}; accepted: cores of one node, such as '4', '0.5' or '500m' (half of one)."
+        )
+
+
+def check_memory(name: str, value: str) -> None:
+    """Check an amount of memory.
+
+    Args:
+        name: Of the parameter.
+        value: As Kubernetes writes it.
+
+    Raises:
+        ConfigError: it is none, or a training cannot even start in it.
+    """
+    size = _amount(value)
+    if size is None or size < _LEAST_MEMORY:
+        raise ConfigError(f"{name} is {value!r}; accepted: 1Gi or more, with its unit, such as '16Gi'.")
+
+
+def _amount(value: str) -> Decimal | None:
+    """Return what a quantity of Kubernetes stands for, None where it is none."""
+    found = _QUANTITY.fullmatch(value)
+    if found is None:
+        return None
+    number, binary, decimal, exponent = found.groups()
+    if binary:
+        return Decimal(number) * _BINARIES[binary]
+    return Decimal(number).scaleb(_DECIMALS[decimal] if decimal else int(exponent or 0))
 
 
 def check_gpu_type(gpu_type: str) -> None:

@@ -12,7 +12,7 @@ from embedtune.records.layouts import Layout, Modality
 from embedtune.records.request import CSV_LAYOUTS, IngestRequest
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
-from embedtune.steps.pod_settings import check_gpu_type, check_node_selector, check_tolerations
+from embedtune.steps.pod_settings import check_cpu, check_gpu_type, check_memory, check_node_selector, check_tolerations
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
 from embedtune.training.fits import check_augment, check_fits, check_tower, untrainable
@@ -52,6 +52,10 @@ class RunParameters:
     """Seed of split, batches, dropout and bootstrap."""
     train_options: str = "{}"
     """JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment."""
+    train_cpu: str = "1"
+    """Cores for the pods of training and evaluation, such as '4' or '500m'; not used without a cluster."""
+    train_memory: str = "8Gi"
+    """Memory for each of them, /dev/shm counted in, such as '16Gi'; not used without a cluster."""
     eval_share: float = 0.2
     """Share of the documents to hold out for evaluation, above 0 and below 1."""
     eval_split: str = field(default=str(SplitRule.AUTO), metadata={"choices": tuple(map(str, SplitRule))})
@@ -93,6 +97,8 @@ class RunParameters:
         self._evaluation()
         self._registration()
         self._check_together(reading.request(), training)
+        check_cpu("train_cpu", self.train_cpu)
+        check_memory("train_memory", self.train_memory)
         check_gpu_type(self.gpu_type)
         check_node_selector(self.gpu_node_selector)
         check_tolerations(self.gpu_tolerations)

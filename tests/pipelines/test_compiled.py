@@ -34,12 +34,16 @@ STEPS_OF = {
     "finetune-sharded": tuple(name for name in STEPS if name != "build_documents"),
 }
 IN_A_LOOP = {"finetune": set(), "finetune-sharded": {"ingest-csv", "build-shard"}}
-SMALL_SIZE, DATA_SIZE, TRAIN_SIZE = ("250m", "1", "1Gi", 2), ("500m", "2", "4Gi", 12), ("1", "1", "8Gi", 72)
+SMALL_SIZE, DATA_SIZE, TRAIN_SIZE = (
+    ("250m", "1", "1Gi", 2),
+    ("500m", "2", "4Gi", 12),
+    ("train_cpu", "train_cpu", "train_memory", 72),
+)
 SIZES = {
     **dict.fromkeys(("resolve-data", "list-sources", "register-model", EXIT), SMALL_SIZE),
     **dict.fromkeys(TRAIN, TRAIN_SIZE),
 }
-"""CPU that is asked for and at most used, memory, and hours."""
+"""CPU that is asked for and at most used, memory, and hours; amounts, or the parameters that hold them."""
 
 every_pipeline = pytest.mark.parametrize("name", sorted(PIPELINES))
 Spec = dict[str, Any]
@@ -284,12 +288,17 @@ def test_no_task_runs_as_root_and_none_names_a_user(name: str, compiled: dict[st
         assert executor["securityContext"] == {"runAsNonRoot": True}, task
 
 
+def handed(parameter: str) -> str:
+    return f"{{{{$.inputs.parameters['pipelinechannel--{parameter}']}}}}"
+
+
 @every_pipeline
 def test_every_task_asks_for_what_it_may_use_and_ends(name: str, compiled: dict[str, list[Spec]]) -> None:
     """A namespace with a quota refuses pods that do not say it; a task that hangs holds its node."""
     for task, executor in executors_in(compiled[name]).items():
         resources = compiled[name][0]["deploymentSpec"]["executors"][f"exec-{task}"]["container"]["resources"]
-        cpu, most_cpu, memory, hours = SIZES.get(task, DATA_SIZE)
+        *amounts, hours = SIZES.get(task, DATA_SIZE)
+        cpu, most_cpu, memory = (handed(amount) if amount.startswith("train_") else amount for amount in amounts)
         assert (resources["resourceCpuRequest"], resources["resourceCpuLimit"]) == (cpu, most_cpu), task
         assert (resources["resourceMemoryRequest"], resources["resourceMemoryLimit"]) == (memory, memory), task
         assert executor["activeDeadlineSeconds"] == str(hours * 3600), task
@@ -304,7 +313,8 @@ def test_no_resource_is_a_number_for_the_driver(name: str, compiled: dict[str, l
         for key in re.findall(r"inputs\.parameters\['([^']+)'\]", str(resources)):
             assert type_of_input(spec, task["inputs"]["parameters"][key]) == "STRING", (task_name, key)
             seen.add((task_name, key))
-    assert seen == {(task, f"pipelinechannel--{key}") for task in TRAIN for key in ("gpu_count", "gpu_type")}
+    resources = ("gpu_count", "gpu_type", "train_cpu", "train_memory")
+    assert seen == {(task, f"pipelinechannel--{key}") for task in TRAIN for key in resources}
 
 
 def type_of_input(spec: Spec, source: Spec) -> str:

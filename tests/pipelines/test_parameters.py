@@ -9,7 +9,7 @@ from pipelines.parameters import PAGE, parameters_page
 NAMES = """
 data_uri data_layout data_csv_options data_max_bad_share
 model_backbone model_max_length model_options
-train_loss train_epochs train_batch_size train_learning_rate train_seed train_options
+train_loss train_epochs train_batch_size train_learning_rate train_seed train_options train_cpu train_memory
 eval_share eval_split eval_metric eval_options
 register_model_name register_experiment register_min_gain register_min_lower_bound
 gpu_count gpu_type gpu_node_selector gpu_tolerations

@@ -119,6 +119,29 @@ REFUSED: list[Changes] = [
 
 POD_REFUSED: list[tuple[Changes, str]] = [
     *(
+        ({"train_cpu": cores}, f"train_cpu is {cores!r}; accepted: cores of one node, such as")
+        for cores in (
+            "",
+            " 4",
+            "-1",
+            "+4",
+            "four",
+            "4cores",
+            "0",
+            "0.0009",
+            "999u",
+            "10000.1",
+            "16Gi",
+            "4M",
+            "1e999",
+            "٣",
+        )
+    ),
+    *(
+        ({"train_memory": size}, f"train_memory is {size!r}; accepted: 1Gi or more, with its unit")
+        for size in ("", "16", "500m", "16GB", "16gi", "16 Gi", "-16Gi", "1023Mi", "1G", "1073741823", "1e9", "0.9Gi")
+    ),
+    *(
         ({"gpu_type": name}, f"gpu_type is '{name}'; accepted: the name of a resource")
         for name in ("", "gpu", "nvidia.com/", "/gpu", "NVIDIA.com/gpu", "nvidia..com/gpu", "a/b/c", f"a/{'b' * 64}")
     ),
@@ -161,6 +184,15 @@ TAKEN: list[Changes] = [
     {"train_learning_rate": 5.0, **train(optimizer="Adadelta")},
     {"train_loss": "SupConLoss", "train_batch_size": 8},
     {"train_batch_size": 4},
+    *(
+        {"train_cpu": cores}
+        for cores in ("0.001", "1m", "1000u", "1000000n", "500m", ".5", "1.", "4", "1e1", "1E1", "10k")
+    ),
+    *(
+        {"train_memory": size}
+        for size in ("1Gi", "1073741824", "1024Mi", "1048576Ki", "1.1e9", "2G", "2E9", "1Ti", "1Pi")
+    ),
+    *({"train_memory": size} for size in ("2000M", "1073742k", "1E", "1Ei", "2T", "1P")),
     {"data_max_bad_share": 1.0, "register_min_gain": 1.0, "register_min_lower_bound": 1.0, "train_seed": 2**32 - 1},
     {"gpu_count": "8", "gpu_type": "amd.com/gpu", "gpu_node_selector": {"a.b/c_d": "E", "zone": ""}},
     {"gpu_type": f"{'a' * 63}.b/{'b' * 63}", "gpu_node_selector": {"b" * 63: "b" * 63}},
