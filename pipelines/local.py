@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedtune.cluster.failures import FAILED_WORDS
 from embedtune.errors import ConfigError, EmbedtuneError
 from embedtune.mlflow.connection import TRACKING_VARIABLE, check_registry, local_tracking_uri
 from embedtune.progress import EVENTS_VARIABLE
@@ -188,7 +189,8 @@ def _failure(error: dict[str, Any] | None, running: str, log: Path) -> str:
     text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
     if error is not None:
         what = f"The step {error['step']} failed: {error['message']}"
-        lines = _own_lines(text, explained=error["explained"])
+        told = f"{error['step']}{FAILED_WORDS}"  # the line that a pod would leave repeats the message
+        lines = [line for line in _own_lines(text, explained=error["explained"]) if not line.startswith(told)]
     else:
         named = _FAILED_TASK.search(text)
         step = named[1].replace("-", "_") if named is not None else running

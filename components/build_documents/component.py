@@ -40,7 +40,9 @@ def build_documents(
 
     from embedtune.documents.build import BuildOptions
     from embedtune.steps.build_documents import build_documents as step
+    from embedtune.steps.last_words import leave_last_words
 
+    leave_last_words("build_documents")
     config = BuildOptions(eval_share=eval_share, split=split, seed=seed, max_bad_share=max_bad_share)
     folders = Path(train.path), Path(evaluation.path), Path(quarantine.path)
     summary = step(

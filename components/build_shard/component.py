@@ -32,6 +32,8 @@ def build_shard(
 
     from embedtune.steps.build_shard import BuildShardConfig
     from embedtune.steps.build_shard import build_shard as step
+    from embedtune.steps.last_words import leave_last_words
 
+    leave_last_words("build_shard")
     step(BuildShardConfig(rows_uri=rows_uri, number=number), Path(plan.path), Path(train.path), Path(evaluation.path))
     return train.uri, evaluation.uri

@@ -44,7 +44,9 @@ def evaluate_retrieval(
 
     from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
     from embedtune.steps.evaluate_retrieval import evaluate_retrieval as step
+    from embedtune.steps.last_words import leave_last_words
 
+    leave_last_words("evaluate_retrieval")
     config = EvaluateRetrievalConfig(
         title=title,
         metric=metric,

@@ -20,5 +20,7 @@ def explain_failure(status: PipelineTaskFinalStatus, explanation: Output[Markdow
 
     from embedtune.steps.explain_failure import ExplainFailureConfig
     from embedtune.steps.explain_failure import explain_failure as step
+    from embedtune.steps.last_words import leave_last_words
 
+    leave_last_words("explain_failure")
     step(ExplainFailureConfig(run_id=run_id), Path(explanation.path), status.state)

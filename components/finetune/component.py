@@ -47,8 +47,10 @@ def finetune(
     from pathlib import Path
 
     from embedtune.steps.finetune import finetune as step
+    from embedtune.steps.last_words import leave_last_words
     from embedtune.training.config import FinetuneConfig
 
+    leave_last_words("finetune")
     config = FinetuneConfig(
         backbone=backbone,
         max_length=max_length,

@@ -34,7 +34,9 @@ def ingest_csv(
 
     from embedtune.steps.ingest_csv import IngestCSVConfig
     from embedtune.steps.ingest_csv import ingest_csv as step
+    from embedtune.steps.last_words import leave_last_words
 
+    leave_last_words("ingest_csv")
     config = IngestCSVConfig(
         uri=uri,
         version=version,

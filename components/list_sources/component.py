@@ -16,8 +16,10 @@ def list_sources(uri: str, version: str = "") -> List[Dict[str, str]]:
     Returns:
         Output: The uri and version of each source.
     """
+    from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.list_sources import ListSourcesConfig
     from embedtune.steps.list_sources import list_sources as step
 
+    leave_last_words("list_sources")
     sources = step(ListSourcesConfig(uri=uri, version=version))
     return [{"uri": source.uri, "version": source.version} for source in sources]

@@ -34,9 +34,11 @@ def merge_documents(
     """
     from pathlib import Path
 
+    from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.merge_documents import MergeDocumentsConfig
     from embedtune.steps.merge_documents import merge_documents as step
 
+    leave_last_words("merge_documents")
     config = MergeDocumentsConfig(train_parts=tuple(train_parts), evaluation_parts=tuple(evaluation_parts))
     folders = Path(plan.path), Path(train.path), Path(evaluation.path)
     aside = tuple(Path(part.path) for part in rejected)

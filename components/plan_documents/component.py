@@ -34,8 +34,10 @@ def plan_documents(
     from pathlib import Path
 
     from embedtune.documents.build import BuildOptions
+    from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.plan_documents import plan_documents as step
 
+    leave_last_words("plan_documents")
     config = BuildOptions(eval_share=eval_share, split=split, seed=seed, max_bad_share=max_bad_share)
     step(config, tuple(Path(part.path) for part in rows), Path(plan.path), Path(quarantine.path))
     return [{"number": str(number), "rows_uri": part.uri} for number, part in enumerate(rows)]

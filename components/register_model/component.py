@@ -55,9 +55,11 @@ def register_model(
     """
     from pathlib import Path
 
+    from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.register_model import RegisterModelConfig
     from embedtune.steps.register_model import register_model as step
 
+    leave_last_words("register_model")
     config = RegisterModelConfig(
         model_name=model_name,
         experiment=experiment,

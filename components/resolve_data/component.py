@@ -89,9 +89,11 @@ def resolve_data(
         evaluation_versions: JSON object with the version of each of the evaluations by its name.
         started: When the run began, in ISO 8601 and UTC.
     """
+    from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.resolve_data import resolve_data as step
     from embedtune.steps.run_parameters import RunParameters
 
+    leave_last_words("resolve_data")
     config = RunParameters(
         data_uri=data_uri,
         data_layout=data_layout,

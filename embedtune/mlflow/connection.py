@@ -18,6 +18,7 @@ from embedtune.errors import RegistryError
 from embedtune.mlflow.beside_database import SQLITE, database_path
 from embedtune.mlflow.failures import GoneError, RefusedError, UnreachableError
 from embedtune.mlflow.local_database import check_writable_database, move_along, sole_user
+from embedtune.redaction import without_logins
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -44,7 +45,6 @@ _NO_SUCH_ENDPOINT = "ENDPOINT_NOT_FOUND"
 _SERVER_FAILS = 500
 
 _MESSAGE_LIMIT = 600
-_USERINFO = re.compile(r"(://)[^/\s]*@")  # up to the last @: a password may hold one
 _UNFIT = re.compile(r"[#?%]")
 
 
@@ -176,8 +176,8 @@ def translated_errors(tracking_uri: str, otherwise: type[RegistryError] = Regist
         yield
     except _failures() as error:
         # A chained traceback would show the address again, so it is kept only where there is nothing to hide.
-        cause = error if redacted(tracking_uri) == tracking_uri else None
-        raise _translated(error, redacted(tracking_uri), otherwise) from cause
+        cause = error if without_logins(tracking_uri) == tracking_uri else None
+        raise _translated(error, without_logins(tracking_uri), otherwise) from cause
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -194,7 +194,7 @@ def _failures() -> tuple[type[Exception], ...]:
 
 
 def _translated(error: Exception, server: str, otherwise: type[RegistryError]) -> RegistryError:
-    message = shortened(redacted(" ".join(str(error).split())), _MESSAGE_LIMIT)
+    message = shortened(without_logins(" ".join(str(error).split())), _MESSAGE_LIMIT)
     kind, advice = _kind_and_advice(error, message, otherwise)
     return kind(f"MLflow at {server} failed: {message} {advice}")
 
@@ -229,8 +229,3 @@ def _broke_off(error: Exception) -> bool:
     from requests import exceptions
 
     return isinstance(error, exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError)
-
-
-def redacted(text: str) -> str:
-    """Return a text without the user names and passwords of the addresses in it."""
-    return _USERINFO.sub(r"\1***@", text)

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from embedtune.errors import ConfigError
-from embedtune.mlflow.connection import redacted, translated_errors
+from embedtune.mlflow.connection import translated_errors
 from embedtune.mlflow.failures import GoneError, UnavailableError
+from embedtune.redaction import without_logins
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -83,8 +84,8 @@ def find_version(client: "MlflowClient", uri: str) -> RegisteredVersion:
             if error.error_code != _MISSING:
                 raise
             raise GoneError(
-                f"{uri} is not in MLflow at {redacted(client.tracking_uri)}: there is no such model or version, or it "
-                "was deleted. Its page 'Models' shows what there is."
+                f"{uri} is not in MLflow at {without_logins(client.tracking_uri)}: there is no such model or version, "
+                "or it was deleted. Its page 'Models' shows what there is."
             ) from None  # its traceback would show the tracking URI
     return RegisteredVersion(wanted.name, version, int(found.creation_timestamp), address)
 

@@ -111,6 +111,14 @@ def test_body_is_thin(name: str) -> None:
 
 
 @every_component
+def test_a_failure_leaves_one_line_with_the_steps_name(name: str) -> None:
+    calls = [node.value for node in function_of(name).body if isinstance(node, ast.Expr)]
+    assert [ast.unparse(call) for call in calls if "leave_last_words" in ast.unparse(call)] == [
+        f"leave_last_words('{name}')"
+    ]
+
+
+@every_component
 def test_module_imports_only_what_kfp_needs_and_the_body_only_the_library(name: str) -> None:
     tree = source_of(name)
     top = imported_modules(tree.body)

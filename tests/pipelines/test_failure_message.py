@@ -13,6 +13,7 @@ LOG = """\
     Traceback (most recent call last):
       File "ingest.py", line 89, in ingest_csv
     embedtune.errors.InputError: too many bad rows
+    ingest_csv failed: too many bad rows
 08:44:24.531 - ERROR - Task \x1b[96m'ingest-csv'\x1b[0m finished with status FAILURE
 ----------------------------------------------------------------------------------
 """
@@ -38,5 +39,6 @@ def test_another_error_comes_with_its_traceback(log):
     message = _failure({"step": "ingest_csv", "message": "KeyError: 'x'", "explained": False}, "ingest_csv", log)
     assert message.startswith("The step ingest_csv failed: KeyError: 'x'\n\nLast lines of its log:\n")
     assert 'File "ingest.py", line 89' in message
+    assert "ingest_csv failed: too many" not in message
     assert "finished with status" not in message
     assert "executor_input" not in message
