@@ -24,6 +24,8 @@ SETTINGS = {
 """Keys of the config map and the environment variables they become; a key or map that is not there is skipped."""
 MLFLOW_SECRET = "embedtune-mlflow"  # noqa: S105 - the name of a secret
 MLFLOW_KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
+WEBHOOK_SECRET = "embedtune-webhook"  # noqa: S105 - the name of a secret
+WEBHOOK_KEYS = {"url": "EMBEDTUNE_WEBHOOK_URL"}
 
 _HOUR = 3600
 
@@ -91,6 +93,11 @@ def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
     task.set_memory_request(size.memory).set_memory_limit(size.memory)
     window_s = (_RETRIES + 1) * (size.timeout_s + _WAIT_S)
     return task.set_retry(_RETRIES, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration=f"{window_s}s")
+
+
+def with_webhook(task: PipelineTask) -> PipelineTask:
+    """Hand a task the address of a chat's webhook, if there is one."""
+    return kubernetes.use_secret_as_env(task, WEBHOOK_SECRET, WEBHOOK_KEYS, optional=True)
 
 
 def with_mlflow(task: PipelineTask) -> PipelineTask:

@@ -31,14 +31,20 @@ class Explanation:
         names = list(dict.fromkeys(failure.step for failure in self.failures))
         return f"The run failed in {_listed(names)}"
 
-    def to_markdown(self) -> str:
-        """Return the page."""
+    def to_markdown(self, untold: str = "") -> str:
+        """Return the page.
+
+        Args:
+            untold: Why the chat was not told, '' if it was or there is none.
+        """
         shown = self.failures[:_MOST]
         parts = [f"# {escape_markdown(self.headline)}", *(self._section(failure, len(shown) > 1) for failure in shown)]
         if len(self.failures) > _MOST:
             parts.append(f"{len(self.failures) - _MOST} more failed.")
         if not self.failures:
             parts.append(escape_markdown(self.unseen if self.unseen else _NOTHING_LEFT))
+        if untold:
+            parts.append(f"The chat was not told: {escape_markdown(untold)}")
         parts.append(f"Run: {f'[{self.run_id}]({self.link})' if self.link else f'`{self.run_id}`'}")
         return "\n\n".join(parts) + "\n"
 

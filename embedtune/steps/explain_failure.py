@@ -1,5 +1,6 @@
 """The last step on a cluster, whatever became of the others: which failed, why, and what to do. Never fails a run."""
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -7,7 +8,9 @@ from embedtune.cluster.api import namespace_here, pods_of_run
 from embedtune.cluster.explanation import Explanation, succeeded_markdown
 from embedtune.cluster.failures import failures_of, lost_step
 from embedtune.cluster.links import kubeflow_run
+from embedtune.cluster.webhook import WEBHOOK_VARIABLE, send
 from embedtune.errors import ClusterError, ConfigError
+from embedtune.progress import note
 from embedtune.steps.running import OutputFile, step
 from embedtune.storage.atomic import write_text_whole
 
@@ -33,7 +36,7 @@ class ExplainFailureConfig:
 
 @step
 def explain_failure(config: ExplainFailureConfig, explanation: OutputFile, state: str = "") -> str:
-    """Say which step of a run failed or waits, why, and what to do.
+    """Say which step of a run failed or waits, why, and what to do; and tell a chat, where the environment names one.
 
     Args:
         config: The configuration.
@@ -46,9 +49,18 @@ def explain_failure(config: ExplainFailureConfig, explanation: OutputFile, state
     Raises:
         StorageError: the page cannot be written.
     """
-    page = succeeded_markdown() if state == SUCCEEDED else _explained(config.run_id).to_markdown()
+    page = succeeded_markdown() if state == SUCCEEDED else _told(_explained(config.run_id))
     write_text_whole(explanation, page)
     return page
+
+
+def _told(explained: Explanation) -> str:
+    """Return the page, once the chat was told."""
+    webhook = os.environ.get(WEBHOOK_VARIABLE, "").strip()
+    untold = send(webhook, explained.to_message()) if webhook else ""
+    if untold:
+        note(untold)
+    return explained.to_markdown(untold)
 
 
 def _explained(run_id: str) -> Explanation:

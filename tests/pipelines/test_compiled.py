@@ -21,7 +21,16 @@ from embedtune.cli.steps import STEPS
 from embedtune.models.card import IMAGE_VARIABLE
 from embedtune.steps.run_parameters import RunParameters
 from pipelines.compiling import PIPELINES, compile_pipeline, compiled_documents, parameters_of
-from pipelines.task_options import MLFLOW_KEYS, MLFLOW_SECRET, SETTINGS, SETTINGS_CONFIG_MAP, STORE_KEYS, STORE_SECRET
+from pipelines.task_options import (
+    MLFLOW_KEYS,
+    MLFLOW_SECRET,
+    SETTINGS,
+    SETTINGS_CONFIG_MAP,
+    STORE_KEYS,
+    STORE_SECRET,
+    WEBHOOK_KEYS,
+    WEBHOOK_SECRET,
+)
 
 PREFIXES = ("data_", "model_", "train_", "eval_", "register_", "gpu_")
 MOST_PARAMETERS = 28
@@ -329,7 +338,8 @@ def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled
         for secret in executor["secretAsEnv"]:
             assert secret["optional"] is True
             variables = {entry["secretKey"]: entry["envVar"] for entry in secret["keyToEnv"]}
-            assert variables == {STORE_SECRET: STORE_KEYS, MLFLOW_SECRET: MLFLOW_KEYS}[secret["secretName"]]
+            keys = {STORE_SECRET: STORE_KEYS, MLFLOW_SECRET: MLFLOW_KEYS, WEBHOOK_SECRET: WEBHOOK_KEYS}
+            assert variables == keys[secret["secretName"]]
             found.add((task, secret["secretName"]))
         (settings,) = executor["configMapAsEnv"]
         assert settings["optional"] is True
@@ -337,6 +347,7 @@ def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled
         assert {entry["configMapKey"]: entry["envVar"] for entry in settings["keyToEnv"]} == SETTINGS
     assert found == {
         *((task, STORE_SECRET) for task in tasks_of(name)),
+        (EXIT, WEBHOOK_SECRET),
         *((task, MLFLOW_SECRET) for task in ("resolve-data", "finetune", "evaluate-retrieval", "register-model")),
     }
 
