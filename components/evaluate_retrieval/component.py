@@ -28,7 +28,7 @@ def evaluate_retrieval(
         model: Tuned model.
         evaluation: Queries and index.
         scores: Comparison (JSON), TREC runs and qrels, the scores of each query.
-        metrics: Mean metrics of all models.
+        metrics: Mean metrics of all models, the gain in the one that decides, and the decision, for Compare Runs.
         report: Report for the Visualization tab.
         summary: The same as Markdown.
         title: What the model is for, as the report's heading says it.
@@ -42,6 +42,7 @@ def evaluate_retrieval(
     """
     from pathlib import Path
 
+    from embedtune.retrieval.figures import figures_of
     from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
     from embedtune.steps.evaluate_retrieval import evaluate_retrieval as step
     from embedtune.steps.last_words import leave_last_words
@@ -59,6 +60,5 @@ def evaluate_retrieval(
     )
     pages = Path(report.path), Path(summary.path)
     comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages)
-    for entry in comparison.metrics:
-        for side, value in entry.values.items():
-            metrics.log_metric(f"{side}_{entry.name}", value)
+    for name, value in figures_of(comparison).items():
+        metrics.log_metric(name, value)
