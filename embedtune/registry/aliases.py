@@ -1,5 +1,6 @@
 """The aliases of a registered model are moved: by a registration, as far as its evidence goes."""
 
+import dataclasses
 from typing import TYPE_CHECKING
 
 from embedtune.errors import RegistryError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DECISION, REASON = "decision", "reason"
 """Tags with what the registration of a version came to, and why."""
 
-_MOST_MOVES = 100
+MOST_MOVES = 100
 """More than any number of registrations at a time needs."""
 
 
@@ -50,7 +51,7 @@ def settle_aliases(client: "MlflowClient", name: str, version: int) -> None:
 
 def _carry_out(client: "MlflowClient", name: str, written: int | None, newest_first: bool) -> RegistryState:
     """Write until the aliases are what they should be, and return the state in which they are."""
-    for _ in range(_MOST_MOVES):
+    for _ in range(MOST_MOVES):
         state = read_state(client, name)
         newest = state.registrations()[-1]
         if newest_first and state.aliases.get(CHALLENGER) != newest:
@@ -58,25 +59,34 @@ def _carry_out(client: "MlflowClient", name: str, written: int | None, newest_fi
             continue
         move = next_move(state, written)
         if move is None:
+            finish_promotion(client, state, state.champion)
             return state
         latest = latest_promotion(state)
         written = 0 if latest is None else latest[1].number
         apply_move(client, state, move)
     raise RegistryError(
-        f"The aliases of {name!r} were moved {_MOST_MOVES} times and are still not what they should be, so something "
+        f"The aliases of {name!r} were moved {MOST_MOVES} times and are still not what they should be, so something "
         "else keeps moving them. Stop that and repeat the step: it goes on where it stopped."
     )
 
 
-def apply_move(client: "MlflowClient", state: RegistryState, move: Move, keeps_previous: bool = False) -> None:
+def apply_move(client: "MlflowClient", state: RegistryState, move: Move) -> None:
     """Make a version champion: its record first, for whoever reads meanwhile, the alias that counts last."""
     if move.is_new:
         client.set_model_version_tag(state.name, str(move.version), PROMOTION, move.promotion.to_tag())
-    replaced = move.promotion.replaced
-    if not keeps_previous and replaced in state.tags and state.aliases.get(PREVIOUS) != replaced:
-        client.set_registered_model_alias(state.name, PREVIOUS, str(replaced))
+    previous = move.promotion.previous(move.version)
+    if previous in state.tags and state.aliases.get(PREVIOUS) != previous:
+        client.set_registered_model_alias(state.name, PREVIOUS, str(previous))
     if state.champion != move.version:
         client.set_registered_model_alias(state.name, CHAMPION, str(move.version))
+
+
+def finish_promotion(client: "MlflowClient", state: RegistryState, version: int | None) -> None:
+    """Write that a person's promotion has come about, where its record does not say so yet."""
+    promotion = state.promotion(version)
+    if promotion is not None and promotion.pending:
+        record = dataclasses.replace(promotion, pending=False).to_tag()
+        client.set_model_version_tag(state.name, str(version), PROMOTION, record)
 
 
 def _conclude(client: "MlflowClient", state: RegistryState, version: int) -> None:

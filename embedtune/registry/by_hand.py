@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING
 from embedtune.errors import ConfigError, RegistryError
 from embedtune.mlflow.connection import connect, resolve_tracking_uri, translated_errors
 from embedtune.names import similar_names
-from embedtune.registry.aliases import apply_move
+from embedtune.registry.aliases import MOST_MOVES, apply_move, finish_promotion
 from embedtune.registry.champion import CHAMPION
 from embedtune.registry.contents import check_model_name
 from embedtune.registry.missing import unless_missing
-from embedtune.registry.state import CHALLENGER, PREVIOUS, Promotion, RegistryState, read_state
-from embedtune.registry.succession import Move
+from embedtune.registry.state import (
+    CHALLENGER,
+    PREVIOUS,
+    PROMOTED,
+    PROMOTION,
+    ROLLED_BACK,
+    Promotion,
+    RegistryState,
+    read_state,
+)
+from embedtune.registry.succession import Move, is_lost, rightful_champion, successor
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-PROMOTED, ROLLED_BACK = "promote", "rollback"
-"""Who promoted, in a version's record."""
 
 _MOST_SHOWN = 20
 _MOST_ASKED = 1000
@@ -111,7 +117,15 @@ def rollback(name: str, reason: str, dry_run: bool) -> Change:
                 f"has replaced a champion, or that version was deleted. {_listed(state).capitalize()}; make one "
                 "champion with `embedtune promote`."
             )
-        return _make_champion(client, state, previous, ROLLED_BACK, reason, dry_run)
+        return _make_champion(client, _arrived(state), previous, ROLLED_BACK, reason, dry_run)
+
+
+def _arrived(state: RegistryState) -> RegistryState:
+    """Return a model as a registration leaves it that has moved `previous` and is about to move the champion."""
+    coming = None if state.champion is None else successor(state, state.champion)
+    if coming is None or state.is_settled(coming) or state.aliases.get(PREVIOUS) != state.champion:
+        return state
+    return dataclasses.replace(state, aliases={**state.aliases, CHAMPION: coming})
 
 
 def serving(name: str) -> Serving:
@@ -149,18 +163,72 @@ def _make_champion(
     client: "MlflowClient", state: RegistryState, version: int, by: str, reason: str, dry_run: bool
 ) -> Change:
     change = Change(state.name, version, state.champion, needed=state.champion != version)
-    if dry_run or not change.needed:
+    if dry_run:
         return change
-    promotion = state.next_promotion(by, reason)
-    keeps_previous = by == ROLLED_BACK  # or the next rollback would undo this one
-    apply_move(client, state, Move(version, promotion, is_new=True), keeps_previous)
-    now = read_state(client, state.name).champion
-    if now != version:
+    own, before = state.promotion(version), state.tags[version].get(PROMOTION)
+    killed = own is not None and own.pending  # a command like this one, before its end
+    if not change.needed and not (killed and successor(state, version) is not None):
+        finish_promotion(client, state, version)
+        return change
+    state = _move(client, _announce(client, state, version, by, reason), version)
+    if state.champion == version or successor(state, version) is not None:
+        finish_promotion(client, state, version)
+    else:
+        _withdraw(client, state, version, before)
+    state = read_state(client, state.name)  # whoever came in between since is to be told of
+    promotion = state.promotion(version)
+    if state.champion != version or promotion is None:
         raise RegistryError(
-            f"Champion of {state.name!r} is {_named(now)} now, not version {version}: another promotion came in "
-            "between. Look with `embedtune champion`, and repeat the command if it is to be so."
+            f"Champion of {state.name!r} is {_named(state.champion)} now, not version {version}: another promotion "
+            "came in between. Look with `embedtune champion`, and repeat the command if it is to be so."
         )
-    return change
+    return Change(state.name, version, promotion.replaced, needed=True)
+
+
+def _announce(client: "MlflowClient", state: RegistryState, version: int, by: str, reason: str) -> RegistryState:
+    """Write a promotion's record, and again where a registration has moved the champion before it could see it.
+
+    From then on, a registration that moves the champion knows that it came too late, and takes that back.
+    """
+    for _ in range(MOST_MOVES):
+        promotion = state.next_promotion(by, reason, pending=True)
+        if state.champion == version:
+            promotion = dataclasses.replace(promotion, replaced=successor(state, version))
+        client.set_model_version_tag(state.name, str(version), PROMOTION, promotion.to_tag())
+        state = read_state(client, state.name)
+        if state.champion in (promotion.replaced, version) or successor(state, version) is not None:
+            return state
+    raise _unsteady(state)
+
+
+def _withdraw(client: "MlflowClient", state: RegistryState, version: int, before: str | None) -> None:
+    """Give a version the record back that it had, of a promotion that did not come about."""
+    if before is None:
+        client.delete_model_version_tag(state.name, str(version), PROMOTION)
+    else:
+        client.set_model_version_tag(state.name, str(version), PROMOTION, before)
+
+
+def _move(client: "MlflowClient", state: RegistryState, version: int) -> RegistryState:
+    """Move the aliases as the record says, and take it back where a registration has replaced the version meanwhile."""
+    announced = state.promotion(version)
+    written = 0 if announced is None else announced.number
+    for _ in range(MOST_MOVES):
+        later = successor(state, version)
+        right = rightful_champion(state, written) if later is None else later
+        promotion = state.promotion(right)
+        if right is None or promotion is None or not is_lost(state, right, promotion, written):
+            return state
+        apply_move(client, state, Move(right, promotion, is_new=False))
+        state = read_state(client, state.name)
+    raise _unsteady(state)
+
+
+def _unsteady(state: RegistryState) -> RegistryError:
+    return RegistryError(
+        f"The aliases of {state.name!r} were moved {MOST_MOVES} times and are still not what they should be, so "
+        "something else keeps moving them. Stop that and repeat the command."
+    )
 
 
 def _is_in_force(state: RegistryState, promotion: Promotion) -> bool:

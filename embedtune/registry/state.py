@@ -19,6 +19,8 @@ CHALLENGER = "challenger"
 PREVIOUS = "previous"
 """Alias of the champion before the champion, for a rollback in one step."""
 
+PROMOTED, ROLLED_BACK = "promote", "rollback"
+"""Who promoted, in the record of a version that a person made champion."""
 PROMOTION = "promotion"
 """Tag with the record of a version's latest promotion."""
 SETTLED = "embedtune.aliases_set"
@@ -48,10 +50,18 @@ class Promotion:
     """When, in ISO 8601 and UTC; '' where that is not known."""
     reason: str
     """Why, in a sentence or two."""
+    pending: bool = False
+    """Of a person's promotion: announced, and the aliases perhaps not moved yet."""
+
+    def previous(self, version: int) -> int | None:
+        """Return what the alias `previous` names once a version was promoted by this; a rollback leaves it there."""
+        return version if self.by == ROLLED_BACK else self.replaced
 
     def to_tag(self) -> str:
         """Return the value of the tag: one, so that it is there as a whole or not at all."""
         facts = {"number": self.number, "replaced": self.replaced, "by": self.by, "at": self.at}
+        if self.pending:
+            facts["pending"] = True
         return json.dumps({**facts, "reason": shortened(self.reason, _REASON_LIMIT)}, ensure_ascii=False)
 
     @classmethod
@@ -109,15 +119,27 @@ class RegistryState:
                 first.setdefault(tags[REGISTRATION_TAG], version)
         return list(first.values())
 
-    def next_promotion(self, by: str, reason: str) -> Promotion:
+    def next_promotion(self, by: str, reason: str, pending: bool = False) -> Promotion:
         """Return the record of a promotion that replaces the champion of this moment.
 
-        Its number is above all that are settled, and the same for all who would write it at this moment.
+        Its number is above all that are settled, and the same for all who would write it at this moment. A person's
+        that is only announced counts for other persons: who has not seen it come about must not seem to have come
+        after it, but of two persons the later one has the say.
+
+        Args:
+            by: Who promotes.
+            reason: Why.
+            pending: Whether it is a person's, and to be announced.
         """
-        counted = [found.number for version, found in self.promotions() if self.is_settled(version)]
+        counted = [
+            found.number
+            for version, found in self.promotions()
+            if (pending or not found.pending) and (found.pending or self.is_settled(version))
+        ]
         champion = self.promotion(self.champion)
         number = 1 + max(counted, default=0) if champion is None else 1 + max([*counted, champion.number])
-        return Promotion(number, self.champion, by, datetime.now(UTC).isoformat(timespec="seconds"), reason)
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        return Promotion(number, self.champion, by, at, reason, pending)
 
 
 def read_state(client: "MlflowClient", name: str) -> RegistryState:

@@ -91,4 +91,4 @@ def play(parties: Sequence[Party], i: int, j: int | None) -> None:
 def add_version(client: Any, name: str, comparison: Any, registration: str) -> int:
     """Create a version as a registration does, with its evidence and no aliases."""
     tags = {**evidence_tags(comparison), REGISTRATION_TAG: registration}
-    return int(client.create_model_version(name, f"/nowhere/{registration}", tags=tags).version)
+    return int(client.create_model_version(name, f"s3://nowhere/{registration}", tags=tags).version)

@@ -35,6 +35,9 @@ class Twin:
         self.tags[version] = dict(tags)
         return SimpleNamespace(version=str(version))
 
+    def get_model_version(self, name: str, version: str) -> SimpleNamespace:
+        return SimpleNamespace(version=version, tags=dict(self.tags[int(version)]), run_id="")
+
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
         assert int(version) in self.tags
         self.aliases[alias] = int(version)
