@@ -24,6 +24,7 @@ from minio import Minio
 
 from embedtune.storage.client import store_client
 from embedtune.storage.folders import delete_folder, download_folder, upload_folder
+from embedtune.storage.locations import ObjectStore
 
 _BUCKET = "benchmark"
 _MIB = 1 << 20
@@ -47,7 +48,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with _server(), tempfile.TemporaryDirectory() as scratch:
-        client = store_client()
+        client = store_client(ObjectStore.S3)
         client.make_bucket(_BUCKET)
         for count in options.files:
             folder = _make_files(Path(scratch) / f"{count}-files", count, options.size * _MIB // count)

@@ -20,7 +20,7 @@ from components.register_model.component import register_model
 from components.resolve_data.component import resolve_data
 from embedtune.steps.run_parameters import RunParameters
 from pipelines.builds import Definition
-from pipelines.task_options import DATA, SMALL, on_cluster, on_gpu, train_size, with_mlflow
+from pipelines.task_options import DATA, SMALL, on_cluster, on_gpu, train_size, with_hub, with_mlflow
 
 LITERALS = {
     field.name: list(field.metadata["choices"]) for field in fields(RunParameters) if "choices" in field.metadata
@@ -293,6 +293,8 @@ def _define(
         ).set_caching_options(False)
         for task in (resolved, tuned, evaluated, registered):
             with_mlflow(task)
+        for task in (resolved, tuned, evaluated):
+            with_hub(task)
         return Outputs(
             model=tuned.outputs["model"],
             report=evaluated.outputs["report"],

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
+from embedtune.steps.surroundings import MLFLOW_FOLDER, SETTINGS_FOLDER
+
 STORE_SECRET = "mlpipeline-minio-artifact"  # noqa: S105 - the name of a secret, which Kubeflow itself creates
-STORE_KEYS = {"accesskey": "AWS_ACCESS_KEY_ID", "secretkey": "AWS_SECRET_ACCESS_KEY"}
+STORE_KEYS = {"accesskey": "MINIO_ACCESS_KEY", "secretkey": "MINIO_SECRET_KEY"}
+"""Kubeflow's own store, minio://. A step's environment is its launcher's too, which takes AWS_* for the keys of s3://."""
+S3_SECRET = "embedtune-s3"  # noqa: S105 - the name of a secret
+S3_KEYS = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
+"""The user's store, s3://."""
 SETTINGS_CONFIG_MAP = "embedtune"
 SETTINGS = {
-    "store_endpoint": "AWS_ENDPOINT_URL_S3",
-    "store_region": "AWS_REGION",
+    "minio_endpoint": "MINIO_ENDPOINT",
+    "s3_endpoint": "AWS_ENDPOINT_URL_S3",
+    "s3_region": "AWS_REGION",
     "mlflow_tracking_uri": "MLFLOW_TRACKING_URI",
     "mlflow_url": "EMBEDTUNE_MLFLOW_URL",
     "kubeflow_url": "EMBEDTUNE_KUBEFLOW_URL",
@@ -20,10 +27,21 @@ SETTINGS = {
     "allowed_buckets": "EMBEDTUNE_ALLOWED_BUCKETS",
     "datasets": "EMBEDTUNE_DATASETS",
     "user": "EMBEDTUNE_USER",
+    "http_proxy": "EMBEDTUNE_HTTP_PROXY",
+    "https_proxy": "EMBEDTUNE_HTTPS_PROXY",
+    "no_proxy": "EMBEDTUNE_NO_PROXY",
 }
-"""Keys of the config map and the environment variables they become; a key or map that is not there is skipped."""
+"""Keys of the config map and the environment variables they become; a key or map that is not there is skipped. The key
+`ca.crt` is read as a file."""
 MLFLOW_SECRET = "embedtune-mlflow"  # noqa: S105 - the name of a secret
-MLFLOW_KEYS = {"username": "MLFLOW_TRACKING_USERNAME", "password": "MLFLOW_TRACKING_PASSWORD"}
+MLFLOW_KEYS = {
+    "username": "MLFLOW_TRACKING_USERNAME",
+    "password": "MLFLOW_TRACKING_PASSWORD",
+    "token": "MLFLOW_TRACKING_TOKEN",
+}
+"""User and password, or a token; the key `ca.crt` is read as a file."""
+HUB_SECRET = "embedtune-hf"  # noqa: S105 - the name of a secret
+HUB_KEYS = {"HF_TOKEN": "HF_TOKEN"}
 WEBHOOK_SECRET = "embedtune-webhook"  # noqa: S105 - the name of a secret
 WEBHOOK_KEYS = {"url": "EMBEDTUNE_WEBHOOK_URL"}
 
@@ -51,7 +69,7 @@ SMALL = TaskSize("250m", "1", "1Gi", 2 * _HOUR)
 model in memory, at 243 MiB."""
 
 DATA = TaskSize("500m", "2", "4Gi", 12 * _HOUR)
-"""Tasks that read and build. `python -m benchmarks.documents` peaks at 0.7 GiB for a million labelled rows and 1.5 GiB
+"""Tasks that read and build. `python -m benchmarks.documents` peaks at 0.7 GiB for a million labelled rows and 1.0 GiB
 for as many pairs, and memory grows with their number; images and meshes come and go (`python -m benchmarks.images`)."""
 
 _SHARED_MEMORY = "1Gi"
@@ -79,7 +97,7 @@ def train_size(cpu: str, memory: str) -> TaskSize:
 
 
 def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
-    """Run a task as non-root, within its size, with the store's credentials, and again when its node goes away.
+    """Run a task as non-root, within its size, with the stores' credentials, and again when its node goes away.
 
     Kubeflow sets all of Pod Security "restricted" but runAsNonRoot. The image names the user: OpenShift refuses a task
     that names one outside its namespace's range. On a stock install retries are for lost pods only; what a step can
@@ -87,7 +105,9 @@ def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
     """
     kubernetes.set_security_context(task, run_as_non_root=True)
     kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
+    kubernetes.use_secret_as_env(task, S3_SECRET, S3_KEYS, optional=True)
     kubernetes.use_config_map_as_env(task, SETTINGS_CONFIG_MAP, SETTINGS, optional=True)
+    kubernetes.use_config_map_as_volume(task, SETTINGS_CONFIG_MAP, str(SETTINGS_FOLDER), optional=True)
     kubernetes.set_timeout(task, size.timeout_s)
     task.set_cpu_request(size.cpu_request).set_cpu_limit(size.cpu_limit)
     task.set_memory_request(size.memory).set_memory_limit(size.memory)
@@ -101,8 +121,14 @@ def with_webhook(task: PipelineTask) -> PipelineTask:
 
 
 def with_mlflow(task: PipelineTask) -> PipelineTask:
-    """Hand a task the credentials of the MLflow server, if there are any."""
-    return kubernetes.use_secret_as_env(task, MLFLOW_SECRET, MLFLOW_KEYS, optional=True)
+    """Hand a task the credentials of the MLflow server and its authority, if there are any."""
+    kubernetes.use_secret_as_env(task, MLFLOW_SECRET, MLFLOW_KEYS, optional=True)
+    return kubernetes.use_secret_as_volume(task, MLFLOW_SECRET, str(MLFLOW_FOLDER), optional=True)
+
+
+def with_hub(task: PipelineTask) -> PipelineTask:
+    """Hand a task the token for Hugging Face, if there is one."""
+    return kubernetes.use_secret_as_env(task, HUB_SECRET, HUB_KEYS, optional=True)
 
 
 def on_gpu(

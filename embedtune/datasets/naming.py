@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedtune.errors import ConfigError
-from embedtune.storage.locations import Location, Scheme, parse_location
+from embedtune.storage.locations import Location, ObjectStore, Scheme, parse_location
 
 ROOT_VARIABLE = "EMBEDTUNE_DATASETS"
 """Environment variable with the folder or the prefix of the object store that holds all datasets."""
@@ -152,12 +152,12 @@ def dataset_uri(reference: Reference, *parts: str) -> str:
         ConfigError, StorageError: as of `datasets_root`.
     """
     root = datasets_root()
-    base = str(root.path) if root.scheme is Scheme.FILE else f"s3://{root.bucket}/{root.key}".rstrip("/")
+    base = str(root.path) if root.scheme is Scheme.FILE else f"{root.bucket_uri}/{root.key}".rstrip("/")
     return "/".join((base.rstrip("/"), reference.folder, *parts))
 
 
-def object_prefix(reference: Reference) -> tuple[str, str] | None:
-    """Return the bucket and the prefix of a dataset's objects; None where datasets are in a folder.
+def object_prefix(reference: Reference) -> tuple[ObjectStore, str, str] | None:
+    """Return the store, the bucket and the prefix of a dataset's objects; None where datasets are in a folder.
 
     Raises:
         ConfigError, StorageError: as of `datasets_root`.
@@ -165,4 +165,4 @@ def object_prefix(reference: Reference) -> tuple[str, str] | None:
     root = datasets_root()
     if root.scheme is Scheme.FILE:
         return None
-    return root.bucket, "/".join(filter(None, (root.key, reference.folder)))
+    return root.store, root.bucket, "/".join(filter(None, (root.key, reference.folder)))

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import time
-import urllib.request
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +21,7 @@ from urllib3.exceptions import HTTPError
 from embedtune.errors import ModelError, StorageError
 from embedtune.models.backbones import hub_cache, what_lacks
 from embedtune.storage.bodies import read_body
+from embedtune.storage.endpoints import proxy_for
 from embedtune.storage.heads import bound_heads
 from embedtune.storage.web_client import reason_of
 
@@ -142,16 +142,13 @@ def _ask(method: str, address: str, identifier: str) -> bytes:
 
 
 def _pool(address: str) -> PoolManager:
-    parts = urlsplit(address)
-    proxy = urllib.request.getproxies().get(parts.scheme, "")
+    proxy = proxy_for(address)
     settings: dict[str, Any] = {
         "timeout": Timeout(connect=3.0, read=_TIMEOUT_S),
         "retries": Retry(total=5, connect=1, read=1, status=0, redirect=3, other=0),
         "ca_certs": os.environ.get("SSL_CERT_FILE") or certifi.where(),
     }
-    if proxy and not urllib.request.proxy_bypass(parts.netloc):
-        return bound_heads(ProxyManager(proxy, **settings))
-    return bound_heads(PoolManager(**settings))
+    return bound_heads(ProxyManager(proxy, **settings) if proxy else PoolManager(**settings))
 
 
 def _headers() -> dict[str, str]:

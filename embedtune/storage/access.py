@@ -16,7 +16,7 @@ ROOT_VARIABLE = "EMBEDTUNE_DATA_ROOT"
 
 BUCKETS_VARIABLE = "EMBEDTUNE_ALLOWED_BUCKETS"
 """Environment variable with the buckets that addresses in data may open, separated by commas, as `bucket` or
-`bucket/prefix`, beside the data's own prefix."""
+`bucket/prefix` of either store, or `s3://bucket` or `minio://bucket/prefix` of one, beside the data's own prefix."""
 
 HOSTS_VARIABLE = "EMBEDTUNE_ALLOWED_HOSTS"
 """Environment variable with the hosts that may be read from, separated by commas, as `host` or `host:port`; with
@@ -42,7 +42,7 @@ class AccessRules:
     roots: tuple[Path, ...]
     """Folders; files below them may be read, after links are followed."""
     buckets: tuple[str, ...]
-    """`bucket`, or `bucket/prefix` for the objects below a prefix."""
+    """See BUCKETS_VARIABLE."""
     hosts: tuple[str, ...]
     """See HOSTS_VARIABLE."""
 
@@ -69,7 +69,7 @@ class AccessRules:
             prefix = location.key if location.is_folder else location.key.rpartition("/")[0]
             # Nor must one at the top of a bucket.
             if prefix:
-                buckets = (f"{location.bucket}/{prefix}", *buckets)
+                buckets = (f"{location.bucket_uri}/{prefix}", *buckets)
         return cls(tuple(roots), buckets, allowed_hosts())
 
     def check(self, location: Location) -> None:
@@ -81,8 +81,10 @@ class AccessRules:
         if location.scheme is Scheme.FILE:
             self.permitted_path(str(location.path), location.uri)
         elif location.scheme is Scheme.S3:
-            address = f"{location.bucket}/{location.key}"
-            if not any(address.startswith(f"{allowed.strip('/')}/") for allowed in self.buckets):
+            bare, address = f"{location.bucket}/{location.key}", f"{location.bucket_uri}/{location.key}"
+            if not any(
+                each.startswith(f"{allowed.strip('/')}/") for allowed in self.buckets for each in (bare, address)
+            ):
                 raise ForbiddenError(
                     f"{location.uri} may not be opened: it is not below the data's own prefix; data right at the top "
                     "of a bucket has none. Move the data below a prefix together with what it names, or, to allow the "

@@ -16,7 +16,7 @@ from embedtune.storage.access import AccessRules
 from embedtune.storage.failures import UnreachableError, too_large
 from embedtune.storage.hosts import HostMemory
 from embedtune.storage.local_contents import LocalContents
-from embedtune.storage.locations import Location, Scheme, parse_location
+from embedtune.storage.locations import Location, ObjectStore, Scheme, parse_location
 from embedtune.text import excerpt
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ _ABSOLUTE = re.compile(r"data:|[A-Za-z][A-Za-z0-9+.-]*://", re.IGNORECASE)
 _DATA = re.compile(r"data:", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
-_STORE = "the object store"
 
 
 def resolve_content(cell: str, origin: str) -> str:
@@ -47,8 +46,9 @@ def resolve_content(cell: str, origin: str) -> str:
     if scheme is Scheme.HTTP:
         return urljoin(base, quote(cell, safe="/%?=&+,;:@!$'()*~"))
     if scheme is Scheme.S3:
-        bucket, _, prefix = base.partition("/")
-        return f"s3://{bucket}/{posixpath.normpath(posixpath.join(prefix, cell))}"
+        store, _, place = base.partition("://")
+        bucket, _, prefix = place.partition("/")
+        return f"{store}://{bucket}/{posixpath.normpath(posixpath.join(prefix, cell))}"
     return os.path.join(base, cell)
 
 
@@ -61,7 +61,7 @@ def _base(origin: str) -> tuple[Scheme, str]:
         return location.scheme, str(location.path if is_folder else location.path.parent)
     if location.scheme is Scheme.S3:
         prefix = location.key if location.is_folder else location.key.rpartition("/")[0]
-        return location.scheme, f"{location.bucket}/{prefix}"
+        return location.scheme, f"{location.bucket_uri}/{prefix}"
     return location.scheme, origin
 
 
@@ -85,7 +85,7 @@ class ContentReader:
         self._memory = HostMemory()
         self._lock = threading.Lock()
         self._web: WebClient | None = None
-        self._store: Minio | None = None
+        self._stores: dict[ObjectStore, Minio] = {}
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Return one content.
@@ -141,16 +141,17 @@ class ContentReader:
         from embedtune.storage.bodies import SlowError, read_body
         from embedtune.storage.client import store_errors
 
-        self._memory.check(_STORE)
+        store = f"the object store of {location.store}:// addresses"
+        self._memory.check(store)
         deadline = time.monotonic() + self._timeout_s
         try:
             with store_errors(location.uri):
-                response = self._store_client().get_object(location.bucket, location.key)
+                response = self._store_client(location.store).get_object(location.bucket, location.key)
                 content = read_body(response, location.uri, max_bytes, deadline)
         except UnreachableError as error:
-            self._memory.failed(_STORE, "it did not answer in time", connected=isinstance(error, SlowError))
+            self._memory.failed(store, "it did not answer in time", connected=isinstance(error, SlowError))
             raise
-        self._memory.answered(_STORE)
+        self._memory.answered(store)
         return content
 
     def _web_client(self) -> "WebClient":
@@ -161,14 +162,14 @@ class ContentReader:
                 self._web = WebClient(self._rules.hosts, content_pool(self._timeout_s / 2), self._memory)
             return self._web
 
-    def _store_client(self) -> "Minio":
+    def _store_client(self, store: ObjectStore) -> "Minio":
         from embedtune.storage.client import store_client
         from embedtune.storage.web_client import content_pool
 
         with self._lock:
-            if self._store is None:
-                self._store = store_client(pool=content_pool(self._timeout_s / 2))
-            return self._store
+            if store not in self._stores:
+                self._stores[store] = store_client(store, pool=content_pool(self._timeout_s / 2))
+            return self._stores[store]
 
 
 def _decode(uri: str, max_bytes: int) -> bytes:

@@ -1,38 +1,64 @@
 """Where the keys of the object store come from. Imports minio, so import this module where it is used.
 
-minio's own providers of the same places are not used: without a complete pair of keys they fall silent or fail later,
-and a malformed file is quoted, secrets included, in their error.
+minio's own providers of keys are not used: without a complete pair they fall silent or fail later, and a malformed file
+is quoted, secrets included, in their error. Its provider of identities is.
 """
 
 import configparser
+import functools
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree.ElementTree import ParseError
 
-from minio.credentials.providers import StaticProvider
+from minio.credentials.credentials import Credentials
+from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
+from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
+from embedtune.storage.locations import ObjectStore
+from embedtune.storage.transfer import http_pool
 
 SECRET_FOLDER_VARIABLE = "EMBEDTUNE_STORE_SECRET_DIR"  # noqa: S105
 """Environment variable with the folder of a mounted secret: files `accesskey`, `secretkey` and perhaps `sessiontoken`,
 as the secret `mlpipeline-minio-artifact` of Kubeflow has them."""
 
-PLACES = (
-    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN), MINIO_ACCESS_KEY and MINIO_SECRET_KEY, the "
-    f"mounted secret that {SECRET_FOLDER_VARIABLE} names, or the profile AWS_PROFILE of AWS_SHARED_CREDENTIALS_FILE "
-    "(~/.aws/credentials)"
-)
-"""Where credentials are read from, in this order, for messages."""
+PLACES = {
+    ObjectStore.MINIO: (
+        f"MINIO_ACCESS_KEY and MINIO_SECRET_KEY, or the mounted secret that {SECRET_FOLDER_VARIABLE} names"
+    ),
+    ObjectStore.S3: (
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (AWS_SESSION_TOKEN), the web identity that "
+        "AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN name, the pod identity that AWS_CONTAINER_CREDENTIALS_FULL_URI "
+        "or AWS_CONTAINER_CREDENTIALS_RELATIVE_URI names, or the profile AWS_PROFILE of AWS_SHARED_CREDENTIALS_FILE "
+        "(~/.aws/credentials)"
+    ),
+}
+"""Where the credentials of a store are read from, in this order, for messages. No place serves both: the keys of the
+platform's store are not sent to the user's, nor the other way round."""
 
 _SECRET_FILES = ("accesskey", "secretkey", "sessiontoken")
 _PROFILE_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _SECRET_BYTES = 16 << 10
+_IDENTITY_VARIABLES = (
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+_IDENTITY_SETTINGS = (
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_REGION",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
 
 _Keys = tuple[str, str, str] | None
 
 
-def find_credentials() -> StaticProvider | None:
-    """Return the first complete pair of keys in the order of `PLACES`, or None for anonymous access.
+def find_credentials(store: ObjectStore) -> Provider | None:
+    """Return the first credentials in the order of `PLACES`, or None for anonymous access.
 
     An empty variable counts as unset. Errors name the place, never what is written there.
 
@@ -40,12 +66,50 @@ def find_credentials() -> StaticProvider | None:
         StorageError: a pair of keys is incomplete, a key holds what no key can, or a place that the environment names
             cannot be read.
     """
-    for find in (_aws_variables, _minio_variables, _mounted_secret, _shared_file):
-        keys = find()
-        if keys is not None:
-            key, secret, token = keys
-            return StaticProvider(key, secret, token or None)
-    return None
+    if store is ObjectStore.MINIO:
+        return _static(_minio_variables() or _mounted_secret())
+    # ~/.aws/credentials is what a person has, and its default profile must not replace what the platform hands a pod.
+    return _static(_aws_variables()) or _identity() or _static(_shared_file())
+
+
+def _static(keys: _Keys) -> StaticProvider | None:
+    return StaticProvider(keys[0], keys[1], keys[2] or None) if keys is not None else None
+
+
+def _identity() -> Provider | None:
+    """Return the provider of an identity that the platform gives a pod, where its variables are set."""
+    if not any(map(_variable, _IDENTITY_VARIABLES)):
+        # Without them minio's provider would ask the metadata service of a machine, which may be nobody's.
+        return None
+    return _identity_provider(tuple(map(_variable, (*_IDENTITY_VARIABLES, *_IDENTITY_SETTINGS))))
+
+
+@functools.lru_cache(maxsize=8)
+def _identity_provider(_: tuple[str, ...]) -> Provider:
+    """Return the one provider for these values of the variables, so that its keys are asked for once."""
+    return _Identity(IamAwsProvider(http_client=http_pool()))
+
+
+class _Identity(Provider):
+    """minio's provider, whose errors quote addresses with the token in them."""
+
+    def __init__(self, provider: IamAwsProvider) -> None:
+        self._provider = provider
+        self._lock = threading.Lock()
+
+    def retrieve(self) -> Credentials:
+        """Return the keys, new ones where they have expired."""
+        try:
+            with self._lock:
+                return self._provider.retrieve()
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, HTTPError, ParseError) as error:
+            names = ", ".join(filter(_variable, _IDENTITY_VARIABLES))
+            # Not chained: these errors quote the request, the token included.
+            raise StorageError(
+                f"No keys for s3:// come from the identity that {names} names ({type(error).__name__}). Check the "
+                "role, that the pod's service account may take it, and that its address can be reached; or set "
+                "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+            ) from None
 
 
 def _aws_variables() -> _Keys:

@@ -26,6 +26,15 @@ class Scheme(StrEnum):
     DATASET = "dataset"
 
 
+class ObjectStore(StrEnum):
+    """Whose object store an address means; the value is its scheme."""
+
+    MINIO = "minio"
+    """The platform's own."""
+    S3 = "s3"
+    """The user's."""
+
+
 @dataclass(frozen=True)
 class Location:
     """A parsed URI; the fields that do not belong to its scheme are empty."""
@@ -35,6 +44,8 @@ class Location:
     """As it was given."""
     path: Path = Path()
     """FILE: the local path."""
+    store: ObjectStore = ObjectStore.S3
+    """S3: whose store it is."""
     bucket: str = ""
     """S3: the bucket."""
     key: str = ""
@@ -64,6 +75,11 @@ class Location:
         return unquote(address.rsplit("/", 1)[-1])
 
     @property
+    def bucket_uri(self) -> str:
+        """The address of its bucket, without a slash at the end; S3 only."""
+        return f"{self.store}://{self.bucket}"
+
+    @property
     def is_folder(self) -> bool:
         """Whether it was written with a slash at its end, so that no file or object is meant."""
         return self.scheme in (Scheme.FILE, Scheme.S3) and self.uri.endswith("/")
@@ -79,9 +95,9 @@ def parse_location(uri: str) -> Location:
     """Find out what a URI points at.
 
     Args:
-        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key` (the same), `http(s)://` without a query
-            string, or `dataset://name`, `dataset://user/name`, each with `@version` or without. A path or key may be a
-            folder, or a pattern with `*`, `?` and `[...]`, which match within one part of it.
+        uri: A path, `file://`, `s3://bucket/key`, `minio://bucket/key`, `http(s)://` without a query string, or
+            `dataset://name`, `dataset://user/name`, each with `@version` or without. A path or key may be a folder, or
+            a pattern with `*`, `?` and `[...]`, which match within one part of it.
 
     Raises:
         StorageError: not one of these, or a URI that carries credentials or could; the message never repeats them.
@@ -103,7 +119,7 @@ def parse_location(uri: str) -> Location:
     if scheme == "file":
         return _file(uri, authority, rest)
     if scheme in ("s3", "minio"):
-        return _object(uri, rest)
+        return _object(uri, ObjectStore(scheme), rest)
     if scheme in ("http", "https"):
         return _web(uri)
     raise StorageError(f"The address {uri!r} has the unknown scheme {scheme!r}. {_ACCEPTED}.")
@@ -115,17 +131,17 @@ def _file(uri: str, authority: str, rest: str) -> Location:
     return Location(Scheme.FILE, uri, path=Path(unquote(rest.removeprefix(authority))))
 
 
-def _object(uri: str, rest: str) -> Location:
+def _object(uri: str, store: ObjectStore, rest: str) -> Location:
     bucket, _, key = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise StorageError(
             f"{uri!r}: {bucket!r} is not the name of a bucket, which has 3 to 63 of a-z, 0-9, '.' and '-'. "
-            "Write s3://bucket/key."
+            f"Write {store}://bucket/key."
         )
     key = key.strip("/")
     if any(part in ("", ".", "..") for part in key.split("/")) and key:
         raise StorageError(f"{uri!r}: the key has an empty part, '.' or '..'. Write the object's full key.")
-    return Location(Scheme.S3, uri, bucket=bucket, key=key)
+    return Location(Scheme.S3, uri, store=store, bucket=bucket, key=key)
 
 
 def _web(uri: str) -> Location:

@@ -20,7 +20,8 @@ def list_objects(location: Location) -> Listing:
     """
     if not location.key and not location.is_folder:
         raise StorageError(
-            f"{location.uri} is a bucket, not an object. Write s3://bucket/key, or s3://bucket/ for all of it."
+            f"{location.uri} is a bucket, not an object. Write {location.bucket_uri}/key, or "
+            f"{location.bucket_uri}/ for all of it."
         )
     missing = None
     if not location.is_folder:
@@ -44,7 +45,7 @@ def _below(location: Location, outputs: set[str]) -> Iterator[Entry]:
     folder, pattern = (location.key, "") if start is None else ("/".join(parts[:start]), "/".join(parts[start:]))
     prefix = f"{folder}/" if folder else ""
     with store_errors(location.uri):
-        listed = list(store_client().list_objects(location.bucket, prefix=prefix, recursive=True))
+        listed = list(store_client(location.store).list_objects(location.bucket, prefix=prefix, recursive=True))
     objects = {str(found.object_name).removeprefix(prefix): found for found in listed}
     runs = run_folders(objects)
     for name, found in objects.items():
@@ -55,5 +56,5 @@ def _below(location: Location, outputs: set[str]) -> Iterator[Entry]:
             outputs |= within
             continue
         if not found.etag or found.size is None:
-            raise StorageError(f"s3://{location.bucket}/{prefix}{name}: the store names no etag and size.")
-        yield Entry(name, f"s3://{location.bucket}/{prefix}{name}", found.size, found.etag)
+            raise StorageError(f"{location.bucket_uri}/{prefix}{name}: the store names no etag and size.")
+        yield Entry(name, f"{location.bucket_uri}/{prefix}{name}", found.size, found.etag)

@@ -27,7 +27,7 @@ def stat_object(location: Location) -> tuple[str, int]:
         StorageError: it is missing, access is denied, or the store does not answer.
     """
     with store_errors(location.uri):
-        found = store_client().stat_object(location.bucket, location.key)
+        found = store_client(location.store).stat_object(location.bucket, location.key)
     if not found.etag or found.size is None:
         raise StorageError(f"{location.uri}: the store names no etag and size, so its content cannot be told apart.")
     return found.etag, found.size
@@ -39,7 +39,7 @@ def fetch_object(location: Location, etag: str, size: int, target: Path, advance
     Raises:
         StorageError: it changed or is missing, access is denied, the store does not answer, or the disk is full.
     """
-    client = store_client()
+    client = store_client(location.store)
 
     def request(offset: int) -> BaseHTTPResponse:
         return client.get_object(
@@ -61,7 +61,8 @@ class ObjectPrefix:
         Raises:
             StorageError: the environment does not describe an object store.
         """
-        self._client = store_client()
+        self._client = store_client(location.store)
+        self._store = location.store
         self._bucket = location.bucket
         self._prefix = f"{location.key}/" if location.key else ""
 
@@ -81,7 +82,7 @@ class ObjectPrefix:
     def put_if_absent(self, name: str, content: bytes) -> bool:
         """Store a small content unless there is one of that name."""
         # A second request after a lost answer would find what the first one wrote.
-        client = store_client(repeat_sent=False)
+        client = store_client(self._store, repeat_sent=False)
         try:
             with store_errors(self._uri(name)):
                 # put_object has no argument for headers.
@@ -204,10 +205,10 @@ class ObjectPrefix:
                 )
 
     def _destination(self, name: str) -> Destination:
-        return Destination(self._client, self._bucket, self._prefix + name)
+        return Destination(self._client, self._store, self._bucket, self._prefix + name)
 
     def _uri(self, name: str) -> str:
-        return f"s3://{self._bucket}/{self._prefix}{name}"
+        return f"{self._store}://{self._bucket}/{self._prefix}{name}"
 
 
 def _feed(digest: Digest, target: Path, advance: Advance) -> None:

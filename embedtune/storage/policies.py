@@ -15,17 +15,19 @@ from minio.error import S3Error
 
 from embedtune.errors import StorageError
 from embedtune.storage.client import store_client, store_errors
+from embedtune.storage.locations import ObjectStore
 
 _ATTEMPTS = 5
 _SETTLE_S = 0.2
 
 
-def make_public(bucket: str, prefix: str) -> None:
+def make_public(store: ObjectStore, bucket: str, prefix: str) -> None:
     """Let everyone read the objects below a prefix, and nothing else: not list them, nor write.
 
     The bucket's other statements stay as they are. Doing it again changes nothing.
 
     Args:
+        store: Whose store has it.
         bucket: Bucket that is there.
         prefix: Key without slashes around it; the objects `<prefix>/...` become readable.
 
@@ -40,13 +42,14 @@ def make_public(bucket: str, prefix: str) -> None:
             return statements
         return [*statements, _statement(resource)]
 
-    _change(bucket, prefix, add)
+    _change(store, bucket, prefix, add)
 
 
-def make_private(bucket: str, prefix: str) -> None:
+def make_private(store: ObjectStore, bucket: str, prefix: str) -> None:
     """Take back what `make_public` did; nothing happens where it did nothing.
 
     Args:
+        store: Whose store has it.
         bucket: Bucket that is there.
         prefix: As for `make_public`.
 
@@ -56,31 +59,34 @@ def make_private(bucket: str, prefix: str) -> None:
     """
     resource = _resource(bucket, prefix)
     _change(
-        bucket, prefix, lambda statements: [statement for statement in statements if not _is_ours(statement, resource)]
+        store,
+        bucket,
+        prefix,
+        lambda statements: [statement for statement in statements if not _is_ours(statement, resource)],
     )
-    if is_public(bucket, prefix):
+    if is_public(store, bucket, prefix):
         raise StorageError(
-            f"s3://{bucket}/{prefix}/ stays readable for everyone by another statement of the bucket's policy. Have "
-            "the store's administrator change that one."
+            f"{store}://{bucket}/{prefix}/ stays readable for everyone by another statement of the bucket's policy. "
+            "Have the store's administrator change that one."
         )
 
 
-def is_public(bucket: str, prefix: str) -> bool:
+def is_public(store: ObjectStore, bucket: str, prefix: str) -> bool:
     """Tell whether the bucket's policy lets everyone read all objects below a prefix.
 
     Raises:
         StorageError: as of `make_public`.
     """
     resource = _resource(bucket, prefix)
-    with store_errors(f"s3://{bucket}"):
-        statements = _statements(_read(store_client(), bucket))
+    with store_errors(f"{store}://{bucket}"):
+        statements = _statements(_read(store_client(store), bucket))
     return any(_opens(statement, resource) for statement in statements)
 
 
-def _change(bucket: str, prefix: str, edit: Callable[[list[Any]], list[Any]]) -> None:
-    client = store_client()
+def _change(store: ObjectStore, bucket: str, prefix: str, edit: Callable[[list[Any]], list[Any]]) -> None:
+    client = store_client(store)
     for _ in range(_ATTEMPTS):
-        with store_errors(f"s3://{bucket}"):
+        with store_errors(f"{store}://{bucket}"):
             policy = _read(client, bucket)
             before = _statements(policy)
             after = edit(before)

@@ -4,10 +4,10 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import certifi
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError, reason
@@ -25,7 +25,7 @@ Request = Callable[[int], BaseHTTPResponse]
 """Asks for the body from a byte offset on; raises if the server refuses."""
 
 
-def http_pool(retries: int = 3, repeat_sent: bool = True) -> PoolManager:
+def http_pool(retries: int = 3, repeat_sent: bool = True, proxy: str = "") -> PoolManager:
     """Return an HTTP client that verifies certificates, gives up after seconds and retries what is worth it.
 
     Requests are repeated if the connection breaks or the server answers 500, 502, 503 or 504, whatever it says in
@@ -36,6 +36,7 @@ def http_pool(retries: int = 3, repeat_sent: bool = True) -> PoolManager:
         retries: How often, after 0, 0.4, 0.8, 1.6 ... s; a connection that is refused is tried three times more.
         repeat_sent: Whether also a request that was sent without an answer is repeated. It may have been carried out,
             so one that does other things the second time must not be.
+        proxy: Address of the proxy to go through; '' for none.
     """
     policy = Retry(
         total=None,
@@ -51,13 +52,13 @@ def http_pool(retries: int = 3, repeat_sent: bool = True) -> PoolManager:
         raise_on_status=False,
         respect_retry_after_header=False,
     )
-    manager = PoolManager(
-        timeout=Timeout(connect=3.0, read=_READ_TIMEOUT_S),
-        retries=policy,
-        maxsize=_CONNECTIONS,
-        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
-    )
-    return bound_heads(manager)
+    settings: dict[str, Any] = {
+        "timeout": Timeout(connect=3.0, read=_READ_TIMEOUT_S),
+        "retries": policy,
+        "maxsize": _CONNECTIONS,
+        "ca_certs": os.environ.get("SSL_CERT_FILE") or certifi.where(),
+    }
+    return bound_heads(ProxyManager(proxy, **settings) if proxy else PoolManager(**settings))
 
 
 def receive(

@@ -24,6 +24,7 @@ from urllib3.exceptions import HTTPError
 from embedtune.progress import Advance
 from embedtune.storage.digests import Digest, check_digest
 from embedtune.storage.failures import UnreachableError
+from embedtune.storage.locations import ObjectStore
 
 PART_BYTES = 8 << 20
 """Size of the parts of a large file; a smaller one goes in one piece."""
@@ -47,13 +48,14 @@ class Destination:
     """The object that a file becomes."""
 
     client: Minio
+    store: ObjectStore
     bucket: str
     key: str
 
     @property
     def uri(self) -> str:
         """Its address."""
-        return f"s3://{self.bucket}/{self.key}"
+        return f"{self.store}://{self.bucket}/{self.key}"
 
     def recorded_digest(self) -> tuple[int, str]:
         """Return the size in bytes and the SHA-256 in the metadata of what is there; '' if there is none."""

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from components.readme import component_names, load_component, load_metadata, main, readme_path, render_readme
-from pipelines.task_options import MLFLOW_KEYS, SETTINGS, STORE_KEYS, WEBHOOK_KEYS
+from pipelines.task_options import HUB_KEYS, MLFLOW_KEYS, S3_KEYS, SETTINGS, STORE_KEYS, WEBHOOK_KEYS
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,7 +84,8 @@ def test_metadata_accepts_the_kfp_it_is_tested_with(name: str) -> None:
 
 @every_component
 def test_a_services_settings_are_what_tasks_get_from_the_cluster(name: str) -> None:
-    given = {*STORE_KEYS.values(), *SETTINGS.values(), *MLFLOW_KEYS.values(), *WEBHOOK_KEYS.values()}
+    given = {*SETTINGS.values()}
+    given.update(*(keys.values() for keys in (STORE_KEYS, S3_KEYS, HUB_KEYS, MLFLOW_KEYS, WEBHOOK_KEYS)))
     for service in load_metadata(name)["services"]:
         assert set(service["environment"]) <= given, service["name"]
 

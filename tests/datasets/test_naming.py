@@ -98,10 +98,10 @@ def test_where_datasets_are(monkeypatch, tmp_path):
     assert object_prefix(reference) is None
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "s3://bucket/private-artifacts/team/datasets/")
     assert dataset_uri(reference, "x") == f"s3://bucket/private-artifacts/team/datasets/alice/train/{VERSION}/x"
-    assert object_prefix(reference) == ("bucket", f"private-artifacts/team/datasets/alice/train/{VERSION}")
+    assert object_prefix(reference) == ("s3", "bucket", f"private-artifacts/team/datasets/alice/train/{VERSION}")
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "minio://bucket")
-    assert dataset_uri(reference) == f"s3://bucket/alice/train/{VERSION}"
-    assert object_prefix(reference) == ("bucket", f"alice/train/{VERSION}")
+    assert dataset_uri(reference) == f"minio://bucket/alice/train/{VERSION}"
+    assert object_prefix(reference) == ("minio", "bucket", f"alice/train/{VERSION}")
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "relative")
     monkeypatch.chdir(tmp_path)
     assert datasets_root().path == tmp_path / "relative"

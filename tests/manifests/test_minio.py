@@ -22,6 +22,7 @@ from urllib3 import HTTPResponse
 from embedtune.storage.client import store_client
 from embedtune.storage.failures import DeniedError
 from embedtune.storage.folders import download_folder, upload_folder
+from embedtune.storage.locations import ObjectStore
 from tests.manifests.rendering import MANIFESTS
 from tests.s3.conftest import UNSET, moto_server
 
@@ -152,7 +153,7 @@ def test_the_rights_are_enough_and_no_more(script: ModuleType, tmp_path: Path, m
         upload_folder(tmp_path / "folder", f"s3://{BUCKET}/run")
         assert download_folder(f"s3://{BUCKET}/run", tmp_path / "again") is True
         # One by one: moto asks for the right to delete many of the bucket, where S3 asks for that of each.
-        store_client().remove_object(BUCKET, "run/manifest.json")
+        store_client(ObjectStore.S3).remove_object(BUCKET, "run/manifest.json")
         assert download_folder(f"s3://{BUCKET}/run", tmp_path / "gone") is False
         with pytest.raises(DeniedError):
             upload_folder(tmp_path / "folder", "s3://mlpipeline/run")

@@ -19,7 +19,7 @@ def explained_settings() -> dict[str, tuple[str, str]]:
     for line in SETTINGS_FILE.read_text(encoding="utf-8").splitlines():
         if head := re.match(r"# \[(\w+)\] \S", line):
             variable = head[1]
-        elif setting := re.fullmatch(r"(?:# )?([a-z_]+)=(.+)", line):
+        elif setting := re.fullmatch(r"(?:# )?([a-z0-9_]+)=(.+)", line):
             assert variable, f"{line} stands below no explanation of its own"
             found[setting[1]] = (variable, setting[2])
             variable = ""

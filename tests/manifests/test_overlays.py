@@ -11,7 +11,7 @@ from tests.manifests.rendering import MANIFESTS, Resource, needs_kubectl, one, o
 
 pytestmark = needs_kubectl
 
-PROFILE = "s3://mlpipeline/private-artifacts/"
+PROFILE = "mlpipeline/private-artifacts/"
 
 
 def rolebinding(resources: tuple[Resource, ...]) -> Resource:
@@ -35,16 +35,16 @@ def test_everything_of_a_profile_follows_from_its_namespace() -> None:
         {"kind": "ServiceAccount", "name": "default-editor", "namespace": namespace}
     ]
     settings = one(resources, "ConfigMap", "embedtune")["data"]
-    assert (settings["user"], settings["datasets"]) == (namespace, f"{PROFILE}{namespace}/datasets")
+    assert (settings["user"], settings["datasets"]) == (namespace, f"minio://{PROFILE}{namespace}/datasets")
     server = one(resources, "ConfigMap", "embedtune-mlflow-server")["data"]
-    assert server["MLFLOW_ARTIFACTS_DESTINATION"] == f"{PROFILE}{namespace}/mlflow"
+    assert server["MLFLOW_ARTIFACTS_DESTINATION"] == f"s3://{PROFILE}{namespace}/mlflow"
 
 
 def test_another_profile_on_top_is_another_profile(tmp_path: Path) -> None:
     """Where the transformer is listed again, the inner namespace is nowhere left."""
     resources = render(somebodys_folder(tmp_path, COMBINED["a profile with a MinIO of its own"]))
     assert "kubeflow-user-example-com" not in yaml.safe_dump_all(resources)
-    assert one(resources, "ConfigMap", "embedtune")["data"]["datasets"] == f"{PROFILE}team-a/datasets"
+    assert one(resources, "ConfigMap", "embedtune")["data"]["datasets"] == f"minio://{PROFILE}team-a/datasets"
 
 
 def test_openshift_differs_in_the_groups_of_volumes_only() -> None:

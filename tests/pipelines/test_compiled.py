@@ -20,10 +20,15 @@ from embedtune import __version__
 from embedtune.cli.steps import STEPS
 from embedtune.models.card import IMAGE_VARIABLE
 from embedtune.steps.run_parameters import RunParameters
+from embedtune.steps.surroundings import MLFLOW_FOLDER, SETTINGS_FOLDER
 from pipelines.compiling import PIPELINES, compile_pipeline, compiled_documents, parameters_of
 from pipelines.task_options import (
+    HUB_KEYS,
+    HUB_SECRET,
     MLFLOW_KEYS,
     MLFLOW_SECRET,
+    S3_KEYS,
+    S3_SECRET,
     SETTINGS,
     SETTINGS_CONFIG_MAP,
     STORE_KEYS,
@@ -37,6 +42,7 @@ MOST_PARAMETERS = 28
 UNCACHED = {"resolve-data", "register-model", "explain-failure"}
 EXIT = "explain-failure"
 TRAIN = {"finetune", "evaluate-retrieval"}
+WITH_MLFLOW = {*TRAIN, "resolve-data", "register-model"}
 BY_FILE = ("list_sources", "ingest_csv", "plan_documents", "build_shard", "merge_documents")
 STEPS_OF = {
     "finetune": tuple(name for name in STEPS if name == "ingest_csv" or name not in BY_FILE),
@@ -334,11 +340,12 @@ def type_of_input(spec: Spec, source: Spec) -> str:
 @every_pipeline
 def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled: dict[str, list[Spec]]) -> None:
     found = set()
+    keys = {STORE_SECRET: STORE_KEYS, S3_SECRET: S3_KEYS, HUB_SECRET: HUB_KEYS, MLFLOW_SECRET: MLFLOW_KEYS}
+    keys[WEBHOOK_SECRET] = WEBHOOK_KEYS
     for task, executor in executors_in(compiled[name]).items():
         for secret in executor["secretAsEnv"]:
             assert secret["optional"] is True
             variables = {entry["secretKey"]: entry["envVar"] for entry in secret["keyToEnv"]}
-            keys = {STORE_SECRET: STORE_KEYS, MLFLOW_SECRET: MLFLOW_KEYS, WEBHOOK_SECRET: WEBHOOK_KEYS}
             assert variables == keys[secret["secretName"]]
             found.add((task, secret["secretName"]))
         (settings,) = executor["configMapAsEnv"]
@@ -346,10 +353,36 @@ def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled
         assert settings["configMapName"] == SETTINGS_CONFIG_MAP
         assert {entry["configMapKey"]: entry["envVar"] for entry in settings["keyToEnv"]} == SETTINGS
     assert found == {
-        *((task, STORE_SECRET) for task in tasks_of(name)),
+        *((task, secret) for task in tasks_of(name) for secret in (STORE_SECRET, S3_SECRET)),
+        *((task, HUB_SECRET) for task in ("resolve-data", "finetune", "evaluate-retrieval")),
+        *((task, MLFLOW_SECRET) for task in WITH_MLFLOW),
         (EXIT, WEBHOOK_SECRET),
-        *((task, MLFLOW_SECRET) for task in ("resolve-data", "finetune", "evaluate-retrieval", "register-model")),
     }
+
+
+@every_pipeline
+def test_kubeflows_keys_never_become_amazons(name: str, compiled: dict[str, list[Spec]]) -> None:
+    """A step's environment is its launcher's, which would take them for the keys of s3://."""
+    for task, executor in executors_in(compiled[name]).items():
+        variables = {
+            entry["envVar"]
+            for secret in executor["secretAsEnv"]
+            if secret["secretName"] == "mlpipeline-minio-artifact"
+            for entry in secret["keyToEnv"]
+        }
+        assert variables == {"MINIO_ACCESS_KEY", "MINIO_SECRET_KEY"}, task
+
+
+@every_pipeline
+def test_authorities_come_as_files(name: str, compiled: dict[str, list[Spec]]) -> None:
+    for task, executor in executors_in(compiled[name]).items():
+        (settings,) = executor["configMapAsVolume"]
+        assert (settings["configMapName"], settings["optional"]) == (SETTINGS_CONFIG_MAP, True)
+        assert settings["mountPath"] == str(SETTINGS_FOLDER)
+        secrets = [
+            (entry["secretName"], entry["optional"], entry["mountPath"]) for entry in executor.get("secretAsVolume", ())
+        ]
+        assert secrets == ([(MLFLOW_SECRET, True, str(MLFLOW_FOLDER))] if task in WITH_MLFLOW else []), task
 
 
 @every_pipeline

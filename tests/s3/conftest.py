@@ -24,6 +24,7 @@ import boto3
 import pytest
 from minio import Minio
 
+from embedtune.storage import locations
 from embedtune.storage.client import store_client
 
 GIVEN = os.environ.get("EMBEDTUNE_TEST_S3_ENDPOINT", "")
@@ -236,9 +237,11 @@ UNSET = (
     "AWS_DEFAULT_REGION",
     "AWS_PROFILE",
     "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
     "EMBEDTUNE_STORE_SECRET_DIR",
-    "MINIO_ACCESS_KEY",
-    "MINIO_SECRET_KEY",
+    "MINIO_REGION",
 )
 
 
@@ -253,6 +256,9 @@ def use_endpoint(monkeypatch, tmp_path_factory):
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.url)
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", endpoint.key)
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", endpoint.secret)
+        monkeypatch.setenv("MINIO_ENDPOINT", endpoint.url)
+        monkeypatch.setenv("MINIO_ACCESS_KEY", endpoint.key)
+        monkeypatch.setenv("MINIO_SECRET_KEY", endpoint.secret)
 
     return use
 
@@ -299,7 +305,7 @@ def faulty_page():
 
 def fresh_bucket(endpoint: Endpoint, use_endpoint: Callable[[Endpoint], None]) -> Iterator[ObjectStore]:
     use_endpoint(endpoint)
-    client, bucket = store_client(), f"embedtune-{uuid.uuid4().hex}"
+    client, bucket = store_client(locations.ObjectStore.S3), f"embedtune-{uuid.uuid4().hex}"
     client.make_bucket(bucket)
     made = ObjectStore(client, bucket, f"s3://{bucket}")
     yield made

@@ -8,6 +8,7 @@ from minio.error import S3Error
 
 from embedtune.errors import StorageError
 from embedtune.storage import policies
+from embedtune.storage.locations import ObjectStore
 from embedtune.storage.policies import is_public, make_private, make_public
 from embedtune.storage.stores import open_store
 
@@ -46,11 +47,11 @@ def put(store, name):
 def test_what_is_public_is_readable_and_nothing_else(store, endpoint, monkeypatch):
     for name in ("data/u/n/v1/a b.bin", "data/u/n/v1/deep/ü", "data/u/n/v10/a", "data/u/n/v1", "other"):
         put(store, name)
-    assert not is_public(store.bucket, "data/u/n/v1")
-    make_public(store.bucket, "data/u/n/v1")
-    assert is_public(store.bucket, "data/u/n/v1")
-    assert not is_public(store.bucket, "data/u/n/v10")
-    assert not is_public(store.bucket, "data/u/n")
+    assert not is_public(ObjectStore.S3, store.bucket, "data/u/n/v1")
+    make_public(ObjectStore.S3, store.bucket, "data/u/n/v1")
+    assert is_public(ObjectStore.S3, store.bucket, "data/u/n/v1")
+    assert not is_public(ObjectStore.S3, store.bucket, "data/u/n/v10")
+    assert not is_public(ObjectStore.S3, store.bucket, "data/u/n")
     for path in ("/data/u/n/v1/a%20b.bin", "/data/u/n/v1/deep/%C3%BC"):
         assert status(store, endpoint, "GET", path) == 200
     for path in ("/data/u/n/v10/a", "/data/u/n/v1", "/other"):
@@ -64,7 +65,7 @@ def test_what_is_public_is_readable_and_nothing_else(store, endpoint, monkeypatc
 
 def test_listing_and_writing_stay_refused(store, endpoint, request):
     put(store, "data/v1/a")
-    make_public(store.bucket, "data/v1")
+    make_public(ObjectStore.S3, store.bucket, "data/v1")
     if request.node.callspec.params["endpoint"] == "moto":
         pytest.skip("moto lets everyone list and write; set EMBEDTUNE_TEST_S3_ENDPOINT to a store that does not")
     assert status(store, endpoint, "GET", "/?list-type=2&prefix=data/v1/") == 403
@@ -73,17 +74,17 @@ def test_listing_and_writing_stay_refused(store, endpoint, request):
 
 
 def test_twice_and_back(store):
-    make_public(store.bucket, "data/v1")
+    make_public(ObjectStore.S3, store.bucket, "data/v1")
     before = statements(store)
-    make_public(store.bucket, "data/v1")
+    make_public(ObjectStore.S3, store.bucket, "data/v1")
     assert statements(store) == before
-    make_public(store.bucket, "data/v2")
+    make_public(ObjectStore.S3, store.bucket, "data/v2")
     assert len(statements(store)) == 2
-    make_private(store.bucket, "data/v1")
-    make_private(store.bucket, "data/v1")
-    assert not is_public(store.bucket, "data/v1")
-    assert is_public(store.bucket, "data/v2")
-    make_private(store.bucket, "data/v2")
+    make_private(ObjectStore.S3, store.bucket, "data/v1")
+    make_private(ObjectStore.S3, store.bucket, "data/v1")
+    assert not is_public(ObjectStore.S3, store.bucket, "data/v1")
+    assert is_public(ObjectStore.S3, store.bucket, "data/v2")
+    make_private(ObjectStore.S3, store.bucket, "data/v2")
     with pytest.raises(S3Error) as caught:
         store.client.get_bucket_policy(store.bucket)
     assert caught.value.code == "NoSuchBucketPolicy"
@@ -93,20 +94,20 @@ def test_other_statements_are_untouched(store):
     theirs = json.loads(json.dumps(OTHERS).replace("BUCKET", store.bucket))
     store.client.set_bucket_policy(store.bucket, json.dumps({"Version": "2012-10-17", "Statement": theirs}))
     before = statements(store)
-    make_public(store.bucket, "data/v1")
+    make_public(ObjectStore.S3, store.bucket, "data/v1")
     assert [statement for statement in statements(store) if statement in before] == before
     assert len(statements(store)) == 2
-    make_private(store.bucket, "data/v1")
+    make_private(ObjectStore.S3, store.bucket, "data/v1")
     assert statements(store) == before
 
 
 def test_a_wider_statement_of_others(store):
     theirs = json.loads(json.dumps(OTHERS).replace("BUCKET", store.bucket).replace("elsewhere", "data"))
     store.client.set_bucket_policy(store.bucket, json.dumps({"Version": "2012-10-17", "Statement": theirs}))
-    assert is_public(store.bucket, "data/v1")
-    make_public(store.bucket, "data/v1")
+    assert is_public(ObjectStore.S3, store.bucket, "data/v1")
+    make_public(ObjectStore.S3, store.bucket, "data/v1")
     with pytest.raises(StorageError, match="stays readable for everyone by another statement"):
-        make_private(store.bucket, "data/v1")
+        make_private(ObjectStore.S3, store.bucket, "data/v1")
     assert len(statements(store)) == 1
 
 
@@ -115,7 +116,7 @@ def test_two_at_once_lose_nothing(store):
 
     def change(number):
         try:
-            make_public(store.bucket, f"data/v{number}")
+            make_public(ObjectStore.S3, store.bucket, f"data/v{number}")
         except StorageError as error:
             errors.append(error)
 
@@ -125,15 +126,15 @@ def test_two_at_once_lose_nothing(store):
     for thread in threads:
         thread.join()
     assert errors == []
-    assert is_public(store.bucket, "data/v0")
-    assert is_public(store.bucket, "data/v1")
+    assert is_public(ObjectStore.S3, store.bucket, "data/v0")
+    assert is_public(ObjectStore.S3, store.bucket, "data/v1")
 
 
 @pytest.mark.parametrize("prefix", ["", "/", "/a", "a/", "a*", "a?b", "${aws:username}"])
 def test_prefixes_that_would_open_too_much(prefix):
     for action in (make_public, make_private, is_public):
         with pytest.raises(StorageError, match="cannot be made public"):
-            action("bucket", prefix)
+            action(ObjectStore.S3, "bucket", prefix)
 
 
 RESOURCE = "arn:aws:s3:::bucket/data/v1/*"
@@ -167,10 +168,10 @@ def test_statements_as_stores_write_them(changes, ours, opens):
 def test_a_user_who_may_not(strict_store, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "unknown")
     with pytest.raises(StorageError, match="access denied"):
-        make_public(strict_store.bucket, "data/v1")
+        make_public(ObjectStore.S3, strict_store.bucket, "data/v1")
 
 
 def test_a_policy_that_never_takes_the_change(store, monkeypatch):
     monkeypatch.setattr(policies.Minio, "set_bucket_policy", lambda *_: None)
     with pytest.raises(StorageError, match="does not take the change for data/v1"):
-        make_public(store.bucket, "data/v1")
+        make_public(ObjectStore.S3, store.bucket, "data/v1")

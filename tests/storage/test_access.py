@@ -109,9 +109,15 @@ class TestFiles:
 class TestObjects:
     def test_the_prefix_of_the_csv(self):
         rules = AccessRules.from_environment("minio://data/a/rows.csv")
-        assert rules.buckets == ("data/a",)
-        assert AccessRules.from_environment("s3://data/a/") == rules
-        allowed = ["s3://data/a/x.png", "minio://data/a/b/x.png", "s3://data/ab/x.png", "s3://data/x.png", "s3://dat/a"]
+        assert rules.buckets == ("minio://data/a",)
+        assert AccessRules.from_environment("minio://data/a/") == rules
+        allowed = [
+            "minio://data/a/x.png",
+            "minio://data/a/b/x.png",
+            "minio://data/ab/x.png",
+            "s3://data/a/x.png",
+            "minio://dat/a",
+        ]
         assert [is_allowed(rules, uri) for uri in allowed] == [True, True, False, False, False]
 
     @pytest.mark.parametrize("origin", ["s3://data/rows.csv", "s3://data/", "s3://data"])
@@ -125,11 +131,17 @@ class TestObjects:
         assert is_allowed(rules, "s3://data/b/x.png")
         assert not is_allowed(rules, "s3://data2/x.png")
 
+    def test_buckets_of_one_store(self, environment):
+        environment.setenv("EMBEDTUNE_ALLOWED_BUCKETS", "s3://one, minio://two/images")
+        rules = AccessRules.from_environment("data/rows.csv")
+        addresses = ["s3://one/a", "minio://two/images/a", "minio://one/a", "s3://two/images/a", "minio://two/a"]
+        assert [is_allowed(rules, uri) for uri in addresses] == [True, True, False, False, False]
+
     def test_allowed_buckets(self, environment):
         environment.setenv("EMBEDTUNE_ALLOWED_BUCKETS", " one, two/images/ ,")
         rules = AccessRules.from_environment("data/rows.csv")
         assert rules.buckets == ("one", "two/images/")
-        addresses = ["s3://one/a", "s3://two/images/a", "s3://two/a", "s3://two/images", "s3://three/one/a"]
+        addresses = ["s3://one/a", "minio://two/images/a", "s3://two/a", "s3://two/images", "s3://three/one/a"]
         assert [is_allowed(rules, uri) for uri in addresses] == [True, True, False, False, False]
         with pytest.raises(ForbiddenError, match="add three to the variable EMBEDTUNE_ALLOWED_BUCKETS"):
             rules.check(parse_location("s3://three/a"))

@@ -30,7 +30,7 @@ def reader(tmp_path):
         ("/pictures/a.png", "data/rows.csv", "/pictures/a.png"),
         ("/pictures/a.png", "s3://data/rows.csv", "/pictures/a.png"),
         ("a.png", "s3://data/x/rows.csv", "s3://data/x/a.png"),
-        ("a b#?%20ü.png", "minio://data/x/rows.csv", "s3://data/x/a b#?%20ü.png"),
+        ("a b#?%20ü.png", "minio://data/x/rows.csv", "minio://data/x/a b#?%20ü.png"),
         ("./i/../a.png", "s3://data/x/", "s3://data/x/a.png"),
         ("../a.png", "s3://data/x/rows.csv", "s3://data/a.png"),
         ("a.png", "s3://data/rows.csv", "s3://data/a.png"),

@@ -1,7 +1,6 @@
 """One content: its address in, what is stored of it out."""
 
 import hashlib
-import os
 import re
 import threading
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
+from embedtune.cpus import available_cpus
 from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS, ImageLimits, MeshLimits
 from embedtune.errors import ConfigError, EmbedtuneError, InputError, StorageError
 from embedtune.records.layouts import Modality
@@ -69,7 +69,7 @@ class LoadOptions:
         if self.workers:
             return self.workers
         is_remote = any(_SERVER.match(address) for address in addresses)
-        return _REMOTE_WORKERS if is_remote else (os.cpu_count() or 1) + _MORE_THAN_CPUS
+        return _REMOTE_WORKERS if is_remote else available_cpus() + _MORE_THAN_CPUS
 
 
 class ContentKey(NamedTuple):
@@ -115,7 +115,7 @@ class ContentLoader:
         self._readers: dict[str, ContentReader] = {}
         self._lock = threading.Lock()
         # Decoded, an image takes many times the memory of its file, and more decoders than CPUs would not be faster.
-        self._decoders = threading.BoundedSemaphore(min(os.cpu_count() or 1, _MOST_DECODERS))
+        self._decoders = threading.BoundedSemaphore(min(available_cpus(), _MOST_DECODERS))
         self._large_mesh = threading.Lock()
         # Their files may have 100 MiB, five times as much as those of images.
         self._meshes = threading.BoundedSemaphore(_MOST_MESHES)

@@ -10,6 +10,7 @@ from embedtune.datasets.delete import delete
 from embedtune.datasets.pull import pull_file
 from embedtune.errors import ConfigError, StorageError
 from embedtune.storage import policies
+from embedtune.storage.locations import ObjectStore
 
 
 def test_a_folder_cannot_be_public(tmp_path, monkeypatch, texts):
@@ -42,7 +43,7 @@ def test_public_is_one_version_only(remote, store, monkeypatch, tmp_path, texts,
         with pytest.raises(StorageError, match=r"is private or missing|There is no dataset"):
             pull("alice/train@0123456789ab")
     delete(public.reference)
-    assert not policies.is_public(store.bucket, f"team/datasets/alice/train/{public.version}")
+    assert not policies.is_public(ObjectStore.S3, store.bucket, f"team/datasets/alice/train/{public.version}")
     assert not push(texts(6), "train").public
 
 
@@ -53,7 +54,7 @@ def test_public_later(remote, store, texts):
 
 
 def test_what_cannot_be_made_public_is_there_and_private(remote, monkeypatch, texts):
-    def refuse(bucket, prefix):
+    def refuse(store, bucket, prefix):
         raise StorageError(f"s3://{bucket}: access denied by the store.")
 
     monkeypatch.setattr(policies, "make_public", refuse)
@@ -129,13 +130,13 @@ def test_what_made_it_public_is_never_left_behind(remote, proxy, store, texts):
     proxy.denied = ()
     delete(public.reference)
     assert remote.names() == []
-    assert not policies.is_public(store.bucket, f"team/datasets/alice/train/{public.version}")
+    assert not policies.is_public(ObjectStore.S3, store.bucket, f"team/datasets/alice/train/{public.version}")
 
 
 def test_the_manifest_says_public_only_of_what_is(remote, monkeypatch, texts):
     said = []
 
-    def refuse(bucket, prefix):
+    def refuse(store, bucket, prefix):
         said.append(remote.manifest(f"alice/train@{prefix.rpartition('/')[2]}")["public"])
         raise StorageError("access denied by the store.")
 
