@@ -1,6 +1,7 @@
 """The API of the Kubernetes cluster that this process runs in, or that a person's kubeconfig names."""
 
 import json
+import os
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -33,7 +34,7 @@ def namespace_here() -> str:
     from kubernetes.config import ConfigException, list_kube_config_contexts
 
     try:
-        context = list_kube_config_contexts()[1]["context"]
+        context = list_kube_config_contexts(_kubeconfig())[1]["context"]
     except ConfigException as error:
         raise _no_cluster() from error
     return str(context.get("namespace", "default"))
@@ -69,10 +70,15 @@ def _core_api() -> "CoreV1Api":
         if _NAMESPACE_FILE.is_file():
             config.load_incluster_config(client_configuration=settings)
         else:
-            config.load_kube_config(client_configuration=settings)
+            config.load_kube_config(_kubeconfig(), client_configuration=settings)
     except config.ConfigException as error:
         raise _no_cluster() from error
     return client.CoreV1Api(client.ApiClient(settings))
+
+
+def _kubeconfig() -> str | None:
+    """Return the kubeconfig that the environment names; the client would read that only when it is imported."""
+    return os.environ.get("KUBECONFIG") or None
 
 
 def _pages(api: "CoreV1Api", namespace: str, selector: str) -> Iterator[StepPod]:
@@ -87,11 +93,16 @@ def _pages(api: "CoreV1Api", namespace: str, selector: str) -> Iterator[StepPod]
             _request_timeout=_TIMEOUT_S,
             _preload_content=False,
         )
-        page = json.loads(response.data)
-        yield from filter(None, map(step_pod, page["items"]))
-        if not page["metadata"].get("continue"):
+        try:
+            page = json.loads(response.data)
+            found, following = list(map(step_pod, page["items"])), page["metadata"].get("continue")
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            where = api.api_client.configuration.host
+            raise ClusterError(f"{where} answers with no list of pods. Is it the Kubernetes API?") from error
+        yield from filter(None, found)
+        if not following:
             return
-        from_here = {"_continue": page["metadata"]["continue"]}
+        from_here = {"_continue": following}
 
 
 def _refused(error: "ApiException", namespace: str) -> ClusterError:
