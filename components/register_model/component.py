@@ -56,7 +56,7 @@ def register_model(
     from pathlib import Path
 
     from embedtune.steps.last_words import leave_last_words
-    from embedtune.steps.register_model import RegisterModelConfig
+    from embedtune.steps.register_model import RegisterModelConfig, registration_page
     from embedtune.steps.register_model import register_model as step
 
     leave_last_words("register_model")
@@ -71,5 +71,5 @@ def register_model(
         started=started,
     )
     made = step(config, Path(model.path), Path(scores.path), (Path(report.path), Path(summary.path)))
-    Path(registration.path).write_text(made.to_markdown(), encoding="utf-8")
+    Path(registration.path).write_text(registration_page(made, pipeline_run), encoding="utf-8")
     return made.name, made.version, ", ".join(made.aliases), made.reason, made.run_id, made.champion_facts()

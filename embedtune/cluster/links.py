@@ -16,9 +16,14 @@ def kubeflow_run(run_id: str) -> str:
     return _page(KUBEFLOW_VARIABLE, f"#/runs/details/{quote(run_id, safe='')}")
 
 
-def mlflow_run(experiment_id: str, run_id: str) -> str:
+def mlflow_run(run_id: str) -> str:
     """Return the page of a run in MLflow, '' where nobody said where that is."""
-    return _page(MLFLOW_VARIABLE, f"#/experiments/{quote(experiment_id, safe='')}/runs/{quote(run_id, safe='')}")
+    return _page(MLFLOW_VARIABLE, f"#/runs/{quote(run_id, safe='')}")
+
+
+def mlflow_file(run_id: str, path: str) -> str:
+    """Return where MLflow gives out a file that a run keeps, '' where nobody said where MLflow is."""
+    return _page(MLFLOW_VARIABLE, f"get-artifact?path={quote(path)}&run_uuid={quote(run_id, safe='')}")
 
 
 def mlflow_version(name: str, version: int) -> str:

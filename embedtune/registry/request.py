@@ -1,6 +1,7 @@
 """What a registration needs and what comes out of it."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,12 +69,17 @@ class Registration:
         """Return the champion's fields, none where there is none."""
         return {} if self.champion is None else dataclasses.asdict(self.champion)
 
-    def to_markdown(self) -> str:
-        """Return what Kubeflow shows of the registration."""
+    def to_markdown(self, pages: Mapping[str, str]) -> str:
+        """Return what Kubeflow shows of the registration.
+
+        Args:
+            pages: Name and address of pages to link to.
+        """
         champion = "none" if self.champion is None else self.champion.told()
         aliases = ", ".join(self.aliases) if self.aliases else "none; newer versions have them"
         return (
             f"# {self.name}, version {self.version}: {'promoted' if self.promoted else 'not promoted'}\n\n"
             f"{self.reason}\n\n- Champion: {champion}\n- Aliases of version {self.version}: {aliases}\n"
             f"- Load it: `{self.model_uri}`\n- MLflow run: `{self.run_id}`\n"
+            + "".join(f"- [{name}]({address})\n" for name, address in pages.items())
         )

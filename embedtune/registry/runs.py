@@ -45,6 +45,8 @@ _DATASET_DIGEST_LIMIT = 36
 """Limits of MLflow servers; for parameters that of 1.x and 2.x, which is lower than that of 3.x."""
 
 _REPORTS = "reports"
+REPORT_PAGE = f"{_REPORTS}/report.html"
+"""Path of the report's page among the files of a run."""
 _DOCTYPE = b"<!doctype html>"
 
 

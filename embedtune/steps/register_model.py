@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from embedtune.cluster.links import kubeflow_run, mlflow_file, mlflow_run, mlflow_version
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.registry.contents import check_model_name
 from embedtune.registry.register import register_model as register
 from embedtune.registry.request import Registration, RegistrationRequest
+from embedtune.registry.runs import REPORT_PAGE
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.score_files import COMPARISON_FILE, MAP_FILE, QUERY_SCORES_FILE, TREC_FILES
 from embedtune.steps.evaluate_retrieval import DATA_FILE
@@ -96,3 +98,19 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
             reports=(*reports, *(path for path in kept if path.exists())),
         )
     )
+
+
+def registration_page(made: Registration, pipeline_run: str) -> str:
+    """Return what Kubeflow shows of a registration, with links where the environment says what they begin with.
+
+    Args:
+        made: The registration.
+        pipeline_run: Id of the pipeline's run, '' if that is not known.
+    """
+    pages = {
+        "The version in MLflow": mlflow_version(made.name, made.version),
+        "Its run in MLflow": mlflow_run(made.run_id),
+        "The report": mlflow_file(made.run_id, REPORT_PAGE),
+        "The run in Kubeflow": kubeflow_run(pipeline_run) if pipeline_run else "",
+    }
+    return made.to_markdown({name: address for name, address in pages.items() if address})

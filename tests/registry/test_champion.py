@@ -92,7 +92,7 @@ class TestPromotion:
 
     def test_the_sentences_are_shown_in_kubeflow(self, make_request):
         register_model(make_request("shown"))
-        text = register_model(make_request("shown", gain=0.05)).to_markdown()
+        text = register_model(make_request("shown", gain=0.05)).to_markdown({})
         assert text.startswith("# shown, version 2: not promoted\n\nshown version 1 stays champion: on the same")
         assert "\n- Champion: version 1 (nDCG@10 0.6000 over 10 queries)\n" in text
         assert "\n- Load it: `models:/shown/2`\n" in text
