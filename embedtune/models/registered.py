@@ -51,6 +51,16 @@ def registered_version(found: RegisteredVersion) -> str:
     return f"registered:{found.name}/{found.version}@{found.created}"
 
 
+def lasting_address(address: str, version: str) -> str:
+    """Return what names a backbone for good: of one in MLflow its version, for an alias means another one tomorrow.
+
+    Args:
+        address: What was asked for.
+        version: What the first step returned for it, '' where nobody asked.
+    """
+    return RegisteredName.parse(version).uri if _VERSION.fullmatch(version) else address
+
+
 def look_up(uri: str) -> tuple[RegisteredVersion, frozenset[str]]:
     """Find the version that an address means now, and the names of its model's files.
 

@@ -16,6 +16,7 @@ from embedtune.models.devices import check_gpus
 from embedtune.models.encoding import check_reads
 from embedtune.models.loading import embedding_dimension, load_backbone, weights_digest
 from embedtune.models.parity import check_parity
+from embedtune.models.registered import lasting_address
 from embedtune.models.roles import index_role, prompt_of
 from embedtune.models.saving import save_model, whole_folder
 from embedtune.models.servers import servers_of
@@ -89,7 +90,7 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
                 save_training_tokens(folder, tokens)
             save_trained(folder, trained_digests(examples.contents.all_stored()), inherited)
             card = ModelCard(
-                backbone=config.backbone,
+                backbone=lasting_address(config.backbone, config.backbone_version),
                 backbone_digest=backbone_digest,
                 backbone_version=config.backbone_version,
                 dimension=embedding_dimension(model),
