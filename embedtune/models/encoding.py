@@ -2,10 +2,11 @@
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError
-from embedtune.models.contents import PLURALS, READ_AS, Contents
+from embedtune.models.contents import PLURALS, READ_AS, Content, Contents
 from embedtune.models.loading import embedding_dimension
 from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.progress import progress
@@ -47,7 +48,7 @@ def encode_contents(
         Vectors (N, d) in the order of `contents`.
 
     Raises:
-        ModelError: the model does not read such contents, or has no fixed dimension.
+        ModelError: the model does not read such contents or has no fixed dimension, or the GPU cannot hold a batch.
     """
     check_reads(model, contents)
     vectors = np.zeros((len(contents), embedding_dimension(model)), dtype=np.float32)
@@ -57,12 +58,23 @@ def encode_contents(
     with progress(description, len(contents), contents.unit) as advance:
         for start in range(0, len(order), step):
             part = order[start : start + step]
-            vectors[part] = model.encode(
-                [contents[position] for position in part],
-                prompt=prompt if prompt and contents.are_texts else "",
-                batch_size=batch_size,
-                show_progress_bar=False,
-                convert_to_numpy=True,
+            vectors[part] = _encode(
+                model, [contents[position] for position in part], prompt if contents.are_texts else "", batch_size
             )
             advance(len(part))
+    return vectors
+
+
+def _encode(
+    model: SentenceTransformer, contents: list[Content], prompt: str, batch_size: int
+) -> npt.NDArray[np.float32]:
+    try:
+        vectors: npt.NDArray[np.float32] = model.encode(
+            contents, prompt=prompt, batch_size=batch_size, show_progress_bar=False, convert_to_numpy=True
+        )
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"The GPU has too little memory to encode {batch_size} contents at a time. Halve the batch size "
+            "(batch_size of eval_options in a run; vectors do not depend on it), or free memory that others hold."
+        ) from error
     return vectors

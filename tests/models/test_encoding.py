@@ -6,9 +6,11 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from PIL import Image
 from sentence_transformers.sentence_transformer.modules import Dense, Pooling
 
+from embedtune.errors import ModelError
 from embedtune.models.contents import Contents
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_model
@@ -60,6 +62,18 @@ def test_batch_size_does_not_matter(model):
 def test_texts_that_look_like_addresses_are_read_as_words(model):
     shown = encode(model, ["https://example.org/a.png", "https://example.org/b.png"], 2)
     assert np.abs(shown[0] - shown[1]).max() > 1e-3
+
+
+def test_a_batch_that_exceeds_the_memory_is_told_with_its_size(model):
+    def exhaust(module, inputs):
+        if len(inputs[0]["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 768.00 MiB.")
+
+    model[0].register_forward_pre_hook(exhaust)
+    texts = Contents.of_texts(["a", "b", "c"])
+    assert encode_contents(model, texts, EncodingRole.QUERY, 2, "Texts").shape == (3, 32)
+    with pytest.raises(ModelError, match=r"too little memory to encode 3 contents at a time\. Halve the batch size"):
+        encode_contents(model, texts, EncodingRole.QUERY, 3, "Texts")
 
 
 def test_no_texts(model):
