@@ -9,7 +9,17 @@ from benchmarks.data import DATASETS, written
 from embedtune.retrieval.metric_names import written_name
 
 _START, _END = "<!-- results: made by benchmarks.quality -->\n", "<!-- end of results -->\n"
-_RESULT_COLUMNS = ("data", "seed", "metric", "base", "tuned", "difference (95 % interval)", "over", "decision")
+_RESULT_COLUMNS = (
+    "data",
+    "seed",
+    "device",
+    "metric",
+    "base",
+    "tuned",
+    "difference (95 % interval)",
+    "over",
+    "decision",
+)
 _RUN_COLUMNS = (
     "data",
     "seed",
@@ -72,6 +82,7 @@ def _row(result: dict[str, Any], metric: dict[str, Any], before: str, over: str,
     return (
         result["data"],
         str(result["seed"]),
+        result["device"],
         before + written_name(metric["name"]),
         f"{metric['base']:.3f}",
         f"{metric['tuned']:.3f}",
