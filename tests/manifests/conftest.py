@@ -13,7 +13,7 @@ metadata:
   name: embedtune-external-store
 data:
   bucket: models
-  endpoint: embedtune-minio:9000
+  endpoint: http://embedtune-minio:9000
   region: us-east-1
   disable_ssl: "true"
 """

@@ -60,6 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         port = free.getsockname()[1]
     given = dict.fromkeys((entry["name"] for entry in container["env"]), "a key of the test")
     given |= {"MLFLOW_AUTH_ADMIN_USERNAME": USER, "MLFLOW_AUTH_ADMIN_PASSWORD": PASSWORD}
+    given["MLFLOW_FLASK_SERVER_SECRET_KEY"] = "of the secret embedtune-mlflow-server"
     with moto_server({}) as store:
         settings |= {"MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": str(port), "MLFLOW_S3_ENDPOINT_URL": store}
         settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # the image's

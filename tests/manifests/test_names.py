@@ -57,6 +57,31 @@ def test_steps_and_server_share_user_and_password() -> None:
 
 
 @needs_kubectl
+def test_no_step_gets_what_is_the_servers_alone() -> None:
+    (from_secret,) = [source["secretRef"] for source in _server()["envFrom"] if "secretRef" in source]
+    assert from_secret == {"name": "embedtune-mlflow-server"}
+    assert from_secret["name"] not in (task_options.MLFLOW_SECRET, task_options.SETTINGS_CONFIG_MAP)
+
+
+def test_the_keys_of_ones_own_store_are_those_of_the_steps() -> None:
+    """For the user that components/minio makes, and for the launcher of components/external-store."""
+    job = yaml.safe_load((MANIFESTS / "components/minio/setup.yaml").read_text(encoding="utf-8"))
+    named = {
+        (entry["valueFrom"]["secretKeyRef"]["name"], entry["valueFrom"]["secretKeyRef"]["key"])
+        for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]
+        if entry["name"] in ("ACCESS_KEY", "SECRET_KEY")
+    }
+    launcher = yaml.safe_load((MANIFESTS / "components/external-store/kfp-launcher.yaml").read_text(encoding="utf-8"))
+    reference = yaml.safe_load(launcher["data"]["providers"])["s3"]["default"]["credentials"]["secretRef"]
+    keys = [key for key, variable in task_options.S3_KEYS.items() if variable != "AWS_SESSION_TOKEN"]
+    assert named == {(task_options.S3_SECRET, key) for key in keys}
+    assert [reference["secretName"], reference["accessKeyKey"], reference["secretKeyKey"]] == [
+        task_options.S3_SECRET,
+        *keys,
+    ]
+
+
+@needs_kubectl
 def test_the_server_is_asked_for_under_a_name_that_it_allows() -> None:
     resources = render(MANIFESTS / "overlays/standalone")
     service = one(resources, "Service", "embedtune-mlflow")

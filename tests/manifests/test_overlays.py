@@ -82,11 +82,12 @@ def test_the_launcher_is_pointed_at_the_store_that_was_named(tmp_path: Path, dis
     text = "namespace: kubeflow\nresources: [MANIFESTS/base, store.yaml]\n"
     text += "components: [MANIFESTS/components/external-store]\n"
     folder = own_folder(tmp_path, text)
-    named = {"bucket": "models", "endpoint": "s3.example.com:443", "region": "eu-central-1"}
+    named = {"bucket": "models", "endpoint": "https://s3.example.com:8443", "region": "eu-central-1"}
     named["disable_ssl"] = str(disable_ssl).lower()
     store = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "embedtune-external-store"}, "data": named}
     (folder / "store.yaml").write_text(yaml.safe_dump(store), encoding="utf-8")
-    launcher = one(render(folder), "ConfigMap", "kfp-launcher")["data"]
+    resources = render(folder)
+    launcher = one(resources, "ConfigMap", "kfp-launcher")["data"]
     assert launcher["defaultPipelineRoot"] == "s3://models/v2/artifacts"
     secret = {
         "secretName": "embedtune-s3",
@@ -96,7 +97,7 @@ def test_the_launcher_is_pointed_at_the_store_that_was_named(tmp_path: Path, dis
     assert yaml.safe_load(launcher["providers"]) == {
         "s3": {
             "default": {
-                "endpoint": "s3.example.com:443",
+                "endpoint": "s3.example.com:8443",
                 "region": "eu-central-1",
                 "disableSSL": disable_ssl,
                 "forcePathStyle": True,
@@ -104,6 +105,8 @@ def test_the_launcher_is_pointed_at_the_store_that_was_named(tmp_path: Path, dis
             }
         }
     }
+    settings = one(resources, "ConfigMap", "embedtune")["data"]
+    assert (settings["s3_endpoint"], settings["s3_region"]) == ("https://s3.example.com:8443", "eu-central-1")
 
 
 def test_a_setting_of_ones_own_joins_the_others(tmp_path: Path) -> None:
