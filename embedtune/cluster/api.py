@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kubernetes.client import ApiException, CoreV1Api
 
 ROLE_RULES = ({"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},)
-"""What a Role must allow the service account of a run, for its failure to be explained."""
+"""What a Role must allow the service account of a run, for its failure to be explained (manifests/base)."""
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _PAGE = 100
@@ -31,8 +31,10 @@ def namespace_here() -> str:
     """
     if _NAMESPACE_FILE.is_file():
         return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
-    from kubernetes.config import ConfigException, list_kube_config_contexts
-
+    try:
+        from kubernetes.config import ConfigException, list_kube_config_contexts
+    except ModuleNotFoundError as error:
+        raise ClusterError("The package kubernetes is not installed: pip install 'embedtune[data]'.") from error
     try:
         context = list_kube_config_contexts(_kubeconfig())[1]["context"]
     except ConfigException as error:
@@ -110,7 +112,7 @@ def _refused(error: "ApiException", namespace: str) -> ClusterError:
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return ClusterError(
             f"The cluster does not allow listing the pods of the namespace {namespace} ({answer}). Grant it with the "
-            "Role and binding of manifests/base: kubectl apply -k manifests/base."
+            "Role and binding in manifests/base/pod-reader.yaml."
         )
     return ClusterError(
         f"The Kubernetes API answers {error.status} to the question for the pods of the namespace {namespace} "

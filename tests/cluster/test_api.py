@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 
 from embedtune.cluster import api
 from embedtune.cluster.api import namespace_here, pods_of_run
@@ -16,6 +17,7 @@ from embedtune.errors import ClusterError
 from embedtune.steps.explain_failure import ExplainFailureConfig, explain_failure
 from tests.cluster.recorded import RUN, driver_pod, failed_pod
 
+ROOT = Path(__file__).parents[2]
 Answer = tuple[int, bytes]
 FORBIDDEN = {
     "kind": "Status",
@@ -91,9 +93,11 @@ def test_the_pods_of_a_run_are_asked_for_page_by_page(server: Server) -> None:
     ]
 
 
-def test_the_role_allows_what_is_asked() -> None:
-    (rule,) = api.ROLE_RULES
-    assert rule == {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+def test_the_role_of_the_manifests_allows_what_is_asked() -> None:
+    role, _ = yaml.safe_load_all((ROOT / "manifests" / "base" / "pod-reader.yaml").read_text(encoding="utf-8"))
+    (given,), (asked,) = role["rules"], api.ROLE_RULES
+    assert (given["apiGroups"], given["resources"]) == (asked["apiGroups"], asked["resources"]) == ([""], ["pods"])
+    assert {"list"} == set(asked["verbs"]) <= set(given["verbs"])
 
 
 @pytest.mark.parametrize("namespace", ["team", ""])
@@ -116,7 +120,7 @@ def test_no_rights(server: Server) -> None:
         pods_of_run(RUN, "team")
     assert str(caught.value) == (
         f"The cluster does not allow listing the pods of the namespace team ({FORBIDDEN['message']}). Grant it with "
-        "the Role and binding of manifests/base: kubectl apply -k manifests/base."
+        "the Role and binding in manifests/base/pod-reader.yaml."
     )
 
 
@@ -166,4 +170,4 @@ def test_a_lost_pod_is_explained(server: Server, tmp_path: Path) -> None:
 
 def test_no_rights_are_explained(server: Server, tmp_path: Path) -> None:
     server.answer = lambda _: (403, json.dumps(FORBIDDEN).encode())
-    assert "Grant it with the Role and binding of manifests/base" in explained(tmp_path)
+    assert "Grant it with the Role and binding in manifests/base" in explained(tmp_path)
