@@ -130,6 +130,8 @@ POD_REFUSED: list[tuple[Changes, str]] = [
             "0",
             "0.0009",
             "999u",
+            "999999n",
+            "0.9m",
             "10000.1",
             "16Gi",
             "4M",
