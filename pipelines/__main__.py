@@ -8,14 +8,17 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from components.images import DATA_IMAGE, TRAIN_IMAGE
 from embedtune.cli.app import run_app
 from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.json_values import json_value
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
 from embedtune.storage.outputs import Output, check_outputs, check_run_folder
-from pipelines.compiling import PIPELINES, Parameter, compile_pipeline, parameters_of
+from pipelines.compile_options import BACKENDS, CompileOptions, Format
+from pipelines.compiling import PIPELINES, compile_pipeline, parameters_of
 from pipelines.local import check_run, run_locally
 from pipelines.local_folder import results_in, run_folder
+from pipelines.parameter_table import Parameter
 from pipelines.summary import print_summary, publish_run
 
 app = typer.Typer(
@@ -40,10 +43,12 @@ _RUN_OPTIONS = [
 ]
 _COMPILE_OPTIONS = [
     Option("output", Path, REQUIRED, "YAML file to write."),
-    Option("registry", str, "", "Prefix of the images, such as registry.example.org/team."),
-    Option(
-        "literals", bool, True, "Write closed choices, which Kubeflow 2.17 shows as dropdowns; needs 2.16 or later."
-    ),
+    Option("data_image", str, DATA_IMAGE, "Image of the steps on the CPU, with its digest; out/images.json has it."),
+    Option("train_image", str, TRAIN_IMAGE, "Image of the steps that run a model, with its digest."),
+    Option("backend", str, BACKENDS[-1], "Version of the cluster's Kubeflow Pipelines.", BACKENDS),
+    Option("deadline", str, "", "Time after which a run ends, waiting for nodes included, such as 12h; needs 2.17."),
+    Option("pod_label", list[str], [], "Label of the steps' pods, key=value, such as Kueue's; may be given again."),
+    Option("format", str, str(Format.PIPELINE), "What to write: an upload, or resources of Kubernetes.", tuple(Format)),
     OVERWRITE,
 ]
 
@@ -89,8 +94,16 @@ def _arguments(name: str, values: dict[str, Any]) -> dict[str, object]:
 
 def _compile(name: str) -> Callable[[dict[str, Any]], None]:
     def run(values: dict[str, Any]) -> None:
+        options = CompileOptions(
+            data_image=values["data_image"],
+            train_image=values["train_image"],
+            backend=values["backend"],
+            deadline=values["deadline"],
+            pod_labels=tuple(values["pod_label"]),
+            format=values["format"],
+        )
         check_outputs([Output("--output", values["output"], is_folder=False)], (), values[OVERWRITE.name])
-        compile_pipeline(PIPELINES[name], values["output"], values["registry"], values["literals"])
+        compile_pipeline(PIPELINES[name], values["output"], options)
         Console(soft_wrap=True).print(f"{values['output']}", markup=False, highlight=False)
 
     return run

@@ -1,6 +1,7 @@
 """A pipeline becomes the YAML that Kubeflow runs."""
 
 import functools
+import hashlib
 import json
 import tempfile
 from collections.abc import Callable
@@ -13,12 +14,16 @@ from google.protobuf.json_format import MessageToJson
 from kfp import compiler
 from kfp.dsl.base_component import BaseComponent
 
-from components.images import DATA_IMAGE, TRAIN_IMAGE
+from embedtune import __version__
 from embedtune.models.card import IMAGE_VARIABLE
 from embedtune.storage.atomic import write_text_whole
 from pipelines.builds import Definition
+from pipelines.compile_options import CompileOptions, Format
 from pipelines.finetune import LITERALS as FINETUNE_LITERALS
 from pipelines.finetune import check_finetune, check_finetune_sharded, finetune, finetune_sharded
+from pipelines.parameter_table import Parameter, parameter_table
+
+_DIGEST_LETTERS = 8
 
 
 @dataclass(frozen=True)
@@ -44,42 +49,55 @@ PIPELINES = {
 """All pipelines by name."""
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A pipeline parameter as people see it."""
-
-    name: str
-    type: str
-    """STRING, NUMBER_INTEGER, NUMBER_DOUBLE, STRUCT or LIST."""
-    default: object
-    """None where there is none."""
-    description: str
-    choices: tuple[str, ...]
-    """Accepted values, or empty where any will do."""
-
-
-def compile_pipeline(pipeline: Pipeline, output: Path, registry: str, literals: bool) -> None:
+def compile_pipeline(pipeline: Pipeline, output: Path, options: CompileOptions) -> None:
     """Write a pipeline's build for a cluster as YAML.
+
+    Its closed choices are written too, which Kubeflow 2.17 shows as dropdowns and 2.16 checks, and a table of its
+    parameters at the end of its description.
 
     Args:
         pipeline: The pipeline.
         output: File to write.
-        registry: Prefix of the images, such as `registry.example.org/team`; '' leaves their bare names.
-        literals: Write the closed choices, which Kubeflow 2.17 shows as dropdowns; backends before 2.16 refuse them.
+        options: What the cluster needs.
     """
-    documents = compiled_documents(pipeline)
-    spec = documents[0]
+    spec, platform = compiled_documents(pipeline)
     for executor in spec["deploymentSpec"]["executors"].values():
-        image = executor["container"]["image"]
-        if registry and image in (DATA_IMAGE, TRAIN_IMAGE):
-            executor["container"]["image"] = f"{registry.rstrip('/')}/{image}"
-        executor["container"].setdefault("env", []).append(
-            {"name": IMAGE_VARIABLE, "value": executor["container"]["image"]}
-        )
-    if literals:
-        for name, values in pipeline.literals.items():
-            spec["root"]["inputDefinitions"]["parameters"][name]["literals"] = [str(value) for value in values]
+        container = executor["container"]
+        container["image"] = options.images[container["image"]]
+        container.setdefault("env", []).append({"name": IMAGE_VARIABLE, "value": container["image"]})
+    for name, values in pipeline.literals.items():
+        spec["root"]["inputDefinitions"]["parameters"][name]["literals"] = [str(value) for value in values]
+    spec["pipelineInfo"]["description"] += f"\n\n{parameter_table(parameters_of(pipeline))}\n"
+    settings = platform["platforms"]["kubernetes"]
+    if options.labels:
+        for executor in settings["deploymentSpec"]["executors"].values():
+            executor["podMetadata"] = {"labels": options.labels}
+    if options.deadline_s:
+        settings["pipelineConfig"] = {"activeDeadlineSeconds": options.deadline_s}
+    documents = _resources(spec, platform) if options.format == Format.KUBERNETES else [spec, platform]
     write_text_whole(output, yaml.safe_dump_all(documents, sort_keys=True, allow_unicode=True))
+
+
+def _resources(spec: dict[str, Any], platform: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the Pipeline and the PipelineVersion, as `kfp.compiler` makes them.
+
+    A version's content cannot be changed later, so its name has a digest of it.
+    """
+    about = {"description": spec["pipelineInfo"]["description"]}
+    name = spec["pipelineInfo"]["name"]
+    digest = hashlib.sha256(json.dumps([spec, platform], sort_keys=True).encode()).hexdigest()
+    version = f"{name}-{__version__}-{digest[:_DIGEST_LETTERS]}"
+    kind = {"apiVersion": "pipelines.kubeflow.org/v2beta1"}
+    content = {"pipelineName": name, "pipelineSpec": spec, "platformSpec": platform}
+    return [
+        {**kind, "kind": "Pipeline", "metadata": {"name": name}, "spec": {"displayName": name, **about}},
+        {
+            **kind,
+            "kind": "PipelineVersion",
+            "metadata": {"name": version},
+            "spec": {"displayName": version, **content, **about},
+        },
+    ]
 
 
 def compiled_documents(pipeline: Pipeline) -> list[dict[str, Any]]:

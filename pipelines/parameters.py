@@ -9,6 +9,7 @@ from docstring_parser import parse_from_object
 from embedtune.cli.fields import OPTION_KINDS
 from embedtune.cli.flags import flag
 from pipelines.compiling import PIPELINES, parameters_of
+from pipelines.parameter_table import parameter_table, table_cell
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "parameters.md"
 
@@ -28,11 +29,7 @@ def parameters_page() -> str:
 def _lines() -> Iterator[str]:
     yield "# The parameters\n"
     yield _INTRODUCTION
-    yield "| parameter | default | what it is |\n|---|---|---|"
-    for parameter in parameters_of(PIPELINES["finetune"]):
-        value = round(float(str(parameter.default))) if parameter.type == "NUMBER_INTEGER" else parameter.default
-        default = "required" if value is None else f"`{value}`"
-        yield f"| `{parameter.name}` | {default} | {_cell(parameter.description)} |"
+    yield parameter_table(parameters_of(PIPELINES["finetune"]))
     for name, kind in OPTION_KINDS.items():
         texts = {entry.arg_name: entry.description or "" for entry in parse_from_object(kind).params}
         yield f"\n## {name}\n\n| field | flag | default | what it is |\n|---|---|---|---|"
@@ -40,11 +37,7 @@ def _lines() -> Iterator[str]:
             default = list(field.default) if isinstance(field.default, tuple) else field.default
             shown = "null" if default is None else f"`{default!r}`".replace("'", '"')
             switch = flag(f"{name.removesuffix('options')}{field.name}")
-            yield f"| `{field.name}` | `{switch}` | {shown} | {_cell(texts[field.name])} |"
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", r"\|")
+            yield f"| `{field.name}` | `{switch}` | {shown} | {table_cell(texts[field.name])} |"
 
 
 if __name__ == "__main__":

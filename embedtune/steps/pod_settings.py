@@ -90,6 +90,11 @@ def check_gpu_type(gpu_type: str) -> None:
         )
 
 
+def is_label(name: str, value: str) -> bool:
+    """Tell whether Kubernetes takes a name and a value for a label."""
+    return bool(_LABEL.fullmatch(name) and _VALUE.fullmatch(value))
+
+
 def check_node_selector(labels: Mapping[str, str]) -> None:
     """Check the labels that a GPU node must have.
 
@@ -97,7 +102,7 @@ def check_node_selector(labels: Mapping[str, str]) -> None:
         ConfigError: a name or value can be no label of a node.
     """
     for name, value in labels.items():
-        if not _LABEL.fullmatch(name) or not isinstance(value, str) or not _VALUE.fullmatch(value):
+        if not isinstance(value, str) or not is_label(name, value):
             raise ConfigError(
                 f"gpu_node_selector is {dict(labels)!r}, of which {name!r}: {value!r} is no label; accepted: a name "
                 "and a text of up to 63 letters, digits, '-', '_' and '.' each, the name perhaps with a domain and '/' "

@@ -13,6 +13,7 @@ from unittest import mock
 import pytest
 import yaml
 
+from components.images import TRAIN_IMAGE
 from embedtune.cli.app import run_app
 from embedtune.cli.fields import with_fields
 from embedtune.cli.options import Option
@@ -58,8 +59,12 @@ def test_help_of_run_has_every_parameter_of_the_pipeline() -> None:
 def test_help_of_compile() -> None:
     assert flags(pipelines("compile", "finetune", "--help").out) == [
         "output",
-        "registry",
-        "literals",
+        "data-image",
+        "train-image",
+        "backend",
+        "deadline",
+        "pod-label",
+        "format",
         "overwrite",
         "help",
     ]
@@ -67,14 +72,30 @@ def test_help_of_compile() -> None:
 
 def test_compile_writes_the_file_and_names_it(tmp_path: Path) -> None:
     path = tmp_path / "pipelines" / "finetune.yaml"
-    done = pipelines(
-        "compile", "finetune", "--output", path, "--registry", "registry.example.org/team", "--no-literals"
-    )
+    done = pipelines("compile", "finetune", "--output", path, "--data-image", "r.example.org/team/data:1")
     assert (done.code, done.out) == (0, f"{path}\n")
     spec, _ = yaml.safe_load_all(path.read_text(encoding="utf-8"))
-    images = [executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()]
-    assert all(image.startswith("registry.example.org/team/embedtune-") for image in images)
-    assert "literals" not in path.read_text(encoding="utf-8")
+    images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
+    assert images == {"r.example.org/team/data:1", TRAIN_IMAGE}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--backend", "2.15"), "--backend is '2.15'; accepted: one of 2.16, 2.17."),
+        (("--format", "helm"), "--format is 'helm'; accepted: one of pipeline, kubernetes."),
+        (("--deadline", "12h", "--backend", "2.16"), "--deadline is '12h', and the backend 2.16 knows no deadline"),
+        (("--pod-label", "team=a", "--pod-label", "team=b"), "--pod-label is team=a, team=b, which names a key twice."),
+        (("--train-image", "team/train"), "--train-image is 'team/train'; accepted: a whole reference with a digest"),
+        (("--registry", "r.example.org"), "There is no option --registry."),
+        (("--no-literals",), "There is no option --no-literals."),
+    ],
+)
+def test_compile_refuses_what_no_cluster_takes(words: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    done = pipelines("compile", "finetune", "--output", tmp_path / "finetune.yaml", *words)
+    assert done.code in (1, 2)
+    assert message in done.err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import yaml
 
 from embedtune import __version__
 from embedtune.models.card import IMAGE_VARIABLE
+from pipelines.compile_options import CompileOptions
 from pipelines.compiling import PIPELINES, compile_pipeline
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -30,7 +31,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("name", sorted(PIPELINES))
 def test_compiled_pipeline_is_the_golden_copy(name: str, tmp_path: Path) -> None:
-    compile_pipeline(PIPELINES[name], tmp_path / "new.yaml", registry="", literals=True)
+    compile_pipeline(PIPELINES[name], tmp_path / "new.yaml", CompileOptions())
     assert documents(tmp_path / "new.yaml") == documents(GOLDEN / f"{name}.yaml"), RENEW.format(name=name)
 
 
