@@ -259,7 +259,8 @@ def _state(client: "MlflowClient", name: str) -> RegistryState:
 
 def _listed(state: RegistryState) -> str:
     versions = ", ".join(map(str, list(state.tags)[-_MOST_SHOWN:]))
-    return f"there are versions {versions}, champion is {_named(state.champion)}"
+    there = f"there {'is version' if len(state.tags) == 1 else 'are versions'} {versions}"
+    return f"{there}, champion is {_named(state.champion)}"
 
 
 def _named(version: int | None) -> str:

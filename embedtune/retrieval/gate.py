@@ -233,7 +233,7 @@ def _against(found: Difference, asked: Asked, other: str, opening: str) -> Itera
     if found.units < MIN_QUERIES:
         faults.append((f", but over only {found.units} {found.unit}; {few}", ""))
     if not found.lower > 0.0:
-        chance = "includes zero, so the gain may be chance"
+        chance = f"{'includes' if found.lower < 0.0 else 'begins at'} zero, so the gain may be chance"
         faults.append((f", but the interval {chance}", f"The interval {chance}"))
     if not found.value >= asked.min_gain - ROUNDING:
         less = f"is less than the {asked.min_gain:+.4f} asked for"

@@ -126,7 +126,7 @@ def test_first_champion_replaces_nobody(client, capsys, monkeypatch):
     assert code == 1
     assert " ".join(errors.split()) == (
         "Error: 'untried' has no version with the alias 'previous', so there is nothing to go back to: no promotion "
-        "has replaced a champion, or that version was deleted. There are versions 1, champion is none; make one "
+        "has replaced a champion, or that version was deleted. There is version 1, champion is none; make one "
         "champion with `embedtune promote`."
     )
     assert "in place of" not in typed(capsys, monkeypatch, "promote", "untried", "1", "--dry-run")[1]

@@ -216,7 +216,7 @@ class TestChampion:
             (
                 found(0.03, 0.0, 0.06),
                 "Compared with the champion, version 3, nDCG@10 rose from 0.5000 to 0.5300 (+0.0300, 95% interval "
-                "+0.0000 to +0.0600), but the interval includes zero, so the gain may be chance.",
+                "+0.0000 to +0.0600), but the interval begins at zero, so the gain may be chance.",
             ),
             (
                 found(0.0075, 0.005, 0.01),
