@@ -29,4 +29,5 @@ def device_name(device: torch.device) -> str:
     """Return what the maker calls a GPU, or 'CPU' with the number of threads that PyTorch uses."""
     if device.type == "cuda":
         return str(torch.cuda.get_device_name(device))
-    return f"CPU, {torch.get_num_threads()} threads" if device.type == "cpu" else device.type
+    threads = torch.get_num_threads()
+    return f"CPU, {threads} {'thread' if threads == 1 else 'threads'}" if device.type == "cpu" else device.type

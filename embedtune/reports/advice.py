@@ -29,7 +29,6 @@ def _after_gain(model_name: str, comparison: Comparison) -> Iterator[str]:
 
 def _after_none(comparison: Comparison) -> Iterator[str]:
     decision = comparison.decision
-    metric, name = comparison.difference(decision.metric), written_name(decision.metric)
     base_cosine, tuned_cosine = (comparison.side(side).mean_cosine for side in (BASE, TUNED))
     if tuned_cosine is not None and tuned_cosine > COLLAPSE_COSINE:
         if base_cosine is not None and base_cosine > COLLAPSE_COSINE:
@@ -50,12 +49,23 @@ def _after_none(comparison: Comparison) -> Iterator[str]:
         if not forgotten or set(decision.reasons) - forgotten:
             yield from _after_champion(comparison)
         return
+    yield from _after_no_gain(comparison)
+
+
+def _after_no_gain(comparison: Comparison) -> Iterator[str]:
+    decision = comparison.decision
+    metric, name = comparison.difference(decision.metric), written_name(decision.metric)
     if metric.value < 0:
         yield (
             "Read the examples under Worse: if what is marked relevant there is not, mend the labels or pairs, since "
             "contradictory rows teach a model to mix things up."
         )
         yield "Train more gently, with fewer train_epochs or a lower train_learning_rate, or on more rows."
+    elif metric.value == 0 and metric.of_against >= 1 - ROUNDING:
+        yield (
+            f"Hold out what is harder to find: the base has the highest {name} that there is, so nothing can be gained "
+            "on these queries. Bring more documents that resemble each other, or queries as people ask them."
+        )
     elif metric.value == 0:
         yield "Train longer, with more train_epochs, or with a higher train_learning_rate."
     elif metric.units < MIN_QUERIES or metric.lower <= 0:

@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from embedtune.reports import numbers
-from embedtune.reports.text import MAX_CHARACTERS, escape_markdown, shorten
+from embedtune.reports.text import MAX_CHARACTERS, escape_markdown, setting, shorten
 
 TEMPLATES = Path(__file__).parent / "templates"
 _NUMBER_FILTERS: tuple[Callable[..., str], ...] = (
@@ -62,6 +62,7 @@ def _environment(finalize: Callable[[object], object]) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["shorten"] = shorten
+    environment.filters["setting"] = setting
     environment.filters |= {function.__name__: _number_filter(function) for function in _NUMBER_FILTERS}
     return environment
 

@@ -1,5 +1,6 @@
 """Texts that users brought, made fit for a page: one line, no control characters, of bounded length."""
 
+import json
 import re
 
 MAX_CHARACTERS = 400
@@ -37,3 +38,8 @@ def escape_markdown(text: str) -> str:
     escaped backticks of two table cells for a code span and merges the cells.
     """
     return _MARKDOWN.sub(r"\\\1", text.replace("`", "\N{MODIFIER LETTER GRAVE ACCENT}"))
+
+
+def setting(value: object) -> str:
+    """Write the value of an option as a person would give it: a text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -132,3 +132,19 @@ def test_whoever_puts_a_champion_back_after_a_third_has_been_promoted_takes_it_b
         assert add_settled(again, 0.4) == 5
         held_up.finish()
         assert (held_up.error, again.aliases["champion"]) == (None, 5)
+
+
+def test_where_no_version_is_champion_one_that_did_not_pass_leaves_it_so():
+    registry = Twin()
+    add_version(registry, "shop", comparison(0.1, False), "1")
+    settle_aliases(registry, "shop", 1)
+    assert registry.aliases == {"challenger": 1}
+    assert registry.tags[1]["decision"] == "not promoted"
+
+
+def test_a_first_champion_after_the_alias_was_taken_away_leaves_previous_as_it_is():
+    registry = start((0.2, True, SAME), (0.3, False, SAME))
+    settle_aliases(registry, "shop", 2)
+    del registry.aliases["champion"]
+    assert add_settled(registry, 0.4) == 4
+    assert registry.aliases == {"champion": 4, "previous": 1, "challenger": 4}

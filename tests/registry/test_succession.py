@@ -4,7 +4,7 @@ import pytest
 
 from embedtune.registry.evidence import evidence_tags
 from embedtune.registry.state import PROMOTION, REGISTRATION_TAG, SETTLED, Promotion, RegistryState
-from embedtune.registry.succession import latest_promotion, next_move, rightful_champion, verdict_on
+from embedtune.registry.succession import latest_promotion, next_move, rightful_champion, successor, verdict_on
 from tests.registry.conftest import comparison
 
 
@@ -64,6 +64,29 @@ def test_a_registration_promotes_no_better_version_that_was_refused_or_replaced_
     assert next_move(judged(gains, {1}, {1: (1, None)}), None).version == 2
     assert next_move(judged(gains, {1, 2}, {1: (1, None)}), None) is None
     assert next_move(judged(gains, {1}, {1: (3, 2), 2: (2, 1)}), None) is None
+
+
+def test_of_two_with_one_number_the_one_that_came_about_is_the_latest():
+    numbers = state(1, {1: 1, 2: 4, 3: 4}, {1, 2, 3})
+    pending = Promotion(4, 1, "promote", "", "", pending=True).to_tag()
+    numbers.tags[2][PROMOTION] = pending
+    assert latest_promotion(numbers)[0] == 3
+    numbers.tags[3][PROMOTION] = pending
+    assert latest_promotion(numbers)[0] == 2
+
+
+def test_a_successor_has_a_higher_number():
+    gains = {1: 0.1, 2: 0.2}
+    assert successor(judged(gains, {1, 2}, {1: (3, None), 2: (4, 1)}), 1) == 2
+    assert successor(judged(gains, {1, 2}, {1: (3, None), 2: (3, 1)}), 1) is None
+    assert successor(judged(gains, {1, 2}, {1: (3, None), 2: (4, None)}), 1) is None
+
+
+def test_the_reason_of_a_promotion_is_the_records_and_without_one_the_evidences():
+    told = judged({1: 0.1}, {1}, {})
+    assert verdict_on(told, 1).reason == comparison(0.1, True).decision.reason
+    told.tags[1][PROMOTION] = Promotion(1, None, "promote", "", "my word").to_tag()
+    assert verdict_on(told, 1).reason == "my word"
 
 
 def test_a_promotion_counts_if_it_came_about_with_its_record():

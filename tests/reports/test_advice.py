@@ -38,6 +38,16 @@ def test_after_none(samples: SimpleNamespace, difference: float, lower: float, u
 
 
 @pytest.mark.parametrize(
+    ("base", "told"),
+    [(1.0, "Hold out what is harder to find: the base has the highest nDCG@10"), (0.9999, "Train longer")],
+)
+def test_after_a_base_that_finds_everything(samples: SimpleNamespace, base: float, told: str) -> None:
+    found = against_base(("ndcg_at_10", base, base, 0.0, 0.0, 0.0), 100)
+    comparison = dataclasses.replace(outcome(samples, 0.0, 0.0), differences=(found,))
+    assert next_steps(comparison, "covid-faq")[0].startswith(told)
+
+
+@pytest.mark.parametrize(
     ("tuned", "base", "told"),
     [
         (0.991, 0.2, "Train again with a lower train_learning_rate"),

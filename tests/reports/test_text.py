@@ -5,11 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from embedtune.reports.text import escape_markdown, shorten
+from embedtune.reports.text import escape_markdown, setting, shorten
 
 
 def test_shorten_keeps_a_text_that_fits() -> None:
     assert shorten("twelve chars", 12) == "twelve chars"
+
+
+def test_settings_are_written_as_they_are_given() -> None:
+    assert [setting(value) for value in ("é", 0.01, None, {"pooling": "", "gem": True, "é": [1]})] == [
+        "é",
+        "0.01",
+        "null",
+        '{"pooling": "", "gem": true, "é": [1]}',
+    ]
 
 
 def test_shorten_says_that_something_is_missing() -> None:
