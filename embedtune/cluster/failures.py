@@ -129,9 +129,9 @@ def _too_long(pod: StepPod) -> _Told | None:
 
 
 def _disrupted(pod: StepPod) -> _Told | None:
-    if pod.reason not in _DISRUPTED and not (pod.condition and pod.condition != "Unschedulable"):
+    if pod.reason not in _DISRUPTED and not pod.disrupted:
         return None
-    told = pod.message if pod.message else pod.condition_message
+    told = pod.message if pod.message else pod.disrupted_message
     return (
         Cause.NODE,
         f"Its node was shut down or needed for another pod: {_told(told if told else pod.reason)}",
@@ -220,12 +220,12 @@ def _waits(pod: StepPod) -> _Told | None:
             f"Its container cannot be made ({pod.waiting}): {_told(pod.waiting_message)}",
             "Correct what it names: kubectl describe pod.",
         )
-    if not pod.condition:
+    if not pod.unplaced:
         return None
     return (
         Cause.WAITING,
-        f"No node takes it ({pod.condition}): {_told(_without_preemption(pod.condition_message))}",
-        _place(pod.condition_message),
+        f"No node takes it ({pod.unplaced}): {_told(_without_preemption(pod.unplaced_message))}",
+        _place(pod.unplaced_message),
     )
 
 
@@ -239,6 +239,7 @@ def _place(message: str) -> str:
             ("insufficient cpu", "Lower train_cpu, or wait until nodes have less to do."),
             ("insufficient memory", "Lower train_memory, or wait until nodes have less to do."),
             ("taint", "Let gpu_tolerations tolerate the taints of the nodes that are meant."),
+            ("gates", "It waits to be admitted, by Kueue for instance: kubectl get workloads."),
             ("selector", "Let gpu_node_selector name labels that a node has."),
         )
         if sign in lower

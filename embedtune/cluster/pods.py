@@ -39,9 +39,12 @@ class StepPod:
     """Why the pod as a whole is in that phase, such as Evicted; '' where only its container tells."""
     message: str
     """What Kubernetes says of that reason."""
-    condition: str
-    """Why it could not be placed on a node, such as Unschedulable, or is being disrupted; '' if neither."""
-    condition_message: str
+    unplaced: str
+    """Why no node has taken it, such as Unschedulable; '' if one has."""
+    unplaced_message: str
+    disrupted: str
+    """What takes it from its node, such as PreemptionByScheduler; '' for nothing."""
+    disrupted_message: str
     waiting: str
     """Why the step's container, or the one before it, does not start, such as ImagePullBackOff; '' if it does."""
     waiting_message: str
@@ -68,7 +71,7 @@ def step_pod(pod: Json) -> StepPod | None:
     if found is None or labels.get(_ON_EXIT) == "true":
         return None
     status = pod.get("status", {})
-    condition = _condition(status)
+    unplaced, disrupted = _condition(status, "PodScheduled", "False"), _condition(status, "DisruptionTarget", "True")
     state = _named(status.get("containerStatuses"), _MAIN).get("state", {})
     waiting, ended = _waiting(status), state.get("terminated", {})
     return StepPod(
@@ -81,8 +84,10 @@ def step_pod(pod: Json) -> StepPod | None:
         phase=status.get("phase", ""),
         reason=status.get("reason") or "",
         message=status.get("message") or "",
-        condition=condition.get("reason") or "",
-        condition_message=condition.get("message") or "",
+        unplaced=unplaced.get("reason") or "",
+        unplaced_message=unplaced.get("message") or "",
+        disrupted=disrupted.get("reason") or "",
+        disrupted_message=disrupted.get("message") or "",
         waiting=waiting.get("reason") or "",
         waiting_message=waiting.get("message") or "",
         ended=ended.get("reason") or "",
@@ -96,14 +101,10 @@ def _named(entries: list[Json] | None, name: str) -> Json:
     return next((entry for entry in entries or () if entry.get("name") == name), {})
 
 
-def _condition(status: Json) -> Json:
-    """Return the condition that keeps a pod from a node, or takes it from there."""
-    for condition in status.get("conditions") or ():
-        placed = condition["type"] == "PodScheduled" and condition["status"] == "False"
-        disrupted = condition["type"] == "DisruptionTarget" and condition["status"] == "True"
-        if placed or disrupted:
-            return dict(condition)
-    return {}
+def _condition(status: Json, kind: str, value: str) -> Json:
+    """Return a condition, {} where it has another value or is not there."""
+    found = (entry for entry in status.get("conditions") or () if (entry["type"], entry["status"]) == (kind, value))
+    return next(found, {})
 
 
 def _waiting(status: Json) -> Json:

@@ -26,19 +26,23 @@ _CUT = "…"
 def leave_last_words(step: str) -> None:
     """From now on, end a failure of this process with one line that says which step failed, why, and what to do.
 
-    To be called by what runs a step in a process of its own. The log keeps the traceback, above the line.
+    To be called by what runs a step in a process of its own. The log keeps the traceback, above the line. Processes
+    that this one forks do not speak for it.
 
     Args:
         step: Name of the step.
     """
+    process = os.getpid()
 
     def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sys.__excepthook__(kind, error, trace)
-        emit_error(step, error)
-        _leave(failure_line(step, error))
+        if os.getpid() == process:
+            emit_error(step, error)
+            _leave(failure_line(step, error))
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        _leave(_line(step, _STOPPED))
+        if os.getpid() == process:
+            _leave(_line(step, _STOPPED))
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 

@@ -74,6 +74,7 @@ def test_the_recorded_exit_tasks_are_no_steps() -> None:
 
 def test_the_steps_own_words_are_the_reason() -> None:
     failure = only(failed_pod("build-documents", words="build_documents failed: Too many bad rows. Look at them.\n"))
+    assert step_pod(failed_pod(words=" no\n")).last_words == "no"
     assert failure == Failure(
         "build_documents", Cause.ERROR, "Too many bad rows. Look at them.", "", "build-documents-0-17", 1
     )
@@ -98,6 +99,12 @@ def test_memory_is_told_of_a_launcher_that_outlived_its_child() -> None:
     """The launcher is the container's first process: it may end with 1 after the kernel killed what it started."""
     pod = failed_pod()
     terminated_in(pod).update(exitCode=1, reason="OOMKilled")
+    assert only(pod).cause == Cause.MEMORY
+
+
+def test_memory_comes_before_what_the_step_said_of_what_was_killed() -> None:
+    pod = failed_pod(words="finetune failed: A worker was killed.")
+    terminated_in(pod)["reason"] = "OOMKilled"
     assert only(pod).cause == Cause.MEMORY
 
 
@@ -169,6 +176,21 @@ def test_a_lost_node(change: dict[str, object]) -> None:
     assert failure.advice.startswith("Retry the run: it goes on from the training's last checkpoint.")
 
 
+@pytest.mark.parametrize(
+    "condition", [{"type": "DisruptionTarget", "status": "False"}, {"type": "PodScheduled", "status": "False"}]
+)
+def test_a_node_that_was_not_lost(condition: dict[str, str]) -> None:
+    pod = failed_pod(words="no")
+    pod["status"]["conditions"] = [{**condition, "reason": "Why", "message": "it says"}]
+    assert only(pod).cause == Cause.ERROR
+
+
+def test_a_pod_that_has_its_node_waits_for_none() -> None:
+    pod = pending_pod()
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True", "reason": "Ok", "message": "it has one"}]
+    assert failures_of(read(pod)) == ()
+
+
 def test_what_the_node_does_not_take() -> None:
     pod = failed_pod()
     pod["status"] = {"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough resource: cpu"}
@@ -203,6 +225,7 @@ def test_kubeflows_driver() -> None:
         ("0/3 nodes are available: 3 Insufficient memory.", "Lower train_memory"),
         ("0/3 nodes are available: 3 node(s) had untolerated taint {gpu: true}.", "gpu_tolerations"),
         ("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.", "gpu_node_selector"),
+        ("Scheduling is blocked due to non-empty scheduling gates.", "Kueue"),
         ("0/3 nodes are available: 1 Insufficient amd.com/gpu, 2 Insufficient cpu.", "are free. Lower train_cpu"),
     ],
 )
@@ -215,6 +238,15 @@ def test_what_to_change_so_that_a_node_takes_it(message: str, advice: str) -> No
     assert failure.cause == Cause.WAITING
     assert failure.reason == f"No node takes it (Unschedulable): {message}"
     assert advice in failure.advice
+
+
+def test_what_the_scheduler_says_of_preemption_is_left_out() -> None:
+    pod = pending_pod()
+    message = "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 is not helpful."
+    pod["status"]["conditions"] = [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    ]
+    assert only(pod).reason == "No node takes it (Unschedulable): 0/1 nodes are available: 1 Insufficient cpu."
 
 
 @pytest.mark.parametrize(
@@ -249,6 +281,17 @@ def test_a_step_that_was_tried_again_with_success_did_not_fail() -> None:
 def test_attempts_of_one_step_are_one_failure() -> None:
     failure = only(failed_pod(attempt=1, minute=18, words="finetune failed: second."), failed_pod(words="first"))
     assert (failure.reason, failure.attempts, failure.pod) == ("second.", 2, "finetune-1-18")
+
+
+def test_the_items_of_a_loop_fail_each_for_itself() -> None:
+    """Argo numbers the items of a loop `(0:value)`, and attempts `(0)`."""
+    pods = []
+    for item, attempt in ((0, 0), (0, 1), (1, 0)):
+        pods.append(failed_pod("ingest-csv", attempt, minute=20 + item + attempt, words="no"))
+        pods[-1]["metadata"]["annotations"]["workflows.argoproj.io/node-name"] = (
+            f"w(0).root(0).exit-handler-1(0).for-loop-2(0).iterations({item}:{item})(0).ingest-csv(0).executor({attempt})"
+        )
+    assert sorted(failure.attempts for failure in failures_of(read(*pods))) == [1, 2]
 
 
 def test_failures_of_several_steps_come_in_their_order() -> None:

@@ -108,6 +108,20 @@ def test_told_to_stop(log: Path) -> None:
     assert done.stdout.decode().splitlines() == ["working", line]
 
 
+FORKS = {
+    "is told to stop": "os.kill(child, signal.SIGTERM) if child else signal.pause()",
+    "fails": "[][0] if not child else None",
+}
+
+
+@pytest.mark.parametrize("end", FORKS)
+def test_a_process_that_it_forked_does_not_speak_for_it(end: str, log: Path) -> None:
+    done = run(f"child = os.fork(); {FORKS[end]}; assert os.waitpid(child, 0)[1] != 0", log)
+    assert done.returncode == 0, done.stdout
+    assert log.read_bytes() == b""
+    assert b"finetune failed:" not in done.stdout
+
+
 def test_no_secret_leaves_with_the_line(log: Path) -> None:
     code = "raise RuntimeError('http://u:hunter2@h/x?sig=abcdefgh ' + os.environ['AWS_SECRET_ACCESS_KEY'])"
     run(code, log, AWS_SECRET_ACCESS_KEY="very-secret")
