@@ -261,6 +261,7 @@ def _define(
             evaluate_retrieval(
                 model=tuned.outputs["model"],
                 evaluation=documents.evaluation,
+                train=documents.train,
                 title=register_model_name,
                 metric=eval_metric,
                 min_gain=register_min_gain,

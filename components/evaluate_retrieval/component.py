@@ -9,6 +9,7 @@ from components.images import train_component
 def evaluate_retrieval(
     model: Input[Model],
     evaluation: Input[Dataset],
+    train: Input[Dataset],
     scores: Output[Artifact],
     metrics: Output[Metrics],
     report: Output[HTML],
@@ -27,6 +28,7 @@ def evaluate_retrieval(
     Args:
         model: Tuned model.
         evaluation: Queries and index.
+        train: Training documents, which are searched in as well where eval_options ask for the whole corpus.
         scores: Comparison (JSON), TREC runs and qrels, the scores of each query.
         metrics: Mean metrics of all models, the gain in the one that decides, and the decision, for Compare Runs.
         report: Report for the Visualization tab.
@@ -59,6 +61,6 @@ def evaluate_retrieval(
         seed=seed,
     )
     pages = Path(report.path), Path(summary.path)
-    comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages)
+    comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages, Path(train.path))
     for name, value in figures_of(comparison).items():
         metrics.log_metric(name, value)

@@ -113,6 +113,11 @@ class Contents(Sequence[Content]):
         """Return the content as it is stored: a text, or the bytes of an image or of points."""
         return self._value(position)[1]
 
+    def select(self, rows: Indices) -> "Contents":
+        """Keep only these, ascending (n,), of contents of one column; they stay where they are."""
+        ((modality, values),) = self._columns
+        return Contents([(modality, rows_of(values, rows))])
+
     def _value(self, position: int) -> tuple[Modality, str | bytes]:
         if not 0 <= position < len(self):
             raise IndexError(position)
@@ -175,3 +180,10 @@ def column_of(table: pa.Table, content: ContentForm) -> tuple[Modality, pa.Chunk
             "the data again with convert_to_blob (images) or create_point_clouds (meshes) set to true."
         )
     return content.modality, table[content.column]
+
+
+def rows_of(values: pa.ChunkedArray, rows: Indices) -> pa.ChunkedArray:
+    """Return the values of ascending rows as slices, which stay on disk where the column is; `take` would copy them."""
+    runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if rows.size else []
+    slices = [chunk for run in runs for chunk in values.slice(run[0], len(run)).chunks]
+    return pa.chunked_array(slices, values.type)

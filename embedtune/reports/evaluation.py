@@ -11,6 +11,7 @@ from embedtune.documents.summary import DataSummary
 from embedtune.models.card import CutTexts, LossPoint
 from embedtune.records.layouts import Modality
 from embedtune.reports.advice import next_steps
+from embedtune.reports.cells import shown_cells
 from embedtune.reports.cut_texts import text_rows
 from embedtune.reports.example_groups import ExampleGroup, example_groups
 from embedtune.reports.facts import Provenance, TrainingFacts
@@ -144,6 +145,7 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
         "headlines": shown,
         "others": [side for side in sides if side.name != TUNED],
         "tables": metric_tables(comparison, names),
+        "cells": shown_cells(comparison, names, SIDE_NAMES, report.data),
         "side_tables": shown_side_tables(comparison, names),
         "texts": {(content.kind, content.id): content.text for content in comparison.contents},
         "curve": loss_curve(report.history),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from embedtune.reports import numbers
 from embedtune.retrieval.comparison import Comparison, Probe, SideTable
 from embedtune.retrieval.metric_names import written_name
-from embedtune.retrieval.sides import Difference
+from embedtune.retrieval.sides import TUNED, Difference
 
 HELD, NOT_HELD = "\N{CHECK MARK} held", "\N{BALLOT X} not held"
 """A sign and words, so that nothing depends on colour."""
@@ -96,4 +96,16 @@ def _known(table: SideTable, sides: Sequence[str]) -> str:
     silent = [side for side in sides if side not in table.trained_queries]
     said = f"Contents that a model was trained on, which count like the others: {', '.join(told)}." if told else ""
     unknown = f"Not known of: {', '.join(silent)}." if told else "No model says what it was trained on."
-    return " ".join(filter(None, (said, unknown if silent else "")))
+    return " ".join(filter(None, (said, unknown if silent else "", _trained_hits(table, sides))))
+
+
+def _trained_hits(table: SideTable, sides: Sequence[str]) -> str:
+    """Say how much of what is found was trained on, which tells whether a model prefers what it knows."""
+    if not table.trained_hits:
+        return ""
+    found = ", ".join(
+        f"{numbers.percent(table.trained_hits[side])} ({side})" for side in sides if side in table.trained_hits
+    )
+    trained = table.trained_index.get(TUNED)
+    of_all = "" if trained is None else f"; of all documents, {numbers.percent(trained / table.index_documents)}"
+    return f"Of the first ten results the tuned model was trained on {found}{of_all}."

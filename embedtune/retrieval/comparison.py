@@ -9,6 +9,7 @@ from typing import Any
 
 from embedtune.errors import InputError
 from embedtune.models.card import CutTexts, known_part
+from embedtune.retrieval.cells import Cell, cell_of
 from embedtune.retrieval.cost import Agreement, Migration
 from embedtune.retrieval.older_comparisons import of_two_models
 from embedtune.retrieval.sides import BASE, Difference, MetricValues, Side
@@ -163,6 +164,9 @@ class SideTable:
     """Name of a side -> queries of the data that it was trained on; without the sides of which that is not known."""
     trained_index: Mapping[str, int] = field(default_factory=dict)
     """The same of the index documents."""
+    trained_hits: Mapping[str, float] = field(default_factory=dict)
+    """Name of a side -> share of its first ten results that the tuned model was trained on, 0..1; only where the index
+    is the whole corpus."""
     probe: Probe | None = None
     """What it says of forgetting; None where it decides nothing."""
 
@@ -203,6 +207,8 @@ class Comparison:
     """Further directions: where texts search images, that images search texts."""
     side_tables: tuple[SideTable, ...] = ()
     """The same models on further data, in the order in which these were asked for."""
+    cells: tuple[Cell, ...] = ()
+    """Seen or new queries against seen or new documents; none where nobody asked for the whole corpus."""
     warnings: tuple[str, ...] = ()
     """What a person should look at in data and texts, one sentence or two each, with the cure."""
     migration: Migration | None = None
@@ -272,6 +278,7 @@ def _of_json(data: Mapping[str, Any]) -> Comparison:
         "contents": tuple(known_part(ShownContent, content) for content in data.get("contents", ())),
         "directions": tuple(known_part(Direction, {**each, **_measured(each)}) for each in data.get("directions", ())),
         "side_tables": tuple(_side_table(each) for each in data.get("side_tables", ())),
+        "cells": tuple(map(cell_of, data.get("cells", ()))),
         "warnings": tuple(data.get("warnings", ())),
         "migration": _migration(data.get("migration")),
     }

@@ -32,6 +32,8 @@ class HeldOut:
     """The contents of the N queries."""
     index: Contents
     """The contents of the M documents."""
+    index_labels: Sequence[str] | None = None
+    """Labels of the M documents; None where judged pairs say what is relevant."""
 
 
 def read_held_out(folder: Path, scratch: Path) -> HeldOut:
@@ -58,6 +60,7 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
     relevance, scored = read_relevance(folder), None
     query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
     query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
+    relevant_labels = index_labels if relevance is None else None
     if relevance is None:
         judgments = Judgments.from_labels(query_labels, query_ids, index_labels, index_ids)
     else:
@@ -70,12 +73,13 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
     (query_kind, _), (index_kind, _) = columns = [
         column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
     ]
-    query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
+    query_names, index_names = (names_of(table, form) for table, form in zip((queries, index), forms, strict=True))
     units = _units(_split_rule(folder), relevance is not None, (queries, index), forms)
     documents = EvaluationSet(
         query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored, units
     )
-    return HeldOut(documents, *(Contents([column]) for column in columns))
+    query_contents, index_contents = (Contents([column]) for column in columns)
+    return HeldOut(documents, query_contents, index_contents, relevant_labels)
 
 
 def draw_examples(held_out: HeldOut, examples: Sequence[QueryExample]) -> dict[str, Tile]:
@@ -131,7 +135,7 @@ def _keys(table: pa.Table, form: ContentForm) -> list[str]:
     return ids
 
 
-def _names(table: pa.Table, form: ContentForm) -> list[str]:
+def names_of(table: pa.Table, form: ContentForm) -> list[str]:
     """Return texts as they are, and of other contents the names of the files that they came from."""
     if form.modality is Modality.TEXT:
         found: list[str] = table[form.column].to_pylist()

@@ -45,6 +45,9 @@ class EvalOptions(Options):
     """Name of the one of these that shows what was forgotten; '' for none."""
     probe_drop: float = PROBE_DROP
     """Largest accepted drop of its deciding metric against the base, 0 to 1; the whole interval has to show it."""
+    whole_corpus: bool = False
+    """Whether held-out queries search all documents of the data too, those of the training among them, which each model
+    encodes for that."""
     documents: int = 0
     """Documents that a new champion has to embed again, by which the report tells hours and bytes; 0: not known."""
 

@@ -33,15 +33,18 @@ from embedtune.retrieval.score_files import write_finetuner_scores, write_scores
 from embedtune.retrieval.side_tables import FurtherData
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 from embedtune.retrieval.weak_spots import weak_spots
+from embedtune.retrieval.whole_corpus import WholeCorpus
 from embedtune.steps.champion import score_champion
 from embedtune.steps.evaluations import check_versions, contents_of, measure_all, open_evaluations
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.migration import with_migration, write_map
 from embedtune.steps.running import OutputFile, OutputFolder, step
+from embedtune.steps.whole_corpus import contents_of_corpus, open_corpus, with_corpus
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 from embedtune.training.fits import check_trainable
 
 if TYPE_CHECKING:
+    from embedtune.documents.views.gallery import Tile
     from embedtune.models.comparing import Encoded
 
 DATA_FILE = "data.json"
@@ -92,6 +95,7 @@ def evaluate_retrieval(
     scores: OutputFolder,
     html: OutputFile,
     markdown: OutputFile,
+    train: Path | None = None,
 ) -> Comparison:
     """Compare a tuned model with its backbone, and with the champion, on the held-out queries and index.
 
@@ -105,8 +109,10 @@ def evaluate_retrieval(
             million judgments with whole gains), the scores of each query, the data summary.
         html: Report page to write.
         markdown: The same as Markdown.
+        train: Training documents folder of the same build, which is read where eval_options ask for the whole corpus.
 
     Raises:
+        ConfigError: the whole corpus is asked for without it.
         InputError: nothing can be learned from such documents, further data do not fit them, they were not held out
             from the model's training documents, no query has a relevant document, the backbone was trained on all of
             them, or a model gives vectors that are no numbers.
@@ -115,28 +121,17 @@ def evaluate_retrieval(
     """
     check_writable(scores, html, markdown)
     card = ModelCard.load(model)
-    training, provenance = training_facts_of(card), provenance_of(card)
     check_trainable(evaluation)
     _check_held_out(evaluation, card)
     data = DataSummary.load(evaluation / SUMMARY_FILE)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         held_out = read_held_out(evaluation, Path(scratch))
-        with open_evaluations(config.measuring, config.evaluation_versions, held_out.documents) as further:
-            outcome, vectors = _outcome(config, held_out, further, card, model, data)
+        measuring, rule = config.measuring, data.split_rule
+        corpus = open_corpus(measuring, train, evaluation, held_out, rule, config.seed, Path(scratch))
+        with open_evaluations(measuring, config.evaluation_versions, held_out.documents) as further:
+            outcome, vectors = _outcome(config, held_out, corpus, further, card, model, data)
         pictures = draw_examples(held_out, outcome.comparison.examples)
-    comparison = outcome.comparison
-    report = EvaluationReport(
-        title=config.title,
-        comparison=comparison,
-        training=training,
-        history=card.history,
-        data=data,
-        provenance=provenance,
-        train_texts=card.train_texts,
-        pictures=pictures,
-        weak_spots=weak_spots(outcome),
-        made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
-    )
+    comparison, report = outcome.comparison, _report(config, card, data, outcome, pictures)
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)
         write_map(folder, vectors, comparison.decision.champion_version)
@@ -148,9 +143,31 @@ def evaluate_retrieval(
     return comparison
 
 
+def _report(
+    config: EvaluateRetrievalConfig,
+    card: ModelCard,
+    data: DataSummary,
+    outcome: Evaluation,
+    pictures: "Mapping[str, Tile]",
+) -> EvaluationReport:
+    return EvaluationReport(
+        title=config.title,
+        comparison=outcome.comparison,
+        training=training_facts_of(card),
+        history=card.history,
+        data=data,
+        provenance=provenance_of(card),
+        train_texts=card.train_texts,
+        pictures=pictures,
+        weak_spots=weak_spots(outcome),
+        made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
+    )
+
+
 def _outcome(
     config: EvaluateRetrievalConfig,
     held_out: HeldOut,
+    corpus: WholeCorpus | None,
     further: Sequence[FurtherData],
     card: ModelCard,
     model: Path,
@@ -161,8 +178,9 @@ def _outcome(
 
     options = config.measuring
     models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model)}
-    encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, contents_of(further))
-    champion = score_champion(config.champion, held_out, options, contents_of(further))
+    beside = {**contents_of_corpus(corpus), **contents_of(further)}
+    encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, beside)
+    champion = score_champion(config.champion, held_out, options, beside)
     if champion.encoded is not None:
         encoded[CHAMPION] = champion.encoded
     names = {BASE: card.backbone, TUNED: f"{config.title}, tuned", CHAMPION: champion.model}
@@ -179,12 +197,10 @@ def _outcome(
     comparison = _with_texts(outcome.comparison, encoded, card, data, known)
     if documents.query_kind is not documents.index_kind and documents.scored is None:
         back = HeldOut(documents.reversed(), held_out.index, held_out.queries)
-        turned = {side: found.reversed() for side, found in vectors.items()}
-        known = _known(back, encoded, data)
-        found = _compared(config, back.documents, names, turned, known, champion.incumbent).comparison
-        name = f"{found.query_kind}-to-{found.index_kind}"
-        direction = Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
+        known_back = _known(back, encoded, data)
+        direction = _turned(config, back.documents, names, vectors, known_back, champion.incumbent)
         comparison = replace(comparison, directions=(direction,))
+    comparison = with_corpus(comparison, corpus, encoded, vectors, known, options, config.metric)
     tables = measure_all(further, encoded, names, options, config.metric, config.seed)
     return replace(outcome, comparison=_with_side_tables(comparison, tables)), vectors
 
@@ -195,7 +211,22 @@ def _with_side_tables(comparison: Comparison, tables: tuple[SideTable, ...]) -> 
     for table in tables:
         if table.probe is not None:
             decision = with_probe(decision, table.name, table.probe, table.differences)
-    return replace(comparison, decision=decision, side_tables=tables)
+    return replace(comparison, decision=decision, side_tables=(*comparison.side_tables, *tables))
+
+
+def _turned(
+    config: EvaluateRetrievalConfig,
+    documents: EvaluationSet,
+    names: Mapping[str, str],
+    vectors: Mapping[str, Vectors],
+    known: Mapping[str, Known],
+    incumbent: Incumbent,
+) -> Direction:
+    """Compare all sides the other way round; `documents` and `known` are turned already."""
+    turned = {side: found.reversed() for side, found in vectors.items()}
+    found = _compared(config, documents, names, turned, known, incumbent).comparison
+    name = f"{found.query_kind}-to-{found.index_kind}"
+    return Direction(name, found.metrics, found.differences, found.queries, found.index_documents)
 
 
 def _compared(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from embedtune.documents.forms import LABEL_COLUMN, SCORE_COLUMN, SplitForm
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import read_manifest, read_relevance
-from embedtune.models.contents import Contents, Indices, column_of, spool_split
+from embedtune.models.contents import Contents, Indices, column_of, rows_of, spool_split
 
 Floats = npt.NDArray[np.float32]
 
@@ -86,7 +86,7 @@ def _of_parents(documents: pa.Table, form: SplitForm, labels: Indices) -> Traini
         number = _numbers(documents[content.id_column])
         _, rows = np.unique(number, return_index=True)
         modality, values = column_of(documents, content)
-        columns.append((modality, _at(values, rows)))
+        columns.append((modality, rows_of(values, rows)))
         numbers.append(number)
         first_rows.append(rows)
     pairs = np.column_stack([numbers[0], numbers[1] + len(first_rows[0])])
@@ -98,13 +98,6 @@ def _of_parents(documents: pa.Table, form: SplitForm, labels: Indices) -> Traini
         gains=np.ones(len(pairs), np.float32) if scores is None else None,
         scores=scores,
     )
-
-
-def _at(values: pa.ChunkedArray, rows: Indices) -> pa.ChunkedArray:
-    """Return the values of ascending rows as slices, which stay on disk where the column is; `take` would copy them."""
-    runs = np.split(rows, np.flatnonzero(np.diff(rows) != 1) + 1) if rows.size else []
-    slices = [chunk for run in runs for chunk in values.slice(run[0], len(run)).chunks]
-    return pa.chunked_array(slices, values.type)
 
 
 def _numbers(column: pa.ChunkedArray) -> Indices:

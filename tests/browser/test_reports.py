@@ -35,6 +35,7 @@ NAMES = [
     "rejected",
     "equal",
     "champion",
+    "corpus",
     "hostile",
     "training",
     "hostile training",
@@ -78,6 +79,7 @@ def pages(samples: SimpleNamespace) -> dict[str, str]:
         "rejected": evaluation_html(samples.rejected_report()),
         "equal": evaluation_html(samples.equal_report()),
         "champion": evaluation_html(samples.champion_report()),
+        "corpus": evaluation_html(samples.corpus_report()),
         "hostile": evaluation_html(hostile),
         "training": training_html(samples.training_report(good)),
         "hostile training": training_html(samples.training_report(hostile)),
@@ -109,10 +111,13 @@ def test_decision_and_headline_fit_the_panel(
     page.close()
 
 
-def test_both_headlines_and_the_reason_fit_the_panel(browser: "sync_api.Browser", pages: dict[str, str]) -> None:
+@pytest.mark.parametrize("name", ["champion", "corpus"])
+def test_both_headlines_and_the_reason_fit_the_panel(
+    browser: "sync_api.Browser", pages: dict[str, str], name: str
+) -> None:
     page = browser.new_page(viewport=PANEL)
-    page.set_content(pages["champion"])
-    for selector in ("h1", ".scores", ".interval >> nth=0", ".interval >> nth=1", ".reason"):
+    page.set_content(pages[name])
+    for selector in ("h1", ".scores", ".interval >> nth=0", ".interval >> nth=1", ".reason >> nth=0"):
         box = page.locator(selector).bounding_box()
         assert box is not None
         assert box["y"] + box["height"] <= PANEL["height"], selector

@@ -11,6 +11,7 @@ import pytest
 
 from embedtune.reports.evaluation import MAX_PAGE_BYTES, evaluation_html, evaluation_markdown, verdict, with_data_page
 from embedtune.reports.metric_tables import Change, change_of
+from embedtune.retrieval.cells import Cell
 from embedtune.retrieval.comparison import Comparison, Probe, SideTable
 from embedtune.retrieval.weak_spots import QueryScores
 from tests.comparisons import COST, against_base, two_sides, with_champion, with_side
@@ -580,6 +581,91 @@ def test_a_probe_that_did_not_hold_says_why(samples: SimpleNamespace) -> None:
     for text in (words(evaluation_html(report)), evaluation_markdown(report).replace("\\", "")):
         assert in_order(text[text.index("On general") :], "✗ not held", "Probe general: it fell.", "And over too few.")
         assert "Left out for all models" not in text
+
+
+def cells_of(comparison: Comparison) -> tuple[Cell, ...]:
+    measured = comparison.metrics, comparison.differences
+    return (
+        Cell(True, True, 412, 1653, *measured),
+        Cell(True, False, 1, 1, *measured),
+        Cell(False, True, 0, 1653, why="Whole labels were held out."),
+        Cell(False, False, 400, 8448, *measured),
+    )
+
+
+def test_seen_and_new_are_told_apart_in_words(samples: SimpleNamespace) -> None:
+    champion = with_champion(samples.COMPARISON, {name: 0.7 for name, *_ in samples.METRICS})
+    champion = dataclasses.replace(champion, cells=cells_of(champion))
+    report = samples.evaluation_report(champion)
+    html, markdown = words(evaluation_html(report)), evaluation_markdown(report).replace("\\", "")
+    html = re.sub(r"(?<!Seen documents )(New|Seen) documents (?=Base|Not)", "", html)  # what small screens show
+    numbers = "Base 0.612 Tuned 0.746 Champion 0.700 +0.134 from base, +0.101 to +0.168 +0.046 from champion, +0.036"
+    assert in_order(
+        html[html.index("Seen and new") :],
+        "nDCG@10. A query is to find what else has its label",
+        "New documents Seen documents",
+        f"New queries {numbers}",
+        "412 queries, 1,653 documents",
+        "1 query, 1 document",
+        "Seen queries Not measured: Whole labels were held out.",
+        "400 queries, 8,448 documents",
+    )
+    row = (
+        "Base 0.612, Tuned 0.746, Champion 0.700, +0.134 from base (+0.101 to +0.168), +0.046 from champion (+0.036 to"
+    )
+    assert f"| New queries | {row}" in markdown
+    assert "| Seen queries | Not measured: Whole labels were held out. | Base" in markdown
+    assert in_order(html, "All metrics", "Seen and new", "Worst queries")
+
+
+@pytest.mark.parametrize(
+    ("facts", "meaning"),
+    [
+        ({"split_rule": "official", "layout": "beir"}, "All queries search one corpus, as its source means it"),
+        ({"layout": "labelled"}, "A query is to find what else has its label"),
+        ({"layout": "pairs"}, "A query is to find the documents that it is judged with"),
+    ],
+)
+def test_what_seen_and_new_mean(samples: SimpleNamespace, facts: dict[str, str], meaning: str) -> None:
+    comparison = dataclasses.replace(samples.COMPARISON, cells=cells_of(samples.COMPARISON))
+    report = samples.evaluation_report(comparison)
+    report = dataclasses.replace(report, data=dataclasses.replace(samples.DATA, **facts))
+    assert meaning in words(evaluation_html(report))
+    assert meaning in evaluation_markdown(report).replace("\\", "")
+    unknown = words(evaluation_html(dataclasses.replace(report, data=None)))
+    assert "New contents were held out, seen ones were trained on." in unknown
+
+
+def test_cells_show_another_metric_where_a_correlation_decides(samples: SimpleNamespace) -> None:
+    decision = dataclasses.replace(samples.COMPARISON.decision, metric="mrr_at_10")
+    comparison = dataclasses.replace(samples.COMPARISON, decision=decision, cells=cells_of(samples.COMPARISON))
+    assert "Seen and new MRR@10. " in words(evaluation_html(samples.evaluation_report(comparison)))
+    measured = [each for each in comparison.metrics if each.name != "mrr_at_10"]
+    cells = tuple(
+        dataclasses.replace(cell, metrics=tuple(measured) if cell.metrics else ()) for cell in comparison.cells
+    )
+    shown = words(evaluation_html(samples.evaluation_report(dataclasses.replace(comparison, cells=cells))))
+    assert "Seen and new nDCG@10. " in shown
+
+
+def test_the_whole_corpus_says_how_much_of_what_is_found_was_trained_on(samples: SimpleNamespace) -> None:
+    measured = samples.COMPARISON.metrics, samples.COMPARISON.differences
+    table = SideTable(
+        *("whole corpus", "The held-out queries in every document of the data", *measured, 412, 0, 10_000),
+        trained_queries={"tuned": 0},
+        trained_index={"tuned": 8000},
+        trained_hits={"base": 0.8125, "tuned": 0.9},
+    )
+    report = samples.evaluation_report(dataclasses.replace(samples.COMPARISON, side_tables=(table,)))
+    for text in (words(evaluation_html(report)), evaluation_markdown(report).replace("\\", "").replace("\u00a0", " ")):
+        part = text[text.index("In the whole corpus") :]
+        told = (
+            "Of the first ten results the tuned model was trained on 81.2 % (base), 90 % (tuned); of all documents, 80"
+        )
+        assert told in part
+    unknown = dataclasses.replace(table, trained_index={}, trained_queries={})
+    report = samples.evaluation_report(dataclasses.replace(samples.COMPARISON, side_tables=(unknown,)))
+    assert "90 % (tuned)." in words(evaluation_html(report))
 
 
 def test_without_further_evaluations_nothing_is_said_of_them(samples: SimpleNamespace) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.models.card import CutTexts
+from embedtune.retrieval.cells import Cell
 from embedtune.retrieval.comparison import Comparison, Decision, Direction, Probe, ShownContent, SideTable, basis_of
 from embedtune.retrieval.metric_names import METRIC_NAMES
 from embedtune.retrieval.sides import Difference, MetricValues
@@ -39,10 +40,14 @@ ASIDE = SideTable(
     3,
     {"tuned": 1},
     {"tuned": 4},
+    {"tuned": 0.75},
     Probe("ndcg_at_10", 0.05, 3, ("It fell.", "And more.")),
 )
+CELLS = (Cell(True, True, 7, 8, TWO.metrics, TWO.differences), Cell(True, False, 0, 9, why="Nothing is relevant."))
 THREE = with_champion(
-    dataclasses.replace(TWO, directions=(BACK,), side_tables=(ASIDE, dataclasses.replace(ASIDE, probe=None))),
+    dataclasses.replace(
+        TWO, directions=(BACK,), side_tables=(ASIDE, dataclasses.replace(ASIDE, probe=None)), cells=CELLS
+    ),
     dict.fromkeys(METRIC_NAMES, 0.625),
 )
 
