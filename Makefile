@@ -1,6 +1,7 @@
 # make demo    install into .venv, run the pipeline on examples/, print the result
 # make test    install into .venv, run lint, types, import contracts and all tests
 # make images  build the images, check and record their sizes; images/README.md has the settings
+# make test-containers  run the whole pipeline in the images: no network, read-only, as two users
 # make bench   measure data, storage, overhead, throughput and quality (about an hour on 2 cores)
 
 # Settings of `make images` and `make push-images`; BUILD_OPTIONS are those of `docker build`.
@@ -19,7 +20,7 @@ DEMO := $(BIN)/python -m pipelines run finetune --data-uri examples/support_tick
 	--register-model-name support-search
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint images push-images bench docs clean
+.PHONY: help demo test lint images push-images test-containers bench docs clean
 
 help: ## show this list
 	@sed -n 's/^# make/make/p' Makefile
@@ -54,6 +55,9 @@ images: ## the base, the indexes and everything else are settings
 
 push-images:
 	@$(PYTHON) -m images.build push --prefix '$(PREFIX)'
+
+test-containers: $(VENV)/.dev-installed
+	$(BIN)/pytest -m containers tests/containers
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.documents

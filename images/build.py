@@ -9,12 +9,13 @@ import os
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from embedtune import __version__
 
 TARGETS = {"data": "CPU steps, no torch", "train": "Steps that run a model", "mlflow": "Tracking server with users"}
-"""Targets of the Dockerfile and what each image is, in the order in which they are built."""
+"""Targets of the Dockerfile, and what each image is."""
 LIMITS = {"data": 700, "train": 2500}
 """Largest accepted size in MB (10^6 bytes); the one of `train` is for torch without CUDA, which alone is larger."""
 RECORD = Path("out", "images.json")
@@ -26,14 +27,15 @@ _CUDA_OF = ("python3", "-c", "import torch; print(torch.version.cuda)")
 def build(options: argparse.Namespace) -> None:
     """Build the images, print and record them, and end with an error if one is larger than accepted."""
     record = {}
-    for target in TARGETS:
-        name = f"embedtune-{target}:{__version__}"
-        _docker(*build_words(target, name, revision(), options), shown=True)
+    names = {target: f"embedtune-{target}:{__version__}" for target in TARGETS}
+    words = [build_words(target, name, revision(), options) for target, name in names.items()]
+    with ThreadPoolExecutor() as together:  # BuildKit does once what several of them need
+        list(together.map(lambda each: _docker(*each, shown=True), words))
+    for target, name in names.items():
         image = _inspect(name)
         limit = _limit(target, name)
         record[target] = {"name": name, "reference": name, "id": image["Id"], "bytes": image["Size"], "limit": limit}
         sys.stdout.write(f"{name}  {image['Id']}  {image['Size'] / 1e6:.0f} MB\n")
-        sys.stdout.flush()
     _write(record)
     problems = too_large(record)
     if problems:
