@@ -43,5 +43,11 @@ def test_what_is_missing_is_said_by_name(run_in) -> None:
     assert ended.value.stderr.decode().startswith("MLFLOW_SERVER_ALLOWED_HOSTS is not set; it takes ")
 
 
-def test_drivers_of_postgresql_and_s3_are_there(run_in) -> None:
-    run_in("mlflow", "python3", "-c", "import boto3, psycopg2, flask_wtf")
+@pytest.mark.parametrize("scheme", ["postgresql", "postgresql+psycopg2", "sqlite"])
+def test_the_driver_of_a_database_is_there(run_in, scheme: str) -> None:
+    address = "sqlite://" if scheme == "sqlite" else f"{scheme}://user:password@host/name"
+    run_in("mlflow", "python3", "-c", f"from sqlalchemy import create_engine; create_engine('{address}')")
+
+
+def test_the_client_of_s3_is_there(run_in) -> None:
+    run_in("mlflow", "python3", "-c", "import boto3")
