@@ -54,6 +54,7 @@ def test_every_version_is_that_of_the_constraints(run_in, target: str) -> None:
     constraints = {normal(name): version for name, _, version in (line.partition("==") for line in lines) if version}
     found = installed(run_in, target)
     assert found.pop("embedtune", __version__) == __version__
+    found.pop("setuptools", None)  # torch asks for it, and `pip freeze`, which makes the constraints, leaves it out
     assert {name: constraints.get(name) for name in found} == found
 
 
@@ -67,11 +68,8 @@ def test_kfp_comes_without_its_dependencies_and_torch_only_where_a_model_runs(ru
 
 @EVERY
 def test_no_compiler_and_no_pip_of_its_own(run_in, target: str) -> None:
-    names = "cc gcc g++ c++ clang make ld as"
-    assert (
-        run_in(target, "sh", "-c", f"for name in {names}; do command -v $name || true; done; ls /opt/venv/bin/pip*")
-        == ""
-    )
+    names = "cc gcc g++ c++ clang make ld as /opt/venv/bin/pip"
+    assert run_in(target, "sh", "-c", f"for name in {names}; do command -v $name || true; done") == ""
 
 
 @EVERY
