@@ -96,6 +96,10 @@ def too_large(record: dict[str, dict]) -> list[str]:
 
 def push(options: argparse.Namespace) -> None:
     """Push what was built, and record the references with the registry's digests."""
+    if not options.prefix:
+        sys.exit(
+            "There is no registry to push to: PREFIX is ''. Name one: make push-images PREFIX=registry.example.org/team"
+        )
     try:
         record = json.loads((_ROOT / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -78,3 +78,8 @@ def test_nothing_to_push_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(build, "_ROOT", tmp_path)
     with pytest.raises(SystemExit, match=r"no images were built\. Build them first: make images"):
         main(["push", "--prefix", "registry.example.org/team"])
+
+
+def test_a_push_without_a_registry_says_how_to_name_one() -> None:
+    with pytest.raises(SystemExit, match=r"PREFIX is ''\. Name one: make push-images PREFIX="):
+        main(["push", "--prefix", ""])
