@@ -56,6 +56,15 @@ def test_help_of_run_has_every_parameter_of_the_pipeline() -> None:
         assert " ".join(parameter.description.split()[:3]) in " ".join(done.out.split())
 
 
+def test_the_command_of_the_documentation_has_flags_that_there_are() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8").replace("\\\n", "")
+    (line,) = re.findall(r"^python -m pipelines (run finetune .*)$", page, re.MULTILINE)
+    command, _, options = line.partition(" --")
+    named = re.findall(r"--([a-z-]+)", f"--{options}")
+    assert set(named) >= {"data-uri", "eval-evaluations", "eval-probe"}
+    assert set(named) <= set(flags(pipelines(*command.split(), "--help").out))
+
+
 def test_help_of_compile() -> None:
     assert flags(pipelines("compile", "finetune", "--help").out) == [
         "output",

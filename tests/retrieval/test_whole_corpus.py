@@ -21,7 +21,7 @@ from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.measuring import Contestant, measure_sides
 from embedtune.retrieval.metric_names import Metric
 from embedtune.retrieval.training_documents import Pool, TrainingDocuments, read_training
-from embedtune.retrieval.units import GROUPS, LABELS, Units
+from embedtune.retrieval.units import GROUPS, LABELS, QUERIES, Units
 from embedtune.retrieval.whole_corpus import WholeCorpus, join_corpus, measure_cells, measure_whole
 
 METRICS = [Metric("ndcg", 10), Metric("recall", 3)]
@@ -155,6 +155,28 @@ class TestLabelled:
         cells = measure_cells(corpus, sides, np.array([1, 4]), metrics=METRICS, seed=1)
         assert [cell.queries for cell in cells[:2]] == [2, 2]
 
+    def test_what_a_champion_was_trained_on_does_not_count_for_it(self) -> None:
+        corpus = self.corpus()
+        told, sides = drawn(corpus, self.relevant)
+        new = np.ones(12, np.bool_)
+        new[[0, 4]] = False
+        champion = Contestant("champion", "c", sides[0].vectors, new)
+        cells = measure_cells(corpus, [*sides, champion], np.array([1, 3, 4]), metrics=METRICS, seed=1)
+        assert value(cells[1], "champion") == pytest.approx(
+            told.ndcg("base", ["q1", "q3"], self.trained.ids), abs=1e-12
+        )
+        assert value(cells[3], "champion") == value(cells[3], "base")
+        assert [each.units for each in cells[1].differences] == [3, 3, 2, 2]
+
+    def test_queries_with_nothing_to_find_are_counted(self) -> None:
+        queries = pool("q", "abn")
+        judgments = Judgments.from_labels(queries.labels, queries.ids, self.index.labels, self.index.ids)
+        held = held_out(queries, self.index, judgments, True)
+        corpus = join_corpus(held, TrainingDocuments(self.trained, self.trained, None), SplitRule.STRATIFIED, 3)
+        _, sides = drawn(corpus, self.relevant)
+        table = measure_whole(corpus, sides, {"base": None, "tuned": None}, np.arange(3), metrics=METRICS, seed=1)
+        assert (table.queries, table.queries_without_relevant) == (2, 1)
+
     def test_as_many_training_queries_are_drawn_as_are_held_out(self) -> None:
         corpus = self.corpus()
         assert len(corpus.queries.ids) == 6
@@ -187,6 +209,17 @@ class TestLabelled:
         cells = measure_cells(corpus, sides, np.arange(6), metrics=METRICS, seed=1)
         drawn_labels = {self.trained.labels[int(each[1:])] for each in corpus.queries.ids} - {"x"}
         assert [cell.differences[0].units for cell in cells] == [3, 3, len(drawn_labels), len(drawn_labels)]
+
+    @pytest.mark.parametrize("name", [QUERIES, LABELS])
+    def test_held_out_and_training_queries_are_never_one_unit(self, name: str) -> None:
+        corpus = self.corpus(SplitRule.GROUP, Units(name, np.array([0, 0, 1, 1, 2, 2]), np.zeros(7, np.int64)))
+        units = corpus.part(np.arange(12), np.arange(20)).units
+        assert units is not None
+        assert (units.name, units.index.size, units.queries[:6].tolist()) == (name, 20, [0, 0, 1, 1, 2, 2])
+        labels = {self.trained.labels[int(each[1:])] for each in corpus.queries.ids}
+        assert units.queries[6:].min() == 3
+        assert np.unique(units.queries[6:]).size == (6 if name == QUERIES else len(labels))
+        assert self.corpus().part(np.arange(12), np.arange(20)).units is None
 
 
 class TestPairs:
