@@ -20,7 +20,7 @@ from embedtune import __version__
 from images.build import TARGETS, revision
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 300.0
+PATIENCE = 900.0
 """Seconds after which what does not come to its end fails the test."""
 USERS = (1000, 123456)
 """The images' own user, and one that they do not know; both of group 0."""
