@@ -209,6 +209,9 @@ def test_of_two_persons_one_is_told_that_the_other_came_in_between(party):
         champion = registry.aliases["champion"]
         told = [version for version, each in zip((1, 3), parties, strict=True) if each.error is None]
         assert champion in told
+        replaced = Promotion.of_tags(registry.tags[champion]).replaced
+        for version in {1, 3} - {champion, replaced}:  # whoever never was champion keeps the record of before
+            assert registry.tags[version].get(PROMOTION) == begun.tags[version].get(PROMOTION)
 
 
 def test_on_a_server_a_registration_between_the_calls_of_a_command_is_as_one_before_or_after_it(

@@ -148,3 +148,22 @@ def test_a_first_champion_after_the_alias_was_taken_away_leaves_previous_as_it_i
     del registry.aliases["champion"]
     assert add_settled(registry, 0.4) == 4
     assert registry.aliases == {"champion": 4, "previous": 1, "challenger": 4}
+
+
+def test_a_version_that_was_champion_once_is_never_promoted_again_by_a_repetition():
+    registry = start((0.2, True, SAME), (0.3, True, SAME))
+    settle_aliases(registry, "shop", 3)
+    settle_aliases(registry, "shop", 2)
+    registry.set_registered_model_alias("shop", "champion", "1")
+    settle_aliases(registry, "shop", 3)
+    assert registry.aliases == {"champion": 1, "previous": 2, "challenger": 3}
+
+
+def test_a_version_that_was_refused_is_judged_again_by_the_champion_of_that_moment():
+    registry = start((0.2, True, SAME), (0.3, True, SAME))
+    settle_aliases(registry, "shop", 3)
+    weaker = add_settled(registry, 0.15)
+    assert registry.tags[weaker]["decision"] == "not promoted"
+    registry.set_registered_model_alias("shop", "champion", "1")
+    settle_aliases(registry, "shop", weaker)
+    assert (registry.aliases["champion"], registry.tags[weaker]["decision"]) == (weaker, "promoted")

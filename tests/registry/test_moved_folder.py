@@ -1,6 +1,7 @@
 """A folder with a local MLflow works wherever it is moved or copied, and never reaches back to its old place."""
 
 import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import closing
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -27,14 +29,18 @@ ADDRESSES = {
     "experiments": ["artifact_location"],
 }
 LOAD = """
-import sys, mlflow
-mlflow.set_tracking_uri(f"sqlite:///{sys.argv[1]}/mlflow.db")
-for model in sys.argv[2:]:
-    loaded = mlflow.pyfunc.load_model(model)
-    assert loaded.predict(["where is my parcel"]).shape == (1, 32)
-    for file in mlflow.artifacts.list_artifacts(run_id=loaded.metadata.run_id, artifact_path="reports"):
-        print(file.path)
+import json, sys, mlflow
+shown = {}
+for folder, models in json.loads(sys.argv[1]).items():
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    for model in models:
+        loaded = mlflow.pyfunc.load_model(model)
+        assert loaded.predict(["where is my parcel"]).shape == (1, 32)
+    files = mlflow.artifacts.list_artifacts(run_id=loaded.metadata.run_id, artifact_path="reports")
+    shown[folder] = [file.path for file in files]
+print(json.dumps(shown))
 """
+"""Loads models of folders by name and lists the files of a run of each: one process, since torch takes its time."""
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +96,40 @@ def original(made: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@dataclass(frozen=True)
+class Place:
+    """A folder at its new place."""
+
+    here: Path
+    original: Path
+    before: dict[str, str]
+    """What was at the old place once the folder was moved or copied."""
+    shown: list[str]
+    """Files of the run that MLflow shows of it."""
+
+
+@pytest.fixture(scope="module")
+def places(made: Path, announced: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Place]:
+    """A folder that was moved, one that was copied, and a copy of one of the version before after its next run."""
+    root = tmp_path_factory.mktemp("places")
+    originals, here = {}, {}
+    for way, name in (("moved", "new é"), ("copied", "copy é"), ("of before", "third place")):
+        originals[way], here[way] = root / "old" / way, root / name
+        shutil.copytree(made, originals[way])
+    originals["moved"].rename(here["moved"])
+    shutil.copytree(originals["copied"], here["copied"])
+    made_by_the_version_before(originals["of before"], (originals["of before"] / "artifacts").as_uri())
+    shutil.copytree(originals["of before"], here["of before"])
+    before = {way: tree(original) for way, original in originals.items()}
+    python(REGISTER, *registering(here["of before"], 0.2), environment=announced)
+    asked = {here["moved"].name: ["models:/tickets@champion"], here["copied"].name: ["models:/tickets@champion"]}
+    asked[str(here["of before"])] = ["models:/tickets/1", "models:/tickets/2"]
+    shown = list(json.loads(python(LOAD, json.dumps(asked), environment=announced, cwd=root)).values())
+    return {
+        way: Place(here[way], originals[way], before[way], files) for way, files in zip(originals, shown, strict=True)
+    }
+
+
 def tree(folder: Path) -> dict[str, str]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
@@ -119,35 +159,22 @@ def test_no_address_names_the_folder(made: Path) -> None:
 
 @pytest.mark.parametrize("way", ["moved", "copied"])
 def test_it_loads_at_once_and_the_next_version_goes_to_the_new_place(
-    way: str, original: Path, announced: dict[str, str], tmp_path: Path
+    way: str, places: dict[str, Place], announced: dict[str, str]
 ) -> None:
-    here = tmp_path / "new" / "place é"
-    here.parent.mkdir()
-    if way == "moved":
-        original.rename(here)
-    else:
-        shutil.copytree(original, here)
-    before = tree(original)
-    shown = python(LOAD, "place é", "models:/tickets@champion", environment=announced, cwd=here.parent)
-    assert "reports/comparison.json" in shown.splitlines()
-    python(REGISTER, *registering(here, 0.2), environment=announced)
-    assert all(address.startswith(ARTIFACTS) for address in addresses(here))
-    assert tree(original) == before
-    assert original.exists() is (way == "copied")
-    assert len(list((here / "artifacts" / "models").iterdir())) == 2
+    place = places[way]
+    assert "reports/comparison.json" in place.shown
+    python(REGISTER, *registering(place.here, 0.2), environment=announced)
+    assert all(address.startswith(ARTIFACTS) for address in addresses(place.here))
+    assert tree(place.original) == place.before
+    assert place.original.exists() is (way == "copied")
+    assert len(list((place.here / "artifacts" / "models").iterdir())) == 2
 
 
-def test_a_copy_of_a_folder_of_the_version_before_is_at_home_after_the_next_run(
-    original: Path, announced: dict[str, str], tmp_path: Path
-) -> None:
-    made_by_the_version_before(original, (original / "artifacts").as_uri())
-    here = tmp_path / "new"
-    shutil.copytree(original, here)
-    before = tree(original)
-    python(REGISTER, *registering(here, 0.2), environment=announced)
-    python(LOAD, here, "models:/tickets/1", "models:/tickets/2", environment=announced)
-    assert all(address.startswith(ARTIFACTS) for address in addresses(here))
-    assert tree(original) == before
+def test_a_copy_of_a_folder_of_the_version_before_is_at_home_after_the_next_run(places: dict[str, Place]) -> None:
+    place = places["of before"]
+    assert "reports/comparison.json" in place.shown
+    assert all(address.startswith(ARTIFACTS) for address in addresses(place.here))
+    assert tree(place.original) == place.before
 
 
 def test_addresses_of_anything_else_stay(original: Path) -> None:

@@ -121,6 +121,14 @@ def test_ties_are_counted_per_model() -> None:
     assert [side.tied_queries for side in comparison.sides] == [38, 0]
 
 
+def test_ties_count_between_the_tenth_and_the_eleventh_result() -> None:
+    """Documents 9 and 10 are alike; a query that is one of the first eleven documents does not find itself."""
+    angles = np.arange(120) * 0.01
+    angles[10] = angles[9]
+    fan = Vectors(np.tile([1.0, 0.0], (40, 1)), np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    assert [side.tied_queries for side in run(fan, vectors(1.0)).comparison.sides] == [38 - 11, 0]
+
+
 def test_models_may_differ_in_dimension() -> None:
     wide = vectors(4.0)
     narrow = Vectors(wide.queries[:, :8], wide.index[:, :8])

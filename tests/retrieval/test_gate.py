@@ -119,6 +119,8 @@ class TestBounds:
         for value in (ROUNDING, ROUNDING / 2, -ROUNDING / 2, -ROUNDING):
             assert judge(found(value, 1e-12, 1e-8), 0.0).reason.startswith("The tuned model is no better: nDCG@10 stay")
         assert judge(found(2 * ROUNDING, 1e-12, 1e-8), 0.0).better
+        assert judge(found(1.1e-9, 1e-12, 1e-8), 0.0).better
+        assert not judge(found(0.9e-9, 1e-12, 1e-8), 0.0).better
         assert judge(found(-2 * ROUNDING, -1e-8, 1e-8), 0.0).reason.startswith("The tuned model is worse: ")
 
     def test_the_number_of_queries(self) -> None:
