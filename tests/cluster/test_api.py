@@ -168,6 +168,11 @@ def test_a_lost_pod_is_explained(server: Server, tmp_path: Path) -> None:
     assert "**finetune has no pod any more\\.**" in explained(tmp_path)
 
 
+def test_what_a_failed_step_says_comes_before_a_pod_that_is_lost(server: Server, tmp_path: Path) -> None:
+    server.answer = lambda _: (200, page(failed_pod("ingest-csv", words="no"), driver_pod("finetune", minute=18)))
+    assert explained(tmp_path).startswith("# The run failed in ingest\\_csv\n")
+
+
 def test_no_rights_are_explained(server: Server, tmp_path: Path) -> None:
     server.answer = lambda _: (403, json.dumps(FORBIDDEN).encode())
     assert "Grant it with the Role and binding in manifests/base" in explained(tmp_path)
