@@ -273,8 +273,9 @@ def _define(
             ),
             size,
         )
-        for task in (tuned, evaluated):
-            on_gpu(task, gpu_type, gpu_count, gpu_node_selector, gpu_tolerations)
+        placing = resolved.outputs
+        for task, count in ((tuned, gpu_count), (evaluated, placing["evaluation_gpus"])):
+            on_gpu(task, gpu_type, count, placing["node_selector"], placing["tolerations"])
         registered = on_cluster(
             register_model(
                 model=tuned.outputs["model"],

@@ -45,6 +45,9 @@ def resolve_data(
         ("champion", str),
         ("evaluation_versions", str),
         ("started", str),
+        ("evaluation_gpus", str),
+        ("node_selector", Dict[str, str]),
+        ("tolerations", List[Dict[str, str]]),
     ],
 ):
     """Check every parameter of the run, and find out the versions of what it starts from.
@@ -88,6 +91,9 @@ def resolve_data(
         champion: The registered version that is champion; '' where there is none or it is not known.
         evaluation_versions: JSON object with the version of each of the evaluations by its name.
         started: When the run began, in ISO 8601 and UTC.
+        evaluation_gpus: GPUs for the evaluation, which uses one at most; '0' on the CPU.
+        node_selector: gpu_node_selector, or no label for a run on the CPU.
+        tolerations: gpu_tolerations, or none for a run on the CPU.
     """
     from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.resolve_data import resolve_data as step
@@ -125,4 +131,13 @@ def resolve_data(
         by_file=by_file,
     )
     found = step(config)
-    return found.data_version, found.backbone_version, found.champion, found.evaluation_versions, found.started
+    return (
+        found.data_version,
+        found.backbone_version,
+        found.champion,
+        found.evaluation_versions,
+        found.started,
+        found.evaluation_gpus,
+        found.node_selector,
+        found.tolerations,
+    )

@@ -30,6 +30,12 @@ class Resolved:
     """JSON object with the version of each of the evaluations by its name, in the forms of data_version."""
     started: str
     """When this step, and with it the run, began, in ISO 8601 and UTC."""
+    evaluation_gpus: str
+    """GPUs for the evaluation, which uses one at most; a text, since Kubeflow's driver drops a number."""
+    node_selector: dict[str, str]
+    """Labels that the nodes of training and evaluation must have; none of a run on the CPU."""
+    tolerations: list[dict[str, str]]
+    """Taints that their pods tolerate; none of a run on the CPU, which would take the place of one that needs a GPU."""
 
 
 @step
@@ -50,4 +56,14 @@ def resolve_data(config: RunParameters) -> Resolved:
         check_gpus(int(config.gpu_count))
     backbone, champion = backbone_version(config.model_backbone), champion_now(config.register_model_name)
     evaluations = evaluation_versions(EvalOptions.from_json(config.eval_options))
-    return Resolved(data_version(config.data_uri), backbone, champion, evaluations, started)
+    with_gpu = int(config.gpu_count) > 0
+    return Resolved(
+        data_version=data_version(config.data_uri),
+        backbone_version=backbone,
+        champion=champion,
+        evaluation_versions=evaluations,
+        started=started,
+        evaluation_gpus="1" if with_gpu else "0",
+        node_selector=config.gpu_node_selector if with_gpu else {},
+        tolerations=config.gpu_tolerations if with_gpu else [],
+    )

@@ -132,22 +132,23 @@ def test_every_dag_is_handed_the_parameters_its_tasks_use(name: str, compiled: d
 
 
 @every_pipeline
-def test_every_parameter_a_platform_setting_names_exists(name: str, compiled: dict[str, list[Spec]]) -> None:
-    spec, platform = compiled[name]
-    used = set()
-
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            used.update(found for key, found in value.items() if key == "componentInputParameter")
-            for part in value.values():
-                walk(part)
-        elif isinstance(value, list):
-            for part in value:
-                walk(part)
-
-    walk(platform)
-    assert used <= set(spec["components"]["comp-exit-handler-1"]["inputDefinitions"]["parameters"])
-    assert used == {"pipelinechannel--gpu_node_selector", "pipelinechannel--gpu_tolerations"}
+def test_a_run_on_the_cpu_keeps_away_from_gpu_nodes(name: str, compiled: dict[str, list[Spec]]) -> None:
+    """What nodes are asked for is an output of the first task, which knows whether GPUs are wanted."""
+    outputs = compiled[name][0]["components"]["comp-resolve-data"]["outputDefinitions"]["parameters"]
+    for task, executor in executors_in(compiled[name]).items():
+        placed = [*executor.get("tolerations", ()), *filter(None, [executor.get("nodeSelector")])]
+        sources = [source["taskOutputParameter"] for entry in placed for source in entry.values()]
+        assert sources == (
+            [
+                {"producerTask": "resolve-data", "outputParameterKey": "tolerations"},
+                {"producerTask": "resolve-data", "outputParameterKey": "node_selector"},
+            ]
+            if task in TRAIN
+            else []
+        )
+        if sources:
+            assert "resolve-data" in tasks_in(compiled[name][0])[task]["dependentTasks"]
+    assert (outputs["tolerations"]["parameterType"], outputs["node_selector"]["parameterType"]) == ("LIST", "STRUCT")
 
 
 @every_pipeline
@@ -328,11 +329,19 @@ def test_no_resource_is_a_number_for_the_driver(name: str, compiled: dict[str, l
         for key in re.findall(r"inputs\.parameters\['([^']+)'\]", str(resources)):
             assert type_of_input(spec, task["inputs"]["parameters"][key]) == "STRING", (task_name, key)
             seen.add((task_name, key))
-    resources = ("gpu_count", "gpu_type", "train_cpu", "train_memory")
-    assert seen == {(task, f"pipelinechannel--{key}") for task in TRAIN for key in resources}
+    resources = ("gpu_type", "train_cpu", "train_memory")
+    assert seen == {
+        *((task, f"pipelinechannel--{key}") for task in TRAIN for key in resources),
+        ("finetune", "pipelinechannel--gpu_count"),
+        ("evaluate-retrieval", "pipelinechannel--resolve-data-evaluation_gpus"),
+    }
 
 
 def type_of_input(spec: Spec, source: Spec) -> str:
+    if "taskOutputParameter" in source:
+        output = source["taskOutputParameter"]
+        outputs = spec["components"][f"comp-{output['producerTask']}"]["outputDefinitions"]["parameters"]
+        return outputs[output["outputParameterKey"]]["parameterType"]
     outer = spec["components"]["comp-exit-handler-1"]["inputDefinitions"]["parameters"]
     return outer[source["componentInputParameter"]]["parameterType"]
 

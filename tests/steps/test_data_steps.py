@@ -42,6 +42,20 @@ def test_version_of_a_file_is_its_sha256(source: Path) -> None:
     assert resolve_data(RunParameters(source.as_uri(), model_backbone=POINT_MODEL)).data_version == expected
 
 
+@pytest.mark.parametrize(("count", "for_evaluation"), [("0", "0"), ("1", "1"), ("8", "1")])
+def test_gpus_and_their_nodes_are_asked_for_with_gpus_only(
+    source: Path, count: str, for_evaluation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("embedtune.steps.resolve_data.trains_here", lambda: False)
+    labels, taints = {"pool": "gpu"}, [{"key": "gpu", "operator": "Exists"}]
+    config = RunParameters(
+        str(source), model_backbone=POINT_MODEL, gpu_count=count, gpu_node_selector=labels, gpu_tolerations=taints
+    )
+    found = resolve_data(config)
+    assert found.evaluation_gpus == for_evaluation
+    assert (found.node_selector, found.tolerations) == (({}, []) if count == "0" else (labels, taints))
+
+
 def test_version_changes_with_the_content(source: Path) -> None:
     before = resolve_data(RunParameters(str(source), model_backbone=POINT_MODEL)).data_version
     with source.open("a", encoding="utf-8") as file:
