@@ -10,6 +10,8 @@ from docstring_parser import parse
 from kfp.dsl.base_component import BaseComponent
 from kfp.dsl.structures import InputSpec, OutputSpec
 
+from pipelines.compile_options import BACKENDS
+
 _FOLDER = Path(__file__).parent
 _ARTIFACT = "system."
 
@@ -64,7 +66,7 @@ def _promises(name: str, metadata: dict[str, Any]) -> str:
         "Alone": f"`embedtune {name.replace('_', '-')}`",
         "Image": f"`embedtune-{metadata['image']}`",
         "Stability": metadata["stability"],
-        "Kubeflow Pipelines": f"`{metadata['kfp']}`",
+        "Kubeflow Pipelines": f"{' or '.join(BACKENDS)}, compiled with kfp `{metadata['kfp']}`",
         "Services": "; ".join(services) if services else "none",
         "Tags": ", ".join(metadata["tags"]),
     }
