@@ -45,11 +45,12 @@ def test_readme_of_a_step_in_full() -> None:
     (uri,) = (line for line in lines if line.startswith("| `data_uri` | String | required | "))
     assert uri.endswith("a CSV, a folder, prefix or pattern, a DocumentArray, or dataset://user/name@version. |")
     assert lines[lines.index("## Inputs") + 2] == "None."
-    (versions,) = (line for line in lines if line.startswith("| `evaluation_versions` |"))
-    assert versions.startswith("| `evaluation_versions` | String | JSON object with the version of each")
-    assert lines[-3].startswith("| `champion` | String | The registered version that is champion; '' where")
-    assert lines[-4].startswith("| `backbone_version` | String | sha256 of a folder")
-    assert lines[-1] == "| `started` | String | When the run began, in ISO 8601 and UTC. |"
+    rows = lines[lines.index("## Outputs") + 4 :]
+    assert rows[1].startswith("| `backbone_version` | String | sha256 of a folder")
+    assert rows[2].startswith("| `champion` | String | The registered version that is champion; '' where")
+    assert rows[3].startswith("| `evaluation_versions` | String | JSON object with the version of each")
+    assert rows[4] == "| `started` | String | When the run began, in ISO 8601 and UTC. |"
+    assert [row.split("`")[1] for row in rows[5:]] == ["evaluation_gpus", "node_selector", "tolerations"]
 
 
 def test_generator_writes_every_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
