@@ -96,10 +96,21 @@ def _convnext(folder: Path) -> None:
 
 def _efficientnet(folder: Path) -> None:
     config = transformers.EfficientNetConfig(
-        image_size=SIDE, width_coefficient=0.25, depth_coefficient=0.2, hidden_dim=320
+        image_size=SIDE, width_coefficient=0.25, depth_coefficient=0.2, hidden_dim=320, initializer_range=0.3
     )
-    transformers.EfficientNetModel(config).save_pretrained(folder)
+    model = transformers.EfficientNetModel(config)
+    _measure_batches(model, torch.randn(16, 3, 1, 1) + torch.randn(16, 3, SIDE, SIDE))
+    model.save_pretrained(folder)
     transformers.EfficientNetImageProcessor(size=_SQUARE).save_pretrained(folder)
+
+
+def _measure_batches(model: torch.nn.Module, images: torch.Tensor) -> None:
+    """Let batch normalisation know what its layers see; with the statistics it begins with, random layers fade to 0."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(images)
 
 
 def _pointnet(folder: Path) -> None:
