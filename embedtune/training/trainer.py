@@ -122,9 +122,22 @@ def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> N
         ) from error
 
 
-def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> SentenceTransformerTrainingArguments:
+class OneDevice(SentenceTransformerTrainingArguments):
+    """Settings of transformers' loop that keep a process to one device, whichever others it sees.
+
+    With several it would wrap the model in DataParallel, which cuts the batches that were drawn as a whole.
+    """
+
+    @property
+    def n_gpu(self) -> int:
+        """Number of GPUs of this process."""
+        visible: int = super().n_gpu
+        return min(1, visible)
+
+
+def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> OneDevice:
     steps = plan.batches_per_epoch * config.epochs
-    return SentenceTransformerTrainingArguments(
+    return OneDevice(
         output_dir=str(scratch),
         num_train_epochs=config.epochs,
         per_device_train_batch_size=config.batch_size,

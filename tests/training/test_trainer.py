@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from embedtune.errors import TrainingError
 from embedtune.models.contents import Contents
@@ -193,3 +194,15 @@ def test_training_outside_the_main_thread(run_training, examples, config):
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(run_training, examples, dataclasses.replace(config, epochs=1)).result()
     assert np.isfinite(run.losses).all()
+
+
+def test_a_process_that_sees_several_gpus_trains_on_one(run_training, examples, config, monkeypatch):
+    class Refused(torch.nn.DataParallel):
+        def __init__(self, *_: object, **__: object) -> None:
+            raise AssertionError
+
+    alone = run_training(examples, dataclasses.replace(config, epochs=1))
+    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", 4)
+    monkeypatch.setattr(torch.nn, "DataParallel", Refused)
+    seen = run_training(examples, dataclasses.replace(config, epochs=1))
+    assert seen.weights == alone.weights
