@@ -73,7 +73,7 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
     (query_kind, _), (index_kind, _) = columns = [
         column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
     ]
-    query_names, index_names = (names_of(table, form) for table, form in zip((queries, index), forms, strict=True))
+    query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
     units = _units(_split_rule(folder), relevance is not None, (queries, index), forms)
     documents = EvaluationSet(
         query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored, units
@@ -135,7 +135,7 @@ def _keys(table: pa.Table, form: ContentForm) -> list[str]:
     return ids
 
 
-def names_of(table: pa.Table, form: ContentForm) -> list[str]:
+def _names(table: pa.Table, form: ContentForm) -> list[str]:
     """Return texts as they are, and of other contents the names of the files that they came from."""
     if form.modality is Modality.TEXT:
         found: list[str] = table[form.column].to_pylist()

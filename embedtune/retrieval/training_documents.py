@@ -10,7 +10,6 @@ from embedtune.documents.forms import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, C
 from embedtune.documents.schema import Role, Split
 from embedtune.documents.shards import read_manifest, read_relevance
 from embedtune.models.contents import Contents, Indices, column_of, spool_split
-from embedtune.retrieval.held_out import names_of
 
 Pairs = tuple[list[str], list[str], list[float]]
 """Ids of the queries and of the documents of P judged pairs, and their gains."""
@@ -21,16 +20,14 @@ class Pool:
     """N contents that search or are searched in."""
 
     ids: list[str]
-    names: list[str]
-    """Texts, or names of files."""
     labels: list[str]
     """Of pairs, names of the connected components."""
     contents: Contents
 
     def select(self, rows: Indices) -> "Pool":
         """Keep only these, ascending (n,); contents stay where they are."""
-        ids, names, labels = ([column[row] for row in rows] for column in (self.ids, self.names, self.labels))
-        return Pool(ids, names, labels, self.contents.select(rows))
+        ids, labels = ([column[row] for row in rows] for column in (self.ids, self.labels))
+        return Pool(ids, labels, self.contents.select(rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,4 +83,4 @@ def _of_parents(table: pa.Table, form: SplitForm) -> TrainingDocuments:
 
 def _pool(table: pa.Table, content: ContentForm) -> Pool:
     ids, labels = table[content.id_column].to_pylist(), table[LABEL_COLUMN].to_pylist()
-    return Pool(ids, names_of(table, content), labels, Contents([column_of(table, content)]))
+    return Pool(ids, labels, Contents([column_of(table, content)]))

@@ -18,8 +18,10 @@ from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.measuring import Contestant, Measured, measure_sides
 from embedtune.retrieval.metric_names import Metric
+from embedtune.retrieval.sides import TUNED
 from embedtune.retrieval.training_documents import Pool, TrainingDocuments
 from embedtune.retrieval.units import QUERIES, Units
+from embedtune.retrieval.vectors import Embeddings
 
 WHOLE_CORPUS = "whole corpus"
 """What the table is called; nothing that somebody names in evaluations can be called so."""
@@ -57,6 +59,8 @@ class WholeCorpus:
     def part(self, queries: Indices, documents: Indices) -> EvaluationSet:
         """Return some of the N + S queries and of the M + T documents with what is relevant among these.
 
+        Without texts and names of files, which nothing shows: those of all training documents may be gigabytes.
+
         Args:
             queries: Rows of the queries (n,).
             documents: Rows of the documents (m,).
@@ -74,10 +78,10 @@ class WholeCorpus:
         )
         return EvaluationSet(
             query_ids,
-            _at([*held_out.query_texts, *self.queries.names], queries),
+            [""] * queries.size,
             labels,
             index_ids,
-            _at([*held_out.index_texts, *self.documents.names], documents),
+            [""] * documents.size,
             self._judgments(query_ids, labels, index_ids, documents),
             held_out.query_kind,
             held_out.index_kind,
@@ -168,6 +172,7 @@ def measure_whole(
     documents = trained_digests(chain(corpus.held_out.index.all_stored(), corpus.documents.contents.all_stored()))
     searched = trained_digests(queries.all_stored())[asked]
     known = {one.name: trained[one.name] for one in contestants}
+    of_tuned = known[TUNED]
     return SideTable(
         name=WHOLE_CORPUS,
         source="The held-out queries in every document of the data",
@@ -180,7 +185,7 @@ def measure_whole(
         index_kind=data.index_kind.value,
         trained_queries={name: int(np.isin(searched, each).sum()) for name, each in known.items() if each is not None},
         trained_index={name: int(np.isin(documents, each).sum()) for name, each in known.items() if each is not None},
-        trained_hits=_trained_hits(found, corpus.seen),
+        trained_hits=_trained_hits(found, corpus.seen if of_tuned is None else np.isin(documents, of_tuned)),
     )
 
 
@@ -245,7 +250,7 @@ def _measured(
             vectors=replace(
                 one.vectors,
                 queries=one.vectors.queries[queries],
-                index=one.vectors.index if documents.size == corpus.seen.size else one.vectors.index[documents],
+                index=_rows(one.vectors.index, documents),
             ),
             new=None if one.new is None else one.new[queries],
         )
@@ -255,7 +260,7 @@ def _measured(
 
 
 def _trained_hits(found: Measured, seen: NDArray[np.bool_]) -> dict[str, float]:
-    """Return of each side which share of its first results was trained on."""
+    """Return of each side which share of its first results the tuned model was trained on."""
     shares = {}
     for side, result in found.results.items():
         first = result.ranking.indices[found.counted[side], :HITS]
@@ -276,6 +281,12 @@ def _others(ids: Sequence[str], than: Sequence[str]) -> Indices:
     """Return the rows of the ids that are not among others."""
     known = set(than)
     return np.array([row for row, each in enumerate(ids) if each not in known], np.int64)
+
+
+def _rows(vectors: Embeddings, rows: Indices) -> Embeddings:
+    """Return ascending rows (n,) of vectors (N, d): without a copy where they follow each other."""
+    follow = rows.size > 0 and int(rows[-1] - rows[0]) == rows.size - 1
+    return vectors[rows[0] : rows[-1] + 1] if follow else vectors[rows]
 
 
 def _at(values: Sequence[str], rows: Indices) -> list[str]:

@@ -29,14 +29,13 @@ METRICS = [Metric("ndcg", 10), Metric("recall", 3)]
 
 def pool(prefix: str, labels: Sequence[str]) -> Pool:
     ids = [f"{prefix}{row}" for row in range(len(labels))]
-    return Pool(
-        ids, [f"text {each}" for each in ids], list(labels), Contents.of_texts([f"text {each}" for each in ids])
-    )
+    return Pool(ids, list(labels), Contents.of_texts([f"text {each}" for each in ids]))
 
 
 def held_out(queries: Pool, index: Pool, judgments: Judgments, labelled: bool, units: Units | None = None) -> HeldOut:
     labels = queries.labels if labelled else [""] * len(queries.ids)
-    data = EvaluationSet(queries.ids, queries.names, labels, index.ids, index.names, judgments, units=units)
+    texts = queries.contents.texts(), index.contents.texts()
+    data = EvaluationSet(queries.ids, texts[0], labels, index.ids, texts[1], judgments, units=units)
     return HeldOut(data, queries.contents, index.contents, index.labels if labelled else None)
 
 
@@ -134,7 +133,7 @@ class TestLabelled:
     def test_the_whole_corpus_is_what_a_loop_finds(self) -> None:
         corpus = self.corpus()
         told, sides = drawn(corpus, self.relevant)
-        trained = {"base": None, "tuned": trained_digests([*self.trained.names, "text q1"])}
+        trained = {"base": None, "tuned": trained_digests([*self.trained.contents.texts(), "text q1"])}
         table = measure_whole(corpus, sides, trained, np.arange(6), metrics=METRICS, seed=1)
         everything = [*self.index.ids, *self.trained.ids]
         values = {each.name: each.values for each in table.metrics}["ndcg_at_10"]
@@ -144,6 +143,17 @@ class TestLabelled:
             assert table.trained_hits[side] == pytest.approx(sum(each[0] == "t" for each in first) / len(first))
         assert (table.name, table.queries, table.index_documents) == ("whole corpus", 6, 20)
         assert (table.trained_queries, table.trained_index) == ({"tuned": 1}, {"tuned": 13})
+
+    def test_hits_that_the_base_of_the_tuned_model_was_trained_on_count_as_trained_on(self) -> None:
+        corpus = self.corpus()
+        told, sides = drawn(corpus, self.relevant)
+        trained = {"base": None, "tuned": trained_digests([*self.trained.contents.texts(), "text d1", "text d4"])}
+        table = measure_whole(corpus, sides, trained, np.arange(6), metrics=METRICS, seed=1)
+        everything, known = [*self.index.ids, *self.trained.ids], {*self.trained.ids, "d1", "d4"}
+        for side in ("base", "tuned"):
+            first = [each for query in self.queries.ids for each in told.first(side, query, everything)]
+            assert table.trained_hits[side] == pytest.approx(sum(each in known for each in first) / len(first))
+        assert table.trained_index == {"tuned": 15}
 
     def test_queries_that_do_not_count_are_left_out(self) -> None:
         corpus = self.corpus()
@@ -281,6 +291,15 @@ class TestPairs:
             told.ndcg("tuned", corpus.queries.ids, ["d0", "d1", "d2"]), abs=1e-12
         )
 
+    def test_seen_documents_between_new_ones(self) -> None:
+        corpus = self.corpus(OFFICIAL_RULE, True)
+        corpus.seen[:] = [True, False, True, True, False, True]
+        told, sides = drawn(corpus, self.relevant)
+        cells = measure_cells(corpus, sides, np.arange(4), metrics=METRICS, seed=1)
+        queries = corpus.held_out.documents.query_ids
+        for cell, documents in zip(cells[:2], (["d1", "d4"], ["d0", "d2", "d3", "d5"]), strict=True):
+            assert value(cell, "tuned") == pytest.approx(told.ndcg("tuned", queries, documents), abs=1e-12)
+
     def test_where_everything_was_trained_on(self) -> None:
         corpus = self.corpus(OFFICIAL_RULE, True)
         corpus.seen[:] = True
@@ -304,9 +323,8 @@ class TestReading:
         found = self.read(build, tmp_path, Layout.LABELLED, [(f"{one}{n}", one) for one in "ab" for n in range(20)])
         assert found.queries is found.index
         assert found.pairs is None
-        assert found.index.names == [row["text"] for row in self.trained]
         assert found.index.labels == [row["label"] for row in self.trained]
-        assert list(found.index.contents.texts()) == found.index.names
+        assert found.index.contents.texts() == [row["text"] for row in self.trained]
 
     def test_pairs(self, build, tmp_path: Path) -> None:
         rows = [(f"query {n}", f"document {n}") for n in range(20)]
@@ -324,8 +342,8 @@ class TestReading:
     def test_one_text_on_both_sides(self, build, tmp_path: Path) -> None:
         rows = [(f"a{n}", f"b{n}") for n in range(9)] + [(f"b{n}", f"c{n}") for n in range(9)]
         found = self.read(build, tmp_path, Layout.PAIRS, rows)
-        assert {name[0] for name in found.queries.names} == {"a", "b"}
-        assert {name[0] for name in found.index.names} == {"b", "c"}
+        assert {name[0] for name in found.queries.contents.texts()} == {"a", "b"}
+        assert {name[0] for name in found.index.contents.texts()} == {"b", "c"}
 
     def test_scores(self, build, tmp_path: Path) -> None:
         rows = [(f"first {n // 2}", f"second {n}", n % 3 / 2) for n in range(40)]
@@ -337,7 +355,7 @@ class TestReading:
         assert set(judged) < set(rows)
         assert len(judged) == len(self.trained)
         assert len(found.queries.ids) == len(set(found.queries.ids)) == len({one for one, _, _ in judged})
-        assert found.queries.contents.texts() == found.queries.names
+        assert found.queries.contents.texts() == [names[each] for each in found.queries.ids]
 
     def test_texts_and_images(self, build, tmp_path: Path) -> None:
         rows = [(f"a picture {n}", f"{n}.png") for n in range(20)]
