@@ -36,7 +36,7 @@ app.add_typer(compile_commands, name="compile")
 _TYPES: dict[str, type] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float, "BOOLEAN": bool}
 _JSON_TYPES: dict[str, type] = {"STRUCT": dict, "LIST": list}
 _RUN_OPTIONS = [
-    Option("output", Path, Path("out"), "Folder for everything the run writes; a later run goes on from it."),
+    Option("output", Path, Path("out/run"), "Folder for everything the run writes; a later run goes on from it."),
     Option("cache", bool, True, "Take steps whose inputs did not change from an earlier run."),
     Option("verbose", bool, False, "Show what kfp and the steps print."),
     OVERWRITE,

@@ -56,6 +56,18 @@ def test_help_of_run_has_every_parameter_of_the_pipeline() -> None:
         assert " ".join(parameter.description.split()[:3]) in " ".join(done.out.split())
 
 
+def test_a_run_without_a_folder_of_its_own_lies_beside_the_demo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out" / "demo").mkdir(parents=True)
+    (tmp_path / "out" / "images.json").write_text("{}", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    done = pipelines("run", "finetune", "--data-uri", "none.csv")
+    assert done.code == 1
+    assert "none.csv" in done.err
+    assert "--output" not in done.err
+
+
 def test_the_command_of_the_documentation_has_flags_that_there_are() -> None:
     page = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8").replace("\\\n", "")
     (line,) = re.findall(r"^python -m pipelines (run finetune .*)$", page, re.MULTILINE)
