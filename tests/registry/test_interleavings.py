@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from embedtune.registry.aliases import settle_aliases
-from embedtune.registry.state import PROMOTION, SETTLED, read_state
+from embedtune.registry.state import PROMOTION, SETTLED, Promotion, read_state
 from tests.registry.conftest import comparison
 from tests.registry.interleaving import Killed, Party, add_version, calls_of, play, two_switches
 from tests.registry.twin import Twin
@@ -167,3 +167,34 @@ def test_a_version_that_was_refused_is_judged_again_by_the_champion_of_that_mome
     registry.set_registered_model_alias("shop", "champion", "1")
     settle_aliases(registry, "shop", weaker)
     assert (registry.aliases["champion"], registry.tags[weaker]["decision"]) == (weaker, "promoted")
+
+
+def test_what_a_person_moved_while_a_registration_was_interrupted_is_not_taken_back():
+    registry = start((0.3, True, SAME), (0.2, True, SAME))
+    settle_aliases(registry, "shop", 2)
+    registry.set_model_version_tag("shop", "3", "evaluation_champion", "2")
+    interrupted = Party(registry, promotion_of(3))
+    while PROMOTION not in registry.tags[3]:
+        interrupted.step()
+    registry.set_registered_model_alias("shop", "champion", "1")
+    settle_aliases(registry, "shop", 3)
+    assert registry.aliases == {"champion": 3, "previous": 1, "challenger": 3}
+    assert Promotion.of_tags(registry.tags[3]).replaced == 1
+
+
+def test_whoever_moves_an_alias_for_another_after_a_person_chose_the_first_champion_takes_it_back():
+    registry = Twin()
+    add_version(registry, "shop", comparison(0.3, False), "1")
+    settle_aliases(registry, "shop", 1)
+    for registration, gain in (("2", 0.2), ("3", 0.1)):
+        add_version(registry, "shop", comparison(gain, True), registration)
+    held_up = Party(registry, promotion_of(3))
+    chosen = read_state(registry, "shop").next_promotion("promote", "my word", pending=True)
+    while PROMOTION not in registry.tags[2]:
+        held_up.step()
+    settle_aliases(registry, "shop", 2)
+    registry.set_model_version_tag("shop", "1", PROMOTION, dataclasses.replace(chosen, pending=False).to_tag())
+    registry.set_registered_model_alias("shop", "champion", "1")
+    assert [Promotion.of_tags(registry.tags[version]).number for version in (1, 2)] == [1, 1]
+    held_up.finish()
+    assert (held_up.error, registry.aliases["champion"]) == (None, 1)

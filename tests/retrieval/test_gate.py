@@ -114,6 +114,17 @@ class TestBounds:
             "nDCG@10 rose from 0.5000 to 0.5500 (+0.0500, 95% interval +0.0200 to +0.0800); the interval was asked to "
             "lie above +0.0200."
         )
+        assert not judge(found(0.05, 1e-12, 0.1), min_lower_bound=2e-12).better
+        assert judge(found(0.05, -1e-12, 0.1)).reason.endswith("the interval includes zero, so the gain may be chance.")
+
+    def test_what_may_be_asked_for(self) -> None:
+        for bound in (0.0, 1.0):
+            assert Asked("ndcg_at_10", bound, bound).min_gain == bound
+        for bound in (-1e-12, 1.0 + 1e-12):
+            for bounds in ((bound, 0.0), (0.0, bound)):
+                with pytest.raises(ConfigError, match=r"lies in 0\.\.1"):
+                    Asked("ndcg_at_10", *bounds)
+        assert judge(min_gain=0.0001).reason.endswith(", and +0.0001 was asked for.")
 
     def test_what_differs_by_rounding_is_equal(self) -> None:
         for value in (ROUNDING, ROUNDING / 2, -ROUNDING / 2, -ROUNDING):
