@@ -84,7 +84,7 @@ def _line(step: str, reason: str) -> str:
 def _leave(line: str) -> None:
     """Write the line where Kubernetes looks for it, if that is anywhere, and end the log with it."""
     data = line.encode()
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # the latter where a signal came while it was being written
         sys.stdout.flush()
     with suppress(OSError), open(os.environ.get(TERMINATION_VARIABLE, _TERMINATION_LOG), "r+b", buffering=0) as file:
         file.truncate()

@@ -1,10 +1,15 @@
 """A failed step leaves one line: in its pod's termination message, and at the end of its log."""
 
+import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -106,6 +111,32 @@ def test_told_to_stop(log: Path) -> None:
     line = log.read_text(encoding="utf-8")
     assert line.startswith("finetune failed: It was told to stop (SIGTERM), as at its deadline")
     assert done.stdout.decode().splitlines() == ["working", line]
+
+
+def test_told_to_stop_in_the_middle_of_a_print_that_nobody_reads(log: Path) -> None:
+    script = BEGIN.replace("{code}", "os.write(2, b'.'); print('x' * (1 << 20), flush=True)")
+    environment = {**os.environ, TERMINATION_VARIABLE: str(log), "PYTHONUNBUFFERED": ""}
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr.read(1) == b"."
+        full = fcntl.fcntl(process.stdout, fcntl.F_GETPIPE_SZ) - 2 * select.PIPE_BUF  # its pages are not full
+        while unread(process.stdout) < full or not sleeps(process.pid):
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == -signal.SIGTERM
+        line = log.read_text(encoding="utf-8")
+        assert line.startswith("finetune failed: It was told to stop (SIGTERM)")
+        assert process.stderr.read() == f"{line}\n".encode()
+
+
+def unread(pipe: IO[bytes]) -> int:
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+def sleeps(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(") ")[2].startswith("S")
 
 
 FORKS = {
