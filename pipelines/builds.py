@@ -13,7 +13,7 @@ from kfp import dsl
 from kfp.dsl.base_component import BaseComponent
 
 from components.explain_failure.component import explain_failure
-from pipelines.task_options import SMALL, on_cluster, with_webhook
+from pipelines.task_options import SMALL, confined, with_webhook
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Definition:
 
         @functools.wraps(self.body)
         def explained(*parameters: Any) -> None:
-            explaining = with_webhook(on_cluster(explain_failure(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER), SMALL))
+            explaining = with_webhook(confined(explain_failure(run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER), SMALL))
             with dsl.ExitHandler(explaining.set_caching_options(False)):
                 self.body(*parameters)
 

@@ -96,16 +96,14 @@ def train_size(cpu: str, memory: str) -> TaskSize:
     return TaskSize(cpu, cpu, memory, 72 * _HOUR)
 
 
-def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
-    """Run a task as non-root, within its size, with the stores' credentials, and again when its node goes away.
+def confined(task: PipelineTask, size: TaskSize) -> PipelineTask:
+    """Run a task as non-root, within its size, with the settings of the cluster, and again when its node goes away.
 
     Kubeflow sets all of Pod Security "restricted" but runAsNonRoot. The image names the user: OpenShift refuses a task
     that names one outside its namespace's range. On a stock install retries are for lost pods only; what a step can
     survive it retries itself.
     """
     kubernetes.set_security_context(task, run_as_non_root=True)
-    kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
-    kubernetes.use_secret_as_env(task, S3_SECRET, S3_KEYS, optional=True)
     kubernetes.use_config_map_as_env(task, SETTINGS_CONFIG_MAP, SETTINGS, optional=True)
     kubernetes.use_config_map_as_volume(task, SETTINGS_CONFIG_MAP, str(SETTINGS_FOLDER), optional=True)
     kubernetes.set_timeout(task, size.timeout_s)
@@ -113,6 +111,13 @@ def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
     task.set_memory_request(size.memory).set_memory_limit(size.memory)
     window_s = (_RETRIES + 1) * (size.timeout_s + _WAIT_S)
     return task.set_retry(_RETRIES, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration=f"{window_s}s")
+
+
+def on_cluster(task: PipelineTask, size: TaskSize) -> PipelineTask:
+    """Run a task as `confined` says, with the credentials of the stores."""
+    kubernetes.use_secret_as_env(task, STORE_SECRET, STORE_KEYS, optional=True)
+    kubernetes.use_secret_as_env(task, S3_SECRET, S3_KEYS, optional=True)
+    return confined(task, size)
 
 
 def with_webhook(task: PipelineTask) -> PipelineTask:
