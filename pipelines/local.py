@@ -135,6 +135,7 @@ def _environment(folder: RunFolder) -> dict[str, str]:
         EVENTS_VARIABLE: str(folder.events.resolve()),
         "PYTHONUNBUFFERED": "1",
         "TMPDIR": str(folder.scratch),  # a killed step leaves its checkpoints behind
+        "JINA_HUB_ROOT": str(folder.scratch / "jina"),  # else below this process's TMPDIR, where it would stay
     }
     return {**defaults, **os.environ, **ours}
 
