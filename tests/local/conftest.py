@@ -55,10 +55,13 @@ class Finished:
 class Running:
     """A pipeline run in a process of its own."""
 
-    def __init__(self, output: Path, scratch: Path, pipeline: str, options: tuple[object, ...]) -> None:
+    def __init__(
+        self, output: Path, scratch: Path, pipeline: str, options: tuple[object, ...], first_on_path: Path = ROOT
+    ) -> None:
         self.output, self._scratch = output, scratch
         self._before = set(output.glob("runs/[0-9]*"))
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        environment["PYTHONPATH"] = os.pathsep.join([str(first_on_path), str(ROOT)])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "pipelines", "run", pipeline, "--output", output, *map(str, options)],
             cwd=ROOT,
@@ -126,8 +129,8 @@ def processes_of() -> Callable[[Path], list[int]]:
 def start(tmp_path_factory: pytest.TempPathFactory):
     runs: list[Running] = []
 
-    def begin(output: Path, *options: object, pipeline: str = "finetune") -> Running:
-        runs.append(Running(output, tmp_path_factory.mktemp("scratch"), pipeline, options))
+    def begin(output: Path, *options: object, pipeline: str = "finetune", first_on_path: Path = ROOT) -> Running:
+        runs.append(Running(output, tmp_path_factory.mktemp("scratch"), pipeline, options, first_on_path))
         return runs[-1]
 
     yield begin
@@ -209,10 +212,11 @@ def sharded_again(sharded: Finished, start: Start, folder: Path, options: tuple[
 
 @pytest.fixture(scope="session")
 def stopped(again: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
-    """A longer training on changed data, interrupted as Ctrl-C does it once it has made some steps."""
+    """A longer training on changed data, interrupted as Ctrl-C does it once it has made a step."""
     write_csv(source, tickets(range(16)))
-    running = start(folder / "out", "--data-uri", source, "--train-epochs", 30, *options)
-    running.wait_until(lambda: any(e.get("description") == "Fine-tuning" and e["done"] > 3 for e in running.events()))
+    words = ("--data-uri", source, "--train-epochs", 30, *options)
+    running = start(folder / "out", *words, first_on_path=Path(__file__).parent / "waiting")
+    running.wait_until(lambda: any(event.get("description") == "Fine-tuning" for event in running.events()))
     running.process.send_signal(signal.SIGINT)
     return running.finish()
 
