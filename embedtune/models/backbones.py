@@ -10,7 +10,7 @@ from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
-from embedtune.errors import ModelError
+from embedtune.errors import ModelError, StorageError
 from embedtune.mlflow.versions import SCHEME, parse_model_address
 from embedtune.models.catalogue import POINT_MODEL, known_model, similar_models, why_refused
 from embedtune.models.registered import fetched
@@ -144,13 +144,23 @@ def content_version(backbone: Backbone) -> str:
     if backbone.place is Place.MADE:
         return f"{_MADE}{backbone.location}"
     what = f"Backbone {backbone.name!r}: the {backbone.place} {backbone.location}"
-    if backbone.place is Place.FOLDER and not any(Path(backbone.location).glob("*")):
+    if backbone.place is Place.FOLDER and _is_empty(Path(backbone.location), what):
         raise ModelError(f"{what} {what_lacks(())}")
     found = resolve_source(backbone.location)
     lack = what_lacks(file.name for file in found.files) if found.is_folder else f"is one file. {ACCEPTED}"
     if lack:
         raise ModelError(f"{what} {lack}")
     return found.version
+
+
+def _is_empty(folder: Path, what: str) -> bool:
+    try:
+        return next(folder.iterdir(), None) is None
+    except PermissionError as error:
+        raise StorageError(
+            f"{what} cannot be listed by user {os.getuid()}: {error.strerror}. Let its group read it, which is group 0 "
+            "in the images: chmod -R g+rX."
+        ) from error
 
 
 def what_lacks(names: Iterable[str]) -> str:

@@ -1,7 +1,9 @@
 """A backbone's name is a local folder, then a package's weights, then an id on the hub."""
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -122,6 +124,15 @@ def test_a_folder_that_holds_no_model(tmp_path, files, message):
         backbone_version(str(tmp_path))
     assert f"Backbone {str(tmp_path)!r}: the folder {tmp_path} " in str(caught.value)
     assert message in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_listed_is_not_called_empty(tmp_path, monkeypatch):
+    def refuse(folder):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)  # the tests may run as root, whom no folder refuses
+    with pytest.raises(StorageError, match=r"cannot be listed by user \d+: Permission denied\. .*chmod -R g\+rX"):
+        backbone_version(str(tmp_path))
 
 
 @pytest.mark.parametrize(
