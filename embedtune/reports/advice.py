@@ -88,4 +88,7 @@ def _after_champion(comparison: Comparison) -> Iterator[str]:
             "finds and the tuned model does not, and train on more rows or with more train_epochs."
         )
     else:
-        yield "Mend what keeps the champion from being scored, or move the alias by hand, and run again."
+        yield (
+            "Mend what keeps the champion from being scored, and run again with another batch_size of eval_options: "
+            "with the same one, this outcome is taken from the cache. Or move the alias by hand."
+        )

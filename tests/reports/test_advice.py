@@ -67,6 +67,7 @@ def test_after_a_champion_that_is_better_or_could_not_be_scored(samples: SimpleN
     found = dataclasses.replace(found, decision=dataclasses.replace(found.decision, better_than_base=True))
     (step,) = next_steps(found, "covid-faq")
     assert step.startswith("Mend what keeps the champion from being scored")
+    assert "another batch_size of eval_options: with the same one, this outcome is taken from the cache" in step
     scored = with_champion(samples.COMPARISON, {metric.name: 0.9 for metric in samples.COMPARISON.metrics})
     (step,) = next_steps(dataclasses.replace(scored, decision=found.decision), "covid-faq")
     assert step.startswith("The champion goes on serving")
