@@ -24,7 +24,7 @@ def test_pipelines_of_their_own_run_as_pipeline_runner() -> None:
         {"kind": "ServiceAccount", "name": "pipeline-runner", "namespace": "kubeflow"}
     ]
     assert one(resources, "Role", "embedtune-pod-reader")["rules"] == [
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
     ]
 
 
