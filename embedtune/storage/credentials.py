@@ -17,6 +17,7 @@ from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
+from embedtune.storage.endpoints import proxy_for
 from embedtune.storage.locations import ObjectStore
 from embedtune.storage.transfer import http_pool
 
@@ -46,6 +47,7 @@ _IDENTITY_VARIABLES = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+_TOKEN_SERVICE = "https://sts.amazonaws.com"  # noqa: S105
 _IDENTITY_SETTINGS = (
     "AWS_ROLE_ARN",
     "AWS_ROLE_SESSION_NAME",
@@ -87,7 +89,9 @@ def _identity() -> Provider | None:
 @functools.lru_cache(maxsize=8)
 def _identity_provider(_: tuple[str, ...]) -> Provider:
     """Return the one provider for these values of the variables, so that its keys are asked for once."""
-    return _Identity(IamAwsProvider(http_client=http_pool()))
+    # Amazon hands out keys for a web identity; an agent beside the pod does for the others, which no proxy reaches.
+    proxy = proxy_for(_TOKEN_SERVICE) if _variable(_IDENTITY_VARIABLES[0]) else ""
+    return _Identity(IamAwsProvider(http_client=http_pool(proxy=proxy)))
 
 
 class _Identity(Provider):

@@ -11,6 +11,7 @@ from embedtune.errors import StorageError
 from embedtune.storage.client import store_client
 from embedtune.storage.locations import ObjectStore
 
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 KEYS = {"AccessKeyId": "ASIA", "SecretAccessKey": "s", "Token": "session", "Expiration": "2099-01-01T00:00:00Z"}
 
 
@@ -119,3 +120,43 @@ def test_a_web_identity_without_its_token(environment, tmp_path):
     client = store_client(ObjectStore.S3)
     with pytest.raises(StorageError, match="the identity that AWS_WEB_IDENTITY_TOKEN_FILE names"):
         client.presigned_get_object("data", "key")
+
+
+class TestProxy:
+    @pytest.fixture(autouse=True)
+    def variables(self, environment):
+        for name in PROXIES:
+            environment.delenv(name, raising=False)
+            environment.delenv(name.upper(), raising=False)
+
+    def test_a_web_identity_is_shown_to_amazon_through_it(self, environment, tmp_path):
+        (tmp_path / "token").write_text("TOPSECRET")
+        environment.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+        environment.setenv("AWS_ROLE_ARN", "arn:aws:iam::1:role/reader")
+        environment.setenv("AWS_REGION", "eu-central-1")
+        asked = []
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, *_):
+                pass
+
+            def do_CONNECT(self):
+                asked.append(self.path)
+                self.send_error(403)
+
+        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+            thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+            thread.start()
+            environment.setenv("https_proxy", f"http://127.0.0.1:{server.server_address[1]}")
+            client = store_client(ObjectStore.S3)
+            with pytest.raises(StorageError, match="the identity that AWS_WEB_IDENTITY_TOKEN_FILE names"):
+                client.presigned_get_object("data", "key")
+            server.shutdown()
+            thread.join()
+        assert set(asked) == {"sts.eu-central-1.amazonaws.com:443"}
+
+    def test_the_agent_beside_a_pod_is_asked_without_it(self, agent, environment):
+        for name in PROXIES[:2]:
+            environment.setenv(name, "http://nowhere.invalid:3128")
+        assert "X-Amz-Credential=ASIA%2F" in store_client(ObjectStore.S3).presigned_get_object("data", "key")
+        assert agent.asked == 1
