@@ -1,11 +1,14 @@
 """Who is champion by right where a promotion came too late, from the records alone."""
 
+import json
+
 import pytest
 
-from embedtune.registry.evidence import evidence_tags
-from embedtune.registry.state import PROMOTION, REGISTRATION_TAG, SETTLED, Promotion, RegistryState
+from embedtune.registry.evidence import TAG_LIMIT, evidence_tags
+from embedtune.registry.state import PROMOTION, REGISTRATION_TAG, SETTLED, Promotion, RegistryState, read_state
 from embedtune.registry.succession import latest_promotion, next_move, rightful_champion, successor, verdict_on
 from tests.registry.conftest import comparison
+from tests.registry.twin import Page, Twin
 
 
 def state(holder, numbers, settled):
@@ -94,3 +97,44 @@ def test_a_promotion_counts_if_it_came_about_with_its_record():
     assert verdict_on(judged(gains, {1}, {1: (3, 2), 2: (2, 1)}), 2).replaces
     assert not verdict_on(judged(gains, {1}, {1: (1, None), 2: (2, 1)}), 2).replaces
     assert not verdict_on(judged(gains, {1}, {1: (1, 2)}), 2).replaces
+
+
+def test_a_record_is_read_as_it_was_written_and_leaves_room_in_its_tag():
+    for pending in (False, True):
+        record = Promotion(3, 1, "promote", "2026-01-02T03:04:05+00:00", "ein großes Wort", pending)
+        assert Promotion.of_tags({PROMOTION: record.to_tag()}) == record
+        assert record.reason in record.to_tag()
+    assert not Promotion(3, None, "", "", "").pending
+    long = Promotion(10**6, 10**6, "registration", "2026-01-02T03:04:05+00:00", "x" * TAG_LIMIT, pending=True).to_tag()
+    assert len(json.loads(long)["reason"]) == 4500
+    assert len(long) <= TAG_LIMIT == 5000
+
+
+@pytest.mark.parametrize(("before", "replaced"), [("3", 3), ("none", None), ("", None)])
+def test_a_record_of_the_first_version_has_no_number_and_counts_as_no_latest(before, replaced):
+    tags = {"promoted_from": before}
+    assert Promotion.of_tags(tags) == Promotion(0, replaced, "registration", "", "")
+    assert latest_promotion(RegistryState("shop", {"champion": 1}, {1: tags})) is None
+    assert RegistryState("shop", {"champion": 1}, {1: tags}).next_promotion("", "").number == 1
+    assert Promotion.of_tags({}) is None
+
+
+class Paged(Twin):
+    """A registry that answers with one version at a time, as MLflow does with very many."""
+
+    def search_model_versions(self, filter_string, page_token=None):
+        found = super().search_model_versions(filter_string)
+        place = int(page_token or 0)
+        page = Page(found[place : place + 1])
+        page.token = str(place + 1) if place + 1 < len(found) else None
+        return page
+
+
+def test_the_versions_of_all_pages_are_read_in_ascending_order():
+    registry = Paged()
+    for number in (1, 2, 3):
+        registry.create_model_version("shop", "", {"number": f"{number}"})
+    registry.aliases["champion"] = 1
+    found = read_state(registry, "shop")
+    assert (list(found.tags), found.champion) == ([1, 2, 3], 1)
+    assert found.tags[3] == {"number": "3"}

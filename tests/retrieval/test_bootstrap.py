@@ -6,7 +6,7 @@ import pytest
 
 from embedtune.errors import ConfigError
 from embedtune.retrieval import bootstrap
-from embedtune.retrieval.bootstrap import bounds_of, mean_intervals
+from embedtune.retrieval.bootstrap import RESAMPLES, bounds_of, draw_counts, mean_intervals
 
 STUDENTS_T = {2: 12.7062, 3: 4.3027, 4: 3.1824, 5: 2.7764, 6: 2.5706, 12: 2.2010, 40: 2.0227, 50: 2.0096, 2000: 1.9612}
 """Number of units -> 97.5 % quantile of Student's t with one degree of freedom less, as printed in tables."""
@@ -44,6 +44,18 @@ def test_units_are_drawn_with_all_their_queries() -> None:
 def test_bounds_are_expanded_percentiles(units: int) -> None:
     values = np.random.default_rng(0).normal(size=(100_000, 2))
     np.testing.assert_allclose(bounds_of(values, units), bounds(values, units), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("freedom", "value"), [(10, 2.2281388519649385), (20, 2.0859634472658364), (40, 2.021075390306273)]
+)
+def test_students_t_is_right_up_to_the_fifth_power_of_the_freedom(freedom: int, value: float) -> None:
+    assert -0.8 < (bootstrap._students_t(0.975, freedom) - value) * freedom**5 < -0.73
+
+
+def test_students_t_of_few_degrees_of_freedom() -> None:
+    assert bootstrap._students_t(0.975, 3) == pytest.approx(3.178616995054061, abs=1e-12)
+    assert bootstrap._students_t(0.9, 3) == pytest.approx(1.6374250413708942, abs=1e-12)
 
 
 def test_bounds_for_two_and_three_units_are_as_wide_as_resamples_go() -> None:
@@ -85,6 +97,13 @@ def test_chunks_change_nothing_but_rounding(monkeypatch: pytest.MonkeyPatch) -> 
         np.testing.assert_allclose(mean_intervals(differences, 100, seed=3), whole, rtol=0, atol=1e-12)
 
 
+def test_as_many_resamples_are_drawn_as_were_asked_for() -> None:
+    assert RESAMPLES == 10_000
+    drawn = list(draw_counts(5, 100, 3, 30))
+    assert [counts.shape for counts in drawn] == [(30, 5), (30, 5), (30, 5), (10, 5)]
+    np.testing.assert_array_equal(np.concatenate(drawn), *draw_counts(5, 100, 3, 100))
+
+
 def test_the_seed_decides() -> None:
     differences = np.random.default_rng(2).normal(0, 0.1, (30, 3))
     np.testing.assert_array_equal(mean_intervals(differences, 100, seed=3), mean_intervals(differences, 100, seed=3))
@@ -99,6 +118,11 @@ def test_equal_models_give_an_interval_of_zero() -> None:
 def test_one_query_gives_the_whole_range() -> None:
     lower, upper = mean_intervals(np.array([[0.5, 0.0]]), 100, seed=0)
     assert (lower.tolist(), upper.tolist()) == ([-1.0, -1.0], [1.0, 1.0])
+
+
+def test_no_query_gives_the_whole_range() -> None:
+    lower, upper = mean_intervals(np.zeros((0, 3)), 100, seed=0)
+    assert (lower.tolist(), upper.tolist()) == ([-1.0] * 3, [1.0] * 3)
 
 
 def test_one_unit_gives_the_whole_range() -> None:
