@@ -74,7 +74,11 @@ def test_the_gain_that_was_asked_for_is_asked_for_over_the_champion_too(min_gain
 
 def test_at_the_edges_of_rounding():
     of_nothing = dataclasses.replace(CHAMPION, value=0.0)
-    assert not judged(champion=of_nothing, value=ROUNDING)[0]
+    for value in (ROUNDING, -ROUNDING):
+        replaces, reason = judged(champion=of_nothing, value=value)
+        assert not replaces
+        assert reason.endswith("and so is the new version's.")
+    assert judged(value=0.6 + 2e-9)[1].endswith("nDCG@10 was 0.600000000, and is 0.600000002 now.")
     assert judged(champion=of_nothing, value=0.1 - ROUNDING, min_gain=0.1)[0]
 
 
@@ -119,6 +123,14 @@ def test_tags_hold_the_evidence_at_full_precision():
     )
     assert found.as_champion() == Champion(4, "ndcg_at_10", 0.5 + (0.1 + 1e-15), "10", DIGEST)
     assert not read_evidence(4, evidence_tags(comparison(0.1, False))).passed
+
+
+def test_tags_name_the_champion_that_was_compared_with():
+    judged = comparison(0.1, True)
+    of_eight = dataclasses.replace(judged, decision=dataclasses.replace(judged.decision, champion_version="8"))
+    for each, tag, champion in ((judged, "none", None), (of_eight, "8", 8)):
+        tags = evidence_tags(each)
+        assert (tags["evaluation_champion"], read_evidence(9, tags).champion) == (tag, champion)
 
 
 def test_what_a_later_version_asked_for_is_read():

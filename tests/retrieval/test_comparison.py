@@ -11,7 +11,7 @@ from embedtune.models.card import CutTexts
 from embedtune.retrieval.cells import Cell
 from embedtune.retrieval.comparison import Comparison, Decision, Direction, Probe, ShownContent, SideTable, basis_of
 from embedtune.retrieval.metric_names import METRIC_NAMES
-from embedtune.retrieval.sides import Difference, MetricValues
+from embedtune.retrieval.sides import Difference, MetricValues, Side
 from tests.comparisons import COST, contents, example, two_sides, with_champion
 
 TEXTS = CutTexts(texts=9, cut=1, alike=0, unknown=0, max_length=64)
@@ -213,3 +213,9 @@ def test_what_a_promotion_costs_is_kept(path: Path) -> None:
         comparison = dataclasses.replace(THREE, migration=cost)
         comparison.save(path)
         assert Comparison.load(path) == comparison
+
+
+def test_what_a_file_does_not_say_of_a_side_counts_as_none() -> None:
+    side = Side("base", "", 0, 0, None)
+    assert (side.seen_queries, side.seen_index, side.known_queries, side.known_index) == (0, 0, 0, 0)
+    assert (side.query_texts, side.index_texts, side.distance) == (None, None, "cosine")

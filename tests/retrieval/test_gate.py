@@ -9,7 +9,7 @@ import pytest
 from benchmarks.gate_simulation import CHAMPION_CASES, held_shares, promoted_share
 from embedtune.errors import ConfigError
 from embedtune.retrieval.bootstrap import mean_intervals
-from embedtune.retrieval.comparison import MIN_QUERIES, ROUNDING, Decision, Probe
+from embedtune.retrieval.comparison import COLLAPSE_COSINE, MIN_QUERIES, ROUNDING, Decision, Probe
 from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide, judge_probe, with_probe
 from embedtune.retrieval.sides import Difference
 
@@ -91,6 +91,12 @@ def test_a_champion_that_nobody_compared_with_stays() -> None:
     decision = decide(Evidence(BETTER, None, 0.2, 0.2, Incumbent("3")), Asked("ndcg_at_10", 0.01))
     assert (decision.better, decision.better_than_base, decision.champion_version) == (False, True, "3")
     assert decision.reasons == ("The champion, version 3, could not be scored, so nothing replaces it.",)
+
+
+def test_what_is_settled() -> None:
+    assert (MIN_QUERIES, ROUNDING, COLLAPSE_COSINE) == (20, 1e-9, 0.99)
+    assert Decision(True, "", "ndcg_at_10", 0.0).min_lower_bound == 0.0
+    assert Probe("ndcg_at_10", 0.05).left_out == 0
 
 
 class TestBounds:
