@@ -37,6 +37,15 @@ def limit_threads(groups: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> None
             os.environ.setdefault(name, str(cpus))
 
 
+def divided_threads(processes: int) -> dict[str, str]:
+    """Return the variables by which each of several processes starts its share of the threads of this one."""
+    given = {name: os.environ.get(name, "") for name in _VARIABLES}
+    cpus = available_cpus()
+    return {
+        name: str(max(1, (int(value) if value.isdecimal() else cpus) // processes)) for name, value in given.items()
+    }
+
+
 def _quotas(groups: Path, own: Path) -> Iterator[float]:
     """Yield the limits in CPUs of this process's control groups and of those around them.
 

@@ -42,7 +42,7 @@ def finetune(
         seed: Seed of batches, initialisation and dropout.
         train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.
         backbone_version: Content that the backbone must have, from resolve_data; '' takes what is there now.
-        gpu_count: GPUs that must be there; with '0' the CPU will do.
+        gpu_count: GPUs to train on, in a process for each; with '0' the CPU will do.
     """
     from pathlib import Path
 

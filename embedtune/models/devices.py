@@ -1,5 +1,7 @@
 """What PyTorch computes on. Imports torch."""
 
+import os
+
 import torch
 
 from embedtune.errors import TrainingError
@@ -23,6 +25,25 @@ def check_gpus(asked: int) -> None:
         f"gpu_count is {asked}, and PyTorch {torch.__version__} sees {visible} GPUs here. {cause}; or give gpu_count 0 "
         "to train on the CPU."
     )
+
+
+def gpu_environments(count: int) -> list[dict[str, str]]:
+    """Return, for each of several processes, the variables that let it see one GPU, those of this one's in their order.
+
+    Raises:
+        TrainingError: fewer are visible, or they are of a kind that cannot be told apart so.
+    """
+    check_gpus(count)
+    kind = torch.accelerator.current_accelerator()
+    if kind is None or kind.type != "cuda":
+        raise TrainingError(
+            f"gpu_count is {count}, and several GPUs train together if they are of NVIDIA or AMD, which these "
+            f"({'none' if kind is None else kind.type}) are not. Give gpu_count 1."
+        )
+    variable = "HIP_VISIBLE_DEVICES" if torch.version.hip else "CUDA_VISIBLE_DEVICES"
+    visible = os.environ.get(variable, "")
+    names = visible.split(",") if visible else [str(number) for number in range(count)]
+    return [{variable: name.strip()} for name in names[:count]]
 
 
 def device_name(device: torch.device) -> str:

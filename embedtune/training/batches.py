@@ -38,15 +38,19 @@ class BatchPlan(Protocol):
 
 
 def share_of(batch: Indices, rank: int, ranks: int) -> Indices:
-    """Return the rows of a batch that one of several processes embeds; all get equally many.
+    """Return the rows of a batch that one of several processes embeds.
+
+    All get equally many, for vectors of another number cannot be gathered: where the rows do not go round, the last one
+    is repeated, and what stands behind the first P rows of all shares is to be left out.
 
     Args:
-        batch: (P, C).
+        batch: (P, C), P at least 1.
         rank: Number of the process, from 0.
-        ranks: Number of processes; a rest of up to ranks - 1 rows is left out.
+        ranks: Number of processes.
     """
-    rows = len(batch) // ranks
-    return batch[rank * rows : (rank + 1) * rows]
+    rows = -(-len(batch) // ranks)
+    share: Indices = batch[np.arange(rank * rows, (rank + 1) * rows).clip(max=len(batch) - 1)]
+    return share
 
 
 def positions_by_label(labels: Indices) -> list[Indices]:

@@ -18,6 +18,7 @@ from embedtune.models.card import LossPoint
 from embedtune.progress import Advance
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.embedding import ColumnLoss
+from embedtune.training.processes import ALONE, Processes
 
 _LOSS_FILE = "loss.safetensors"
 """The weights of the loss in a checkpoint; sentence-transformers keeps the model's alone."""
@@ -73,9 +74,10 @@ class WatchCallback(TrainerCallback):
 class CheckpointCallback(TrainerCallback):
     """Hands each checkpoint to the store, and asks for one when the process is told to stop."""
 
-    def __init__(self, store: CheckpointStore, loss: ColumnLoss) -> None:
-        """Keep checkpoints in `store`, the weights of `loss` with the model's."""
+    def __init__(self, store: CheckpointStore, loss: ColumnLoss, processes: Processes = ALONE) -> None:
+        """Keep checkpoints in `store`, the weights of `loss` with the model's; stop where all `processes` do."""
         self._store = store
+        self._processes = processes
         self._loss = loss
         self.interrupted = False
 
@@ -100,7 +102,7 @@ class CheckpointCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> TrainerControl:
         """Save and stop where that was asked for."""
-        if self.interrupted:
+        if self._processes.any(self.interrupted):
             control.should_log = True
             control.should_save = self._store.enabled
             control.should_training_stop = True

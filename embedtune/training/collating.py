@@ -11,7 +11,8 @@ from sentence_transformers import SentenceTransformer
 from embedtune.models.contents import Content, Contents, Indices
 from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.training.augmenting import Augmentation, augmented
-from embedtune.training.batches import BatchPlan
+from embedtune.training.batches import BatchPlan, share_of
+from embedtune.training.processes import ALONE, Processes
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Collator:
     """Contents that are encoded as documents whatever their column; where a batch has one column, it mixes roles."""
     augmentation: Augmentation
     seed: int
+    processes: Processes = ALONE
     epoch: int = 0
     """Number of the epoch, set by the sampler: each draws its own augmentation."""
 
@@ -34,14 +36,15 @@ class Collator:
     """sentence-transformers asks each collator for this."""
 
     def __call__(self, rows: Sequence[Indices]) -> dict[str, object]:
-        """Return `c<column>_<feature>` for each column and feature, and `label` (P,).
+        """Return `c<column>_<feature>` for each column and feature of this process's share, and `label` (P,) of all.
 
         Args:
             rows: Positions (C,) of each row.
         """
         batch = np.stack(rows)
         features: dict[str, object] = {"label": torch.from_numpy(self.plan.targets(batch).copy())}
-        for number, positions in enumerate(batch.T):
+        share = share_of(batch, self.processes.rank, self.processes.count)
+        for number, positions in enumerate(share.T):
             part = self._features(positions.tolist(), self.roles[number])
             features |= {f"c{number}_{name}": value for name, value in part.items()}
         return features

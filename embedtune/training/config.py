@@ -63,7 +63,7 @@ class FinetuneConfig:
     backbone_version: str = ""
     """Content that the backbone must have, as `resolve-data` printed it; '' takes what is there now."""
     gpu_count: str = "0"
-    """GPUs that must be there, 0 or more; with '0' the CPU will do."""
+    """GPUs to train on, in a process for each, 0 or more; with '0' the CPU will do."""
 
     def __post_init__(self) -> None:
         _check(bool(self.backbone.strip()), "backbone", self.backbone, "a Hugging Face id or a folder")

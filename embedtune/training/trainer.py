@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -18,7 +19,7 @@ from embedtune.models.contents import Indices
 from embedtune.models.loading import embedding_dimension
 from embedtune.progress import note, progress
 from embedtune.training.augmenting import Augmentation
-from embedtune.training.batches import BatchPlan, share_of
+from embedtune.training.batches import BatchPlan
 from embedtune.training.callbacks import CheckpointCallback, WatchCallback, loss_history
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.collating import Collator
@@ -27,7 +28,8 @@ from embedtune.training.embedding import ColumnLoss
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import column_roles, plan_batches, searched_contents
 from embedtune.training.objectives import build_objective
-from embedtune.training.optimizing import build_optimizer, loss_rate
+from embedtune.training.optimizing import build_optimizer, loss_rate, own_parameters
+from embedtune.training.processes import ALONE, Processes
 
 _MOST_LEFT_OUT = 0.2
 """Share of the contents that an epoch may leave out without a warning."""
@@ -51,9 +53,15 @@ class TrainingResult:
 
 
 def train(
-    model: SentenceTransformer, examples: TrainingSet, config: FinetuneConfig, checkpoints: CheckpointStore
+    model: SentenceTransformer,
+    examples: TrainingSet,
+    config: FinetuneConfig,
+    checkpoints: CheckpointStore,
+    processes: Processes = ALONE,
 ) -> TrainingResult:
     """Fine-tune a model in place, resuming from a checkpoint where there is one.
+
+    Several processes that do so together end with the same model. The first one's store has the checkpoints.
 
     Raises:
         TrainingError: the contents make no batches, the loss is no number, memory ran out, or the process was told to
@@ -63,11 +71,11 @@ def train(
     epoch = plan.facts()
     note(_epoch_sentence(epoch, len(examples.contents)))
     arguments = _arguments(config, plan, checkpoints.scratch)
-    loss = _build_loss(model, examples, config)
+    loss = _build_loss(model, examples, config, processes)
     roles, searched = column_roles(examples, plan), searched_contents(examples, plan)
     augmentation = Augmentation(**dict.fromkeys(config.training.augment, True))
-    collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed)
-    interruption = CheckpointCallback(checkpoints, loss)
+    collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed, processes)
+    interruption = CheckpointCallback(checkpoints, loss, processes)
     total = plan.batches_per_epoch * config.epochs
     with progress("Fine-tuning", total, "steps") as advance, interruption.listening():
         trainer = _Trainer(
@@ -78,15 +86,16 @@ def train(
             loss=loss,
             callbacks=[WatchCallback(advance), interruption],
         )
-        trainer.collator, trainer.column_loss, trainer.config = collator, loss, config
+        trainer.collator, trainer.column_loss, trainer.config, trainer.processes = collator, loss, config, processes
         trainer.remove_callback(PrinterCallback)
-        resumed = checkpoints.restore()
+        resumed = _restored(checkpoints, processes)
         if resumed is not None:
             interruption.restore_loss(resumed)
         started = time.perf_counter()
         _run(trainer, resumed, config)
-    if interruption.interrupted:
-        left = "a checkpoint is kept, run again to go on" if checkpoints.kept else "nothing is kept, run again to start"
+    if processes.any(interruption.interrupted):
+        kept = processes.any(checkpoints.kept)
+        left = "a checkpoint is kept, run again to go on" if kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
     seconds = time.perf_counter() - started
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
@@ -105,11 +114,21 @@ def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
     )
 
 
-def _build_loss(model: SentenceTransformer, examples: TrainingSet, config: FinetuneConfig) -> ColumnLoss:
+def _restored(checkpoints: CheckpointStore, processes: Processes) -> Path | None:
+    """Return the folder of the checkpoint to go on from, the same for all processes of this machine."""
+    found = checkpoints.restore()
+    folder = processes.of_first("" if found is None else str(found))
+    return Path(folder) if folder else None
+
+
+def _build_loss(
+    model: SentenceTransformer, examples: TrainingSet, config: FinetuneConfig, processes: Processes
+) -> ColumnLoss:
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)  # a loss with weights draws them
         labels = int(examples.labels.max()) + 1
-        return ColumnLoss(model, build_objective(config.loss, model, labels, embedding_dimension(model)))
+        objective = build_objective(config.loss, model, labels, embedding_dimension(model))
+        return ColumnLoss(model, objective, processes)
 
 
 def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> None:
@@ -150,7 +169,7 @@ def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> OneDev
         logging_steps=max(1, steps // _LOSS_POINTS),
         logging_nan_inf_filter=False,
         disable_tqdm=True,
-        use_cpu=not torch.accelerator.is_available(),  # unsaid, processes on CPUs would train each alone
+        use_cpu=not torch.accelerator.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
         report_to="none",
     )
@@ -164,20 +183,18 @@ class _Rows:
 
 
 class _PlannedSampler(DefaultBatchSampler):
-    """Hands out this process's share of the batches of a plan, and tells the collator the epoch."""
+    """Hands out the batches of a plan, and tells the collator the epoch."""
 
-    def __init__(self, collator: Collator, rank: int, ranks: int) -> None:
+    def __init__(self, collator: Collator) -> None:
         super().__init__(_Rows(), batch_size=1, drop_last=False)
         self._plan, self._collator = collator.plan, collator
-        self._rank, self._ranks = rank, ranks
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
         self._collator.epoch = epoch
 
     def __iter__(self) -> Iterator[list[Indices]]:  # type: ignore[override]
-        for batch in self._plan.epoch(self.epoch):
-            yield list(share_of(batch, self._rank, self._ranks))
+        yield from map(list, self._plan.epoch(self.epoch))
 
     def __len__(self) -> int:
         return self._plan.batches_per_epoch
@@ -196,16 +213,29 @@ class _Trainer(SentenceTransformerTrainer):
     collator: Collator
     column_loss: ColumnLoss
     config: FinetuneConfig
+    processes: Processes
 
     def get_train_dataloader(self) -> _Loader:
         """Return the plan's batches; accelerate would drop all of another length than the first ones."""
-        sampler = _PlannedSampler(self.collator, self.args.process_index, self.args.world_size)
+        sampler = _PlannedSampler(self.collator)
         return _Loader(
             _Rows(),  # type: ignore[arg-type]
             batch_sampler=sampler,
             collate_fn=self.collator,
             pin_memory=self.args.dataloader_pin_memory,
         )
+
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of a batch, whose gradient the weights have then, in all processes."""
+        self.processes.draw_own(self.args.seed, self.state.global_step)
+        loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self.processes.add_gradients(self.model.parameters(), own_parameters(self.column_loss.objective, self.model))
+        return loss
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Build the optimizer over the weights of model and loss."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 PROCESS = """
 import json, sys
+from contextlib import nullcontext
 import numpy as np, torch
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,18 +20,22 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model
 from embedtune.training import trainer
+from embedtune.training.batches import share_of
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
+from embedtune.training.processes import ALONE, joined
 
 backbone, target, pairs = sys.argv[1], Path(sys.argv[2]), 32
+together = joined(int(sys.argv[3]), 2, Path(sys.argv[4])) if len(sys.argv) > 3 else nullcontext(ALONE)
 torch.set_num_threads(1)
 rows, gradients = [], []
 
 
 class Recording(trainer.Collator):
     def __call__(self, batch):
-        rows.append([row.tolist() for row in batch])
+        share = share_of(np.stack(batch), self.processes.rank, self.processes.count)
+        rows.append([row.tolist() for row in share])
         return super().__call__(batch)
 
 
@@ -66,8 +70,8 @@ config = FinetuneConfig(
     backbone=backbone, loss="CoSENTLoss", epochs=2, batch_size=16, learning_rate=0.01,
     train_options='{"optimizer": "SGD", "warmup": 0.0}',
 )
-with TemporaryDirectory() as scratch:
-    trainer.train(model, examples, config, CheckpointStore("", "digest", Path(scratch)))
+with TemporaryDirectory() as scratch, together as processes:
+    trainer.train(model, examples, config, CheckpointStore("", "digest", Path(scratch)), processes)
 weights = torch.cat([weight.detach().flatten() for weight in model.parameters()])
 np.savez(target, gradients=np.stack(gradients), weights=weights.numpy(), rows=json.dumps(rows))
 """
@@ -76,28 +80,21 @@ np.savez(target, gradients=np.stack(gradients), weights=weights.numpy(), rows=js
 RANKS = 2
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(backbone: Path, target: Path, rank: int | None, port: int) -> subprocess.Popen[str]:
-    """Start a process as torchrun does; alone where it has no rank."""
-    group = {} if rank is None else {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": RANKS, "MASTER_PORT": port}
-    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", "CUDA_VISIBLE_DEVICES": ""}
-    environment |= {name: str(value) for name, value in group.items()}
-    command = [sys.executable, "-c", PROCESS, str(backbone), str(target)]
+def start(backbone: Path, target: Path, rank: int | None, meeting: Path) -> subprocess.Popen[str]:
+    """Start a process; alone where it has no rank."""
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    group = [] if rank is None else [str(rank), str(meeting)]
+    command = [sys.executable, "-c", PROCESS, str(backbone), str(target), *group]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture(scope="module")
 def trained(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, np.ndarray]]:
     """What one process left behind, and then what each of two did."""
-    folder, port = tmp_path_factory.mktemp("processes"), free_port()
+    folder = tmp_path_factory.mktemp("processes")
     targets = [folder / f"{name}.npz" for name in ("alone", "0", "1")]
     running = [
-        start(tiny_model_folder, target, rank, port)
+        start(tiny_model_folder, target, rank, folder / "meeting")
         for target, rank in zip(targets, (None, *range(RANKS)), strict=True)
     ]
     try:
