@@ -40,11 +40,6 @@ SETTINGS = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELI
 HEALTHY = "from urllib.request import urlopen; print(urlopen('http://localhost:5000/health').read().decode())"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.containers)
-
-
 @pytest.fixture(scope="session")
 def client() -> Iterator[docker.DockerClient]:
     try:

@@ -9,6 +9,7 @@ import pytest
 from embedtune import __version__
 from images.build import LIMITS, TARGETS, revision
 
+pytestmark = pytest.mark.containers
 ROOT = Path(__file__).parents[2]
 EVERY = pytest.mark.parametrize("target", TARGETS)
 INSTALLED = """

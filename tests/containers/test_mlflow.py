@@ -5,6 +5,7 @@ from docker.errors import ContainerError
 
 from tests.containers.conftest import ADMIN, SERVER
 
+pytestmark = pytest.mark.containers
 ASK = """
 import base64, sys
 from urllib.error import HTTPError

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.containers
 STEPS = ("resolve-data", "ingest-csv", "build-documents", "finetune", "evaluate-retrieval", "register-model")
 
 
