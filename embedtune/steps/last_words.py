@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from traceback import format_exception
 from types import FrameType, TracebackType
 
 from embedtune.cluster.failures import FAILED_WORDS
@@ -26,8 +27,8 @@ _CUT = "…"
 def leave_last_words(step: str) -> None:
     """From now on, end a failure of this process with one line that says which step failed, why, and what to do.
 
-    To be called by what runs a step in a process of its own. The log keeps the traceback, above the line. Processes
-    that this one forks do not speak for it.
+    To be called by what runs a step in a process of its own. The log keeps the traceback, above the line and without
+    secrets either. Processes that this one forks do not speak for it.
 
     Args:
         step: Name of the step.
@@ -35,10 +36,13 @@ def leave_last_words(step: str) -> None:
     process = os.getpid()
 
     def end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        sys.__excepthook__(kind, error, trace)
-        if os.getpid() == process:
-            emit_error(step, error)
-            _leave(failure_line(step, error))
+        try:
+            # The launcher keeps the log in the store, where others read it.
+            sys.stderr.write(redacted("".join(format_exception(kind, error, trace))))
+        finally:
+            if os.getpid() == process:
+                emit_error(step, error)
+                _leave(failure_line(step, error))
 
     def stop(number: int, _frame: FrameType | None) -> None:
         if os.getpid() == process:

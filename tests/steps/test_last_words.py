@@ -159,9 +159,13 @@ def test_a_process_that_it_forked_does_not_speak_for_it(end: str, log: Path) -> 
     assert b"finetune failed:" not in done.stdout
 
 
-def test_no_secret_leaves_with_the_line(log: Path) -> None:
+def test_no_secret_leaves_with_the_line_or_the_traceback(log: Path) -> None:
     code = "raise RuntimeError('http://u:hunter2@h/x?sig=abcdefgh ' + os.environ['AWS_SECRET_ACCESS_KEY'])"
-    run(code, log, AWS_SECRET_ACCESS_KEY="very-secret")
+    done = run(code, log, AWS_SECRET_ACCESS_KEY="very-secret")
+    assert b"RuntimeError: http://***@h/x?*** ***\n" in done.stdout
+    assert b"hunter2" not in done.stdout
+    assert b"abcdefgh" not in done.stdout
+    assert b"very-secret" not in done.stdout
     line = log.read_text(encoding="utf-8")
     assert "(RuntimeError: http://***@h/x?*** ***)" in line
 
