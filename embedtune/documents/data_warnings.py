@@ -4,7 +4,8 @@ import numpy as np
 
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.row_uses import LeftOut
-from embedtune.documents.split import OFFICIAL_RULE, SplitPlan
+from embedtune.documents.schema import OFFICIAL_RULE
+from embedtune.documents.split import SplitPlan
 from embedtune.documents.split_checks import most_connected
 from embedtune.records.layouts import Layout
 

@@ -98,6 +98,10 @@ class SplitRule(StrEnum):
     """Hold out whole groups of connected rows: labels or queries the model never saw."""
 
 
+OFFICIAL_RULE = "official"
+"""Rule of beir sources that divide their judgments themselves."""
+
+
 def content_id(content: bytes) -> str:
     """Return the id of a content: the first 128 bits of its SHA-256, in hexadecimal.
 

@@ -8,15 +8,12 @@ import numpy.typing as npt
 from embedtune.documents.corpus import Corpus
 from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups, hold_out_stratified
 from embedtune.documents.row_uses import Use
-from embedtune.documents.schema import SplitRule
+from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
 from embedtune.documents.split_checks import check_evaluation, check_groups, check_train, verify_no_leak
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
 
 Flags = npt.NDArray[np.bool_]
-
-OFFICIAL_RULE = "official"
-"""Rule of beir sources that divide their judgments themselves."""
 
 NO_RULE = "none"
 """Rule of plain texts, and of a trial with data that allow no split: nothing is held out."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from embedtune.documents.split import OFFICIAL_RULE
+from embedtune.documents.schema import OFFICIAL_RULE
 from embedtune.documents.summary import DataSummary
 from embedtune.records.layouts import Layout
 from embedtune.retrieval.cells import Cell

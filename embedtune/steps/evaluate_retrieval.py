@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedtune.documents.long_texts import long_warnings
-from embedtune.documents.schema import SplitRule
+from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
 from embedtune.documents.shards import read_manifest
-from embedtune.documents.split import OFFICIAL_RULE
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.card import ModelCard

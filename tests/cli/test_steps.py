@@ -104,11 +104,12 @@ def test_all_steps_succeed(finished) -> None:
 
 
 def test_resolve_data_prints_the_versions(finished, tickets) -> None:
-    data, backbone, champion, evaluations, started = finished["resolve-data"].out.splitlines()
+    data, backbone, champion, evaluations, started, *placed = finished["resolve-data"].out.splitlines()
     assert data == f"data_version: sha256:{hashlib.sha256(tickets.read_bytes()).hexdigest()}"
     assert re.fullmatch("backbone_version: sha256:[0-9a-f]{64}", backbone)
     assert (champion.strip(), evaluations) == ("champion:", "evaluation_versions: {}")
     assert datetime.fromisoformat(started.removeprefix("started: ")).utcoffset() == timedelta(0)
+    assert placed == ["evaluation_gpus: 0", "tolerations: []"]
 
 
 def test_ingest_csv_prints_what_it_found(finished) -> None:

@@ -66,7 +66,18 @@ def test_what_a_model_is_and_how_it_was_trained_are_two_files(tmp_path):
     card, training = (json.loads((tmp_path / name).read_text()) for name in (CARD_FILE, TRAINING_FILE))
     assert card.keys() & training.keys() == {"format", "version"}
     assert {"backbone", "backbone_digest", "dimension", "max_length", "layout", "versions", "servers"} < card.keys()
-    told = {"options", "chosen", "history", "epoch", "seconds", "texts_per_second", "train_texts", "reading", "learned"}
+    told = {
+        "options",
+        "chosen",
+        "history",
+        "epoch",
+        "seconds",
+        "texts_per_second",
+        "train_texts",
+        "reading",
+        "learned",
+        "image",
+    }
     assert training.keys() == {"format", "version", "train_documents", "data_digest"} | told
 
 

@@ -62,6 +62,7 @@ def test_a_run_without_a_folder_of_its_own_lies_beside_the_demo(
     (tmp_path / "out" / "demo").mkdir(parents=True)
     (tmp_path / "out" / "images.json").write_text("{}", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))  # of the process that runs the steps
     done = pipelines("run", "finetune", "--data-uri", "none.csv")
     assert done.code == 1
     assert "none.csv" in done.err

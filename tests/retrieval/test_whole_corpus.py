@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.schema import Split, SplitRule
-from embedtune.documents.split import OFFICIAL_RULE
+from embedtune.documents.schema import OFFICIAL_RULE, Split, SplitRule
 from embedtune.models.contents import Contents
 from embedtune.models.trained_texts import trained_digests
 from embedtune.records.layouts import Layout, Modality

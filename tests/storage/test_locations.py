@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.locations import Location, Scheme, parse_location
+from embedtune.storage.locations import Location, ObjectStore, Scheme, parse_location
 
 
 @pytest.mark.parametrize(
@@ -21,16 +21,16 @@ def test_local_files(uri, path):
 
 
 @pytest.mark.parametrize(
-    ("uri", "bucket", "key"),
+    ("uri", "store", "bucket", "key"),
     [
-        ("s3://data/a/b.csv", "data", "a/b.csv"),
-        ("minio://my-data/a b?#%20ü@x.csv", "my-data", "a b?#%20ü@x.csv"),
-        ("S3://data/folder/", "data", "folder"),
-        ("s3://data", "data", ""),
+        ("s3://data/a/b.csv", ObjectStore.S3, "data", "a/b.csv"),
+        ("minio://my-data/a b?#%20ü@x.csv", ObjectStore.MINIO, "my-data", "a b?#%20ü@x.csv"),
+        ("S3://data/folder/", ObjectStore.S3, "data", "folder"),
+        ("s3://data", ObjectStore.S3, "data", ""),
     ],
 )
-def test_objects_keep_their_key_as_it_is(uri, bucket, key):
-    assert parse_location(uri) == Location(Scheme.S3, uri, bucket=bucket, key=key)
+def test_objects_keep_their_store_and_their_key_as_it_is(uri, store, bucket, key):
+    assert parse_location(uri) == Location(Scheme.S3, uri, bucket=bucket, key=key, store=store)
 
 
 def test_web_addresses():
