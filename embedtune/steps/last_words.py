@@ -69,7 +69,8 @@ def failure_line(step: str, error: BaseException) -> str:
     told = explain(error)
     if told:
         return _line(step, told)
-    words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    # Without secrets before it is cut, for a part of one is not known again.
+    words = redacted(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
     return _line(
         step,
         f"It met an error that it does not know ({shorten(words, _MOST_BYTES // 4)}), a fault of embedtune or of a "

@@ -170,6 +170,15 @@ def test_no_secret_leaves_with_the_line_or_the_traceback(log: Path) -> None:
     assert "(RuntimeError: http://***@h/x?*** ***)" in line
 
 
+def test_no_part_of_a_secret_leaves_where_the_words_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret  key")
+    start = "ValueError: "
+    for length in (1024 - len(start) - 8, 0):
+        line = failure_line("finetune", ValueError(f"{'.' * length}very-secret  key"))
+        assert "(ValueError: " in line
+        assert "very" not in line
+
+
 def test_what_was_there_is_replaced(log: Path) -> None:
     log.write_text("x" * 5000, encoding="utf-8")
     run("raise InputError('No.')", log)
