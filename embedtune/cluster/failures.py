@@ -255,6 +255,8 @@ def _without_preemption(message: str) -> str:
 def _more_memory(step: str) -> str:
     if step in _TRAINS:
         return "Raise train_memory, or lower train_batch_size or model_max_length."
+    if step == "resolve_data":
+        return "Build the evaluations of eval_options, which it reads, and name the 'evaluation' folder; or read less."
     return "Use the pipeline finetune-sharded, which reads each file in a task of its own, or read fewer rows."
 
 

@@ -93,6 +93,9 @@ def test_memory() -> None:
     failure = only(pod)
     assert failure.reason == "It was killed (OOMKilled), for it needed more memory than what its node has."
     assert "finetune-sharded" in failure.advice
+    pod = failed_pod("resolve-data")
+    terminated_in(pod).update(exitCode=137, reason="OOMKilled")
+    assert only(pod).advice.startswith("Build the evaluations of eval_options, which it reads, and name")
 
 
 def test_memory_is_told_of_a_launcher_that_outlived_its_child() -> None:
