@@ -1,4 +1,4 @@
-"""Build the images, or push them, and record what was made in `out/images.json`: what `make images` calls.
+"""Build the images, push them, or say which they are; what was made is recorded in `out/images.json`.
 
 Needs Docker with BuildKit and Python's standard library. README.md beside this file has the settings.
 """
@@ -100,10 +100,7 @@ def push(options: argparse.Namespace) -> None:
         sys.exit(
             "There is no registry to push to: PREFIX is ''. Name one: make push-images PREFIX=registry.example.org/team"
         )
-    try:
-        record = json.loads((_ROOT / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        sys.exit(f"{RECORD} is not there: no images were built. Build them first: make images")
+    record = _read()
     for entry in record.values():
         repository, tag = f"{options.prefix}/{entry['name']}".rsplit(":", 1)
         _docker("tag", entry["id"], f"{repository}:{tag}")
@@ -112,6 +109,11 @@ def push(options: argparse.Namespace) -> None:
         entry["reference"] = next(digest for digest in digests if digest.startswith(f"{repository}@"))
         sys.stdout.write(f"{entry['reference']}\n")
     _write(record)
+
+
+def refer(options: argparse.Namespace) -> None:
+    """Print the reference that a pipeline is compiled with."""
+    sys.stdout.write(f"{_read()[options.target]['reference']}\n")
 
 
 def _limit(target: str, name: str) -> int | None:
@@ -143,6 +145,14 @@ def _docker(*words: str, shown: bool = False) -> str:
     return (done.stdout or "").strip()
 
 
+def _read() -> dict[str, dict]:
+    """Return what was recorded, or end with what to do."""
+    try:
+        return json.loads((_ROOT / RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        sys.exit(f"{RECORD} is not there: no images were built. Build them first: make images")
+
+
 def _write(record: dict[str, dict]) -> None:
     path = _ROOT / RECORD
     path.parent.mkdir(exist_ok=True)
@@ -161,6 +171,9 @@ def main(arguments: list[str]) -> None:
     pushing = commands.add_parser("push", help="push what was built")
     pushing.add_argument("--prefix", required=True, help="such as registry.example.org/team")
     pushing.set_defaults(run=push)
+    referring = commands.add_parser("reference", help="print the reference of what was built, or pushed")
+    referring.add_argument("target", choices=TARGETS)
+    referring.set_defaults(run=refer)
     options = parser.parse_args(arguments)
     options.run(options)
 

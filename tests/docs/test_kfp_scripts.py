@@ -3,10 +3,9 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ import pytest
 
 from pipelines.compiling import PIPELINES, parameters_of
 from tests.docs.pages import ROOT, files
+from tests.serving import serving
 
 SCRIPTS = {name: text for name, text in files(ROOT / "docs/cluster.md").items() if name.endswith(".py")}
 LINES = 15
@@ -83,14 +83,8 @@ def kubeflow() -> Iterator[Kubeflow]:
             self.end_headers()
             self.wfile.write(content)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as state.url:
+        yield state
 
 
 def run(name: str, kubeflow: Kubeflow, folder: Path) -> str:

@@ -74,10 +74,24 @@ def test_a_missing_client_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         main(["build"])
 
 
-def test_nothing_to_push_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "words", [["push", "--prefix", "registry.example.org/team"], ["reference", "data"]], ids=" ".join
+)
+def test_where_nothing_was_built_it_says_what_to_do(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(build, "_ROOT", tmp_path)
     with pytest.raises(SystemExit, match=r"no images were built\. Build them first: make images"):
-        main(["push", "--prefix", "registry.example.org/team"])
+        main(words)
+
+
+def test_the_reference_is_the_one_that_was_recorded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(build, "_ROOT", tmp_path)
+    build._write({target: {"reference": f"registry.example.org/{target}@sha256:0"} for target in TARGETS})
+    main(["reference", "train"])
+    assert capsys.readouterr().out == "registry.example.org/train@sha256:0\n"
 
 
 def test_a_push_without_a_registry_says_how_to_name_one() -> None:

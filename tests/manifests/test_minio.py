@@ -6,10 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import parse_qsl, urlsplit
@@ -25,6 +24,7 @@ from embedtune.storage.folders import download_folder, upload_folder
 from embedtune.storage.locations import ObjectStore
 from tests.manifests.rendering import MANIFESTS
 from tests.s3.conftest import UNSET, moto_server
+from tests.serving import serving
 
 SCRIPT = MANIFESTS / "components/minio/make_bucket_and_user.py"
 BUCKET = "embedtune"
@@ -82,14 +82,8 @@ def administration() -> Iterator[Administration]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield state
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(Handler) as state.url:
+        yield state
 
 
 def run_job(url: str) -> subprocess.CompletedProcess[str]:
