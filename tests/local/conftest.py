@@ -210,17 +210,31 @@ def sharded_again(sharded: Finished, start: Start, folder: Path, options: tuple[
     return start(folder / "sharded", *words, pipeline="finetune-sharded").finish()
 
 
-@pytest.fixture(scope="session")
-def stopped(again: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
-    """A longer training on changed data, interrupted as Ctrl-C does it once it has made a step."""
-    write_csv(source, tickets(range(16)))
+def interrupted(
+    start: Start, folder: Path, source: Path, options: tuple[object, ...], number: signal.Signals
+) -> Running:
+    """A longer training that gets a signal once it has made a step."""
     words = ("--data-uri", source, "--train-epochs", 30, *options)
     running = start(folder / "out", *words, first_on_path=Path(__file__).parent / "waiting")
     running.wait_until(lambda: any(event.get("description") == "Fine-tuning" for event in running.events()))
-    running.process.send_signal(signal.SIGINT)
-    return running.finish()
+    running.process.send_signal(number)
+    return running
 
 
 @pytest.fixture(scope="session")
-def resumed(stopped: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+def stopped(again: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    """A longer training on changed data, interrupted as Ctrl-C does it."""
+    write_csv(source, tickets(range(16)))
+    return interrupted(start, folder, source, options, signal.SIGINT).finish()
+
+
+@pytest.fixture(scope="session")
+def killed(stopped: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Running:
+    """The run that goes on with it, killed; what it had started may still be ending."""
+    return interrupted(start, folder, source, options, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def resumed(killed: Running, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    """The run that goes on with that one and comes to its end."""
     return start(folder / "out", "--data-uri", source, "--train-epochs", 30, *options).finish()

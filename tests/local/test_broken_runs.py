@@ -4,6 +4,7 @@ import os
 import re
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,18 +32,34 @@ def test_interruption_leaves_the_results_of_the_run_before(stopped, again) -> No
     assert stopped.summary == again.summary
 
 
-def test_next_run_goes_on_where_the_training_was(stopped, resumed) -> None:
+def trained(events: list[dict[str, Any]]) -> list[int]:
+    """Return how far the training had come each time that it told."""
+    return [event["done"] for event in events if event.get("description") == "Fine-tuning"]
+
+
+def stopped_at(text: str) -> tuple[int, int]:
+    """Return the step at which a training says that it stopped, and the number of its steps."""
+    step, total = map(int, re.search(r"Stopped at step (\d+) of (\d+)", text).groups())
+    return step, total
+
+
+def test_next_run_goes_on_where_the_training_was(stopped, killed, resumed) -> None:
+    step, total = stopped_at(stopped.err)
+    assert trained(killed.events())[0] >= step > 0
+    assert trained(resumed.events)[-1] == total
+
+
+def test_a_killed_run_takes_its_training_along_and_the_next_goes_on(killed, resumed, processes_of) -> None:
     assert resumed.code == 0, resumed.err
+    assert f"The run that process {killed.process.pid} had started in {resumed.output} was killed" in resumed.err
+    (error,) = (event for event in killed.events() if event["event"] == "error")
+    done = trained(resumed.events)
+    assert 0 < stopped_at(error["message"])[0] <= done[0] < done[-1]
     unchanged = [f"✓ {step} unchanged," for step in STEPS[1:3]]
     assert resumed.steps == ["✓ resolve_data", *unchanged, *(f"✓ {step}" for step in STEPS[3:])]
-    step, total = map(int, re.search(r"Stopped at step (\d+) of (\d+)", stopped.err).groups())
-    done = [
-        event["done"]
-        for event in resumed.events
-        if event["event"] == "progress" and event["description"] == "Fine-tuning"
-    ]
-    assert done[0] >= step > 0
-    assert done[-1] == total
+    assert processes_of(resumed.output) == []
+    assert resumed.summary["run"] == str(resumed.folder)
+    assert not list(resumed.output.rglob(".*.part"))
 
 
 def test_changed_data_makes_another_model(first, resumed) -> None:

@@ -1,4 +1,4 @@
-"""Runs that meet in one folder, runs that are killed, and results that somebody damaged."""
+"""Runs that meet in one folder, a run of which the step is left, and results that somebody damaged."""
 
 import os
 import shutil
@@ -47,25 +47,6 @@ def test_killing_all_but_the_step_ends_the_step(hanging, processes_of) -> None:
             os.kill(pid, signal.SIGKILL)
     hanging.process.wait()
     hanging.wait_for(lambda: processes_of(hanging.output) == [])
-
-
-def test_a_killed_run_takes_its_training_along_and_the_next_goes_on(
-    start, tmp_path: Path, source: Path, options: tuple[object, ...], processes_of
-) -> None:
-    words = (tmp_path / "out", "--data-uri", source, "--train-epochs", 30, *options)
-    killed = start(*words)
-    killed.wait_until(lambda: any(e.get("description") == "Fine-tuning" and e["done"] > 3 for e in killed.events()))
-    killed.process.kill()
-    run = start(*words).finish()
-    assert run.code == 0, run.err
-    assert f"The run that process {killed.process.pid} had started in {run.output} was killed" in run.err
-    (error,) = (event for event in killed.events() if event["event"] == "error")
-    assert error["message"].startswith("Stopped at step ")
-    done = [event["done"] for event in run.events if event.get("description") == "Fine-tuning"]
-    assert 0 < int(error["message"].split()[3]) <= done[0] < done[-1]
-    assert processes_of(run.output) == []
-    assert run.summary["run"] == str(run.folder)
-    assert not list(run.output.rglob(".*.part"))
 
 
 def test_a_damaged_model_in_a_copied_folder_is_made_again(
