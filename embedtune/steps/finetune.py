@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from embedtune.cpus import available_cpus
 from embedtune.models.card import ModelCard
 from embedtune.progress import note
 from embedtune.reports.cut_texts import cut_warnings
@@ -38,6 +39,11 @@ def finetune(
     """
     check_writable(model, html)
     check_documents(documents, config)
+    gpus, cpus = int(config.gpu_count), available_cpus()
+    if gpus > cpus:
+        note(
+            f"The processes of {gpus} GPUs share {cpus} {'CPU' if cpus == 1 else 'CPUs'}. On a cluster raise train_cpu."
+        )
     from embedtune.training.finetune import finetune_model  # torch takes seconds, which wrong documents need not cost
 
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))

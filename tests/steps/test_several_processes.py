@@ -117,6 +117,18 @@ def test_an_error_is_told_once_and_as_it_is(documents, tmp_path, monkeypatch, on
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.parametrize(
+    ("gpus", "cpus", "told"), [(2, 1, "2 GPUs share 1 CPU."), (3, 2, "3 GPUs share 2 CPUs."), (2, 2, "")]
+)
+def test_fewer_cpus_than_gpus_are_told(documents, tmp_path, monkeypatch, capsys, gpus, cpus, told):
+    monkeypatch.setattr("embedtune.steps.finetune.available_cpus", lambda: cpus)
+    monkeypatch.setenv("WORLD_SIZE", "2")  # ends it before any process starts
+    with pytest.raises(TrainingError):
+        finetune(config_of(tmp_path, gpus), documents, tmp_path / "model", tmp_path / "page.html")
+    said = f"The processes of {told} On a cluster raise train_cpu.\n"
+    assert [line for line in capsys.readouterr().err.splitlines(True) if "share" in line] == ([said] if told else [])
+
+
 def test_torchrun_around_the_step_is_refused(documents, still, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(TrainingError, match=r"WORLD_SIZE is 2.* run it once, without torchrun, and give gpu_count"):
