@@ -101,6 +101,16 @@ def test_nearly_collapsed_vectors_are_ranked_exactly(monkeypatch: pytest.MonkeyP
         assert_equal(rank(*arguments), *expected)
 
 
+def test_scores_halfway_between_two_units_are_rounded_like_single_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the error of a product would decide, so each is looked at by itself."""
+    halves = np.random.default_rng(7).permutation(40) + 0.5
+    index = np.concatenate([[1e6], halves])[:, np.newaxis]
+    arguments = np.ones((1, 1)), ["q"], index, [f"{row:02}" for row in range(41)], 20, "dot"
+    assert rank(*arguments).scores[0, :4].tolist() == [1e6, 40.0, 38.0, 38.0]
+    set_blocks(monkeypatch, 7, 9, 0)
+    assert_equal(rank(*arguments), *brute_force(*arguments))
+
+
 @pytest.mark.parametrize(
     ("queries", "documents", "dimension", "k", "spread", "distance", "most_mib"),
     [
