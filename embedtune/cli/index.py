@@ -17,7 +17,7 @@ from embedtune.records.addresses import media_suffix, modality_of_cells
 from embedtune.records.csv_options import AUTO, CSVOptions
 from embedtune.records.kinds import SourceKind, file_kind, names_kind
 from embedtune.records.layouts import CONTENT_COLUMNS, Modality
-from embedtune.records.quarantine_reasons import without_place
+from embedtune.records.quarantine_reasons import without_options, without_place
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_format
 from embedtune.records.texts import first_row, read_texts
@@ -108,7 +108,7 @@ class _Reading:
         try:
             return self._read(column, reading)
         except InputError as error:
-            raise without_place(error, self.scratch / QUARANTINE_FILE) from error
+            raise without_options(without_place(error, self.scratch / QUARANTINE_FILE)) from error
 
     def _read(self, column: str, reading: IngestReport | None) -> Index:
         options = CSVOptions.from_json(self.csv_options)

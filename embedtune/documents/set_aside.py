@@ -10,7 +10,7 @@ import numpy.typing as npt
 from embedtune.documents.contents import Contents
 from embedtune.documents.faults import FAULT_REASONS, USABLE
 from embedtune.errors import InputError
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.quarantine import RAISE_SHARE, QuarantineWriter
 from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
 
@@ -72,7 +72,7 @@ def check_bad_share(
     raise InputError(
         f"{len(bad)} of {rows} rows ({len(bad) / rows:.2%}) cannot be used, max_bad_share allows "
         f"{max_bad_share:g}. Reasons: {reasons}. Examples: {examples}. All of them are in {quarantine}. Correct these "
-        "rows or raise max_bad_share."
+        f"rows {RAISE_SHARE}"
     )
 
 

@@ -12,7 +12,7 @@ from embedtune.records.header import OTHER_ORDER
 from embedtune.records.layouts import Modality
 from embedtune.records.named_tables import NamedRecords
 from embedtune.records.plans import FilePlan, IngestPlan, file_stamp, plan_files
-from embedtune.records.quarantine import Part, QuarantineWriter
+from embedtune.records.quarantine import SET_OPTIONS, Part, QuarantineWriter
 from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.records.request import CSVSource, IngestRequest
 from embedtune.records.row_parsers import Row, row_parser
@@ -180,8 +180,7 @@ def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share
         )
         for file, counts in zip(plan.files, copy.counts, strict=True)
     ]
-    cure = "set the CSV options if the file was read wrongly, "
-    copy.rejected.check_shares(parts, max_bad_share, quarantine, cure=cure)
+    copy.rejected.check_shares(parts, max_bad_share, quarantine, cure=SET_OPTIONS)
 
 
 def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:

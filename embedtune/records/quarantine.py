@@ -19,6 +19,10 @@ QUARANTINE_COLUMNS = ("line", "reason", "row")
 QUARANTINE_SOURCE = "source"
 """Fourth column of a quarantine file where the rows come from several files: the name of the row's file."""
 
+SET_OPTIONS = "set the CSV options if the file was read wrongly, "
+RAISE_SHARE = "or raise max_bad_share."
+"""What a refusal of bad rows advises besides mending them; see `quarantine_reasons.without_options`."""
+
 _FIRST_ROWS = 20
 _MOST_TOLD = 3
 _USER = re.compile(r"(https?://)[^\s/@\"',;]+@", re.IGNORECASE)
@@ -118,7 +122,7 @@ class QuarantineWriter:
         share = bad[part] / part.total
         raise InputError(
             f"{part.origin}: {bad[part]} of {part.total} {what} ({share:.2%}) cannot be used, {limit}. First ones: "
-            f"{first}.{more} All of them are in {quarantine}. Mend the {what}, {cure}or raise max_bad_share."
+            f"{first}.{more} All of them are in {quarantine}. Mend the {what}, {cure}{RAISE_SHARE}"
         )
 
     def add(self, line: int, reason: str, row: str, source: str = "") -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records.quarantine import QUARANTINE_COLUMNS
+from embedtune.records.quarantine import QUARANTINE_COLUMNS, RAISE_SHARE
 from embedtune.text import shortened
 
 _ROW_CHARACTERS = 200
@@ -50,6 +50,19 @@ def without_place(error: InputError, *paths: Path) -> InputError:
     for path in paths:
         told = told.replace(f" All of them are in {path}.", "")
     return InputError(told)
+
+
+def without_options(error: InputError, *advice: str) -> InputError:
+    """Return an error that advises no option that cannot be set where the rows are read.
+
+    Args:
+        error: A refusal of bad rows, or any other error, which stays as it is.
+        advice: SET_OPTIONS where the CSV options cannot be set; max_bad_share is never advised.
+    """
+    told = str(error)
+    for unwanted in advice:
+        told = told.replace(f", {unwanted}", ", ")
+    return InputError(re.sub(f",? {re.escape(RAISE_SHARE)}$", ".", told))
 
 
 def _read_rows(path: Path) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from embedtune.documents.build import BuildOptions, hold_out_documents
 from embedtune.errors import InputError
 from embedtune.progress import note
-from embedtune.records.quarantine_reasons import read_reasons, without_place
+from embedtune.records.quarantine import SET_OPTIONS
+from embedtune.records.quarantine_reasons import read_reasons, without_options, without_place
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
 from embedtune.storage.sources import LocalSource
 
@@ -37,7 +38,7 @@ def hold_out_source(name: str, address: str, source: LocalSource, scratch: Path,
         report = read_opened(source, config, rows, rejected, _tell_nobody)
         summary = hold_out_documents(rows, folder, aside, BuildOptions())
     except InputError as error:
-        told = str(without_place(error, rejected, aside))
+        told = without_options(without_place(error, rejected, aside), SET_OPTIONS)
         raise InputError(f"Evaluation {name!r} at {address} cannot be measured on. {told} {_ADVICE}") from error
     if loads:
         left_out = (f"{count} rows are left out: {reason}" for reason, count, _ in read_reasons(rejected, aside))

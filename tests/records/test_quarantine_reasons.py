@@ -4,9 +4,9 @@ import io
 
 import pytest
 
-from embedtune.errors import StorageError
-from embedtune.records.quarantine import QuarantineWriter
-from embedtune.records.quarantine_reasons import read_reasons
+from embedtune.errors import InputError, StorageError
+from embedtune.records.quarantine import SET_OPTIONS, QuarantineWriter
+from embedtune.records.quarantine_reasons import read_reasons, without_options
 
 
 def write(path, *rows, several=False):
@@ -55,6 +55,14 @@ def test_another_file_is_refused(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(StorageError, match=r"cannot be read as a quarantine file"):
         read_reasons(path)
+
+
+def test_what_cannot_be_set_is_not_advised():
+    read = InputError(f"Too many. Mend the rows, {SET_OPTIONS}or raise max_bad_share.")
+    assert str(without_options(read)) == "Too many. Mend the rows, set the CSV options if the file was read wrongly."
+    assert str(without_options(read, SET_OPTIONS)) == "Too many. Mend the rows."
+    contradicting = InputError("Too many. Correct these rows or raise max_bad_share.")
+    assert str(without_options(contradicting)) == "Too many. Correct these rows."
 
 
 @pytest.mark.parametrize(

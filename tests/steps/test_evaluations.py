@@ -305,6 +305,7 @@ class TestWhatCannotBeMeasuredOn:
         assert "Evaluation 'side' at" in message
         assert "5 of 55 rows" in message
         assert "All of them are in" not in message
+        assert "Mend the rows. What evaluations hold is detected, and at most 1 % of their rows may be bad." in message
 
     def test_a_damaged_manifest(self, step, trained, tmp_path, capsys) -> None:
         (tmp_path / "manifest.json").write_text("{}", encoding="utf-8")
