@@ -104,6 +104,20 @@ def test_a_later_version_is_read_as_far_as_it_goes(path: Path) -> None:
     assert loaded(data, path) == THREE
 
 
+def test_what_an_earlier_file_of_this_version_lacks_is_none(path: Path) -> None:
+    data = saved(THREE, path)
+    del data["decision"]["min_lower_bound"]
+    table = data["side_tables"][0]
+    for name in ("query_kind", "index_kind", "pairs", "trained_queries", "trained_index", "trained_hits"):
+        del table[name]
+    del table["probe"]["left_out"], data["side_tables"][1]["probe"]
+    first, second = loaded(data, path).side_tables
+    assert (first.query_kind, first.index_kind, first.pairs) == ("text", "text", 0)
+    assert (first.trained_queries, first.trained_index, first.trained_hits) == ({}, {}, {})
+    assert (first.probe, second.probe) == (dataclasses.replace(ASIDE.probe, left_out=0), None)
+    assert loaded(data, path).decision.min_lower_bound == 0.0
+
+
 def older(path: Path) -> dict[str, object]:
     """The same as TWO in the form of the version before."""
     data = saved(TWO, path)
