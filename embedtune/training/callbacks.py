@@ -1,12 +1,7 @@
 """What happens beside the training loop: progress, the loss history, checkpoints, interruption."""
 
 import math
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -81,22 +76,9 @@ class CheckpointCallback(TrainerCallback):
         self._loss = loss
         self.interrupted = False
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Turn SIGTERM (a pod's end, 30 s before it is killed) and Ctrl-C into a last checkpoint."""
-
-        def stop(number: int, frame: FrameType | None) -> None:
-            self.interrupted = True
-
-        if threading.current_thread() is not threading.main_thread():
-            yield  # only the main thread may listen, and whoever started another one stops it
-            return
-        before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def interrupt(self, _signal: int) -> None:
+        """Turn a signal into a last checkpoint."""
+        self.interrupted = True
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object

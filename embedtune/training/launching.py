@@ -8,19 +8,17 @@ import os
 import signal
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from embedtune import errors
 from embedtune.cpus import divided_threads
 from embedtune.errors import EmbedtuneError, TrainingError, explain
 from embedtune.progress import EVENTS_VARIABLE
+from embedtune.training.stopping import told_to_stop
 
 _INTERVAL = 0.05
 """Seconds between two looks at the processes."""
@@ -58,8 +56,13 @@ def run_together(command: Sequence[str], environments: Sequence[Mapping[str, str
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
         members: list[_Member] = []
+
+        def hand_on(number: int) -> None:
+            told.append(number)
+            _stop(members)
+
         try:
-            with _handing_on(members, told):
+            with told_to_stop(hand_on):
                 for rank, environment in enumerate(environments):
                     members.append(
                         _start([*command, name, str(rank), str(len(environments))], rank, environment, folder)
@@ -118,25 +121,6 @@ def _start(command: list[str], rank: int, environment: Mapping[str, str], folder
             process_group=0,  # else a terminal's Ctrl-C would reach them beside what is handed on
         )
     return _Member(rank, process)
-
-
-@contextmanager
-def _handing_on(members: list[_Member], told: list[int]) -> Iterator[None]:
-    """Hand SIGTERM and Ctrl-C on, and note them."""
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        told.append(number)
-        _stop(members)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may listen, and whoever started another one stops it
-        return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _stop(members: list[_Member]) -> None:

@@ -30,6 +30,7 @@ from embedtune.training.fits import column_roles, plan_batches, searched_content
 from embedtune.training.objectives import build_objective
 from embedtune.training.optimizing import build_optimizer, loss_rate, own_parameters
 from embedtune.training.processes import ALONE, Processes
+from embedtune.training.stopping import told_to_stop
 
 _MOST_LEFT_OUT = 0.2
 """Share of the contents that an epoch may leave out without a warning."""
@@ -77,7 +78,7 @@ def train(
     collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed, processes)
     interruption = CheckpointCallback(checkpoints, loss, processes)
     total = plan.batches_per_epoch * config.epochs
-    with progress("Fine-tuning", total, "steps") as advance, interruption.listening():
+    with progress("Fine-tuning", total, "steps") as advance, told_to_stop(interruption.interrupt):
         trainer = _Trainer(
             model=model,
             args=arguments,
