@@ -63,6 +63,10 @@ def test_train_step_imports_torch_only_when_it_runs(name: str) -> None:
     run((*HEAVY, "mlflow", "kfp"), f"import embedtune.steps.{name}")
 
 
+def test_what_starts_the_processes_of_a_training_loads_torch_alone() -> None:
+    run((*HEAVY[1:], "mlflow", "kfp"), "import embedtune.training.finetune")
+
+
 def test_command_line_starts_without_torch_mlflow_and_kfp() -> None:
     run((*HEAVY, "mlflow", "kfp"), "import embedtune.cli.main")
 

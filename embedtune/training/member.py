@@ -23,8 +23,8 @@ def main() -> None:
 
     sys.excepthook = tell
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from embedtune.training.finetune import take_part  # torch takes seconds, in which the parent may end
-    from embedtune.training.processes import joined
+    from embedtune.training.processes import joined  # torch takes seconds, in which the parent may end
+    from embedtune.training.taking_part import take_part
 
     # It would warn that it does not use the group of processes, which is for us to use.
     logging.getLogger("transformers.training_args").setLevel(logging.ERROR)

@@ -1,0 +1,150 @@
+"""What each process of a training does: documents and a backbone become a fine-tuned model folder."""
+
+import dataclasses
+import importlib.metadata
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sentence_transformers import SentenceTransformer
+from torch import nn
+from transformers import set_seed
+
+from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.summary import load_reading
+from embedtune.models.backbones import open_backbone
+from embedtune.models.card import IMAGE_VARIABLE, ModelCard
+from embedtune.models.cut_texts import cut_texts, save_training_tokens
+from embedtune.models.digests import Digests
+from embedtune.models.encoding import check_reads
+from embedtune.models.loading import embedding_dimension, load_backbone, weights_digest
+from embedtune.models.parity import check_parity
+from embedtune.models.registered import lasting_address
+from embedtune.models.roles import index_role, prompt_of
+from embedtune.models.saving import save_model, whole_folder
+from embedtune.models.servers import servers_of
+from embedtune.models.tailoring import tailor
+from embedtune.models.towers import has_towers
+from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
+from embedtune.progress import note
+from embedtune.records.layouts import Layout, Modality
+from embedtune.training.checkpoints import CheckpointStore, training_digest
+from embedtune.training.config import FinetuneConfig
+from embedtune.training.defaults import with_defaults, with_tower
+from embedtune.training.examples import TrainingSet
+from embedtune.training.fits import check_documents
+from embedtune.training.processes import Processes
+from embedtune.training.trainer import TrainingResult, train
+
+_RECORDED_LIBRARIES = (
+    "embedtune",
+    "torch",
+    "transformers",
+    "sentence-transformers",
+    "pytorch-metric-learning",
+    "numpy",
+)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """The model before its training, and what it came from."""
+
+    model: SentenceTransformer
+    backbone_digest: str
+    inherited: Digests | None
+    """What the backbone was trained on; see `load_trained`."""
+
+
+def take_part(
+    documents: Path, model_folder: Path, config: FinetuneConfig, checkpoint_root: str, processes: Processes
+) -> None:
+    """Do what one of the processes does: train with the others, and save the model if it is the first."""
+    check_documents(documents, config)
+    manifest = read_manifest(documents)
+    start, config, chosen = _started(config, manifest.modalities)
+    model = start.model
+    _note_shares(model, processes)
+    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
+        examples = TrainingSet.read(documents, Path(scratch))
+        check_reads(model, examples.contents)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
+        config, more = with_defaults(config, manifest.layout, manifest.modalities, examples, parameters)
+        card = _untrained_card(documents, manifest.layout, config, chosen | more, start, len(examples.contents))
+        for sentence in card.chosen.values():
+            note(sentence)
+        settings = {"options": card.options, "data": card.data_digest, "backbone": card.backbone_digest}
+        digest = training_digest({**settings, **card.versions})
+        checkpoints = CheckpointStore(checkpoint_root if processes.first else "", digest, Path(scratch))
+        texts, prompt = examples.contents.texts(), prompt_of(model, index_role(manifest.layout))
+        train_texts, tokens = cut_texts(model, texts, prompt) if texts and processes.first else (None, None)
+        result = train(model, examples, config, checkpoints, processes)
+        if not processes.first:
+            return
+        with whole_folder(model_folder) as folder:
+            save_model(model, folder)
+            if tokens is not None:
+                save_training_tokens(folder, tokens)
+            save_trained(folder, trained_digests(examples.contents.all_stored()), start.inherited)
+            _with_result(dataclasses.replace(card, train_texts=train_texts), result, model, folder).save(folder)
+        checkpoints.clear()
+
+
+def _started(config: FinetuneConfig, modalities: Sequence[Modality]) -> tuple[_Start, FinetuneConfig, dict[str, str]]:
+    """Load and tailor the backbone; return also the configuration with a tower, and a sentence where one was chosen."""
+    set_seed(config.seed)
+    with open_backbone(config.backbone, config.backbone_version) as backbone:
+        model = load_backbone(backbone, config.max_length)
+        inherited = load_trained(backbone)
+    digest = weights_digest(model)
+    config, chosen = with_tower(config, modalities, has_towers(model))
+    return _Start(tailor(model, config.tailoring, config.seed), digest, inherited), config, chosen
+
+
+def _note_shares(model: nn.Module, processes: Processes) -> None:
+    if processes.count > 1 and any(isinstance(module, _BATCH_NORMS) for module in model.modules()):
+        note(
+            f"The backbone normalises over a batch: each of {processes.count} processes does so over its share of one."
+        )
+
+
+def _untrained_card(
+    documents: Path, layout: Layout, config: FinetuneConfig, chosen: dict[str, str], start: _Start, contents: int
+) -> ModelCard:
+    """Return what is known before the training, with nothing of its results."""
+    return ModelCard(
+        backbone=lasting_address(config.backbone, config.backbone_version),
+        backbone_digest=start.backbone_digest,
+        backbone_version=config.backbone_version,
+        dimension=embedding_dimension(start.model),
+        max_length=int(start.model.max_seq_length or 0),
+        layout=layout,
+        train_documents=contents,
+        data_digest=documents_digest(documents),
+        options=config.recorded(),
+        chosen=chosen,
+        history=(),
+        seconds=0.0,
+        texts_per_second=0.0,
+        versions={name: importlib.metadata.version(name) for name in _RECORDED_LIBRARIES},
+        image=os.environ.get(IMAGE_VARIABLE, ""),
+        parity_max_difference=0.0,
+        reading=load_reading(documents),
+    )
+
+
+def _with_result(card: ModelCard, result: TrainingResult, model: SentenceTransformer, folder: Path) -> ModelCard:
+    """Return the card of a trained model that is saved in a folder."""
+    return dataclasses.replace(
+        card,
+        epoch=result.epoch,
+        learned=result.learned,
+        history=result.history,
+        seconds=result.seconds,
+        texts_per_second=result.texts_per_second,
+        parity_max_difference=check_parity(model, folder),
+        servers=servers_of(folder),
+    )
