@@ -13,41 +13,38 @@ DATA_STEPS = ["✓ resolve_data", "✓ ingest_csv unchanged,", "✓ build_docume
 MODEL_STEPS = ["✓ finetune", "✓ evaluate_retrieval", "✓ register_model"]
 
 
-@pytest.fixture
-def backbone(tiny_model_folder: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(tiny_model_folder, tmp_path / "backbone")
+def test_a_changed_backbone_and_a_chain_train_anew(first, start, source: Path, tmp_path: Path) -> None:
+    """In a finished run's folder, what a run makes is the backbone of the next, by its path and by an alias."""
+    output = shutil.copytree(first.output, tmp_path / "out")
+    model = output / "model"
 
-
-def test_a_changed_backbone_and_a_chain_train_anew(start, source: Path, backbone: Path, tmp_path: Path) -> None:
     def run(name: object):
         words = ("--train-epochs", 1, "--train-batch-size", 32, "--model-max-length", 32)
-        done = start(tmp_path / "out", "--data-uri", source, "--model-backbone", name, *words).finish()
+        done = start(output, "--data-uri", source, "--model-backbone", name, *words).finish()
         assert done.code == 0, done.err
-        return done
+        assert done.steps[3:] == MODEL_STEPS
+        cards.append(ModelCard.load(model))
+        return done, done.summary["metrics"]["ndcg_at_10"]
 
-    first = run(backbone)
-    weights = load_file(backbone / "model.safetensors")
+    cards: list[ModelCard] = []
+    weights = load_file(model / "model.safetensors")
     weights["embeddings.word_embeddings.weight"].zero_()
-    save_file(weights, backbone / "model.safetensors", {"format": "pt"})
-    changed = run(backbone)
-    assert changed.steps == [*DATA_STEPS, *MODEL_STEPS]
-    bases = [done.summary["metrics"]["ndcg_at_10"]["base"] for done in (first, changed)]
-    assert bases[0] > bases[1] + 0.1
-    same = run(backbone)
-    assert same.steps == [*DATA_STEPS, "✓ finetune unchanged,", "✓ evaluate_retrieval unchanged,", "✓ register_model"]
-
-    cards = [ModelCard.load(tmp_path / "out" / "model")]
-    for name in (tmp_path / "out" / "model", "models:/embeddings@challenger"):
-        chained = run(name)
-        assert chained.steps == [*DATA_STEPS, *MODEL_STEPS]
-        cards.append(ModelCard.load(tmp_path / "out" / "model"))
+    save_file(weights, model / "model.safetensors", {"format": "pt"})
+    _, damaged = run(model)
+    again, changed = run(model)
+    chained, by_alias = run("models:/embeddings@challenger")
+    assert again.steps[:3] == chained.steps[:3] == DATA_STEPS
+    assert first.summary["metrics"]["ndcg_at_10"]["tuned"] > damaged["base"] + 0.1
+    assert damaged["tuned"] > damaged["base"] + 0.01
+    assert changed["base"] == pytest.approx(damaged["tuned"], abs=1e-9)
+    assert by_alias["base"] == pytest.approx(changed["tuned"], abs=1e-9)
     assert len({card.backbone_version for card in cards}) == 3
     assert len({card.backbone_digest for card in cards}) == 3
 
     # The alias means the version that was just registered, so its base is named by its number.
     base = f"models:/embeddings/{chained.summary['registered']['version'] - 1}"
     assert cards[-1].backbone == base
-    uri = f"sqlite:///{tmp_path}/out/mlflow.db"
+    uri = f"sqlite:///{output}/mlflow.db"
     client = MlflowClient(uri, uri)
     registered = client.get_model_version_by_alias("embeddings", "challenger")
     assert (int(registered.version), registered.tags["base_model"]) == (
@@ -56,7 +53,7 @@ def test_a_changed_backbone_and_a_chain_train_anew(start, source: Path, backbone
     )
     assert registered.description.startswith(f"Embedding model: `{base}` fine-tuned on ")
     assert client.get_run(registered.run_id).data.params["finetune.backbone"] == "models:/embeddings@challenger"
-    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    page = (output / "report.html").read_text(encoding="utf-8")
     assert base in page
 
 
