@@ -1,11 +1,13 @@
 """What must stay of files: digests of their contents, by their names.
 
-Three libraries have a say in the bytes: zlib in those of a shard, pyarrow in those of a parquet file, and both in the
+Two libraries have a say in the bytes: zlib in those of a shard, pyarrow in those of a parquet file, and so both in the
 checksums that a manifest holds of them. Of these files the facts are digests of what is in them; their bytes are facts
 too, which hold where zlib and pyarrow are those that wrote today's (`writers`). What is masked:
 
 - in manifests, checksum and size of each file become the digest of what is in it, after a check that they are right;
-- the name of a dataset's folder, made of these checksums, becomes FOLDER, after the same check; times become TIME;
+- in evaluation folders, the digest of the training folder becomes TRAIN, after a check that it is that of its manifest
+  without the places of shards;
+- the name of a dataset's folder, made of these checksums, becomes FOLDER, after a check, too; times become TIME;
 - in a plan, the fingerprints of rows files, which are digests of parquet footers, are checked and become FINGERPRINT;
 - the folder of the files becomes ROOT, the one above it ABOVE.
 """
@@ -33,6 +35,7 @@ _FOLDER_LENGTH = 12
 _SHARD = ".protobuf-array.gzip"
 _COMPRESSED = (_SHARD, ".parquet")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00")
+_PLACE = re.compile(rb'("uri": )"[^"]*"')
 _OUR_KEYS = b"embedtune."
 
 
@@ -129,7 +132,8 @@ def _masked(text: str, path: Path, root: Path, places: list[str]) -> str:
             assert entry["size"] == file.stat().st_size
             text = text.replace(f'"size": {entry["size"]},', '"size": SIZE,')
     if data.get("train_digest"):
-        # Over the manifest of the training folder, and so over the bytes of its shards.
+        train = (path.parents[1] / "train" / path.name).read_bytes()
+        assert data["train_digest"] == "sha256:" + digest(_PLACE.sub(rb'\1""', train))
         digests[data["train_digest"]] = "TRAIN"
     for one, other in digests.items():
         text = text.replace(one, other)
