@@ -50,48 +50,6 @@ def atomic_path(target: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def create_file(target: Path, content: bytes) -> bool:
-    """Write a file that must not be there yet; of many writers at once exactly one succeeds.
-
-    Args:
-        target: Where the file shall be; missing parent folders are made.
-        content: Its content.
-
-    Returns:
-        False if something is there already, which is untouched then.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
-    part = _beside(target)
-    try:
-        with _explained(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(content)
-            try:
-                os.link(part, target)
-            except FileExistsError:
-                return False
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                return _create_in_place(target, content)
-        return True
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-
-
-def _create_in_place(target: Path, content: bytes) -> bool:
-    """Write a new file where the file system has no links, so that a reader may see its beginning."""
-    try:
-        with target.open("xb") as file:
-            file.write(content)
-    except FileExistsError:
-        return False
-    return True
-
-
 def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Give a file that nothing changes any more a second name, or a copy where the file system has no links.
 

@@ -25,7 +25,7 @@ _STATUS = re.compile(r"Response code: (\d+)")
 _RETRIES = 5
 
 
-def store_client(store: ObjectStore, repeat_sent: bool = True, pool: PoolManager | None = None) -> Minio:
+def store_client(store: ObjectStore, pool: PoolManager | None = None) -> Minio:
     """Return the client of an object store, with what the environment says of it.
 
     For where it is see `endpoints.find_endpoint`, for the credentials `credentials.find_credentials`; without any,
@@ -33,7 +33,6 @@ def store_client(store: ObjectStore, repeat_sent: bool = True, pool: PoolManager
 
     Args:
         store: Which.
-        repeat_sent: See `transfer.http_pool`.
         pool: Connects, with its own time-outs and repetitions; None for those of `transfer.http_pool`.
 
     Raises:
@@ -41,7 +40,7 @@ def store_client(store: ObjectStore, repeat_sent: bool = True, pool: PoolManager
     """
     endpoint = find_endpoint(store)
     if pool is None:
-        pool = http_pool(_RETRIES, repeat_sent, proxy_for(endpoint.url))
+        pool = http_pool(_RETRIES, proxy_for(endpoint.url))
     return Minio(
         endpoint.host,
         secure=endpoint.secure,

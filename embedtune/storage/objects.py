@@ -4,7 +4,6 @@ import contextlib
 import io
 from pathlib import Path
 
-from minio.commonconfig import CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
@@ -78,20 +77,6 @@ class ObjectPrefix:
         """Store a small content."""
         with store_errors(self._uri(name)):
             self._client.put_object(self._bucket, self._prefix + name, io.BytesIO(content), len(content))
-
-    def put_if_absent(self, name: str, content: bytes) -> bool:
-        """Store a small content unless there is one of that name."""
-        # A second request after a lost answer would find what the first one wrote.
-        client = store_client(self._store, repeat_sent=False)
-        try:
-            with store_errors(self._uri(name)):
-                # put_object has no argument for headers.
-                client._execute("PUT", self._bucket, self._prefix + name, body=content, headers={"If-None-Match": "*"})
-        except StorageError as error:
-            if _code(error) == "PreconditionFailed":
-                return False
-            raise
-        return True
 
     def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file; False if there is none of that name."""
@@ -173,26 +158,15 @@ class ObjectPrefix:
         """Return the names of all files that begin so, sorted; none where the bucket does not exist."""
         return [entry.name for entry in self.entries(prefix)]
 
-    def children(self, prefix: str = "") -> list[str]:
-        """Return the names of the folders directly below a folder."""
-        below = self._prefix + (f"{prefix.rstrip('/')}/" if prefix else "")
+    def children(self) -> list[str]:
+        """Return the names of the folders directly below."""
         try:
-            with store_errors(self._uri(prefix)):
-                found = self._client.list_objects(self._bucket, prefix=below)
-                names = (str(entry.object_name).removeprefix(below) for entry in found if entry.is_dir)
+            with store_errors(self._uri("")):
+                found = self._client.list_objects(self._bucket, prefix=self._prefix)
+                names = (str(entry.object_name).removeprefix(self._prefix) for entry in found if entry.is_dir)
                 return sorted(name.rstrip("/") for name in names)
         except MissingObjectError:
             return []
-
-    def copy(self, source: str, target: str) -> bool:
-        """Copy a file within the store, which does it itself; False if there is none of that name."""
-        origin = CopySource(self._bucket, self._prefix + source)
-        try:
-            with store_errors(self._uri(source)):
-                self._client.copy_object(self._bucket, self._prefix + target, origin)
-        except MissingObjectError:
-            return False
-        return True
 
     def remove(self, names: list[str]) -> None:
         """Remove files, those that are gone already included."""

@@ -7,7 +7,7 @@ from typing import BinaryIO, Protocol
 
 from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance
-from embedtune.storage.atomic import atomic_path, create_file, is_part
+from embedtune.storage.atomic import atomic_path, is_part
 from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, check_digest, check_small, file_sha256
 from embedtune.storage.failures import DamagedError
 from embedtune.storage.locations import Location, Scheme, parse_location
@@ -47,9 +47,6 @@ class Store(Protocol):
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content, whole or not at all, in place of an older one."""
 
-    def put_if_absent(self, name: str, content: bytes) -> bool:
-        """Store a small content unless there is one of that name, which gives False; of many callers one succeeds."""
-
     def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file.
 
@@ -77,11 +74,8 @@ class Store(Protocol):
     def names(self, prefix: str = "") -> list[str]:
         """Return the names of all whole files that begin so, sorted."""
 
-    def children(self, prefix: str = "") -> list[str]:
-        """Return the names of the folders directly below a folder ('' is the store itself), sorted, not their files."""
-
-    def copy(self, source: str, target: str) -> bool:
-        """Copy a file of up to 5 GiB to another name; False if there is none."""
+    def children(self) -> list[str]:
+        """Return the names of the folders directly below, sorted, not their files."""
 
     def remove(self, names: list[str]) -> None:
         """Remove files, those that are gone already included."""
@@ -124,10 +118,6 @@ class FolderStore:
         """Store a small content."""
         with atomic_path(self._path(name)) as part:
             part.write_bytes(content)
-
-    def put_if_absent(self, name: str, content: bytes) -> bool:
-        """Store a small content unless there is one of that name."""
-        return create_file(self._path(name), content)
 
     def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file; False if there is none of that name."""
@@ -179,23 +169,14 @@ class FolderStore:
         """Return the names of all whole files that begin so, sorted."""
         return [entry.name for entry in self.entries(prefix) if not is_part(PurePosixPath(entry.name).name)]
 
-    def children(self, prefix: str = "") -> list[str]:
-        """Return the names of the folders directly below a folder."""
+    def children(self) -> list[str]:
+        """Return the names of the folders directly below."""
         try:
-            return sorted(path.name for path in self._path(prefix).iterdir() if path.is_dir())
+            return sorted(path.name for path in self._root.iterdir() if path.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
-            raise StorageError(
-                f"{self._path(prefix)} cannot be read: {reason(error)}. Check its permissions."
-            ) from error
-
-    def copy(self, source: str, target: str) -> bool:
-        """Copy a file; False if there is none of that name."""
-        if not self._path(source).is_file():
-            return False
-        self.put_file(target, self._path(source))
-        return True
+            raise StorageError(f"{self._root} cannot be read: {reason(error)}. Check its permissions.") from error
 
     def remove(self, names: list[str]) -> None:
         """Remove files, and folders that this leaves empty."""

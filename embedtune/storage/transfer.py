@@ -25,7 +25,7 @@ Request = Callable[[int], BaseHTTPResponse]
 """Asks for the body from a byte offset on; raises if the server refuses."""
 
 
-def http_pool(retries: int = 3, repeat_sent: bool = True, proxy: str = "") -> PoolManager:
+def http_pool(retries: int = 3, proxy: str = "") -> PoolManager:
     """Return an HTTP client that verifies certificates, gives up after seconds and retries what is worth it.
 
     Requests are repeated if the connection breaks or the server answers 500, 502, 503 or 504, whatever it says in
@@ -34,14 +34,12 @@ def http_pool(retries: int = 3, repeat_sent: bool = True, proxy: str = "") -> Po
 
     Args:
         retries: How often, after 0, 0.4, 0.8, 1.6 ... s; a connection that is refused is tried three times more.
-        repeat_sent: Whether also a request that was sent without an answer is repeated. It may have been carried out,
-            so one that does other things the second time must not be.
         proxy: Address of the proxy to go through; '' for none.
     """
     policy = Retry(
         total=None,
         connect=min(retries, _CONNECT_RETRIES),
-        read=retries if repeat_sent else 0,
+        read=retries,
         status=retries,
         other=0,
         redirect=0,

@@ -15,7 +15,6 @@ from embedtune.storage.listing import list_files
 from embedtune.storage.ownership import OUTPUT_MARKER
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
-from embedtune.storage.versions import data_version
 
 CSVS = {f"part-{number}.csv": f"text {number},label\n".encode() * 1000 for number in range(8)}
 
@@ -39,7 +38,7 @@ def test_eight_files(store, prefix, ending):
     assert source.version.startswith("sha256:")
     assert [file.name for file in source.files] == list(CSVS)
     assert [file.uri for file in source.files] == [f"{prefix}/{name}" for name in CSVS]
-    assert [file.version for file in source.files] == [data_version(file.uri) for file in source.files]
+    assert [file.version for file in source.files] == [resolve_source(file.uri).version for file in source.files]
     assert [file.size for file in source.files] == [len(content) for content in CSVS.values()]
     with local_copy(prefix + ending, source.version) as local:
         assert local.files == tuple(local.root / name for name in CSVS)
@@ -72,11 +71,11 @@ def test_what_does_not_count(store, prefix):
 
 
 def test_outputs_of_runs_are_no_data(store, prefix, capsys):
-    before = data_version(prefix)
+    before = resolve_source(prefix).version
     put(store, f"rows/v1/new/{OUTPUT_MARKER}", b"")
     for key in ("rows/v1/new/b.csv", "rows/v1/old/runs/request.json", "rows/v1/old/scores/b.csv"):
         put(store, key, b"a,b\n")
-    assert data_version(prefix) == before
+    assert resolve_source(prefix).version == before
     assert capsys.readouterr().err == f"{prefix}: not read, because a run of embedtune wrote it: new, old\n"
     assert [file.name for file in resolve_source(f"{store.uri}/rows/v1/new/").files] == ["b.csv"]
     put(store, "rows/v1/more/b.csv", b"a,b\n")
@@ -100,7 +99,7 @@ def test_odd_keys(store):
         put(store, f"odd/{key}", key.encode())
     source = resolve_source(f"{store.uri}/odd/")
     assert [file.name for file in source.files] == keys
-    assert [data_version(file.uri) for file in source.files] == [file.version for file in source.files]
+    assert [resolve_source(file.uri).version for file in source.files] == [file.version for file in source.files]
     with local_copy(f"{store.uri}/odd/", source.version) as local:
         assert [path.read_bytes().decode() for path in local.files] == keys
 
@@ -119,7 +118,7 @@ def test_nothing_there(store, prefix):
 
 @pytest.mark.parametrize("change", ["added", "removed", "replaced"])
 def test_a_prefix_that_changed_between_resolving_and_copying(store, prefix, change):
-    version = data_version(prefix)
+    version = resolve_source(prefix).version
     if change == "added":
         put(store, "rows/v1/part-9.csv", b"1")
     elif change == "removed":
@@ -157,7 +156,7 @@ def test_an_archive(store):
         opened.writestr("scifact/qrels/test.tsv", b"1\n")
     put(store, "scifact.zip", file.getvalue())
     uri = f"{store.uri}/scifact.zip"
-    with local_copy(uri, data_version(uri)) as local:
+    with local_copy(uri, resolve_source(uri).version) as local:
         assert [path.relative_to(local.root).as_posix() for path in local.files] == ["corpus.jsonl", "qrels/test.tsv"]
 
 

@@ -6,8 +6,8 @@ import pytest
 from embedtune.errors import StorageError
 from embedtune.storage.locations import parse_location
 from embedtune.storage.objects import fetch_object, stat_object
+from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
-from embedtune.storage.versions import data_version
 
 SIX_MIB = bytes(range(256)) * 24 * 1024
 
@@ -22,7 +22,7 @@ def test_version_and_copy(store, key, content):
     put(store, key, content)
     for scheme in ("s3", "minio"):
         uri = f"{scheme}://{store.bucket}/{key}"
-        version = data_version(uri)
+        version = resolve_source(uri).version
         assert version.startswith("etag:")
         assert version.endswith(f"-{len(content)}")
         with local_copy(uri, version) as source:
@@ -41,16 +41,16 @@ def test_no_version_means_what_is_there(store):
 
 def test_the_version_changes_with_the_content(store):
     put(store, "rows.csv", b"one")
-    version = data_version(f"{store.uri}/rows.csv")
+    version = resolve_source(f"{store.uri}/rows.csv").version
     put(store, "rows.csv", b"one")
-    assert data_version(f"{store.uri}/rows.csv") == version
+    assert resolve_source(f"{store.uri}/rows.csv").version == version
     put(store, "rows.csv", b"two")
-    assert data_version(f"{store.uri}/rows.csv") != version
+    assert resolve_source(f"{store.uri}/rows.csv").version != version
 
 
 def test_an_object_replaced_since_its_version_was_taken(store):
     put(store, "rows.csv", b"one")
-    version = data_version(f"{store.uri}/rows.csv")
+    version = resolve_source(f"{store.uri}/rows.csv").version
     put(store, "rows.csv", b"two")
     with pytest.raises(StorageError, match="changed: version etag:"), local_copy(f"{store.uri}/rows.csv", version):
         pass
@@ -68,7 +68,7 @@ def test_an_object_replaced_between_the_look_and_the_download(store, tmp_path):
 def test_missing_object_and_bucket(store):
     for uri in (f"{store.uri}/none.csv", f"s3://{store.bucket}-none/none.csv"):
         with pytest.raises(StorageError, match=r"does not exist at .*Check bucket and key"):
-            data_version(uri)
+            resolve_source(uri)
         with pytest.raises(StorageError, match="does not exist"), local_copy(uri, ""):
             pass
 
@@ -77,7 +77,7 @@ def test_missing_object_and_bucket(store):
 def test_refused(strict_store, monkeypatch, case):
     put(strict_store, "rows.csv", b"one")
     uri = f"{strict_store.uri}/rows.csv"
-    assert data_version(uri).endswith("-3")
+    assert resolve_source(uri).version.endswith("-3")
     secret = os.environ["AWS_SECRET_ACCESS_KEY"]
     if case == "no keys":
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "")
@@ -86,6 +86,6 @@ def test_refused(strict_store, monkeypatch, case):
         name = {"unknown key": "AWS_ACCESS_KEY_ID", "wrong secret": "AWS_SECRET_ACCESS_KEY"}[case]
         monkeypatch.setenv(name, "wrongwrongwrong")
     with pytest.raises(StorageError, match=r"access denied by .* read from AWS_ACCESS_KEY_ID and") as caught:
-        data_version(uri)
+        resolve_source(uri)
     assert secret not in str(caught.value)
     assert "wrongwrong" not in str(caught.value)

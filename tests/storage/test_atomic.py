@@ -6,7 +6,7 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.storage import atomic
-from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, create_file, is_part, write_text_whole
+from embedtune.storage.atomic import atomic_folder, atomic_path, check_writable, is_part, write_text_whole
 from embedtune.storage.ownership import INVENTORY
 
 
@@ -64,37 +64,6 @@ class TestFile:
         assert (tmp_path / "deep" / "page.html").read_bytes() == b"\xc3\xa4\n"
         with pytest.raises(StorageError, match=r"page\.html/x cannot be written"):
             write_text_whole(tmp_path / "deep" / "page.html" / "x", "")
-
-
-class TestOnce:
-    @pytest.fixture(params=[None, errno.EPERM, errno.ENOTSUP], ids=["links", "no links", "links unknown"])
-    def link(self, request, monkeypatch):
-        def refuse(*_):
-            raise OSError(request.param, os.strerror(request.param))
-
-        if request.param is not None:
-            monkeypatch.setattr(os, "link", refuse)
-
-    def test_the_first_stays(self, tmp_path, link):
-        target = tmp_path / "deep" / "name"
-        assert create_file(target, b"first") is True
-        assert create_file(target, b"second") is False
-        assert target.read_bytes() == b"first"
-        assert list(target.parent.iterdir()) == [target]
-
-    def test_what_cannot_be_written(self, tmp_path):
-        (tmp_path / "file").touch()
-        with pytest.raises(StorageError, match="cannot be written"):
-            create_file(tmp_path / "file" / "name", b"x")
-
-    def test_a_full_disk(self, tmp_path, monkeypatch):
-        def refuse(*_):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-        monkeypatch.setattr(Path, "write_bytes", refuse)
-        with pytest.raises(StorageError, match="No space left"):
-            create_file(tmp_path / "name", b"x")
-        assert list(tmp_path.iterdir()) == []
 
 
 def test_parts_are_known_by_their_names(tmp_path):
@@ -176,12 +145,11 @@ def test_modes_are_the_umasks_whatever_a_library_made(tmp_path, umask, file, fol
             (part / "sub").mkdir(mode=0o700)
             (part / "sub" / "weights").touch(mode=0o600)
         write_text_whole(tmp_path / "page", "x")
-        create_file(tmp_path / "once", b"x")
     finally:
         os.umask(before)
     modes = {path.relative_to(tmp_path).as_posix(): path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
     assert modes.pop("model") == modes.pop("model/sub") == folder
-    assert set(modes) == {"model/sub/weights", f"model/{INVENTORY}", "page", "once"}
+    assert set(modes) == {"model/sub/weights", f"model/{INVENTORY}", "page"}
     assert set(modes.values()) == {file}
 
 

@@ -12,8 +12,8 @@ from embedtune.storage.client import store_client, store_errors
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import ObjectStore, parse_location
 from embedtune.storage.objects import fetch_object
+from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
-from embedtune.storage.versions import data_version
 
 VARIABLES = (
     "AWS_ENDPOINT_URL_S3",
@@ -171,7 +171,7 @@ class TestKeysWithWhatNoneHas:
         environment.setenv(name, value)
         message = f"{name} in the environment holds characters that no key has.*Set it again"
         with pytest.raises(StorageError, match=message) as caught:
-            data_version("s3://data/rows.csv")
+            resolve_source("s3://data/rows.csv")
         assert "TOP" not in "".join(traceback.format_exception(caught.value))
 
 
@@ -268,7 +268,7 @@ def test_half_a_pair_of_keys(environment, name):
 def test_endpoints_that_are_none(environment, url):
     environment.setenv("AWS_ENDPOINT_URL_S3", url)
     with pytest.raises(StorageError, match="is not an address") as caught:
-        data_version("s3://data/key")
+        resolve_source("s3://data/key")
     assert "topsecret" not in str(caught.value)
 
 
@@ -278,7 +278,7 @@ def test_a_store_that_is_gone(environment):
         environment.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
         start = time.monotonic()
         with pytest.raises(StorageError, match=r"s3://data/key: the object store at 127\.0\.0\.1:\d+ does not answer"):
-            data_version("s3://data/key")
+            resolve_source("s3://data/key")
     assert time.monotonic() - start < 5
 
 
@@ -292,12 +292,12 @@ class TestProxy:
         environment.delenv("NO_PROXY", raising=False)
 
     def test_the_proxy_of_the_environment_is_taken(self, proxied):
-        assert data_version("s3://data/key") == "etag:v1-256000"
+        assert resolve_source("s3://data/key").version == "etag:v1-256000"
 
     def test_but_not_for_hosts_that_need_none(self, proxied, environment):
         environment.setenv("no_proxy", "localhost,store.invalid")
         with pytest.raises(StorageError, match=r"the object store at store\.invalid:9000 does not answer"):
-            data_version("s3://data/key")
+            resolve_source("s3://data/key")
 
 
 def test_downloads_go_on_where_they_broke(environment, faulty_server):
@@ -319,14 +319,14 @@ def test_a_download_that_keeps_breaking(environment, faulty_server):
 def test_passing_errors_of_the_store(environment, faulty_server):
     environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
     faulty_server.failures = [503, 502]
-    assert data_version("s3://data/key") == "etag:v1-256000"
+    assert resolve_source("s3://data/key").version == "etag:v1-256000"
 
 
 def test_a_web_server_that_is_no_store(environment, faulty_server, tmp_path):
     environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
     faulty_server.failures = [418]
     with pytest.raises(StorageError, match="does not answer like an object store"):
-        data_version("s3://data/key")
+        resolve_source("s3://data/key")
 
 
 def test_a_full_disk(environment, faulty_server, tmp_path):

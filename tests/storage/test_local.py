@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
-from embedtune.storage.versions import data_version
 
 
 @pytest.fixture
@@ -18,19 +18,19 @@ def source(tmp_path):
 
 def test_version_is_the_sha256(source):
     expected = "sha256:" + hashlib.sha256(source.read_bytes()).hexdigest()
-    assert data_version(str(source)) == expected
-    assert data_version(source.as_uri()) == expected
+    assert resolve_source(str(source)).version == expected
+    assert resolve_source(source.as_uri()).version == expected
 
 
 def test_local_copy_is_the_file_itself(source):
-    for uri, version in [(source.as_uri(), data_version(str(source))), (str(source), "")]:
+    for uri, version in [(source.as_uri(), resolve_source(str(source)).version), (str(source), "")]:
         with local_copy(uri, version) as found:
             assert found == LocalSource(source.parent, (source,), (uri,))
     assert source.exists()
 
 
 def test_a_changed_file_is_refused(source):
-    version = data_version(str(source))
+    version = resolve_source(str(source)).version
     source.write_text("changed")
     message = r"changed: version sha256:\w+ was asked for, sha256:\w+ is there"
     with pytest.raises(StorageError, match=message), local_copy(str(source), version):
@@ -41,7 +41,7 @@ def test_a_changed_file_is_refused(source):
 def test_a_missing_file(tmp_path, version):
     path = tmp_path / "none"
     with pytest.raises(StorageError, match="does not exist"):
-        data_version(str(path))
+        resolve_source(str(path))
     with pytest.raises(StorageError, match="does not exist"), local_copy(str(path), version):
         pass
 
@@ -53,8 +53,8 @@ def test_errors_of_the_reader_pass_unchanged(source):
 
 def test_local_work_imports_no_client():
     code = (
-        "import sys; from embedtune.storage import contents, folders, sources, versions;"
-        "versions.data_version(sys.argv[1]);"
+        "import sys; from embedtune.storage import contents, folders, resolving, sources;"
+        "resolving.resolve_source(sys.argv[1]);"
         "assert not {'minio', 'urllib3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, __file__], check=True)

@@ -12,7 +12,6 @@ from embedtune.errors import StorageError
 from embedtune.storage.ownership import OUTPUT_MARKER
 from embedtune.storage.resolving import ResolvedSource, SourceFile, resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
-from embedtune.storage.versions import data_version
 
 CSVS = {f"part-{number}.csv": f"text {number},label\n".encode() for number in range(8)}
 
@@ -56,7 +55,7 @@ def test_a_folder_and_a_pattern(folder, ending):
         paths = tuple(folder / name for name in CSVS)
         assert local == LocalSource(folder, paths, tuple(map(str, paths)))
     for file in source.files:
-        assert data_version(file.uri) == file.version
+        assert resolve_source(file.uri).version == file.version
 
 
 def test_the_address_of_a_folder_may_be_a_file_address(folder):
@@ -65,9 +64,9 @@ def test_the_address_of_a_folder_may_be_a_file_address(folder):
 
 
 def test_the_version_names_what_is_there(folder):
-    version = data_version(str(folder))
+    version = resolve_source(str(folder)).version
     assert version.startswith("sha256:")
-    assert data_version(str(folder.rename(folder.with_name("moved")))) == version
+    assert resolve_source(str(folder.rename(folder.with_name("moved")))).version == version
     moved = folder.with_name("moved")
     versions = {version}
     for change in (
@@ -76,15 +75,15 @@ def test_the_version_names_what_is_there(folder):
         lambda: (moved / "new.csv").rename(moved / "newer.csv"),
     ):
         change()
-        versions.add(data_version(str(moved)))
+        versions.add(resolve_source(str(moved)).version)
     assert len(versions) == 4
     (moved / "newer.csv").unlink()
-    assert data_version(str(moved)) == version
+    assert resolve_source(str(moved)).version == version
 
 
 def test_a_folder_that_changed(folder):
     for uri in (str(folder), f"{folder}/*.csv"):
-        version = data_version(uri)
+        version = resolve_source(uri).version
         (folder / "part-9.csv").write_text("more")
         with pytest.raises(StorageError, match=r"changed: version sha256:\w+ was asked for"), local_copy(uri, version):
             pass
@@ -113,7 +112,7 @@ def test_a_name_that_looks_like_a_pattern(tmp_path):
     assert names_of(tmp_path / "set*") == ["x.csv"]
     assert names_of(tmp_path / "a[12].csv") == ["a1.csv"]
     for file in resolve_source(str(tmp_path)).files:
-        assert data_version(file.uri) == file.version
+        assert resolve_source(file.uri).version == file.version
 
 
 @pytest.mark.parametrize("name", ["data/none-*.csv", "empty", "hidden", "data/*/*.csv"])
@@ -249,12 +248,12 @@ class TestOutputsOfRuns:
         assert capsys.readouterr().err == f"{folder}/*/*.csv: not read, because a run of embedtune wrote it: out\n"
 
     def test_the_version_is_that_of_the_data(self, folder, output, capsys):
-        with_output = data_version(str(folder))
+        with_output = resolve_source(str(folder)).version
         with local_copy(str(folder), with_output) as local:
             assert [path.name for path in local.files] == list(CSVS)
         assert capsys.readouterr().err.count("not read") == 1
         shutil.rmtree(output)
-        assert data_version(str(folder)) == with_output
+        assert resolve_source(str(folder)).version == with_output
 
     def test_what_is_named_itself_is_read(self, folder, output):
         write(output, {"mine.csv": b"a,b\n"})
@@ -264,4 +263,4 @@ class TestOutputsOfRuns:
 
     def test_nothing_else_is_there(self, folder, output):
         with pytest.raises(StorageError, match=r"no file is there\. .* nor does what a run has written"):
-            data_version(str(folder / "*" / "*.csv"))
+            resolve_source(str(folder / "*" / "*.csv"))

@@ -8,8 +8,8 @@ from embedtune.storage import transfer, web
 from embedtune.storage.access import ForbiddenError
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import parse_location
+from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
-from embedtune.storage.versions import data_version
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def uri(faulty_server, monkeypatch):
 
 
 def test_version_and_copy(uri, faulty_server):
-    version = data_version(uri)
+    version = resolve_source(uri).version
     assert version == 'etag:"v1"-256000'
     with local_copy(uri, version) as source:
         [path] = source.files
@@ -33,7 +33,7 @@ def test_version_and_copy(uri, faulty_server):
 def test_other_hosts_are_refused(uri, faulty_server, monkeypatch, allowed):
     monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", allowed)
     with pytest.raises(StorageError, match=f"Add {faulty_server.host} to the variable EMBEDTUNE_ALLOWED_HOSTS"):
-        data_version(uri)
+        resolve_source(uri)
     with pytest.raises(StorageError, match="is not allowed"), local_copy(uri, ""):
         pass
     assert faulty_server.ranges == []
@@ -42,12 +42,12 @@ def test_other_hosts_are_refused(uri, faulty_server, monkeypatch, allowed):
 def test_a_redirect_to_a_host_that_is_not_allowed(uri, faulty_server):
     faulty_server.failures, faulty_server.location = [302], "http://169.254.169.254/latest"
     with pytest.raises(ForbiddenError, match=r"169\.254\.169\.254 is not allowed"):
-        data_version(uri)
+        resolve_source(uri)
 
 
 def test_a_redirect_on_the_way_to_the_file(uri, faulty_server):
     faulty_server.failures, faulty_server.location = [307, 308, 303], "/elsewhere?signature=topsecret"
-    assert data_version(uri) == 'etag:"v1"-256000'
+    assert resolve_source(uri).version == 'etag:"v1"-256000'
     faulty_server.failures = [302]
     with local_copy(uri, "") as source:
         assert source.files[0].name == "rows.csv"
@@ -57,7 +57,7 @@ def test_a_redirect_on_the_way_to_the_file(uri, faulty_server):
 def test_a_refusal_names_address_and_status(uri, faulty_server):
     faulty_server.failures = [404]
     with pytest.raises(StorageError, match=r"rows\.csv: the server answers 404 Not Found"):
-        data_version(uri)
+        resolve_source(uri)
 
 
 def test_what_the_client_says_holds_neither_retries_nor_the_path(uri, monkeypatch):
@@ -66,7 +66,7 @@ def test_what_the_client_says_holds_neither_retries_nor_the_path(uri, monkeypatc
         host = f"127.0.0.1:{unused.getsockname()[1]}"
     monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", host)
     with pytest.raises(StorageError) as caught:
-        data_version(f"http://{host}/data/rows.csv")
+        resolve_source(f"http://{host}/data/rows.csv")
     assert "Connection refused" in str(caught.value)
     assert str(caught.value).count("rows.csv") == 1
     assert "Max retries" not in str(caught.value)
@@ -74,7 +74,7 @@ def test_what_the_client_says_holds_neither_retries_nor_the_path(uri, monkeypatc
 
 def test_a_weak_etag_is_compared_here_and_not_by_the_server(uri, faulty_server):
     faulty_server.etag = 'W/"v1"'
-    version = data_version(uri)
+    version = resolve_source(uri).version
     assert version == 'etag:W/"v1"-256000'
     faulty_server.content *= 8
     faulty_server.break_after = [CHUNK_BYTES + 1000]
@@ -89,21 +89,21 @@ def test_a_weak_etag_is_compared_here_and_not_by_the_server(uri, faulty_server):
 def test_a_server_cannot_ask_for_a_long_wait(uri, faulty_server):
     faulty_server.failures, faulty_server.retry_after = [503, 503], "86400"
     start = time.monotonic()
-    assert data_version(uri) == 'etag:"v1"-256000'
+    assert resolve_source(uri).version == 'etag:"v1"-256000'
     assert time.monotonic() - start < 10
 
 
 def test_a_file_without_etag_or_too_large(uri, faulty_server, monkeypatch):
     monkeypatch.setattr(web, "SIZE_LIMIT", 1000)
     with pytest.raises(StorageError, match="has 256000 bytes; 1000 are accepted"):
-        data_version(uri)
+        resolve_source(uri)
     faulty_server.etag = None
     with pytest.raises(StorageError, match="names no ETag"):
-        data_version(uri)
+        resolve_source(uri)
 
 
 def test_a_changed_file(uri, faulty_server):
-    version = data_version(uri)
+    version = resolve_source(uri).version
     faulty_server.etag = '"v2"'
     with pytest.raises(StorageError, match="changed"), local_copy(uri, version):
         pass
@@ -139,10 +139,10 @@ def test_a_connection_that_keeps_breaking(uri, faulty_server):
 
 def test_passing_server_errors_are_waited_for(uri, faulty_server):
     faulty_server.failures = [503, 500]
-    assert data_version(uri) == 'etag:"v1"-256000'
+    assert resolve_source(uri).version == 'etag:"v1"-256000'
     faulty_server.failures = [503] * 4
     with pytest.raises(StorageError, match="503"):
-        data_version(uri)
+        resolve_source(uri)
 
 
 def test_a_server_that_is_gone(monkeypatch):
@@ -152,7 +152,7 @@ def test_a_server_that_is_gone(monkeypatch):
         monkeypatch.setenv("EMBEDTUNE_ALLOWED_HOSTS", host)
         start = time.monotonic()
         with pytest.raises(StorageError, match="does not answer"):
-            data_version(f"http://{host}/x")
+            resolve_source(f"http://{host}/x")
     assert time.monotonic() - start < 5
 
 
@@ -161,5 +161,5 @@ def test_a_head_that_drips(uri, faulty_server, monkeypatch):
     faulty_server.drips = True
     start = time.monotonic()
     with pytest.raises(StorageError, match=r"does not answer: .*timed out"):
-        data_version(uri)
+        resolve_source(uri)
     assert time.monotonic() - start < 8
