@@ -9,7 +9,7 @@ from itertools import islice
 
 from embedtune.errors import InputError
 from embedtune.records.column_names import role_of
-from embedtune.records.dialects import NAMED_DIALECTS, CSVDialect, Dialect, given_dialect, parse_lines
+from embedtune.records.dialects import NAMED_DIALECTS, Dialect, parse_lines
 from embedtune.records.other_formats import other_separation
 from embedtune.records.typographic import Straightener
 
@@ -22,14 +22,14 @@ _DELIMITER_LINE = re.compile(r'("?)sep=(.)\1(?:\r\n|\r|\n)', re.IGNORECASE)
 _CANDIDATES = ("excel-tab", "semicolon", "pipe", "excel")
 
 
-def choose_dialect(text: str, wanted: str | CSVDialect, least_columns: int = 2) -> Dialect:
+def choose_dialect(text: str, wanted: str, least_columns: int = 2) -> Dialect:
     """Choose the dialect that was asked for, else that of Excel's first line `sep=;`, else by `detect_dialect`.
 
     Under a named dialect too, a quote may follow blanks after the delimiter where more values can be read so.
 
     Args:
         text: The beginning of the file, up to the end of a line.
-        wanted: 'auto', a key of NAMED_DIALECTS, or a dialect of Python's csv module.
+        wanted: 'auto' or a key of NAMED_DIALECTS.
         least_columns: 0, 1 or 2, see `detect_dialect`.
 
     Raises:
@@ -37,8 +37,6 @@ def choose_dialect(text: str, wanted: str | CSVDialect, least_columns: int = 2) 
     """
     named = _DELIMITER_LINE.match(text)
     lines = _lines(text if named is None else text[named.end() :])
-    if not isinstance(wanted, str):
-        return dataclasses.replace(given_dialect(wanted), names_delimiter=named is not None)
     if wanted != "auto":
         dialect = _best_quoted(lines, Dialect(wanted)).dialect
         return dataclasses.replace(dialect, names_delimiter=named is not None)
@@ -85,7 +83,7 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
             f"The rows have one column: neither comma, semicolon, tab nor pipe splits {first[:80]!r}. "
             + (f"Nearly every row is divided by {mark}, which is not looked for. " if mark else "")
             + "Two columns or more are needed, such as text and label or query and document. Write them with one of "
-            "these delimiters (from Python, `dialect` may be any csv.Dialect), or set the CSV option `dialect` to "
+            "these delimiters, or set the CSV option `dialect` to "
             "'lines' and the layout to 'plain' if each row is one text."
         )
     best = max(candidates, key=lambda trial: (trial.known_header, round(trial.share, 1), trial.dialect.quoting))

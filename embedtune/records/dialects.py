@@ -5,15 +5,12 @@ import io
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from embedtune.records.typographic import Straightener
 
 if TYPE_CHECKING:
     from _csv import Reader
-
-CSVDialect: TypeAlias = csv.Dialect | type[csv.Dialect]
-"""A dialect of Python's csv module."""
 
 _END_SIGN = "\x1a"
 
@@ -39,7 +36,7 @@ class Dialect:
     """How values are separated and quoted."""
 
     name: str
-    """Key of NAMED_DIALECTS, or a name for `custom`."""
+    """Key of NAMED_DIALECTS."""
     quoting: bool = True
     """False: quotes are characters like any other."""
     skip_blanks: bool = False
@@ -48,22 +45,18 @@ class Dialect:
     """True: the first line is Excel's `sep=;`, which holds no values."""
     typographic: bool = False
     """True: “ and ” around a value are quotes too, see `typographic.Straightener`."""
-    custom: CSVDialect | None = None
-    """The dialect where it is none of NAMED_DIALECTS."""
 
     @property
     def delimiter(self) -> str:
         """The one character between two values."""
-        return NAMED_DIALECTS[self.name] if self.custom is None else str(self.custom.delimiter)
+        return NAMED_DIALECTS[self.name]
 
     def reader(self, lines: Iterable[str]) -> "Reader":
         """Parse lines strictly: text after a closing quote, or a quote left open, is a `csv.Error`."""
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE
-        if self.custom is None:
-            return csv.reader(
-                lines, delimiter=self.delimiter, quoting=quoting, skipinitialspace=self.skip_blanks, strict=True
-            )
-        return csv.reader(lines, self.custom, quoting=quoting, skipinitialspace=self.skip_blanks, strict=True)
+        return csv.reader(
+            lines, delimiter=self.delimiter, quoting=quoting, skipinitialspace=self.skip_blanks, strict=True
+        )
 
     def straightener(self) -> Callable[[str], str] | None:
         """Return what rewrites each line on which a record starts before it is parsed, if anything does."""
@@ -81,27 +74,6 @@ class Dialect:
         if self.names_delimiter:
             notes += ", named in the first line"
         return self.name + notes
-
-
-def given_dialect(wanted: str | CSVDialect) -> Dialect:
-    """Return the dialect of a key of NAMED_DIALECTS, or of one of Python's csv module.
-
-    Of the latter, delimiter, quotes, escapes and blanks count; reading is strict, and values stay texts.
-    """
-    if isinstance(wanted, str):
-        return Dialect(wanted)
-    name = wanted.__name__ if isinstance(wanted, type) else type(wanted).__name__
-    quoting = wanted.quoting != csv.QUOTE_NONE
-    return Dialect(f"csv dialect {name}", quoting, bool(wanted.skipinitialspace), custom=wanted)
-
-
-def check_csv_dialect(wanted: CSVDialect) -> None:
-    """Raise TypeError, ValueError or csv.Error where Python's csv module cannot read by a dialect."""
-    if not isinstance(wanted, csv.Dialect | type(csv.get_dialect("excel"))) and not (
-        isinstance(wanted, type) and issubclass(wanted, csv.Dialect)
-    ):
-        raise TypeError(f"{type(wanted).__name__} is no csv.Dialect")
-    csv.reader([], wanted)
 
 
 @contextmanager

@@ -1,4 +1,3 @@
-import csv
 import re
 
 import pytest
@@ -46,7 +45,7 @@ def test_fields_are_read():
         ('{"columns": [1.5]}', "columns names 1.5"),
         ('{"columns": ["a", "a"]}', "names a column twice"),
         ('{"columns": ["a", "b"], "header": "no"}', "holds names, but header is 'no'"),
-        ('{"dialect": 3}', "dialect=3 is no usable csv.Dialect"),
+        ('{"dialect": 3}', "dialect=3 is not a string"),
         ('{"dialect": "csv"}', "dialect='csv' is not accepted. Choose one of auto, excel"),
         ('{"header": "maybe"}', "header='maybe'"),
         ('{"header": true}', "header=True is not a string"),
@@ -69,17 +68,6 @@ def test_all_fields_are_those_of_finetuner_and_ours():
     )
     assert options == CSVOptions(10, 0.5, "unix", "utf-8", True, False, False, 512, "yes", ("a", 2), 7, "mesh-to-mesh")
     assert CSVOptions().point_cloud_size == 2048
-
-
-def test_python_dialects_are_checked():
-    class Half(csv.Dialect):
-        delimiter = ";;"
-
-    assert CSVOptions(dialect=csv.excel).dialect is csv.excel
-    assert CSVOptions(dialect=csv.get_dialect("unix")).dialect is not None
-    for wrong in (Half, csv.Dialect, dict):
-        with pytest.raises(ConfigError, match=r"no usable csv\.Dialect"):
-            CSVOptions(dialect=wrong)
 
 
 @pytest.mark.parametrize(

@@ -115,22 +115,5 @@ def test_blanks_before_quotes_under_a_named_dialect():
     assert choose_dialect('"a","b"\n', "unix") == Dialect("unix")
 
 
-class Bars(csv.Dialect):
-    delimiter = "^"
-    quotechar = "'"
-    escapechar = "\\"
-    doublequote = False
-    lineterminator = "\n"
-    quoting = csv.QUOTE_NONNUMERIC
-
-
-@pytest.mark.parametrize("given", [Bars, Bars()])
-def test_a_dialect_of_python(given):
-    dialect = choose_dialect("'a^ b'^'c\\'s'\n1^2\n", given)
-    assert (dialect.delimiter, dialect.quoting) == ("^", True)
-    assert dialect.describe() == "csv dialect Bars with delimiter '^'"
-    assert parse_sample("'a^ b'^'c\\'s'\n1^2\n", dialect) == [["a^ b", "c's"], ["1", "2"]]
-
-
 def test_quotes_that_fit_beat_a_rarer_delimiter_inside_them():
     assert detect_dialect('"a;b","c;d"\n"e;f","g;h"\n') == Dialect("excel")

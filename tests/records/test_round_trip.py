@@ -111,24 +111,6 @@ def test_a_table_without_the_other_delimiters_is_detected(delimiter, data):
     assert found == expected
 
 
-class Escaped(csv.Dialect):
-    delimiter = "~"
-    quotechar = "'"
-    escapechar = "^"
-    doublequote = False
-    lineterminator = "\r\n"
-    quoting = csv.QUOTE_MINIMAL
-
-
-@given(rows=tables("pairs"))
-@MODEST
-def test_any_table_survives_in_a_dialect_of_python(rows):
-    # Python 3.11's writer does not escape the escape character itself (https://github.com/python/cpython/issues/56387).
-    rows = [tuple(value.replace("^", "-") for value in row) for row in rows]
-    expected, found = written_and_read("pairs", rows, options_for("pairs", dialect=Escaped), dialect=Escaped)
-    assert found == expected
-
-
 # Mostly what makes a CSV, so that detection and parsing are reached.
 BYTES = st.lists(
     st.sampled_from(

@@ -163,7 +163,7 @@ def test_links_under_a_general_name_can_be_images(ingest):
         ('<?xml version="1.0"?>\n<rows><row a="b, c"/></rows>\n', "is no table but XML"),
         ("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 123\n", "a pointer of Git LFS.*git lfs pull"),
         (rows("__label__{j} a text, number {i}"), "a file of fastText.*text,label"),
-        (rows("a text {i}^kind {j}"), r"divided by '\^', which is not looked for.*csv.Dialect.*'lines'"),
+        (rows("a text {i}^kind {j}"), r"divided by '\^', which is not looked for.*these delimiters, or set.*'lines'"),
         (rows("a text {i}::kind {j}"), "divided by '::', which"),
         (rows("a text {i}~kind {j}"), "divided by '~', which"),
         (rows("a text {i}\x01kind {j}"), r"divided by '\\x01', which"),

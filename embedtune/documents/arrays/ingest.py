@@ -1,14 +1,10 @@
-"""Foreign DocumentArrays, saved or in memory, become validated rows. Nothing is ever unpickled."""
+"""Foreign DocumentArrays become validated rows. Nothing is ever unpickled."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-
-from docarray import DocumentArray
-from docarray.proto.docarray_pb2 import DocumentProto
 
 from embedtune.documents.arrays.copying import DocumentCopier
 from embedtune.documents.arrays.folders import ingest_judged_folder, is_judged_folder
@@ -16,7 +12,7 @@ from embedtune.documents.arrays.request import DocumentsRequest
 from embedtune.documents.arrays.survey import DEFAULT_VALUES, Survey, chosen_format, match_values
 from embedtune.documents.arrays.wire import iter_array
 from embedtune.errors import InputError, StorageError, reason
-from embedtune.progress import Advance, progress
+from embedtune.progress import progress
 from embedtune.records.kinds import is_documents_name
 from embedtune.records.layouts import Layout
 from embedtune.records.quarantine import Part, QuarantineWriter
@@ -54,10 +50,13 @@ def ingest_documents(
     if not shards:
         raise InputError(f"{origin} holds no DocumentArray. Give files named such as train.protobuf-array.gzip.")
     try:
-        parts = [_file_part(path, name, origin, len(shards) > 1) for name, path in shards.items()]
+        parts = [
+            _Array(path, name, f"{origin.rstrip('/')}/{name}" if len(shards) > 1 else origin, path.stat().st_size)
+            for name, path in shards.items()
+        ]
     except OSError as error:
         raise StorageError(f"{origin} cannot be read: {reason(error)}.") from error
-    return _ingest(parts, "bytes", origin, rows, quarantine, request)
+    return _ingest(parts, origin, rows, quarantine, request)
 
 
 def array_files(files: Sequence[Path]) -> dict[str, Path]:
@@ -71,54 +70,22 @@ def array_files(files: Sequence[Path]) -> dict[str, Path]:
     return {path.relative_to(common).as_posix(): path for path in shards}
 
 
-def ingest_array(
-    array: DocumentArray, origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
-) -> IngestReport:
-    """Turn a DocumentArray in memory into rows, as `ingest_documents` does with a saved one.
-
-    Args:
-        array: The Documents.
-        origin: What to call them in messages.
-        rows: Rows file to write.
-        quarantine: Quarantine file to write.
-        request: How to read them.
-
-    Raises:
-        InputError: there are no Documents, or too many that cannot be used.
-        StorageError: an output cannot be written.
-    """
-    return _ingest(
-        [_Array(origin, origin, len(array), partial(_iter_live, array))], "Documents", origin, rows, quarantine, request
-    )
-
-
 @dataclass(frozen=True)
 class _Array:
+    path: Path
     name: str
     origin: str
     size: int
-    documents: Callable[[Advance], Iterator[DocumentProto | str]]
-
-
-def _file_part(path: Path, name: str, origin: str, several: bool) -> _Array:
-    told = f"{origin.rstrip('/')}/{name}" if several else origin
-    return _Array(name, told, path.stat().st_size, partial(iter_array, path, told))
-
-
-def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto | str]:
-    for document in array:
-        advance(1)
-        yield document.to_protobuf()
 
 
 def _ingest(
-    parts: Sequence[_Array], unit: str, origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
+    parts: Sequence[_Array], origin: str, rows: Path, quarantine: Path, request: DocumentsRequest
 ) -> IngestReport:
     size = sum(part.size for part in parts)
     survey = Survey()
-    with progress(f"Looking at {origin}", size, unit) as advance:
+    with progress(f"Looking at {origin}", size, "bytes") as advance:
         for part in parts:
-            for document in part.documents(advance):
+            for document in iter_array(part.path, part.origin, advance):
                 survey.watch(document)
     found = chosen_format(survey, origin)
     values = (
@@ -132,9 +99,12 @@ def _ingest(
             file = stack.enter_context(quarantine_part.open("w", encoding="utf-8", newline=""))
             rejected = QuarantineWriter(file, several)
             writer = stack.enter_context(open_rows(rows_part, replace(found, several_sources=several)))
-            advance = stack.enter_context(progress(f"Reading {origin}", size, unit))
+            advance = stack.enter_context(progress(f"Reading {origin}", size, "bytes"))
             copier = DocumentCopier(found, values, request.meshes, writer, rejected, several)
-            read = [Part(part.name, part.origin, copier.copy(part.name, part.documents(advance))) for part in parts]
+            read = [
+                Part(part.name, part.origin, copier.copy(part.name, iter_array(part.path, part.origin, advance)))
+                for part in parts
+            ]
             copier.flush()
         rejected.check_shares(read, request.max_bad_share, quarantine, "Documents")
     names = f"DocumentArray, {survey.total} Documents" + ("" if found.loaded else " by address")

@@ -21,9 +21,9 @@ class DocumentsRequest:
 
     max_bad_share: float = 0.01
     """Largest accepted share of Documents that are set aside, 0..1."""
-    pos_value: str | float = ""
+    pos_value: str = ""
     """Label of a match that is relevant; '' for 1, or for the other one of two labels where neg_value is given."""
-    neg_value: str | float = ""
+    neg_value: str = ""
     """Label of a match that is not relevant; '' for -1, or for the other one where pos_value is given."""
     meshes: MeshOptions = field(default_factory=MeshOptions)
     """How point clouds are drawn from mesh files in blobs."""
@@ -41,19 +41,15 @@ class DocumentsRequest:
 
     @property
     def positive(self) -> str:
-        """`pos_value` as text, 1.0 as '1'."""
-        return _value_text(self.pos_value)
+        """`pos_value` without blanks around it."""
+        return self.pos_value.strip()
 
     @property
     def negative(self) -> str:
-        """`neg_value` as text."""
-        return _value_text(self.neg_value)
+        """`neg_value` without blanks around it."""
+        return self.neg_value.strip()
 
 
 def number_text(number: float) -> str:
     """Return a number as text, whole ones without a point."""
     return str(int(number)) if float(number).is_integer() else repr(float(number))
-
-
-def _value_text(value: str | float) -> str:
-    return value.strip() if isinstance(value, str) else number_text(value)
