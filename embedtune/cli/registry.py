@@ -1,6 +1,7 @@
 """`embedtune champion`, `promote` and `rollback`: what serves of a registered model, and its change by hand."""
 
 import json
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,8 +78,9 @@ def _lines(found: "Serving") -> list[str]:
         for alias, version in (("previous", found.previous), ("challenger", found.challenger))
     ]
     versions = f"versions: {', '.join(map(str, found.versions)) if found.versions else 'none'}"
+    ends = [*_unfinished(found), *others, versions]
     if found.version is None:
-        return [f"{found.name}: no version is champion.", *others, versions]
+        return [f"{found.name}: no version is champion.", *ends]
     told = Champion(found.version, found.metric, found.value, found.queries, found.evaluation_digest).told()
     facts = {
         "champion": told,
@@ -89,4 +91,15 @@ def _lines(found: "Serving") -> list[str]:
         "in place of": "" if found.replaced is None else f"version {found.replaced}",
         "load it": found.model_uri,
     }
-    return [f"{key}: {value}" for key, value in facts.items() if value] + [*others, versions]
+    return [f"{key}: {value}" for key, value in facts.items() if value] + ends
+
+
+def _unfinished(found: "Serving") -> list[str]:
+    if found.announced is None:
+        return []
+    version, by, name = found.announced.version, found.announced.by, quote(found.name)
+    command = f"rollback {name}" if by == "rollback" else f"promote {name} {version}"
+    return [
+        f"not finished: {by} chose version {version} at {found.announced.at}, and the alias is not moved yet. If that "
+        f"runs no more, repeat it: embedtune {command} (the next registration would carry it out, too)"
+    ]

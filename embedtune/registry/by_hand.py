@@ -47,6 +47,18 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Announced:
+    """A promotion whose alias is not moved: one that is made at this moment, or that was interrupted."""
+
+    version: int
+    by: str
+    """'registration', 'promote' or 'rollback'."""
+    at: str
+    """When it was announced, in ISO 8601."""
+    reason: str
+
+
+@dataclass(frozen=True)
 class Serving:
     """The champion of a model: what serves, since when, on what evidence."""
 
@@ -69,6 +81,8 @@ class Serving:
     previous: int | None
     """What `embedtune rollback` goes back to."""
     challenger: int | None
+    announced: Announced | None
+    """The promotion that is to make another version champion, None where there is none."""
     versions: tuple[int, ...]
 
     def to_json(self) -> dict[str, object]:
@@ -155,8 +169,17 @@ def serving(name: str) -> Serving:
         replaced=None if promotion is None else promotion.replaced,
         previous=state.aliases.get(PREVIOUS),
         challenger=state.aliases.get(CHALLENGER),
+        announced=_announced(state),
         versions=tuple(state.tags),
     )
+
+
+def _announced(state: RegistryState) -> Announced | None:
+    right = rightful_champion(state, written=None)
+    promotion = state.promotion(right)
+    if right is None or right == state.champion or promotion is None:
+        return None
+    return Announced(right, promotion.by, promotion.at, promotion.reason)
 
 
 def _make_champion(

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from mlflow import MlflowClient
 
 from embedtune.cli.main import main
 from embedtune.mlflow.connection import TRACKING_VARIABLE, connect, local_tracking_uri
@@ -166,6 +167,30 @@ def test_champion_tells_what_serves(client, shop, capsys, monkeypatch):
     found = json.loads(typed(capsys, monkeypatch, "champion", shop, "--json")[1])
     assert (found["version"], found["value"], found["by"], found["replaced"]) == (2, 0.8, "registration", 1)
     assert found["versions"] == [1, 2, 3]
+
+
+def test_champion_tells_of_a_command_that_was_interrupted_until_it_is_typed_again(client, shop, capsys, monkeypatch):
+    for command, version, chosen, replaced in (("promote", " 3", 3, 2), ("rollback", "", 2, 3)):
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, "set_registered_model_alias", interrupt)
+            assert typed(capsys, patch, command, shop, *version.split(), "--reason", "my word")[0] == 130
+        at = read_state(client, shop).promotion(chosen).at
+        lines = typed(capsys, monkeypatch, "champion", shop)[1].splitlines()
+        assert lines[0].startswith(f"champion: version {replaced} ")
+        assert lines[-4] == (
+            f"not finished: {command} chose version {chosen} at {at}, and the alias is not moved yet. If that runs no "
+            f"more, repeat it: embedtune {command} '{shop}'{version} (the next registration would carry it out, too)"
+        )
+        found = json.loads(typed(capsys, monkeypatch, "champion", shop, "--json")[1])
+        assert found["announced"] == {"version": chosen, "by": command, "at": at, "reason": "my word"}
+        assert typed(capsys, monkeypatch, command, shop, *version.split())[0] == 0
+        found = json.loads(typed(capsys, monkeypatch, "champion", shop, "--json")[1])
+        assert (found["version"], found["by"], found["replaced"]) == (chosen, command, replaced)
+        assert found["announced"] is None
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_an_alias_that_was_moved_elsewhere_has_no_date(client, shop, capsys, monkeypatch):

@@ -192,6 +192,30 @@ def test_killed_anywhere_the_other_and_the_retry_come_to_a_registry_that_is_righ
                 assert registry.aliases["champion"] == retry.result.version
 
 
+@pytest.mark.parametrize("command", ["promote 1", "promote 3", "rollback"])
+def test_killed_anywhere_what_is_not_finished_is_told(command, party):
+    begun = start(GAINS["worse than all"])
+    by_hand_or_not(begun, registering)
+    alone = party(begun.copy(), typing(command))
+    alone.finish()
+    told = []
+    for killed in range(alone.calls):
+        registry = begun.copy()
+        party(registry, typing(command), dies_before=killed).finish()
+        found = party(registry, lambda client: by_hand.serving("shop"))
+        found.finish()
+        chosen = alone.result.version
+        is_announced = PROMOTION in registry.tags[chosen] and Promotion.of_tags(registry.tags[chosen]).pending
+        announced = found.result.announced
+        assert (announced is not None) == (is_announced and registry.aliases["champion"] != chosen)
+        assert announced is None or (announced.version, announced.by) == (chosen, command.partition(" ")[0])
+        assert (found.result.version == chosen) <= (found.result.by == command.partition(" ")[0])
+        told.append(announced is not None)
+    assert True in told
+    assert not told[0]
+    assert not told[-1]
+
+
 def test_of_two_persons_one_is_told_that_the_other_came_in_between(party):
     begun = start(GAINS["worse than all"])
     by_hand_or_not(begun, registering)
