@@ -17,6 +17,7 @@ from embedtune.training.checkpoints import CheckpointStore, training_digest
 READ = {
     "labelled": ("labelled.csv", {"encoding": "cp1252"}),
     "sampled": ("labelled.csv", {"encoding": "cp1252", "sampling_rate": 0.6, "size": 20, "seed": 3}),
+    "few": ("few.csv", {}),
     "pairs": ("pairs.csv", {}),
     "matches": ("matches.csv", {}),
     "scored": ("scored.csv", {}),
@@ -32,6 +33,7 @@ READ = {
 
 BUILT = {
     **{name: (name, {}) for name in READ if name != "sampled"},
+    "few": ("few", {"split": "stratified"}),
     "labelled-by-groups": ("labelled", {"split": "group", "eval_share": 0.4, "seed": 7}),
     "pairs-of-another-seed": ("pairs", {"seed": 43}),
 }

@@ -19,6 +19,8 @@ def write_sources(folder: Path) -> None:
     _table(folder / "matches.csv", ("query", "answer", "wrong_answer_1", "wrong_answer_2"), _matches())
     _table(folder / "scored.csv", ("sentence1", "sentence2", "score"), _scored())
     _table(folder / "plain.csv", ("text",), [(f"a text, no. {n % 18}",) for n in range(20)])
+    few = [(f"text {n} of {verb}", verb) for number, verb in enumerate(VERBS) for n in range(3 + number)]
+    _table(folder / "few.csv", ("text", "label"), few)
     _captions(folder / "captions")
     _shapes(folder / "shapes")
     _beir(folder / "beir")
