@@ -23,6 +23,10 @@ Advance = Callable[[int], None]
 """Called with the number of units done since the last call."""
 
 
+def silent(_: int) -> None:
+    """Take a report of progress and tell nobody."""
+
+
 def emit(event: str, fields: dict[str, object]) -> None:
     """Append one event to the event file, if there is one and it can be written; work never fails for want of it.
 

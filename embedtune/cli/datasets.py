@@ -63,11 +63,11 @@ def pull(
 ) -> None:
     """Write the Documents of a dataset to one file, as docarray's load_binary and every step here read it."""
     from embedtune.datasets.naming import parse_reference
-    from embedtune.datasets.packing import SHARD_SUFFIX
     from embedtune.datasets.pull import pull_file
+    from embedtune.documents.codec import ARRAY_SUFFIX
     from embedtune.storage.outputs import Output, check_outputs
 
-    target = Path(f"{parse_reference(name).name}{SHARD_SUFFIX}") if output is None else output
+    target = Path(f"{parse_reference(name).name}{ARRAY_SUFFIX}") if output is None else output
     check_outputs([Output("--output", target, is_folder=False)], (), overwrite)
     pulled = pull_file(name, target)
     typer.echo(f"{pulled.reference}: {pulled.rows} Documents in {target}")

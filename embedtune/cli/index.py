@@ -12,7 +12,7 @@ import pyarrow as pa
 from embedtune.cli.index_contents import QUARANTINE_FILE, Index, index_of_rows, index_of_texts, load_addresses
 from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, LoadOptions
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.models.contents import PLURALS, Contents
+from embedtune.models.contents import Contents
 from embedtune.records.addresses import media_suffix, modality_of_cells
 from embedtune.records.csv_options import AUTO, CSVOptions
 from embedtune.records.kinds import SourceKind, file_kind, names_kind
@@ -145,10 +145,10 @@ class _Reading:
         if loaded.bad_rows:
             first = "; ".join(each.replace("line", "row", 1) for each in loaded.first[:3])
             raise InputError(
-                f"{path}: {loaded.bad_rows} of {len(found.values)} {PLURALS[modality]} cannot be used. First ones: "
+                f"{path}: {loaded.bad_rows} of {len(found.values)} {modality.plural} cannot be used. First ones: "
                 f"{first}. Mend or remove these rows: every row of a column is read, or none."
             )
-        told = found.description.replace(" texts of ", f" {PLURALS[modality]} of ", 1)
+        told = found.description.replace(" texts of ", f" {modality.plural} of ", 1)
         return index_of_rows(loaded.rows_file, modality, told, self.scratch)
 
     def _files(self, local: LocalSource, options: CSVOptions) -> Index:
@@ -160,7 +160,7 @@ class _Reading:
         modality = next(iter(media.values()))
         self._check_wanted({modality})
         loaded = load_addresses(list(media), modality, f"{local.root}/", _load_options(options), self.scratch)
-        told = f"{self.source}: {loaded.rows} {PLURALS[modality]}, {loaded.bad_rows} set aside"
+        told = f"{self.source}: {loaded.rows} {modality.plural}, {loaded.bad_rows} set aside"
         told += f" (first: {loaded.first[0].partition(': ')[2]})" if loaded.bad_rows else ""
         told += f"; {len(names) - len(media)} other files not read" if len(names) > len(media) else ""
         return index_of_rows(loaded.rows_file, modality, told, self.scratch)
@@ -194,7 +194,7 @@ class _Reading:
     def _check_wanted(self, found: set[Modality]) -> None:
         wanted = self.kinds()
         if found.isdisjoint(wanted):
-            held, read = (" and ".join(sorted(PLURALS[kind] for kind in kinds)) for kinds in (found, wanted))
+            held, read = (" and ".join(sorted(kind.plural for kind in kinds)) for kinds in (found, wanted))
             raise InputError(
                 f"{self.source} holds {held}, but {read} are to be encoded. Give such data, or a model that reads "
                 f"{held}: `embedtune models` lists some for each kind."

@@ -12,15 +12,14 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
 from embedtune.documents.arrays.wire import iter_array
+from embedtune.documents.codec import ARRAY_SUFFIX
 from embedtune.errors import InputError, StorageError, reason
-from embedtune.progress import Advance
+from embedtune.progress import Advance, silent
 from embedtune.storage.digests import file_sha256
-from embedtune.storage.stores import silent
 
 SHARD_BYTES = 64 << 20
 """Of one shard before it is compressed; several of them travel at a time."""
 
-SHARD_SUFFIX = ".protobuf-array.gzip"
 
 ARRAY_START = b"\x0a"
 """What every Document of a DocumentArrayProto begins with: field 1, length-delimited."""
@@ -111,7 +110,7 @@ def disk_explained(folder: Path) -> Iterator[None]:
 
 
 def _shard_name(number: int) -> str:
-    return f"documents-{number:05}{SHARD_SUFFIX}"
+    return f"documents-{number:05}{ARRAY_SUFFIX}"
 
 
 class _Shards:

@@ -19,11 +19,10 @@ from embedtune.documents.manifest import MANIFEST_NAME, Manifest, Shard
 from embedtune.documents.reading import place_of
 from embedtune.documents.shards import read_manifest
 from embedtune.errors import ConfigError, InputError, StorageError, reason
-from embedtune.progress import Advance, progress
+from embedtune.progress import Advance, progress, silent
 from embedtune.records.kinds import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.sources import LocalSource, local_copy
-from embedtune.storage.stores import silent
 
 _LARGEST_SHARD = 2 << 30
 _ACCEPTED = (

@@ -11,13 +11,13 @@ from embedtune.datasets.listing import Dataset, describe
 from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.naming import dataset_uri, parse_reference
 from embedtune.errors import StorageError, reason
-from embedtune.progress import Advance, note, progress
+from embedtune.progress import Advance, note, progress, silent
 from embedtune.storage.atomic import atomic_path
 from embedtune.storage.digests import CHUNK_BYTES, file_sha256
 from embedtune.storage.ownership import GZIP_END
 from embedtune.storage.parallel import transfer_all
 from embedtune.storage.resumable import resumable_folder
-from embedtune.storage.stores import open_store, silent
+from embedtune.storage.stores import open_store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray

@@ -18,7 +18,6 @@ from embedtune.storage.atomic import atomic_folder
 if TYPE_CHECKING:
     from docarray import Document
 
-DOCUMENTS_SUFFIX = ".protobuf-array.gzip"
 """Ending from which docarray knows how to read the file."""
 
 _GZIP_LEVEL = 4
@@ -116,6 +115,8 @@ def write_documents(output: Path, documents: Iterable["Document"], name: str) ->
     """
     from docarray.proto.docarray_pb2 import DocumentArrayProto
 
+    from embedtune.documents.codec import ARRAY_SUFFIX
+
     message = DocumentArrayProto()
     with new_folder(output) as folder:
         with progress("Making Documents", None, "Documents") as advance:
@@ -126,8 +127,8 @@ def write_documents(output: Path, documents: Iterable["Document"], name: str) ->
                 advance(1)
         # docarray's own files hold the time of writing.
         content = gzip.compress(message.SerializeToString(deterministic=True), _GZIP_LEVEL, mtime=0)
-        (folder / f"{name}{DOCUMENTS_SUFFIX}").write_bytes(content)
-    return output / f"{name}{DOCUMENTS_SUFFIX}", len(message.docs)
+        (folder / f"{name}{ARRAY_SUFFIX}").write_bytes(content)
+    return output / f"{name}{ARRAY_SUFFIX}", len(message.docs)
 
 
 def encode_png(image: np.ndarray) -> bytes:

@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 from google.protobuf.message import DecodeError
 
@@ -17,18 +16,17 @@ from embedtune.documents.forms import ID_COLUMN, LABEL_COLUMN, ROLE_COLUMN, SCOR
 from embedtune.documents.schema import CHUNK_NAME_TAG, LABEL_TAG, ROLE_TAG, SCORE_TAG
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Modality
+from embedtune.records.rows import POINT_BYTES, POINT_DTYPE
 
 if TYPE_CHECKING:
     from docarray.proto.docarray_pb2 import DocumentArrayProto
 
 PROTOCOL = "protobuf-array"
 COMPRESSION = "gzip"
-"""docarray's names of how a shard is written; also the endings of its file name."""
+"""docarray's names of how a shard is written."""
 
-POINT_DTYPE = np.dtype("<f4")
-"""How the coordinates of a mesh are stored."""
-
-_POINT_BYTES = 3 * POINT_DTYPE.itemsize
+ARRAY_SUFFIX = f".{PROTOCOL}.{COMPRESSION}"
+"""How the names of files of Documents end."""
 
 _MIME_TYPES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 """First bytes of a stored image, and what docarray is told it is."""
@@ -138,11 +136,11 @@ def _fill_image(document: Any, data: bytes) -> None:
 
 
 def _fill_mesh(document: Any, data: bytes) -> None:
-    points, rest = divmod(len(data), _POINT_BYTES)
+    points, rest = divmod(len(data), POINT_BYTES)
     if points == 0 or rest != 0:
         raise InputError(
             f"The mesh {document.uri or document.id!r} has {len(data)} bytes, which is no array of points of "
-            f"{_POINT_BYTES} bytes each. Run the ingest step again."
+            f"{POINT_BYTES} bytes each. Run the ingest step again."
         )
     document.tensor.cls_name = "numpy"
     document.tensor.dense.buffer = data
@@ -199,8 +197,8 @@ def _read(documents: Iterable[Any], content: ContentForm, name: str) -> dict[str
 def _read_mesh(document: Any, name: str) -> bytes:
     dense = document.tensor.dense
     buffer: bytes = dense.buffer
-    shape = (len(buffer) // _POINT_BYTES, 3)
-    if dense.dtype != POINT_DTYPE.str or tuple(dense.shape) != shape or len(buffer) != shape[0] * _POINT_BYTES:
+    shape = (len(buffer) // POINT_BYTES, 3)
+    if dense.dtype != POINT_DTYPE.str or tuple(dense.shape) != shape or len(buffer) != shape[0] * POINT_BYTES:
         raise StorageError(
             f"The Document {document.id!r} of {name} has a tensor of dtype {dense.dtype!r} and shape "
             f"{tuple(dense.shape)} in {len(buffer)} bytes, expected float32 and (n, 3). Build the documents again."

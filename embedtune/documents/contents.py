@@ -23,8 +23,6 @@ from embedtune.records.layouts import (
 )
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, read_format, read_rows
 
-_PLURALS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
-
 NO_CONTENT = -1
 """Number of the query that a document without judgment does not have."""
 
@@ -81,7 +79,7 @@ class Contents:
     @property
     def plural(self) -> str:
         """What the contents of the first column are called: 'texts', 'images' or 'meshes'."""
-        return _PLURALS[self.rows_format.modalities[0]]
+        return self.rows_format.modalities[0].plural
 
     def cell(self, row: int, side: int) -> str:
         """Return the content of a row in words: a text, or the address of another content."""

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.codec import COMPRESSION, PROTOCOL, encode_documents, gzip_compressor
+from embedtune.documents.codec import ARRAY_SUFFIX, encode_documents, gzip_compressor
 from embedtune.documents.forms import SplitForm
 from embedtune.documents.manifest import Shard
 from embedtune.records.layouts import Modality
@@ -69,7 +69,7 @@ class ShardWriter:
 
     def _append(self, table: pa.Table, size: int) -> None:
         if self._file is None:
-            name = f"{self._form.split}-{self._prefix}{len(self._done):05}.{PROTOCOL}.{COMPRESSION}"
+            name = f"{self._form.split}-{self._prefix}{len(self._done):05}{ARRAY_SUFFIX}"
             self._file = _ShardFile(self._folder / name, self._form)
         self._file.write(table, size)
 

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.codec import POINT_DTYPE
 from embedtune.documents.forms import ContentForm, SplitForm
 from embedtune.documents.schema import Split
 from embedtune.documents.shards import iter_tables, read_manifest
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
+from embedtune.records.rows import POINT_DTYPE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,7 +32,6 @@ Content: TypeAlias = Union[dict[str, Any], "Image.Image"]
 A text is marked as one, because a model that reads images would open a bare string that is the path of one.
 """
 
-PLURALS = {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}
 READ_AS = {Modality.TEXT: "text", Modality.IMAGE: "image", Modality.MESH: "points"}
 """What sentence-transformers calls each kind of contents."""
 
@@ -81,7 +80,7 @@ class Contents(Sequence[Content]):
     def unit(self) -> str:
         """What the contents are called, in the plural."""
         kinds = self.kinds
-        return PLURALS[next(iter(kinds))] if len(kinds) == 1 else "contents"
+        return next(iter(kinds)).plural if len(kinds) == 1 else "contents"
 
     @property
     def kinds(self) -> frozenset[Modality]:

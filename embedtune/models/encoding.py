@@ -6,7 +6,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from embedtune.errors import ModelError
-from embedtune.models.contents import PLURALS, READ_AS, Content, Contents
+from embedtune.models.contents import READ_AS, Content, Contents
 from embedtune.models.loading import embedding_dimension
 from embedtune.models.roles import EncodingRole, prompt_of
 from embedtune.progress import progress
@@ -23,9 +23,9 @@ def check_reads(model: SentenceTransformer, contents: Contents) -> None:
         ModelError: it does not.
     """
     kinds = {known: kind for kind, known in READ_AS.items()}
-    unread = sorted(PLURALS[kind] for kind in contents.kinds if READ_AS[kind] not in model.modalities)
+    unread = sorted(kind.plural for kind in contents.kinds if READ_AS[kind] not in model.modalities)
     if unread:
-        read = " and ".join(PLURALS[kinds[str(one)]] for one in model.modalities if str(one) in kinds)
+        read = " and ".join(kinds[str(one)].plural for one in model.modalities if str(one) in kinds)
         raise ModelError(
             f"The model reads {read}, but there are {' and '.join(unread)}. Use a model that reads these; "
             "`embedtune models` lists some for each kind."

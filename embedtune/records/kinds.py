@@ -185,23 +185,29 @@ def starts_documents(start: bytes) -> bool:
         return len(start) >= 9 and start[1] == 0
     if start[:1] != b"\x0a":
         return False
-    length, position = read_varint(start, 1)
+    try:
+        length, position = read_varint(start, 1)
+    except IndexError:
+        return False
     inner = start[position : position + 2]
     # A CSV may begin with blank lines, but not with a length that the next one fits into.
     return len(inner) == 2 and inner[0] == 0x0A and inner[1] != 0x0A and inner[1] + 2 <= length
 
 
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
-    """Return the protobuf number at a position of bytes, and the position behind it; what is cut off counts as 0."""
-    value = shift = 0
-    while position < len(data) and shift < 64:
+    """Return the protobuf number at a position of bytes, and the position behind it.
+
+    Raises:
+        IndexError: it is cut off, or has more than 64 bits.
+    """
+    value = 0
+    for shift in range(0, 64, 7):
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        shift += 7
         if not byte & 0x80:
-            break
-    return value, position
+            return value, position
+    raise IndexError(position)
 
 
 def starts_pickle(start: bytes) -> bool:

@@ -35,6 +35,11 @@ class Modality(StrEnum):
     IMAGE = "image"
     MESH = "mesh"
 
+    @property
+    def plural(self) -> str:
+        """The word for several contents."""
+        return {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}[self]
+
 
 LINE_COLUMN = "line"
 """First column of every file of validated rows: the 1-based line of the source on which the row starts (int64)."""

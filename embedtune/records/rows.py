@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,6 +34,11 @@ from embedtune.records.report import IngestReport
 
 DIGEST_SUFFIX = "_digest"
 """Ending of the column with the SHA-256 of a loaded content (hexadecimal, 64 characters)."""
+
+POINT_DTYPE = np.dtype("<f4")
+"""How the coordinates of a loaded mesh are stored, three for each point."""
+
+POINT_BYTES = 3 * POINT_DTYPE.itemsize
 
 URI_SUFFIX = "_uri"
 """Ending of the column with the address that a loaded content came from, as the source names it."""

@@ -12,9 +12,9 @@ from pathlib import Path
 from embedtune.errors import RegistryError
 from embedtune.mlflow.layout import ARTIFACT, DESCRIPTION, DIGESTS, MODEL_FOLDER
 from embedtune.models.card import ModelCard
+from embedtune.progress import silent
 from embedtune.registry.contents import model_files
 from embedtune.storage.digests import file_sha256
-from embedtune.storage.stores import silent
 
 _SCRIPT = "serving_model.py"
 PACKAGE_FILES = (DESCRIPTION, "requirements.txt", "conda.yaml", "python_env.yaml", _SCRIPT)

@@ -9,12 +9,12 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
 from embedtune.errors import StorageError, reason
-from embedtune.progress import Advance
+from embedtune.progress import Advance, silent
 from embedtune.storage.client import store_client, store_errors
 from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
 from embedtune.storage.failures import DamagedError, MissingObjectError
 from embedtune.storage.locations import Location
-from embedtune.storage.stores import StoredFile, silent
+from embedtune.storage.stores import StoredFile
 from embedtune.storage.transfer import read_whole, receive
 from embedtune.storage.uploads import Destination, Headers, send_file
 

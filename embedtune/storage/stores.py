@@ -6,15 +6,11 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
 from embedtune.errors import StorageError, reason
-from embedtune.progress import Advance
+from embedtune.progress import Advance, silent
 from embedtune.storage.atomic import atomic_path, is_part
 from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, check_digest, check_small, file_sha256
 from embedtune.storage.failures import DamagedError
 from embedtune.storage.locations import Location, Scheme, parse_location
-
-
-def silent(_: int) -> None:
-    """Take a report of progress and tell nobody."""
 
 
 @dataclass(frozen=True, order=True)

@@ -10,7 +10,6 @@ import numpy as np
 
 from embedtune.documents.shards import read_manifest
 from embedtune.errors import InputError
-from embedtune.models.contents import PLURALS
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
@@ -75,7 +74,7 @@ def check_augment(modalities: Sequence[Modality], augment: Sequence[str]) -> Non
     changed = {name for modality in modalities for name in _AUGMENTED.get(modality, ())}
     for name in augment:
         if name not in changed:
-            what = " and ".join(dict.fromkeys(PLURALS[modality] for modality in modalities))
+            what = " and ".join(dict.fromkeys(modality.plural for modality in modalities))
             fitting = f"What fits: {', '.join(sorted(changed))}." if changed else "Leave augment empty."
             raise InputError(f"train_options: augment names {name!r}, but the data hold {what}. {fitting}")
 
@@ -91,10 +90,10 @@ def check_tower(modalities: Sequence[Modality], tower: str) -> None:
         InputError: it does not.
     """
     if tower and set(modalities) != {TOWERS[tower]}:
-        what = " and ".join(dict.fromkeys(PLURALS[modality] for modality in modalities))
+        what = " and ".join(dict.fromkeys(modality.plural for modality in modalities))
         fitting = next((name for name, reads in TOWERS.items() if {reads} == set(modalities)), "''")
         raise InputError(
-            f"model_options: select_model is {tower!r}, which reads {PLURALS[TOWERS[tower]]} alone, but the data hold "
+            f"model_options: select_model is {tower!r}, which reads {TOWERS[tower].plural} alone, but the data hold "
             f"{what}. What fits: {fitting}."
         )
 

@@ -12,7 +12,7 @@ from embedtune.datasets import inventory, packing
 from embedtune.datasets.packing import pack, take
 from embedtune.documents.arrays.wire import iter_array
 from embedtune.errors import InputError, StorageError
-from embedtune.storage.stores import silent
+from embedtune.progress import silent
 
 
 def messages(contents):

@@ -15,6 +15,7 @@ from embedtune.documents.arrays.request import MeshOptions
 from embedtune.errors import InputError
 from embedtune.records.addresses import media_suffix
 from embedtune.records.layouts import Modality
+from embedtune.records.rows import POINT_DTYPE
 from embedtune.text import excerpt, stripped
 
 _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
@@ -22,9 +23,6 @@ _DTYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
 
 _MIME_MODALITIES = {"image": Modality.IMAGE, "model": Modality.MESH, "text": Modality.TEXT}
 _IMAGE_DIMENSIONS = (2, 3)
-_POINT_DTYPE = np.dtype("<f4")
-POINT_BYTES = 3 * _POINT_DTYPE.itemsize
-"""Of one point of a stored mesh."""
 
 
 class Form(Enum):
@@ -163,7 +161,7 @@ def _read_blob(document: DocumentProto, modality: Modality, options: MeshOptions
     if not suffix:
         raise InputError("of what kind the mesh in the blob is cannot be told; keep its file name as `uri`")
     points = read_mesh(document.blob, suffix, options.point_cloud_size, options.seed)
-    return points.astype(_POINT_DTYPE).tobytes()
+    return points.astype(POINT_DTYPE).tobytes()
 
 
 def _shape_modality(tensor: NdArrayProto) -> Modality:
@@ -192,7 +190,7 @@ def _encode_points(array: npt.NDArray[np.generic]) -> bytes:
     if array.ndim != 2 or array.shape[1] != 3:
         raise InputError(f"a point cloud has the shape (n, 3), the tensor {array.shape}")
     with np.errstate(over="ignore"):
-        points = array.astype(_POINT_DTYPE)
+        points = array.astype(POINT_DTYPE)
     if not np.isfinite(points).all():
         raise InputError("the point cloud has coordinates that are too large or no finite numbers")
     return points.tobytes()

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from docarray.proto.docarray_pb2 import DocumentProto
 
-from embedtune.documents.arrays.contents import POINT_BYTES
 from embedtune.documents.arrays.request import MeshOptions
 from embedtune.documents.arrays.rows import MatchValues, document_rows, rows_format
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 from embedtune.records.quarantine import QuarantineWriter
-from embedtune.records.rows import RowsFormat, RowsWriter
+from embedtune.records.rows import POINT_BYTES, RowsFormat, RowsWriter
 
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 16 << 20

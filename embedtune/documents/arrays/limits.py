@@ -5,6 +5,7 @@ Field numbers are those of docarray 0.21's `docarray.proto`.
 """
 
 from embedtune.errors import InputError
+from embedtune.records.kinds import read_varint
 
 FREE_BYTES = 1 << 20
 """A Document of up to so many bytes is not checked."""
@@ -81,12 +82,12 @@ class _Check:
 
     def _field(self, position: int, end: int) -> tuple[int, int, int]:
         """Return the number of a field, where its value starts, and where the next field starts."""
-        tag, position = self._varint(position)
+        tag, position = read_varint(self._data, position)
         start, kind = position, tag & 7
         if kind == _VARINT:
-            _, position = self._varint(position)
+            _, position = read_varint(self._data, position)
         elif kind == _DELIMITED:
-            length, start = self._varint(position)
+            length, start = read_varint(self._data, position)
             position = start + length
         elif kind in (_FIXED32, _FIXED64):
             position += 4 if kind == _FIXED32 else 8
@@ -95,15 +96,3 @@ class _Check:
         if position > end:
             raise IndexError(position)
         return tag >> 3, start, position
-
-    def _varint(self, position: int) -> tuple[int, int]:
-        value = shift = 0
-        while True:
-            byte = self._data[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if not byte & 0x80:
-                return value, position
-            shift += 7
-            if shift > 63:
-                raise IndexError(position)

@@ -14,6 +14,7 @@ from embedtune.cpus import available_cpus
 from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS, ImageLimits, MeshLimits
 from embedtune.errors import ConfigError, EmbedtuneError, InputError, StorageError
 from embedtune.records.layouts import Modality
+from embedtune.records.rows import POINT_DTYPE
 from embedtune.storage.access import AccessRules, ForbiddenError
 from embedtune.storage.contents import ContentReader, resolve_content
 from embedtune.storage.failures import UnreachableError
@@ -151,7 +152,7 @@ class ContentLoader:
             data = self._read(key, options.mesh_limits.max_bytes)
             with self._large_mesh if len(data) > _LARGE_MESH_BYTES else nullcontext(), self._decoders:
                 cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed, options.mesh_limits)
-        return Loaded(cloud.astype("<f4").tobytes(), hashlib.sha256(data).hexdigest())
+        return Loaded(cloud.astype(POINT_DTYPE).tobytes(), hashlib.sha256(data).hexdigest())
 
     def _read(self, key: ContentKey, max_bytes: int) -> bytes:
         reader = self._readers.get(key.origin)

@@ -29,7 +29,6 @@ _ADVANCE_ROWS = 50
 _HOPELESS_CONTENTS = 200
 _MOST_TOLD = 3
 _PEEKED_ROWS = 1_000
-_PLURALS = {Modality.IMAGE: "images", Modality.MESH: "meshes"}
 
 Queue = LoadQueue[ContentKey, Loaded | Failed]
 
@@ -123,7 +122,7 @@ class _Work:
         self.rejected = rejected
         self.writer = writer
         self.seen = Counter[str]()
-        self.what = _PLURALS[next(modality for modality in rows_format.modalities if modality is not Modality.TEXT)]
+        self.what = next(modality for modality in rows_format.modalities if modality is not Modality.TEXT).plural
         self._origins = origins
         self._names = rows_format.schema.names
         modalities = dict(zip(CONTENT_COLUMNS[rows_format.layout], rows_format.modalities, strict=True))

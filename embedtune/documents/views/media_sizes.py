@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from embedtune.documents.codec import POINT_DTYPE
 from embedtune.documents.summary import MediaSummary
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import CONTENT_COLUMNS, Modality
-from embedtune.records.rows import DIGEST_SUFFIX, RowsFormat, iter_rows, read_format
+from embedtune.records.rows import DIGEST_SUFFIX, POINT_BYTES, RowsFormat, iter_rows, read_format
 
 _BATCH_ROWS = 64
 _SHAPES = 5
@@ -70,7 +69,7 @@ def _distinct_contents(files: Sequence[Path], rows_format: RowsFormat) -> Iterat
 
 def _shape(modality: Modality, content: bytes) -> tuple[int, ...]:
     if modality is Modality.MESH:
-        return (len(content) // (3 * POINT_DTYPE.itemsize),)
+        return (len(content) // POINT_BYTES,)
     # Pillow takes time to import, and data without images do not need it.
     from embedtune.documents.media.images import open_image
     from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS

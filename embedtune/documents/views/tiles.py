@@ -5,10 +5,10 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.codec import POINT_DTYPE
 from embedtune.documents.media.limits import DEFAULT_IMAGE_LIMITS, MALFORMED
 from embedtune.documents.views.gallery import Tile
 from embedtune.records.layouts import Modality
+from embedtune.records.rows import POINT_DTYPE
 
 TILE_SIDE = 96
 """Pixels: sharp on a screen that draws it 48 wide with two pixels for one."""
