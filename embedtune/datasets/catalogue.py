@@ -22,17 +22,6 @@ _AT_A_TIME = 8
 
 
 @dataclass(frozen=True)
-class DatasetLocation:
-    """Where exactly one version of a dataset lies."""
-
-    uri: str
-    """Folder or prefix with its files, and nothing else."""
-    user: str
-    name: str
-    version: str
-
-
-@dataclass(frozen=True)
 class Found:
     """A complete version of a dataset."""
 
@@ -40,27 +29,23 @@ class Found:
     """With its version."""
     manifest: DatasetManifest
 
+    @property
+    def uri(self) -> str:
+        """The folder or prefix with its files, and nothing else."""
+        return dataset_uri(self.reference, self.manifest.folder)
 
-def locate(reference: str) -> DatasetLocation:
-    """Find the files of a dataset.
+
+def locate(reference: str) -> Found:
+    """Find the dataset of a name; see `find`.
 
     Args:
         reference: `name`, `user/name`, either with `@version`, with `dataset://` before it or not.
-
-    Returns:
-        Where they are. Without a version, this is the one that was pushed last.
 
     Raises:
         ConfigError: it is no such name, or the environment names no place for datasets.
         StorageError: there is no such dataset, it is private, or the store fails.
     """
-    found = find(parse_reference(reference))
-    return DatasetLocation(
-        dataset_uri(found.reference, found.manifest.folder),
-        found.reference.user,
-        found.reference.name,
-        found.reference.version,
-    )
+    return find(parse_reference(reference))
 
 
 def find(reference: Reference) -> Found:

@@ -11,28 +11,30 @@ from embedtune.datasets.matches import check_range, check_values, collected, mat
 from embedtune.datasets.sample_sources import QuestionRow, check_num_total, check_seed, read_covid_qa, rows_of_part
 
 _WORD = re.compile(r"\w+|[^\w\s]")
-_LONGEST_SEQUENCE = 1 << 16
+_TOKENS = 100
+"""Of one text as token ids, as the first Finetuner gave them by default."""
 
 _Text = tuple[str, str]
 """Id and text of a Document."""
 
 
-def covid_qa(  # noqa: PLR0913 - the options that Finetuner's users know
+def covid_qa(
     num_total: int | None = None,
     num_neg: int = 0,
     pos_value: int = 1,
     neg_value: int = -1,
     to_ndarray: bool = False,
-    max_seq_len: int = 100,
     is_testset: bool | None = None,
     seed: int = 0,
     mirror: Mirror = Mirror(),  # noqa: B008 - frozen
 ) -> Iterator[Document]:
     """Give questions, each with matches: first its answer, then the wrong answer, then answers to other questions.
 
-    The file comes from the cache or is downloaded now. A Document holds its text as `text`, or as token ids (see
-    `token_ids`) in `tensor` with the text in tags['text'], because a Document of docarray has one content. Its id
-    names the row and the column, also as a match.
+    The file comes from the cache or is downloaded now. A Document holds its text as `text`, or as token ids in
+    `tensor` with the text in tags['text'], because a Document of docarray has one content. Its id names the row and the
+    column, also as a match. The token ids are those that the first Finetuner fed to small recurrent models: words are
+    runs of letters, digits and underscores, without regard to case; every other character that is not white space is a
+    word of its own. They are numbered through the whole file, from 1.
 
     Args:
         num_total: Documents to give, the first ones in the order of the file; None gives all.
@@ -41,8 +43,7 @@ def covid_qa(  # noqa: PLR0913 - the options that Finetuner's users know
             twice.
         pos_value: `tags['finetuner']['label']` of the answer.
         neg_value: The same of the negatives.
-        to_ndarray: Whether to give token ids instead of texts.
-        max_seq_len: Length of the token ids: longer texts are cut, shorter ones are filled up with 0.
+        to_ndarray: Whether to give token ids instead of texts: 100, longer texts cut, shorter ones filled up with 0.
         is_testset: True gives the 1st, 3rd, 5th … row of the file, False the 2nd, 4th, 6th …, None both.
         seed: Equal seeds give equal matches.
         mirror: Where to take the file from.
@@ -54,7 +55,6 @@ def covid_qa(  # noqa: PLR0913 - the options that Finetuner's users know
     """
     check_values(pos_value, neg_value)
     check_seed(seed)
-    check_range("max_seq_len", max_seq_len, 1, _LONGEST_SEQUENCE, "longer sequences would only fill the memory")
     everything = read_covid_qa(mirror)
     rows = rows_of_part(everything, is_testset)
     total = check_num_total(num_total, len(rows), "this part of Covid QA")
@@ -64,29 +64,17 @@ def covid_qa(  # noqa: PLR0913 - the options that Finetuner's users know
     vocabulary = _vocabulary(everything) if to_ndarray else None
     values = [pos_value, *[neg_value] * max(1, num_neg)]
     drawn = _draw(rows, total, num_neg - 1, np.random.default_rng(seed))
-    return (_document(texts, values, vocabulary, max_seq_len) for texts in drawn)
+    return (_document(texts, values, vocabulary) for texts in drawn)
 
 
 covid_qa_documents = collected(covid_qa)
 """The same Documents as one DocumentArray; the options are those of `covid_qa`."""
 
 
-def token_ids(text: str, vocabulary: dict[str, int], length: int) -> np.ndarray:
-    """Return a text as numbers of its words, as the first Finetuner fed them to small recurrent models.
-
-    Words are runs of letters, digits and underscores, without regard to case; every other character that is not white
-    space is a word of its own.
-
-    Args:
-        text: Any text.
-        vocabulary: Word -> number, from 1; other words are left out.
-        length: How many numbers to give.
-
-    Returns:
-        int64 (length,): cut or filled up with 0.
-    """
-    numbers = [vocabulary[word] for word in _words(text) if word in vocabulary][:length]
-    return np.pad(np.array(numbers, np.int64), (0, length - len(numbers)))
+def _token_ids(text: str, vocabulary: dict[str, int]) -> np.ndarray:
+    """Return a text as the numbers of its words, int64 (_TOKENS,); words without one are left out."""
+    numbers = [vocabulary[word] for word in _words(text) if word in vocabulary][:_TOKENS]
+    return np.pad(np.array(numbers, np.int64), (0, _TOKENS - len(numbers)))
 
 
 def _vocabulary(rows: list[QuestionRow]) -> dict[str, int]:
@@ -129,16 +117,16 @@ def _id(row: QuestionRow, column: str) -> str:
     return f"covid-qa-{row.number:04}-{column}"
 
 
-def _document(texts: list[_Text], values: list[int], vocabulary: dict[str, int] | None, max_seq_len: int) -> Document:
-    document, *matches = (_bare(identifier, text, vocabulary, max_seq_len) for identifier, text in texts)
+def _document(texts: list[_Text], values: list[int], vocabulary: dict[str, int] | None) -> Document:
+    document, *matches = (_bare(identifier, text, vocabulary) for identifier, text in texts)
     for match, value in zip(matches, values, strict=True):
         match.tags.update(match_tags(value))
         document.matches.append(match)
     return document
 
 
-def _bare(identifier: str, text: str, vocabulary: dict[str, int] | None, max_seq_len: int) -> Document:
+def _bare(identifier: str, text: str, vocabulary: dict[str, int] | None) -> Document:
     if vocabulary is None:
         return Document(id=identifier, modality="text", text=text)
-    tensor = token_ids(text, vocabulary, max_seq_len)
+    tensor = _token_ids(text, vocabulary)
     return Document(id=identifier, modality="text", tensor=tensor, tags={"text": text})

@@ -152,8 +152,7 @@ def _address(data: str) -> str:
     from embedtune.datasets.catalogue import locate
 
     try:
-        found = locate(data)
-        return f"dataset://{found.user}/{found.name}@{found.version}"
+        return f"dataset://{locate(data).reference}"
     except (ConfigError, StorageError) as error:
         raise StorageError(
             f"{data!r} is neither a file or folder here nor a dataset that can be read: {error}"

@@ -93,7 +93,7 @@ def _is_dataset(uri: str) -> bool:
 def _dataset_version(uri: str) -> str:
     from embedtune.datasets.catalogue import locate
 
-    return f"{_DATASET}{locate(uri).version}"
+    return f"{_DATASET}{locate(uri).reference.version}"
 
 
 def sources_of(uri: str, version: str) -> tuple[Source, ...]:

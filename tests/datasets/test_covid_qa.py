@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from docarray import DocumentArray
 
-from embedtune.datasets.covid_qa import covid_qa, covid_qa_documents, token_ids
+from embedtune.datasets.covid_qa import covid_qa, covid_qa_documents
 from embedtune.datasets.downloads import Mirror
 from embedtune.datasets.sample_sources import COVID_QA, read_covid_qa
 from embedtune.errors import ConfigError, InputError, StorageError
@@ -102,16 +102,16 @@ def test_num_total_takes_the_first(tiny):
 
 
 def test_token_ids_are_exact(tiny):
-    documents = covid_qa_documents(num_neg=2, to_ndarray=True, max_seq_len=7, mirror=tiny)
+    documents = covid_qa_documents(num_neg=2, to_ndarray=True, mirror=tiny)
     first = documents[0]
     assert first.tensor.dtype == np.int64
     # how does it spread ? | by droplets . | no , it does not .
-    assert first.tensor.tolist() == [1, 2, 3, 4, 5, 0, 0]
-    assert first.matches[0].tensor.tolist() == [6, 7, 8, 0, 0, 0, 0]
-    assert first.matches[1].tensor.tolist() == [9, 10, 3, 2, 11, 8, 0]
+    assert first.tensor.tolist() == [1, 2, 3, 4, 5, *[0] * 95]
+    assert first.matches[0].tensor.tolist() == [6, 7, 8, *[0] * 97]
+    assert first.matches[1].tensor.tolist() == [9, 10, 3, 2, 11, 8, *[0] * 94]
     assert first.matches[0].tags == {"text": "By droplets.", "finetuner": {"label": 1}}
     assert (first.content_type, first.tags["text"]) == ("tensor", "How does it spread?")
-    assert documents[1].matches[1].tensor.tolist() == [6, 7, 8, 0, 0, 0, 0]
+    assert documents[1].matches[1].tensor.tolist() == [6, 7, 8, *[0] * 97]
 
 
 def test_parts_agree_in_their_token_ids(tiny):
@@ -122,9 +122,12 @@ def test_parts_agree_in_their_token_ids(tiny):
     assert tensors(None) == tensors(True) | tensors(False)
 
 
-def test_longer_texts_are_cut_and_other_words_left_out():
-    assert token_ids("The CAT saw: the cat", {"the": 1, "cat": 2, ":": 3}, 3).tolist() == [1, 2, 3]
-    assert token_ids("", {"the": 1}, 2).tolist() == [0, 0]
+def test_longer_texts_are_cut(public, cache):
+    content = f"{HEADER}{' b' * 60}{' a' * 41},A,b\n"
+    with public.serve({"dataset.csv": content.encode()}) as server:
+        (document,) = covid_qa(to_ndarray=True, mirror=Mirror(server.url))
+    assert document.tensor.tolist() == [1] * 60 + [2] * 40
+    assert document.matches[0].tensor.tolist() == [2] + [0] * 99
 
 
 def test_survives_the_protobuf_form(tiny):
@@ -142,8 +145,6 @@ def test_survives_the_protobuf_form(tiny):
         ({"num_neg": 5}, "num_neg is 5; 0 to 4 are accepted"),
         ({"num_neg": -1}, "num_neg is -1"),
         ({"pos_value": -1}, "both -1"),
-        ({"max_seq_len": 0}, "max_seq_len is 0"),
-        ({"max_seq_len": 10**9}, "max_seq_len is 1000000000"),
         ({"seed": -1}, "seed is -1"),
     ],
 )

@@ -8,6 +8,7 @@ from docarray import Document, DocumentArray
 from embedtune import pull, push
 from embedtune.datasets import packing
 from embedtune.datasets.catalogue import locate
+from embedtune.datasets.naming import Reference
 from embedtune.datasets.pull import pull_file
 from embedtune.documents.build import build_documents
 from embedtune.documents.options import BuildOptions
@@ -142,7 +143,7 @@ def test_a_pushed_array_is_data_of_the_pipeline(place, tmp_path, monkeypatch, te
     monkeypatch.setattr(packing, "SHARD_BYTES", 500)
     pushed = push(texts(60), "train")
     found = locate("train")
-    assert (found.user, found.name, found.version) == ("alice", "train", pushed.version)
+    assert found.reference == Reference("alice", "train", pushed.version)
     assert locate(f"dataset://{pushed.reference}") == found
     report = ingest_csv(IngestCSVConfig("dataset://alice/train"), tmp_path / "rows.parquet", tmp_path / "bad.csv")
     assert (report.rows, report.bad_rows, report.layout) == (60, 0, "labelled")
