@@ -23,9 +23,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.memory import peak_mib
-from embedtune.documents.media.loader import LoadOptions
-from embedtune.documents.media.loading import load_contents
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.loader import LoadOptions
+from embedtune.records.loading import load_contents
 from embedtune.records.rows import RowsFormat, open_rows
 
 _SIZE = 224

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from embedtune.datasets.idx import read_idx
-from embedtune.datasets.meshes import CLASSES, make_mesh
-from embedtune.datasets.sample_sources import FASHION_MNIST_CLASSES
+from embedtune.samples.idx import read_idx
+from embedtune.samples.meshes import CLASSES, make_mesh
+from embedtune.samples.sources import FASHION_MNIST_CLASSES
 
 if TYPE_CHECKING:
     import trimesh

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from minio import Minio
 
-from embedtune.storage.client import store_client
 from embedtune.storage.folders import delete_folder, download_folder, upload_folder
 from embedtune.storage.locations import ObjectStore
+from embedtune.storage.objects.client import store_client
 
 _BUCKET = "benchmark"
 _MIB = 1 << 20

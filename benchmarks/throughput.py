@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.data import CSVS, DATASETS, Prepared, prepare
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_table
+from embedtune.documents.shards.reader import read_table
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.pair_batches import PairBatches

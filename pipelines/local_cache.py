@@ -17,7 +17,7 @@ from kfp.local.cache import LocalCache
 from embedtune.progress import emit, note
 from embedtune.storage.atomic import write_text_whole
 from embedtune.storage.digests import file_sha256
-from embedtune.storage.stores import silent
+from embedtune.storage.store import silent
 
 NOTES = "notes.json"
 """What a step told a person, beside its outputs."""

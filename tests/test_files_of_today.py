@@ -1,7 +1,7 @@
 """Files come out as they always did, and those that older versions wrote can be read.
 
 `tests/files_of_today` holds the facts and the files; `renew.py` there says when these may change: never for a
-refactoring. Versions `etag:<etag>-<size>` of objects and web servers stand in `tests/storage/test_web.py` and
+refactoring. Versions `etag:<etag>-<size>` of objects and web servers stand in `tests/storage/web/test_files.py` and
 `test_client.py`, the store that is no folder in `tests/s3`.
 """
 

@@ -64,7 +64,7 @@ def pull(
     """Write the Documents of a dataset to one file, as docarray's load_binary and every step here read it."""
     from embedtune.datasets.naming import parse_reference
     from embedtune.datasets.pull import pull_file
-    from embedtune.documents.codec import ARRAY_SUFFIX
+    from embedtune.documents.shards.codec import ARRAY_SUFFIX
     from embedtune.storage.outputs import Output, check_outputs
 
     target = Path(f"{parse_reference(name).name}{ARRAY_SUFFIX}") if output is None else output

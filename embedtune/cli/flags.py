@@ -44,7 +44,7 @@ def near_options(option: str, names: Iterable[str]) -> str:
     csv = next((name for name in _CSV_OPTIONS if name in known), "")
     if csv and not found:
         # The records' configuration takes a moment to import, which only this needs.
-        from embedtune.records.csv_options import CSVOptions
+        from embedtune.records.csv.options import CSVOptions
 
         keys = similar_names(word, [field.name for field in dataclasses.fields(CSVOptions)])
         return f" {keys[0]} is a key of {flag(csv)}, which takes a JSON object." if keys else ""

@@ -10,17 +10,17 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 
 from embedtune.cli.index_contents import QUARANTINE_FILE, Index, index_of_rows, index_of_texts, load_addresses
-from embedtune.documents.media.loader import ContentKey, ContentLoader, Failed, LoadOptions
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
-from embedtune.records.addresses import media_suffix, modality_of_cells
-from embedtune.records.csv_options import AUTO, CSVOptions
-from embedtune.records.kinds import SourceKind, file_kind, names_kind
+from embedtune.records.csv.addresses import media_suffix, modality_of_cells
+from embedtune.records.csv.options import AUTO, CSVOptions
+from embedtune.records.csv.texts import first_row, read_texts
 from embedtune.records.layouts import CONTENT_COLUMNS, Modality
+from embedtune.records.loader import ContentKey, ContentLoader, Failed, LoadOptions
 from embedtune.records.quarantine_reasons import without_options, without_place
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_format
-from embedtune.records.texts import first_row, read_texts
+from embedtune.records.source_kind import SourceKind, file_kind, names_kind
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
 from embedtune.steps.sources import open_source
 from embedtune.storage.archives import is_archive

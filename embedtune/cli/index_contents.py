@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from embedtune.documents.media.loader import LoadOptions
-from embedtune.documents.media.loading import load_contents
 from embedtune.models.contents import Contents
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.loader import LoadOptions
+from embedtune.records.loading import load_contents
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows, open_rows
 
 QUARANTINE_FILE = "quarantine.csv"

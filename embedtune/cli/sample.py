@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from embedtune.datasets.downloads import Mirror
 from embedtune.errors import ConfigError
+from embedtune.samples.downloads import Mirror
 
 app = typer.Typer(
     help="Write sample data to try things on: public sets, downloaded once and verified, and synthetic meshes.",
@@ -79,8 +79,8 @@ def fashion_mnist(  # noqa: PLR0913 - a command's options
     num-neg asks for some.
     """
     # docarray and Pillow take half a second to import; `embedtune --help` must not.
-    from embedtune.datasets.sample_sources import check_num_total, read_fashion_mnist
-    from embedtune.datasets.samples import check_new_folder, write_documents, write_fashion_mnist
+    from embedtune.samples.sources import check_num_total, read_fashion_mnist
+    from embedtune.samples.writing import check_new_folder, write_documents, write_fashion_mnist
 
     check_new_folder(output)
     mirror, is_testset = Mirror(base_url, checksums), part is FashionPartName.TEST
@@ -91,7 +91,7 @@ def fashion_mnist(  # noqa: PLR0913 - a command's options
         path = write_fashion_mnist(output, images, total)
         typer.echo(f"{total} images, their labels in {path}")
         return
-    from embedtune.datasets.fashion_mnist import fashion_mnist as generate
+    from embedtune.samples.fashion_mnist import fashion_mnist as generate
 
     documents = generate(num_total, num_pos=num_pos, num_neg=num_neg, is_testset=is_testset, seed=seed, mirror=mirror)
     _echo_documents(*write_documents(output, documents, f"fashion-mnist-{part}"))
@@ -114,8 +114,8 @@ def covid_qa(
 
     As CSV file: `question,answer,wrong_answer`. As Documents: questions with their answers as matches.
     """
-    from embedtune.datasets.sample_sources import check_num_total, read_covid_qa, rows_of_part
-    from embedtune.datasets.samples import check_new_folder, write_covid_qa, write_documents
+    from embedtune.samples.sources import check_num_total, read_covid_qa, rows_of_part
+    from embedtune.samples.writing import check_new_folder, write_covid_qa, write_documents
 
     check_new_folder(output)
     mirror, is_testset = Mirror(base_url, checksums), {Part.TEST: True, Part.TRAIN: False}.get(part)
@@ -127,7 +127,7 @@ def covid_qa(
         path = write_covid_qa(output, rows[:total], f"{name}.csv")
         typer.echo(f"{total} questions in {path}")
         return
-    from embedtune.datasets.covid_qa import covid_qa as generate
+    from embedtune.samples.covid_qa import covid_qa as generate
 
     documents = generate(num_total, num_neg, is_testset=is_testset, seed=seed, mirror=mirror)
     _echo_documents(*write_documents(output, documents, name))
@@ -141,7 +141,7 @@ def meshes(
     seed: Annotated[int, typer.Option(min=0, help="Draws shapes and orientations; equal seeds give equal files.")] = 0,
 ) -> None:
     """Synthetic meshes laid out like ModelNet: box, sphere, cylinder, cone, torus and tube, as .off files."""
-    from embedtune.datasets.meshes import CLASSES, write_meshes
+    from embedtune.samples.meshes import CLASSES, write_meshes
 
     count = write_meshes(output, num_train, num_test, seed)
     typer.echo(f"{count} meshes of {len(CLASSES)} classes in {output}")

@@ -15,8 +15,8 @@ from embedtune.datasets.naming import (
 )
 from embedtune.errors import StorageError
 from embedtune.progress import note
-from embedtune.storage.failures import DamagedError, DeniedError
-from embedtune.storage.stores import open_store
+from embedtune.storage.errors import DamagedError, DeniedError
+from embedtune.storage.store import open_store
 
 _AT_A_TIME = 8
 

@@ -4,8 +4,8 @@ from embedtune.datasets.catalogue import list_versions, read_version
 from embedtune.datasets.manifest import MANIFEST_NAME
 from embedtune.datasets.naming import Reference, dataset_uri, object_prefix, parse_reference
 from embedtune.errors import StorageError
-from embedtune.storage.failures import DeniedError
-from embedtune.storage.stores import open_store
+from embedtune.storage.errors import DeniedError
+from embedtune.storage.store import open_store
 
 _ATTEMPTS = 5
 
@@ -86,7 +86,7 @@ def _check_privacy(version: Reference) -> None:
     if place is None or not _says_public(version):
         return
     # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.policies import is_public
+    from embedtune.storage.objects.policies import is_public
 
     try:
         is_public(*place)
@@ -113,7 +113,7 @@ def _make_private(version: Reference) -> None:
     if place is None:
         return
     # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.policies import is_public, make_private
+    from embedtune.storage.objects.policies import is_public, make_private
 
     try:
         is_open = is_public(*place)

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from docarray.proto.docarray_pb2 import DocumentProto
 
 from embedtune.datasets.manifest import DatasetSchema
-from embedtune.documents.arrays.limits import check_parts
-from embedtune.documents.arrays.survey import Survey
-from embedtune.documents.arrays.wire import MAX_DOCUMENT_BYTES
-from embedtune.documents.schema import LABEL_TAG
 from embedtune.errors import InputError
+from embedtune.records.docarrays.limits import check_parts
+from embedtune.records.docarrays.survey import Survey
+from embedtune.records.docarrays.wire import MAX_DOCUMENT_BYTES
+from embedtune.records.layouts import LABEL_TAG
 from embedtune.records.rows import RowsFormat
 
 _MOST_TAGS = 100

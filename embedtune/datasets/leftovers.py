@@ -5,7 +5,7 @@ from collections import defaultdict
 from embedtune.datasets.catalogue import Found
 from embedtune.datasets.manifest import MANIFEST_NAME
 from embedtune.datasets.naming import dataset_uri, is_version
-from embedtune.storage.stores import open_store
+from embedtune.storage.store import open_store
 
 ABANDONED_S = 24 * 3600.0
 """Age in seconds of the newest file from which on a version without a manifest is taken for one nobody goes on with."""

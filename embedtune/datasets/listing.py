@@ -9,8 +9,8 @@ from datetime import datetime
 from embedtune.datasets.catalogue import Found, denial_explained, read_complete
 from embedtune.datasets.manifest import MANIFEST_NAME
 from embedtune.datasets.naming import Reference, check_name, dataset_uri, is_name, is_version, object_prefix
-from embedtune.storage.failures import DeniedError
-from embedtune.storage.stores import open_store
+from embedtune.storage.errors import DeniedError
+from embedtune.storage.store import open_store
 
 _MANIFEST = re.compile(rf"([^/]+)/([^/]+)/([^/]+)/{re.escape(MANIFEST_NAME)}")
 _AT_A_TIME = 8
@@ -104,7 +104,7 @@ def _is_public(found: Found) -> bool:
     if place is None:
         return False
     # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.policies import is_public
+    from embedtune.storage.objects.policies import is_public
 
     try:
         return is_public(*place)

@@ -11,10 +11,10 @@ from docarray.proto.docarray_pb2 import DocumentProto
 
 from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
-from embedtune.documents.arrays.wire import iter_array
-from embedtune.documents.codec import ARRAY_SUFFIX
+from embedtune.documents.shards.codec import ARRAY_SUFFIX
 from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance, silent
+from embedtune.records.docarrays.wire import iter_array
 from embedtune.storage.digests import file_sha256
 
 SHARD_BYTES = 64 << 20

@@ -14,13 +14,13 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from embedtune.datasets.inventory import Inventory
 from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.packing import ARRAY_START, Packed, disk_explained, pack, take
-from embedtune.documents.arrays.wire import iter_array
-from embedtune.documents.manifest import MANIFEST_NAME, Manifest, Shard
-from embedtune.documents.reading import place_of
-from embedtune.documents.shards import read_manifest
+from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, Shard
+from embedtune.documents.shards.reader import read_manifest
+from embedtune.documents.shards.reading import place_of
 from embedtune.errors import ConfigError, InputError, StorageError, reason
 from embedtune.progress import Advance, progress, silent
-from embedtune.records.kinds import SourceKind, is_documents_name, source_kind
+from embedtune.records.docarrays.wire import iter_array
+from embedtune.records.source_kind import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.sources import LocalSource, local_copy
 

@@ -17,7 +17,7 @@ from embedtune.storage.digests import CHUNK_BYTES, file_sha256
 from embedtune.storage.ownership import GZIP_END
 from embedtune.storage.parallel import transfer_all
 from embedtune.storage.resumable import resumable_folder
-from embedtune.storage.stores import open_store
+from embedtune.storage.store import open_store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray
@@ -42,7 +42,7 @@ def pull(reference: str) -> "DocumentArray":
     # docarray takes half a second to import; the command line need not wait for it.
     from docarray import Document, DocumentArray
 
-    from embedtune.documents.arrays.wire import iter_array
+    from embedtune.records.docarrays.wire import iter_array
 
     found = find(parse_reference(reference))
     array = DocumentArray()

@@ -23,7 +23,7 @@ from embedtune.datasets.packing_sources import ReadRows, packed
 from embedtune.errors import ConfigError, StorageError
 from embedtune.progress import Advance, note, progress
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.stores import Store, open_store
+from embedtune.storage.store import Store, open_store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray
@@ -144,7 +144,7 @@ def _make_public(reference: Reference) -> None:
     if place is None:
         return
     # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.policies import make_public
+    from embedtune.storage.objects.policies import make_public
 
     try:
         make_public(*place)

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedtune.documents.corpus import Corpus
-from embedtune.documents.forms import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
+from embedtune.documents.document_set import Corpus
 from embedtune.documents.schema import PARENT_LAYOUTS, ROLE_LAYOUTS, Role, Side, Split
 from embedtune.documents.split import SplitPlan
+from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
 from embedtune.records.layouts import SPLIT_COLUMN, Layout
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from embedtune.documents.options import BuildOptions as BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan, evaluation_splits, training_splits
 from embedtune.documents.planning import make_held_out_plan, make_plan, make_whole_plan
-from embedtune.documents.shards import documents_digest
+from embedtune.documents.shards.reader import documents_digest
+from embedtune.documents.shards.tables import write_manifest, write_shards
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
-from embedtune.documents.writing import write_manifest, write_shards
 from embedtune.progress import progress
 from embedtune.storage.atomic import atomic_folder
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.contents import NO_CONTENT, Contents
+from embedtune.documents.distinct_contents import NO_CONTENT, Contents
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.text import excerpt, is_unseen, shortened
 

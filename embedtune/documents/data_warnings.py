@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedtune.documents.corpus import Corpus
+from embedtune.documents.document_set import Corpus
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.schema import OFFICIAL_RULE
 from embedtune.documents.split import SplitPlan

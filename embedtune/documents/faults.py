@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.contents import Contents
-from embedtune.documents.grouping import Fingerprints
+from embedtune.documents.distinct_contents import Contents
+from embedtune.documents.fingerprints import Fingerprints
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import ROLE_LAYOUTS
 from embedtune.records.layouts import SCORE_COLUMN, Layout

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.corpus import Corpus, Units
-from embedtune.documents.grouping import distinct
+from embedtune.documents.document_set import Corpus, Units
+from embedtune.documents.fingerprints import distinct
 from embedtune.documents.judgments import smallest_members
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import ConfigError

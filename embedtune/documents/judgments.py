@@ -7,8 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.contents import Contents
-from embedtune.documents.grouping import Fingerprints, connected_components
+from embedtune.documents.distinct_contents import Contents
+from embedtune.documents.fingerprints import Fingerprints, connected_components
 from embedtune.documents.row_uses import RANKED, Use
 from embedtune.documents.schema import PARENT_LAYOUTS, content_id
 from embedtune.records.layouts import Layout

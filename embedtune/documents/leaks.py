@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from embedtune.documents.forms import SplitForm
-from embedtune.documents.grouping import content_key
+from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import iter_tables, read_manifest
+from embedtune.documents.shards.reader import iter_tables, read_manifest
+from embedtune.documents.split_columns import SplitForm
 from embedtune.records.layouts import Modality
 
 _KEY_BYTES = 16

@@ -4,8 +4,8 @@ from collections import defaultdict
 
 import numpy as np
 
-from embedtune.documents.corpus import Corpus
-from embedtune.documents.grouping import content_key
+from embedtune.documents.document_set import Corpus
+from embedtune.documents.fingerprints import content_key
 from embedtune.documents.summary import ALIKE_SHARE, CUT_SHARE, READ_WORDS
 
 

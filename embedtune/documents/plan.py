@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedtune.documents.manifest import Shard
 from embedtune.documents.options import BuildOptions
 from embedtune.documents.plan_folder import (
     PlannedFile,
@@ -23,9 +22,10 @@ from embedtune.documents.plan_folder import (
 )
 from embedtune.documents.planning import make_plan
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_part
+from embedtune.documents.shards.manifest import Shard
+from embedtune.documents.shards.reader import documents_digest, read_part
+from embedtune.documents.shards.tables import write_manifest, write_part, write_shards
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
-from embedtune.documents.writing import write_manifest, write_part, write_shards
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.storage.atomic import atomic_folder

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.assignment import assign, relevance_table
-from embedtune.documents.contents import Contents, read_contents
-from embedtune.documents.corpus import Corpus, build_corpus
+from embedtune.documents.distinct_contents import Contents, read_contents
+from embedtune.documents.document_set import Corpus, build_corpus
 from embedtune.documents.faults import USABLE, find_faults
-from embedtune.documents.grouping import Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.media_sizes import measure_media
 from embedtune.documents.options import BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
@@ -20,7 +21,6 @@ from embedtune.documents.set_aside import check_bad_share, count_reasons, write_
 from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_corpus
 from embedtune.documents.summarise import RowCounts, summarise
 from embedtune.documents.summary import MediaSummary
-from embedtune.documents.views.media_sizes import measure_media
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import Layout

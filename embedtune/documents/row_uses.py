@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.contents import NO_CONTENT, Contents
+from embedtune.documents.distinct_contents import NO_CONTENT, Contents
 from embedtune.records.layouts import RELEVANCE_COLUMN, SPLIT_COLUMN, VALUE_COLUMNS, Layout
 
 RANKED = tuple(layout for layout in Layout if RELEVANCE_COLUMN in VALUE_COLUMNS[layout])

@@ -1,9 +1,10 @@
 """The contract between the steps: what a folder of Documents holds and what its readers may rely on.
 
 `train/` and `evaluation/` are separate folders, so that the fine-tuning step cannot see what it is judged on.
-Each is written by `documents.writing` and holds `manifest.json`, the shards of its splits or the addresses of these,
-and, where the rows judge which contents belong together, `relevance.parquet`. Which columns a split has when it is read
-says `documents.forms`. Promises for every layout:
+Each is written by `documents.shards.tables` and holds `manifest.json`, the shards of its splits or the addresses of
+these, and, where the rows judge which contents belong together, `relevance.parquet`. Which columns a split has when it
+is read says `documents.split_columns`. The tags of labels and scores are those
+of `records.layouts`. Promises for every layout:
 
 - The id of a content is `content_id` of it: equal content has the equal id, in every split and every run.
 - `text` is a non-empty string; an image is the `blob` of a JPEG or PNG file, a mesh the `tensor` of a point cloud,
@@ -38,12 +39,6 @@ ROLE_LAYOUTS = tuple(layout for layout in Layout if CONTENT_COLUMNS[layout] == (
 
 PARENT_LAYOUTS = tuple(layout for layout in Layout if len(CONTENT_COLUMNS[layout]) == 2 and layout not in ROLE_LAYOUTS)
 """Layouts of two other contents, such as a first and a second: their training Documents are pairs of these."""
-
-LABEL_TAG = "finetuner_label"
-"""Tag that holds the label; the name Jina Finetuner gave it, so that its users' DocumentArrays work."""
-
-SCORE_TAG = "finetuner_score"
-"""Tag of a scored parent: how similar its two chunks are, a number from 0 to 1; Finetuner's name, too."""
 
 ROLE_TAG = "embedtune_role"
 """Tag of training Documents of pairs, matches and beir: a Role."""

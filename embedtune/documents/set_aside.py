@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.contents import Contents
+from embedtune.documents.distinct_contents import Contents
 from embedtune.documents.faults import FAULT_REASONS, USABLE
 from embedtune.errors import InputError
 from embedtune.records.quarantine import RAISE_SHARE, QuarantineWriter

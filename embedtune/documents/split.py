@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.corpus import Corpus
+from embedtune.documents.document_set import Corpus
 from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups, hold_out_stratified
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.corpus import Corpus
-from embedtune.documents.grouping import distinct
+from embedtune.documents.document_set import Corpus
+from embedtune.documents.fingerprints import distinct
 from embedtune.documents.holdout import STRATIFIED_MIN_TEXTS
 from embedtune.documents.judgments import connecting
 from embedtune.documents.schema import SplitRule

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from embedtune.documents.content_warnings import content_warnings
-from embedtune.documents.corpus import Corpus
 from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
-from embedtune.documents.grouping import distinct
+from embedtune.documents.document_set import Corpus
+from embedtune.documents.fingerprints import distinct
 from embedtune.documents.long_texts import count_long, long_warnings
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.schema import PARENT_LAYOUTS

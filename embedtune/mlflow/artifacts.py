@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 from embedtune.mlflow.beside_database import SCHEME
 from embedtune.progress import Advance, silent
 from embedtune.storage.digests import file_sha256
-from embedtune.storage.failures import DamagedError
-from embedtune.storage.stores import open_store
+from embedtune.storage.errors import DamagedError
+from embedtune.storage.store import open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

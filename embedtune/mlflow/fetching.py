@@ -14,7 +14,7 @@ from embedtune.mlflow.failures import DamagedError, GoneError, RefusedError, Una
 from embedtune.mlflow.layout import DESCRIPTION, DIGESTS, MODEL_FOLDER, is_executable
 from embedtune.mlflow.versions import RegisteredVersion
 from embedtune.progress import Advance, progress
-from embedtune.storage import failures as storage_failures
+from embedtune.storage import errors as storage_failures
 from embedtune.storage.atomic import atomic_folder
 from embedtune.storage.digests import SMALL_BYTES
 from embedtune.storage.ownership import is_nobodys

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 from embedtune.errors import ConfigError
-from embedtune.records.csv_options import Task
+from embedtune.records.csv.options import Task
 
 TASKS = tuple(task.value for task in Task if task is not Task.AUTO)
 """What models are searched for."""

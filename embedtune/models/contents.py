@@ -14,9 +14,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.forms import ContentForm, SplitForm
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import iter_tables, read_manifest
+from embedtune.documents.shards.reader import iter_tables, read_manifest
+from embedtune.documents.split_columns import ContentForm, SplitForm
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE

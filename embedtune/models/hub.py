@@ -20,10 +20,10 @@ from urllib3.exceptions import HTTPError
 
 from embedtune.errors import ModelError, StorageError
 from embedtune.models.backbones import hub_cache, what_lacks
-from embedtune.storage.bodies import read_body
 from embedtune.storage.endpoints import proxy_for
-from embedtune.storage.heads import bound_heads
-from embedtune.storage.web_client import reason_of
+from embedtune.storage.web.bodies import read_body
+from embedtune.storage.web.client import reason_of
+from embedtune.storage.web.heads import bound_heads
 
 _HUB = "https://huggingface.co"
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})

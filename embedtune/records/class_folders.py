@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from embedtune.errors import InputError
-from embedtune.records.addresses import MEDIA_SUFFIXES, media_suffix
-from embedtune.records.kinds import common_folder
+from embedtune.records.csv.addresses import MEDIA_SUFFIXES, media_suffix
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.quarantine import Part, QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, open_rows
+from embedtune.records.source_kind import common_folder
 from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt, stripped
 

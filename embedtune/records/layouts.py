@@ -83,3 +83,9 @@ VALUE_COLUMNS: dict[Layout, tuple[str, ...]] = {
 
 NUMBER_COLUMNS = frozenset({SCORE_COLUMN, RELEVANCE_COLUMN})
 """Value columns that are float32; the others are strings."""
+
+LABEL_TAG = "finetuner_label"
+"""Tag of a Document that holds the label; the name Jina Finetuner gave it, so that its users' DocumentArrays work."""
+
+SCORE_TAG = "finetuner_score"
+"""Tag of a scored parent: how similar its two chunks are, a number from 0 to 1; Finetuner's name, too."""

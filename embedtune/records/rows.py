@@ -3,7 +3,7 @@
 Its columns are `line`, `source` where the rows come from several files, the layout's contents and its values
 (`records.layouts`). How they were read (`report.IngestReport`) is JSON in the file's metadata. A content of modality
 text is a string. A content of another modality is first the address as it stands in the source (string,
-`RowsFormat.loaded` False); once loaded (`documents.media.loading`), its column holds bytes (large_binary) and is
+`RowsFormat.loaded` False); once loaded (`records.loading`), its column holds bytes (large_binary) and is
 followed by `<column>_digest` and `<column>_uri` (string).
 Every string is stripped of white space around it and not empty, without NUL; only the query of a BEIR document that
 nobody judged is null.

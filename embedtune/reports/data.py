@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from markupsafe import Markup
 
+from embedtune.documents.gallery import Gallery
 from embedtune.documents.summary import READ_WORDS, DataSummary, SplitSummary
-from embedtune.documents.views.gallery import Gallery
 from embedtune.errors import EmbedtuneError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.reports.charts import bar

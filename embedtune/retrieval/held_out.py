@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from embedtune.documents.forms import ContentForm, SplitForm
-from embedtune.documents.grouping import content_key
+from embedtune.documents.fingerprints import content_key
+from embedtune.documents.gallery import Tile
 from embedtune.documents.schema import Split, SplitRule
-from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.split_columns import ContentForm, SplitForm
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
-from embedtune.documents.views.gallery import Tile
-from embedtune.documents.views.tiles import draw_tile
+from embedtune.documents.tiles import draw_tile
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents, column_of, spool_split
 from embedtune.records.layouts import Layout, Modality

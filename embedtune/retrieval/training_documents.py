@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from embedtune.documents.forms import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
 from embedtune.documents.schema import Role, Split
-from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.split_columns import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
 from embedtune.models.contents import Contents, Indices, column_of, spool_split
 
 Pairs = tuple[list[str], list[str], list[float]]

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from embedtune.documents.pictures import draw_gallery
 from embedtune.documents.summary import DataSummary
-from embedtune.documents.views.pictures import draw_gallery
 from embedtune.records.quarantine_reasons import read_reasons
 from embedtune.reports.data import DataReport, data_html, data_markdown
 from embedtune.storage.atomic import write_text_whole

@@ -6,20 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedtune.documents.arrays.request import DocumentsRequest, MeshOptions
-from embedtune.documents.media.loader import LoadOptions
-from embedtune.documents.media.loading import load_contents
 from embedtune.errors import InputError
 from embedtune.progress import note
 from embedtune.records.beir import ingest_beir
 from embedtune.records.class_folders import ingest_class_folders
-from embedtune.records.csv_options import AUTO, CSVOptions
-from embedtune.records.ingest import ingest_csv as ingest_files
-from embedtune.records.kinds import SourceKind, passed_over, source_kind, table_names
+from embedtune.records.csv.ingest import ingest_csv as ingest_files
+from embedtune.records.csv.options import AUTO, CSVOptions
+from embedtune.records.csv.request import CSV_LAYOUTS, CSVSource, IngestRequest, source_names
+from embedtune.records.docarrays.request import DocumentsRequest, MeshOptions
 from embedtune.records.layouts import Modality
+from embedtune.records.loader import LoadOptions
+from embedtune.records.loading import load_contents
 from embedtune.records.report import IngestReport
-from embedtune.records.request import CSV_LAYOUTS, CSVSource, IngestRequest, source_names
 from embedtune.records.rows import RowsFormat, copy_rows, read_format
+from embedtune.records.source_kind import SourceKind, passed_over, source_kind, table_names
 from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source
 from embedtune.storage.atomic import PART_SUFFIX, atomic_path, check_writable
@@ -144,8 +144,11 @@ def _read(
             return ingest_class_folders(names, config.uri, rows, quarantine, config.max_bad_share), folder
         case SourceKind.DOCUMENTS:
             # docarray takes a third of a second to import, which other sources need not pay.
-            from embedtune.documents.arrays.ingest import ingest_documents
+            from embedtune.documents.built_folder import ingest_judged_folder, is_judged_folder
+            from embedtune.records.docarrays.ingest import ingest_documents
 
+            if is_judged_folder(source.files):
+                return ingest_judged_folder(source.files, config.uri, rows, quarantine), _array_origins(source, rows)
             asked = config.documents_request()
             report = ingest_documents(source.files, config.uri, rows, quarantine, asked)
             return report, _array_origins(source, rows)
@@ -174,7 +177,7 @@ def _broken(source: LocalSource) -> Iterator[str]:
 
 def _array_origins(source: LocalSource, rows: Path) -> dict[str, str] | str:
     """Return where the relative addresses in the Documents of each file start."""
-    from embedtune.documents.arrays.ingest import array_files
+    from embedtune.records.docarrays.ingest import array_files
 
     origins = dict(zip(source.files, source.origins, strict=True))
     files = array_files(source.files)

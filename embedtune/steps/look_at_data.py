@@ -7,11 +7,11 @@ from pathlib import Path
 
 from embedtune.documents.build import BuildOptions, write_documents
 from embedtune.documents.leaks import count_leaks
-from embedtune.documents.manifest import FORMAT, MANIFEST_NAME
+from embedtune.documents.pictures import draw_gallery
 from embedtune.documents.planning import make_plan, make_trial_plan
-from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.shards.manifest import FORMAT, MANIFEST_NAME
+from embedtune.documents.shards.reader import documents_digest, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
-from embedtune.documents.views.pictures import draw_gallery
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.quarantine_reasons import read_reasons, without_place

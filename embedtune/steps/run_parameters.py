@@ -7,9 +7,9 @@ from embedtune.documents.options import BuildOptions
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
-from embedtune.records.csv_options import AUTO
+from embedtune.records.csv.options import AUTO
+from embedtune.records.csv.request import CSV_LAYOUTS, IngestRequest
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.request import CSV_LAYOUTS, IngestRequest
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.pod_settings import check_cpu, check_gpu_type, check_memory, check_node_selector, check_tolerations

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from embedtune.errors import StorageError
-from embedtune.records.kinds import SourceKind, names_kind, table_names
+from embedtune.records.source_kind import SourceKind, names_kind, table_names
 from embedtune.storage.locations import Scheme, parse_location
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import LocalSource, local_copy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.shards.reader import documents_digest, read_manifest
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.contents import Contents
 from embedtune.progress import note

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance
-from embedtune.storage.failures import DamagedError
+from embedtune.storage.errors import DamagedError
 
 CHUNK_BYTES = 1 << 20
 

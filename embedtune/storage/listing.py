@@ -76,11 +76,11 @@ def list_files(location: Location) -> Listing:
         )
     # minio takes a quarter of a second to import, which local runs need not pay.
     if location.scheme is Scheme.HTTP:
-        from embedtune.storage.web import stat_page
+        from embedtune.storage.web.files import stat_page
 
         etag, size = stat_page(location)
         return Listing(location.uri, Path(), (Entry(location.name, location.uri, size, etag),), is_folder=False)
-    from embedtune.storage.object_listing import list_objects
+    from embedtune.storage.objects.listing import list_objects
 
     return list_objects(location)
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from embedtune.errors import StorageError, reason
 from embedtune.storage.access import AccessRules
-from embedtune.storage.failures import too_large
+from embedtune.storage.errors import too_large
 
 # Without O_NONBLOCK, opening a pipe would wait for its writer.
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC

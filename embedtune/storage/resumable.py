@@ -9,7 +9,7 @@ from pathlib import Path
 
 from embedtune.errors import StorageError, reason
 from embedtune.storage.atomic import PART_SUFFIX, atomic_folder, swap_folder
-from embedtune.storage.failures import UnreachableError
+from embedtune.storage.errors import UnreachableError
 
 
 @contextmanager

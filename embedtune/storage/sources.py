@@ -105,11 +105,11 @@ def _fetch(item: tuple[Entry, Path], advance: Advance) -> None:
         raise StorageError(f"{path.parent} cannot be made: {reason(error)}. Free some space there.") from error
     # minio takes a quarter of a second to import, which local runs need not pay.
     if location.scheme is Scheme.HTTP:
-        from embedtune.storage.web import fetch_page
+        from embedtune.storage.web.files import fetch_page
 
         fetch_page(location, entry.etag, entry.size, path, advance)
     else:
-        from embedtune.storage.objects import fetch_object
+        from embedtune.storage.objects.prefix import fetch_object
 
         fetch_object(location, entry.etag, entry.size, path, advance)
 

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedtune.documents.forms import LABEL_COLUMN, SCORE_COLUMN, SplitForm
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_manifest, read_relevance
+from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, SplitForm
 from embedtune.models.contents import Contents, Indices, column_of, rows_of, spool_split
 
 Floats = npt.NDArray[np.float32]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedtune.documents.shards import read_manifest
+from embedtune.documents.shards.reader import read_manifest
 from embedtune.errors import InputError
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole

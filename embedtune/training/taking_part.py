@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 from transformers import set_seed
 
-from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.shards.reader import documents_digest, read_manifest
 from embedtune.documents.summary import load_reading
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import IMAGE_VARIABLE, ModelCard

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedtune.documents.views.gallery import Gallery, Picture, PictureGroup
-from embedtune.documents.views.tiles import tile_shape
+from embedtune.documents.gallery import Gallery, Picture, PictureGroup
+from embedtune.documents.tiles import tile_shape
 from embedtune.records.layouts import Modality
 from embedtune.reports.data import DataReport, data_html
 from embedtune.reports.evaluation import evaluation_html

@@ -18,7 +18,7 @@ from PIL import Image
 from embedtune.cli.app import run_app
 from embedtune.cli.sample import app
 
-PUBLIC = runpy.run_path(str(Path(__file__).parents[1] / "datasets" / "public_files.py"))
+PUBLIC = runpy.run_path(str(Path(__file__).parents[1] / "samples" / "public_files.py"))
 
 
 @pytest.fixture
@@ -62,8 +62,8 @@ def rows_of(path):
 
 
 def test_fashion_mnist_as_csv_with_images(sample, place, server, tmp_path):
-    from embedtune.datasets.downloads import Mirror
-    from embedtune.datasets.sample_sources import FASHION_MNIST_CLASSES, read_fashion_mnist
+    from embedtune.samples.downloads import Mirror
+    from embedtune.samples.sources import FASHION_MNIST_CLASSES, read_fashion_mnist
 
     part = read_fashion_mnist(True, Mirror(server.url, tmp_path / "sums"))
     count = len(part.labels)

@@ -10,7 +10,7 @@ import pytest
 from docarray import Document, DocumentArray
 from PIL import Image
 
-from embedtune.documents.media.meshes import read_mesh
+from embedtune.media.points import read_mesh
 from embedtune.models.card import CARD_FILE, TRAINING_FILE, ModelCard
 from embedtune.models.loading import load_model
 from embedtune.models.options import ModelOptions

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from embedtune.datasets import inventory, packing
 from embedtune.datasets.packing import pack, take
-from embedtune.documents.arrays.wire import iter_array
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import silent
+from embedtune.records.docarrays.wire import iter_array
 
 
 def messages(contents):

@@ -11,7 +11,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.documents.summary import DataSummary
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
-from embedtune.documents.grouping import content_key
+from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.shards.reader import documents_digest, read_manifest
+from embedtune.documents.shards.tables import write_shards
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
-from embedtune.documents.writing import write_shards
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout
 
@@ -160,7 +160,7 @@ class TestOutputs:
         assert DataSummary.load(tmp_path / "evaluation" / SUMMARY_FILE) == summary
 
     def test_many_shards(self, build, monkeypatch):
-        monkeypatch.setattr("embedtune.documents.shard_writer.DOCUMENTS_PER_SHARD", 10)
+        monkeypatch.setattr("embedtune.documents.shards.writer.DOCUMENTS_PER_SHARD", 10)
         built = build(Layout.LABELLED, labelled(6, 20), BuildOptions(split="group"))
         assert [shard.rows for shard in read_manifest(built.train).shards] == [10] * 8
         assert len(built.rows(Split.TRAIN)) == 80

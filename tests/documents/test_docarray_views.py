@@ -13,10 +13,10 @@ import pyarrow as pa
 from docarray import Document, DocumentArray
 from PIL import Image
 
-from embedtune.documents.forms import SplitForm
-from embedtune.documents.schema import LABEL_TAG, Split
-from embedtune.documents.shard_writer import open_shards
-from embedtune.records.layouts import Layout, Modality
+from embedtune.documents.schema import Split
+from embedtune.documents.shards.writer import open_shards
+from embedtune.documents.split_columns import SplitForm
+from embedtune.records.layouts import LABEL_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat
 
 

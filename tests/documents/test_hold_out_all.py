@@ -6,7 +6,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, hold_out_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout

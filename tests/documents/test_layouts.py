@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.grouping import content_key
+from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_relevance
+from embedtune.documents.shards.reader import read_relevance
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
 

@@ -7,7 +7,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_manifest
+from embedtune.documents.shards.reader import documents_digest, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout, Modality

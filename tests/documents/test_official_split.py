@@ -3,9 +3,9 @@
 import pytest
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.grouping import content_key
+from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_relevance
+from embedtune.documents.shards.reader import read_relevance
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
 

@@ -10,11 +10,11 @@ from PIL import Image
 
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.leaks import count_leaks
+from embedtune.documents.media_sizes import measure_media, power_histogram
+from embedtune.documents.pictures import draw_gallery
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_manifest
+from embedtune.documents.shards.reader import read_manifest
 from embedtune.documents.summary import DataSummary, MediaSummary
-from embedtune.documents.views.media_sizes import measure_media, power_histogram
-from embedtune.documents.views.pictures import draw_gallery
 from embedtune.errors import StorageError
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
@@ -143,7 +143,7 @@ class TestGallery:
             draw_gallery(tmp_path / "train", summary)
 
     def test_few_of_many_shards_are_read(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("embedtune.documents.shard_writer.MEDIA_BYTES_PER_SHARD", 400)
+        monkeypatch.setattr("embedtune.documents.shards.writer.MEDIA_BYTES_PER_SHARD", 400)
         summary = labelled(tmp_path, 2, 40)
         shards = [shard for shard in read_manifest(tmp_path / "train").shards if shard.split is Split.TRAIN]
         assert len(shards) > 10

@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pytest
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.forms import ASSIGNMENT_SCHEMA
 from embedtune.documents.plan import build_shard, merge_documents, plan_documents
 from embedtune.documents.plan_folder import PLAN_FILE, read_assignment
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_manifest, read_relevance, read_table
+from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table
+from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Layout, Modality

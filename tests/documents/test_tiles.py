@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from embedtune.documents.views.tiles import TILE_SIDE, VIEWS, draw_tile, tile_shape
+from embedtune.documents.tiles import TILE_SIDE, VIEWS, draw_tile, tile_shape
 from embedtune.records.layouts import Modality
 
 WHITE = [255, 255, 255]

@@ -7,7 +7,7 @@ from docarray import DocumentArray
 
 from embedtune import pull
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_relevance, read_table
+from embedtune.documents.shards.reader import documents_digest, read_relevance, read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, load_reading, save_reading
 from embedtune.retrieval.held_out import read_held_out
 from embedtune.steps.sources import data_version

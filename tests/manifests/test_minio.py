@@ -18,10 +18,10 @@ import pytest
 from minio.crypto import decrypt
 from urllib3 import HTTPResponse
 
-from embedtune.storage.client import store_client
-from embedtune.storage.failures import DeniedError
+from embedtune.storage.errors import DeniedError
 from embedtune.storage.folders import download_folder, upload_folder
 from embedtune.storage.locations import ObjectStore
+from embedtune.storage.objects.client import store_client
 from tests.manifests.rendering import MANIFESTS
 from tests.s3.conftest import UNSET, moto_server
 from tests.serving import serving

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from embedtune.errors import InputError
-from embedtune.records.csv_options import CSVOptions
-from embedtune.records.ingest import ingest_csv
-from embedtune.records.request import CSVSource, IngestRequest
+from embedtune.records.csv.ingest import ingest_csv
+from embedtune.records.csv.options import CSVOptions
+from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.rows import read_rows
 
 ROOT = Path(__file__).parents[2]

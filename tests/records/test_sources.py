@@ -5,10 +5,10 @@ import csv
 import pytest
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records import ingest as ingest_module
-from embedtune.records.csv_options import CSVOptions
-from embedtune.records.ingest import ingest_csv
-from embedtune.records.request import CSVSource, IngestRequest, source_names
+from embedtune.records.csv import ingest as ingest_module
+from embedtune.records.csv.ingest import ingest_csv
+from embedtune.records.csv.options import CSVOptions
+from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
 from embedtune.records.rows import read_rows
 
 

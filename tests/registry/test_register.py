@@ -19,7 +19,7 @@ from embedtune.registry.state import read_state
 from embedtune.registry.versions import describe_version, version_tags
 from embedtune.retrieval.comparison import SideTable
 from embedtune.retrieval.sides import MetricValues
-from embedtune.storage.stores import FolderStore
+from embedtune.storage.store import FolderStore
 from tests.registry.conftest import CARD
 
 

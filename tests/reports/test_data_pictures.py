@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 from markdown_it import MarkdownIt
 
+from embedtune.documents.gallery import Gallery, Picture, PictureGroup
 from embedtune.documents.summary import MediaSummary
-from embedtune.documents.views.gallery import Gallery, Picture, PictureGroup
 from embedtune.records.layouts import Modality
 from embedtune.reports.data import DataReport, data_html, data_markdown
 

@@ -25,7 +25,7 @@ import pytest
 from minio import Minio
 
 from embedtune.storage import locations
-from embedtune.storage.client import store_client
+from embedtune.storage.objects.client import store_client
 
 GIVEN = os.environ.get("EMBEDTUNE_TEST_S3_ENDPOINT", "")
 GIVEN_KEYS = (os.environ.get("AWS_ACCESS_KEY_ID", ""), os.environ.get("AWS_SECRET_ACCESS_KEY", ""))

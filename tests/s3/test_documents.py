@@ -5,11 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from embedtune.documents.forms import SplitForm
 from embedtune.documents.schema import Split
-from embedtune.documents.shard_writer import open_shards
-from embedtune.documents.shards import iter_tables, read_part, read_table
-from embedtune.documents.writing import write_manifest, write_part
+from embedtune.documents.shards.reader import iter_tables, read_part, read_table
+from embedtune.documents.shards.tables import write_manifest, write_part
+from embedtune.documents.shards.writer import open_shards
+from embedtune.documents.split_columns import SplitForm
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat

@@ -10,10 +10,13 @@ from contextlib import contextmanager
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage import client, folders, stores, transfer, uploads
-from embedtune.storage.failures import UnreachableError
+from embedtune.storage import folders
+from embedtune.storage import store as stores
+from embedtune.storage.errors import UnreachableError
 from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, upload_folder
-from embedtune.storage.stores import open_store
+from embedtune.storage.objects import client, uploads
+from embedtune.storage.store import open_store
+from embedtune.storage.web import transfer
 
 PART = uploads.PART_BYTES
 SECRET = "topsecrettopsecret"
@@ -230,7 +233,7 @@ def stopped_after_files(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("embedtune.storage.objects.ObjectPrefix.put_bytes", stop)
+        patch.setattr("embedtune.storage.objects.prefix.ObjectPrefix.put_bytes", stop)
         with pytest.raises(KeyboardInterrupt):
             yield
 

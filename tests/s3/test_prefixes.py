@@ -9,8 +9,8 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules, ForbiddenError
-from embedtune.storage.contents import ContentReader, resolve_content
-from embedtune.storage.failures import UnreachableError
+from embedtune.storage.content_reader import ContentReader, resolve_content
+from embedtune.storage.errors import UnreachableError
 from embedtune.storage.listing import list_files
 from embedtune.storage.ownership import OUTPUT_MARKER
 from embedtune.storage.resolving import resolve_source

@@ -5,7 +5,7 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.storage.locations import parse_location
-from embedtune.storage.objects import fetch_object, stat_object
+from embedtune.storage.objects.prefix import fetch_object, stat_object
 from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
 

@@ -5,10 +5,12 @@ import hashlib
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage import digests, objects, stores
-from embedtune.storage.failures import DamagedError
-from embedtune.storage.stores import StoredFile, open_store
-from embedtune.storage.uploads import PART_BYTES
+from embedtune.storage import digests
+from embedtune.storage import store as stores
+from embedtune.storage.errors import DamagedError
+from embedtune.storage.objects import prefix as objects
+from embedtune.storage.objects.uploads import PART_BYTES
+from embedtune.storage.store import StoredFile, open_store
 
 NAME = "deep/größe a?#%.bin"
 

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_table
+from embedtune.documents.shards.reader import read_table
 from embedtune.errors import ConfigError
 from embedtune.mlflow.artifacts import folder_on_disk
 from embedtune.mlflow.connection import TRACKING_VARIABLE, connect

@@ -10,7 +10,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_table
+from embedtune.documents.shards.reader import read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL

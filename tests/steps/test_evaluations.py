@@ -13,7 +13,7 @@ import pytest
 from embedtune.cli.main import main
 from embedtune.documents.build import BuildOptions, build_documents, hold_out_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_relevance, read_table
+from embedtune.documents.shards.reader import read_relevance, read_table
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
 from embedtune.models.loading import load_model

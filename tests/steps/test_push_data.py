@@ -8,7 +8,7 @@ from PIL import Image
 
 from embedtune import pull, push
 from embedtune.documents.build import BuildOptions, build_documents
-from embedtune.documents.shards import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
 from embedtune.records.rows import read_rows

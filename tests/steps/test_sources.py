@@ -13,7 +13,7 @@ from PIL import Image
 from embedtune import push
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_table
+from embedtune.documents.shards.reader import read_table
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
 from embedtune.records.rows import read_format, read_rows

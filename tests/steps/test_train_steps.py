@@ -9,8 +9,8 @@ import pytest
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import documents_digest, read_table
-from embedtune.documents.writing import write_manifest
+from embedtune.documents.shards.reader import documents_digest, read_table
+from embedtune.documents.shards.tables import write_manifest
 from embedtune.errors import ConfigError, InputError, ModelError, StorageError
 from embedtune.models.backbones import Backbone, Place
 from embedtune.models.card import EpochFacts, LossPoint, ModelCard

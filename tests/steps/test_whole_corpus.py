@@ -11,7 +11,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_table
+from embedtune.documents.shards.reader import read_table
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.loading import load_model
 from embedtune.records.layouts import Layout, Modality

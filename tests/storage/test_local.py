@@ -53,7 +53,7 @@ def test_errors_of_the_reader_pass_unchanged(source):
 
 def test_local_work_imports_no_client():
     code = (
-        "import sys; from embedtune.storage import contents, folders, resolving, sources;"
+        "import sys; from embedtune.storage import content_reader, folders, resolving, sources;"
         "resolving.resolve_source(sys.argv[1]);"
         "assert not {'minio', 'urllib3'} & set(sys.modules)"
     )

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.failures import UnreachableError
+from embedtune.storage.errors import UnreachableError
 from embedtune.storage.resumable import resumable_folder
 
 KEY = "0" * 64

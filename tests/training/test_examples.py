@@ -7,10 +7,10 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from embedtune.documents.forms import RELEVANCE_SCHEMA, SplitForm
 from embedtune.documents.schema import Split, content_id
-from embedtune.documents.shard_writer import open_shards
-from embedtune.documents.writing import write_manifest
+from embedtune.documents.shards.tables import write_manifest
+from embedtune.documents.shards.writer import open_shards
+from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitForm
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat

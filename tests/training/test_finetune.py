@@ -17,11 +17,11 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm
 
-from embedtune.documents.forms import RELEVANCE_SCHEMA, SplitForm
 from embedtune.documents.schema import Split
-from embedtune.documents.shard_writer import open_shards
-from embedtune.documents.shards import documents_digest
-from embedtune.documents.writing import write_manifest
+from embedtune.documents.shards.reader import documents_digest
+from embedtune.documents.shards.tables import write_manifest
+from embedtune.documents.shards.writer import open_shards
+from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitForm
 from embedtune.errors import InputError, ModelError, StorageError, TrainingError
 from embedtune.models import parity
 from embedtune.models.card import ModelCard

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from embedtune.documents.forms import RELEVANCE_SCHEMA
-from embedtune.documents.writing import write_manifest
+from embedtune.documents.shards.tables import write_manifest
+from embedtune.documents.split_columns import RELEVANCE_SCHEMA
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents
 from embedtune.models.roles import EncodingRole

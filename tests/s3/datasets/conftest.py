@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from docarray import Document, DocumentArray
 
-from embedtune.storage import client, policies, transfer
-from embedtune.storage.stores import open_store
+from embedtune.storage.objects import client, policies
+from embedtune.storage.store import open_store
+from embedtune.storage.web import transfer
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from embedtune.datasets.catalogue import locate
 from embedtune.datasets.delete import delete
 from embedtune.datasets.pull import pull_file
 from embedtune.errors import ConfigError, StorageError
-from embedtune.storage import policies
 from embedtune.storage.locations import ObjectStore
+from embedtune.storage.objects import policies
 
 
 def test_a_folder_cannot_be_public(tmp_path, monkeypatch, texts):

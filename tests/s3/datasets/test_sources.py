@@ -13,7 +13,7 @@ from embedtune.datasets.pull import pull_file
 from embedtune.documents.build import build_documents
 from embedtune.documents.options import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards import read_relevance, read_table
+from embedtune.documents.shards.reader import read_relevance, read_table
 from embedtune.documents.summary import READING_FILE
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL

@@ -1,1 +1,0 @@
-"""Foreign DocumentArrays, saved or in memory, become validated rows."""

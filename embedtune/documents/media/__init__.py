@@ -1,1 +1,0 @@
-"""Images and meshes: loaded from their addresses, checked, and brought into one form."""

@@ -1,0 +1,150 @@
+"""Writing folders of Documents: rows become shards one batch at a time, and a manifest vouches for the shards."""
+
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from embedtune.documents.schema import Split
+from embedtune.documents.shards.manifest import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
+from embedtune.documents.shards.rows_to_tables import content_columns, split_table
+from embedtune.documents.shards.writer import open_shards
+from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitForm
+from embedtune.errors import InputError, StorageError, reason
+from embedtune.progress import Advance
+from embedtune.records.layouts import SPLIT_COLUMN, Modality
+from embedtune.records.rows import RowsFormat, iter_rows, read_format
+
+RELEVANCE_NAME = "relevance.parquet"
+
+_TEXT_BATCH = 10_000
+"""Rows of texts in memory at a time."""
+
+_MEDIA_BATCH = 64
+"""Rows of images or meshes in memory at a time: 6 MB of images of 100 kB."""
+
+
+def write_shards(
+    rows: Path, assignment: pa.Table, folder: Path, splits: Sequence[Split], prefix: str, advance: Advance
+) -> tuple[Shard, ...]:
+    """Write the Documents that are made of the contents of one rows file, reading the file once.
+
+    Memory is bounded by a batch of rows, whatever the size of the file. Equal rows and assignments give equal bytes.
+
+    Args:
+        rows: Validated rows with their contents, or with the addresses of images and meshes.
+        assignment: Which contents become Documents, with the columns of ASSIGNMENT_SCHEMA; other splits are left out.
+        folder: Where to write; it is made if it is not there.
+        splits: The splits to write.
+        prefix: Goes into the names of the shards before their numbers, so that those of several rows files differ.
+        advance: Called with the number of Documents just written.
+
+    Returns:
+        The shards, in the order of `splits`.
+
+    Raises:
+        InputError: the assignment was made for other rows, or a content is none of its modality.
+        StorageError: the rows cannot be read, or a file cannot be written.
+    """
+    rows_format = read_format(rows)
+    assigned = {split: assignment.filter(pc.equal(assignment["split"], split.value)) for split in splits}
+    numbers = {split: table["row"].to_numpy() for split, table in assigned.items()}
+    done = dict.fromkeys(splits, 0)
+    with _explained(folder), ExitStack() as stack:
+        folder.mkdir(exist_ok=True)
+        forms = {split: SplitForm(rows_format, split) for split in splits}
+        writers = {split: stack.enter_context(open_shards(folder, forms[split], prefix)) for split in splits}
+        start = 0
+        for batch in iter_rows(rows, content_columns(rows_format), _batch_rows(rows_format)):
+            for split, writer in writers.items():
+                end = int(np.searchsorted(numbers[split], start + len(batch)))
+                part = assigned[split].slice(done[split], end - done[split])
+                if len(part) > 0:
+                    writer.write(split_table(batch, part, start, forms[split]))
+                    advance(len(part))
+                done[split] = end
+            start += len(batch)
+        _check_complete(rows, start, done, assigned)
+        return tuple(shard for writer in writers.values() for shard in writer.finish())
+
+
+def write_part(folder: Path, shards: Sequence[Shard]) -> None:
+    """List the shards of a folder, so that a manifest elsewhere can name them (`shards.read_part`).
+
+    Raises:
+        StorageError: The list cannot be written.
+    """
+    with _explained(folder):
+        (folder / PART_NAME).write_text(part_to_json(shards), encoding="utf-8")
+
+
+def write_manifest(
+    folder: Path, rows_format: RowsFormat, shards: Sequence[Shard], relevance: pa.Table | None, train_digest: str
+) -> Manifest:
+    """Complete a folder of documents.
+
+    Args:
+        folder: The folder; shards without a uri are in it.
+        rows_format: What the rows held.
+        shards: All shards, in the order in which the Documents are to be read.
+        relevance: The judged pairs with RELEVANCE_COLUMNS, or None where the rows judge none.
+        train_digest: Digest of the training documents that these were held out from, '' for training documents.
+
+    Raises:
+        StorageError: A file cannot be written.
+    """
+    with _explained(folder):
+        folder.mkdir(exist_ok=True)
+        manifest = Manifest(
+            layout=rows_format.layout,
+            modalities=rows_format.modalities,
+            loaded=rows_format.loaded,
+            shards=tuple(shards),
+            relevance=_write_relevance(folder, relevance),
+            train_digest=train_digest,
+        )
+        manifest.save(folder)
+    return manifest
+
+
+def _write_relevance(folder: Path, relevance: pa.Table | None) -> RelevanceFile | None:
+    if relevance is None:
+        return None
+    sink = io.BytesIO()
+    pq.write_table(
+        relevance.cast(DIVIDED_SCHEMA if SPLIT_COLUMN in relevance.column_names else RELEVANCE_SCHEMA),
+        sink,
+        compression="zstd",
+    )
+    (folder / RELEVANCE_NAME).write_bytes(sink.getvalue())
+    return RelevanceFile(RELEVANCE_NAME, len(relevance), hashlib.sha256(sink.getvalue()).hexdigest())
+
+
+def _batch_rows(rows_format: RowsFormat) -> int:
+    is_light = not rows_format.loaded or all(modality is Modality.TEXT for modality in rows_format.modalities)
+    return _TEXT_BATCH if is_light else _MEDIA_BATCH
+
+
+def _check_complete(rows: Path, count: int, done: dict[Split, int], assigned: dict[Split, pa.Table]) -> None:
+    for split, table in assigned.items():
+        if done[split] != len(table):
+            raise InputError(
+                f"{rows} has {count} rows, but {len(table) - done[split]} documents of the split {split} are to be "
+                "made of rows after these. Plan the documents again on the rows that are to be written."
+            )
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"Cannot write documents to {folder}: {reason(error)}. Free space or choose another place."
+        ) from error

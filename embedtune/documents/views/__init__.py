@@ -1,1 +1,0 @@
-"""What a person sees of documents that are images or meshes."""

@@ -1,0 +1,1 @@
+"""Tables become validated rows: what a file is, how it is read, which column holds what."""

@@ -1,0 +1,215 @@
+"""Find out how a CSV encodes its text, and say where it does not."""
+
+import codecs
+import io
+from dataclasses import dataclass
+
+from embedtune.errors import InputError, StorageError, reason
+from embedtune.records.csv.other_formats import other_bytes
+from embedtune.records.csv.request import CSVSource
+
+SAMPLE_BYTES = 1 << 20
+"""How much of a file detection looks at."""
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OLDER = {
+    "cp1252": "Western European",
+    "cp1251": "Cyrillic",
+    "cp932": "Japanese",
+    "gb18030": "Chinese",
+    "cp949": "Korean",
+}
+"""Encodings of older Windows exports, and what is written in them."""
+_JAPANESE_ESCAPES = (b"\x1b$B", b"\x1b$@")
+_NUL_SHARE = 0.1
+_EMPTY_BYTES = 1 << 12
+_FEW_LINES = 10
+_LOOKED_THROUGH = 64
+"""How many times the size of a sample is read at most, where lines are long."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The beginning of a file."""
+
+    text: str
+    """Decoded text without a byte order mark, up to the end of a line; perhaps without lines of megabytes."""
+    encoding: str
+    """Python's name of the encoding."""
+
+
+def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> Sample:
+    """Read and decode the beginning of a file.
+
+    Args:
+        source: The file.
+        encoding: The encoding, or 'auto': that of the byte order mark, else UTF-8. Nothing else is ever guessed.
+        limit: How many bytes to read at most.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: a folder, an empty file, another file format, or bytes that the encoding does not allow.
+    """
+    data, complete = read_beginning(source, limit)
+    if not data:
+        raise InputError(
+            f"{source.origin} is empty (0 bytes). Give a CSV with rows such as text,label or query,document."
+        )
+    other = other_bytes(data)
+    if other:
+        raise InputError(f"{source.origin} is no table but {other}.")
+    if encoding == "auto":
+        encoding = _detect(source, data)
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data, complete)
+        if not complete and len(text.splitlines()) < _FEW_LINES:
+            text = _short_lines(source, encoding, limit) or text
+    except UnicodeDecodeError as error:
+        raise undecodable(source, encoding) from error
+    except UnicodeError as error:
+        raise unmarked(source, encoding) from error
+    if not complete:
+        # A record cut in two would look malformed.
+        end = max(text.rfind("\n"), text.rfind("\r")) + 1
+        text = text[:end] if end else text
+    return Sample(text.removeprefix("\ufeff"), encoding)
+
+
+def _short_lines(source: CSVSource, encoding: str, limit: int) -> str:
+    """Return the first lines of a file of which some are as long as a whole sample; these are left out."""
+    lines = list[str]()
+    taken = seen = 0
+    starts_line = True
+    with source.path.open(encoding=encoding, newline="") as file:
+        while taken < limit and seen < _LOOKED_THROUGH * limit and (line := file.readline(limit)):
+            ends_line = line.endswith(("\n", "\r"))
+            if starts_line and ends_line:
+                lines.append(line)
+                taken += len(line)
+            seen += len(line)
+            starts_line = ends_line
+    return "".join(lines)
+
+
+def is_empty(source: CSVSource) -> bool:
+    """Whether a file holds nothing but a byte order mark, white space, delimiters, and DOS's sign of a file's end.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: it is a folder.
+    """
+    data, complete = read_beginning(source, _EMPTY_BYTES)
+    mark = next((mark for mark, _ in _BYTE_ORDER_MARKS if data.startswith(mark)), b"")
+    return complete and not data[len(mark) :].strip(b' \t\r\n\x1a,;|"' + (b"\0" if mark else b""))
+
+
+def undecodable(source: CSVSource, encoding: str) -> InputError:
+    """Return the error for a file with bytes that its encoding does not allow, with their place.
+
+    Args:
+        source: A file that was found to be undecodable.
+        encoding: The encoding in which it was read.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)()
+    newlines = io.IncrementalNewlineDecoder(None, translate=True)
+    offset, line = 0, 1
+    with source.path.open("rb") as file:
+        while True:
+            chunk = file.read(SAMPLE_BYTES)
+            state = decoder.getstate()
+            try:
+                text = decoder.decode(chunk, not chunk)
+            except UnicodeDecodeError as error:
+                # The decoder may have held back bytes of the chunk before, then the place can be negative.
+                place = error.start - (len(error.object) - len(chunk))
+                decoder.setstate(state)
+                line += newlines.decode(decoder.decode(chunk[: max(place, 0)])).count("\n")
+                offset += place
+                found = error.object[error.start : error.end].hex(" ")
+                rest = error.object[error.object.rfind(b"\n", 0, error.start) + 1 :]
+                break
+            if not chunk:
+                raise StorageError(f"{source.origin} changed while it was read. Start again when it is complete.")
+            line += newlines.decode(text).count("\n")
+            offset += len(chunk)
+    return InputError(
+        f"{source.origin} is not valid {encoding}: byte {offset} (hex {found}) on line {line}. Save the file "
+        f"as UTF-8, or set the CSV option `encoding` to the one it is in{_possible(rest, encoding)}."
+    )
+
+
+def _possible(data: bytes, besides: str) -> str:
+    """Return which older encodings allow such bytes, up to an incomplete character at their end; '' if none does."""
+    names = [name for name in _OLDER if name != codecs.lookup(besides).name and _allows(name, data)]
+    return ", perhaps " + ", ".join(f"{name} ({_OLDER[name]})" for name in names) if names else ""
+
+
+def _allows(encoding: str, data: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder(encoding)().decode(data)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def unmarked(source: CSVSource, encoding: str) -> InputError:
+    """Return the error for a file without the byte order mark that its encoding needs.
+
+    Args:
+        source: The file.
+        encoding: UTF-16 or UTF-32 without a byte order.
+    """
+    name = "utf-32" if "32" in encoding else "utf-16"
+    return InputError(
+        f"{source.origin} has no byte order mark, which the encoding {encoding} needs. Set the CSV option `encoding` "
+        f"to {name}-le (usual on Windows) or {name}-be."
+    )
+
+
+def read_beginning(source: CSVSource, limit: int) -> tuple[bytes, bool]:
+    """Return the first bytes of a file, and whether these are all.
+
+    Raises:
+        StorageError: it is missing or unreadable.
+        InputError: it is a folder.
+    """
+    if source.path.is_dir():
+        raise InputError(f"{source.origin} is a folder. Give the path of one CSV file.")
+    try:
+        with source.path.open("rb") as file:
+            data = file.read(limit)
+            return data, not file.peek(1)
+    except FileNotFoundError as error:
+        raise StorageError(f"{source.origin} does not exist. Check the path.") from error
+    except OSError as error:
+        raise StorageError(f"{source.origin} cannot be read: {reason(error)}. Check its permissions.") from error
+
+
+def _detect(source: CSVSource, data: bytes) -> str:
+    for mark, name in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return name
+    if any(escape in data for escape in _JAPANESE_ESCAPES):
+        raise InputError(
+            f"{source.origin} is in ISO-2022-JP by its escape sequences. Save it as UTF-8, or set the CSV option "
+            "`encoding` to iso2022_jp."
+        )
+    nuls = data.count(0)
+    if nuls > _NUL_SHARE * len(data):
+        if not data.rstrip(b"\0").count(0):
+            raise InputError(
+                f"{source.origin} ends in NUL bytes ({nuls} of its first {len(data)}), as a file does whose writing "
+                "was cut off: rows are lost. Copy or export it again."
+            )
+        order = "be" if data[::2].count(0) > data[1::2].count(0) else "le"
+        raise InputError(
+            f"{source.origin} holds {nuls} NUL bytes in its first {len(data)}: UTF-16 without a byte order mark, or no "
+            f"text at all. Save it as UTF-8, or set the CSV option `encoding`, for example to utf-16-{order}."
+        )
+    return "utf-8"

@@ -1,0 +1,238 @@
+"""Turn CSV files into validated rows and a quarantine file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from embedtune.errors import InputError, StorageError
+from embedtune.progress import Advance, progress
+from embedtune.records.csv.checks import LearnableCheck
+from embedtune.records.csv.extra_rows import ExtraRows
+from embedtune.records.csv.header import OTHER_ORDER
+from embedtune.records.csv.named_tables import NamedRecords
+from embedtune.records.csv.options import AUTO, CSVOptions
+from embedtune.records.csv.reading_plan import FilePlan, IngestPlan, file_stamp, plan_files
+from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.csv.row_parsers import Row, row_parser
+from embedtune.records.csv.sampling import RowSampler
+from embedtune.records.csv.table import shown_names
+from embedtune.records.layouts import Modality
+from embedtune.records.quarantine import SET_OPTIONS, Part, QuarantineWriter
+from embedtune.records.report import CSVFacts, IngestReport
+from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
+from embedtune.storage.atomic import atomic_path
+from embedtune.text import excerpt
+
+_BATCH_ROWS = 10_000
+_BATCH_BYTES = 1 << 26
+_ROWS_BETWEEN_LOOKS = 100
+
+
+def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, request: IngestRequest) -> IngestReport:
+    """Read CSV files of one layout, in order, into one file of validated rows.
+
+    What is not set is detected on the beginnings of the files and reported: see `encodings.read_sample`,
+    `dialect_detection.choose_dialect`, `header.find_head` and `columns.find_columns` for the rules. Values are
+    stripped of white space around them; blank lines are skipped; records that `row_parsers` cannot use go to the
+    quarantine file. Contents that are not text stay addresses. Memory does not grow with the files.
+
+    Args:
+        sources: The files, at least one.
+        rows: Parquet file to write, see `rows`. It appears only if nothing is raised.
+        quarantine: CSV to write with the columns `line,reason,row`, and `source` of several files, also where no row is
+            bad. It appears as soon as everything was read, even if it is then refused.
+        request: What to read the files as.
+
+    Raises:
+        StorageError: a source is missing, unreadable or changes meanwhile, or an output cannot be written.
+        InputError: the sources cannot be used: no rows, undecodable, columns or layout that cannot be told or differ
+            between the files, too many bad rows, or nothing to learn from.
+    """
+    plan = plan_files(sources, request)
+    with atomic_path(rows) as rows_part:
+        with atomic_path(quarantine) as quarantine_part:
+            copy = _copy_files(plan, request.options, rows_part, quarantine_part)
+        _check_shares(plan, copy, quarantine, request.max_bad_share)
+        if request.whole:
+            copy.check.finish(plan.label)
+    return _report(plan, copy, request)
+
+
+def _copy_files(plan: IngestPlan, options: CSVOptions, rows: Path, quarantine: Path) -> "_Copy":
+    columns = plan.columns
+    texts_only = all(modality is Modality.TEXT for modality in columns.modalities)
+    several = plan.several
+    rows_format = RowsFormat(columns.layout, columns.modalities, loaded=texts_only, several_sources=several)
+    size = sum(file.stamp[0] for file in plan.files)
+    what = plan.files[0].name if not several else f"{len(plan.files)} files"
+    with (
+        quarantine.open("w", encoding="utf-8", newline="") as file,
+        open_rows(rows, rows_format) as writer,
+        progress(f"Reading {what}", size, "bytes") as advance,
+    ):
+        copy = _Copy(plan, options, writer, QuarantineWriter(file, several))
+        for each in plan.files:
+            copy.file(each, advance)
+    return copy
+
+
+class _Copy:
+    """Copies the records of files to a rows file.
+
+    Attributes:
+        kept: Records that became rows.
+        rejected: Records that did not.
+        without_value: Records without any value, which count as blank.
+        unknown: Files with columns that none of the first rows has.
+        counts: Of each file the records that became rows, and those that did not.
+        notes: What was set aside because it is no data, such as a footer.
+        warnings: What may be no data.
+        check: Saw all rows.
+    """
+
+    def __init__(self, plan: IngestPlan, options: CSVOptions, writer: RowsWriter, rejected: QuarantineWriter) -> None:
+        """Begin with nothing copied."""
+        self.kept = 0
+        self.rejected = rejected
+        self.counts: list[tuple[int, int]] = []
+        self.notes: list[str] = []
+        self.warnings: list[str] = []
+        self.check = LearnableCheck(plan.columns.layout)
+        self._columns = plan.columns
+        self._several = plan.several
+        self.without_value = 0
+        self.unknown: dict[str, NamedRecords] = {}
+        self._writer = writer
+        rate = options.sampling_rate
+        self._sampler = None if rate is None else RowSampler(rate, options.seed)
+        self._size = options.size
+
+    @property
+    def rows(self) -> int:
+        """Rows written; a record may be several."""
+        return self._writer.count
+
+    def file(self, plan: FilePlan, advance: Advance) -> None:
+        """Copy one file, unless there are rows enough already."""
+        reader = plan.records(self._columns)
+        parse = row_parser(self._columns)
+        extra = ExtraRows(self._columns, looks=plan.table is None)
+        before = self.kept, self.rejected.count
+        told, weight, pending = 0, 0, list[Row]()
+        for line, cells, problem, held, sort in extra.records(reader):
+            if sort:
+                self._set_aside(plan, line, sort, held or reader.raw)
+                continue
+            if self._size is not None and self.kept >= self._size:
+                break
+            if self._sampler is not None and not self._sampler.keeps(held or reader.raw):
+                continue
+            found = problem or parse(line, cells)
+            if isinstance(found, str):
+                self.rejected.add(line, found, held or reader.raw, plan.name)
+                continue
+            self.kept += 1
+            pending += found
+            long = self.kept % _ROWS_BETWEEN_LOOKS == 0 and reader.weight - weight >= _BATCH_BYTES
+            if long or len(pending) >= _BATCH_ROWS:
+                self._write(pending, plan.name)
+                pending = []
+                position = reader.position
+                advance(position - told)
+                told, weight = position, reader.weight
+        if pending:
+            self._write(pending, plan.name)
+        self.without_value += reader.without_value
+        if isinstance(reader, NamedRecords) and reader.unknown:
+            self.unknown[plan.name] = reader
+        self.notes += extra.notes(plan.name if self._several else "")
+        self.warnings += [f"{plan.name}: {extra.warning}" if self._several else extra.warning] if extra.warning else []
+        self.counts.append((self.kept - before[0], self.rejected.count - before[1]))
+        advance(plan.stamp[0] - told)
+        if file_stamp(plan.source) != plan.stamp:
+            raise StorageError(f"{plan.source.origin} changed while it was read. Start again when it is complete.")
+
+    def _set_aside(self, plan: FilePlan, line: int, sort: str, raw: str) -> None:
+        if sort == OTHER_ORDER:
+            raise InputError(
+                f"{plan.source.origin}: on line {line} the header comes again with its columns in another order, "
+                f"{excerpt(raw)}. Bring the rows below it into the order of the others."
+            )
+        self.rejected.add_uncounted(line, sort, raw, plan.name)
+
+    def _write(self, rows: list[Row], name: str) -> None:
+        columns: list[Sequence[object]] = list(zip(*rows, strict=True))
+        self.check.watch(columns[1:])
+        if self._several:
+            columns.insert(1, [name] * len(rows))
+        self._writer.write(columns)
+
+
+def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share: float) -> None:
+    if not copy.kept + copy.rejected.count:
+        raise InputError(
+            f"{plan.label}: no row is left, because the sampling_rate kept none. Raise it, or change the seed."
+        )
+    parts = [
+        Part(
+            file.name,
+            f"{file.source.origin}, read as {file.read_as}, layout {plan.columns.layout}",
+            sum(counts),
+        )
+        for file, counts in zip(plan.files, copy.counts, strict=True)
+    ]
+    copy.rejected.check_shares(parts, max_bad_share, quarantine, cure=SET_OPTIONS)
+
+
+def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:
+    options, columns, first = request.options, plan.columns, plan.files[0]
+    settled = {
+        "layout": request.wanted is not None,
+        "modalities": options.task != AUTO,
+        "dialect": options.dialect != AUTO,
+        "encoding": options.encoding != AUTO,
+        "header": options.header != AUTO,
+    }
+    is_csv = first.table is None
+    return IngestReport(
+        rows=copy.rows,
+        bad_rows=copy.rejected.count,
+        layout=columns.layout.value,
+        modalities=tuple(modality.value for modality in columns.modalities),
+        sources=len(plan.files),
+        csv=CSVFacts(
+            dialect=first.dialect.name if is_csv else first.read_as,
+            delimiter=first.dialect.delimiter if is_csv else "",
+            quoting=first.dialect.quoting,
+            skip_blanks=first.dialect.skip_blanks,
+            typographic=first.dialect.typographic,
+            encoding=first.encoding,
+            header=columns.header,
+            columns=columns.names,
+            columns_used=tuple(columns.names[i] for i in columns.used),
+            detected=tuple(name for name, is_set in settled.items() if not is_set),
+        ),
+        notes=(*plan.notes, *copy.notes, *_notes(plan, copy, options)),
+        warnings=(*columns.warnings, *copy.warnings, *_unknown(copy)),
+        files=tuple((file.name, *counts) for file, counts in zip(plan.files, copy.counts, strict=True) if plan.several),
+    )
+
+
+def _notes(plan: IngestPlan, copy: _Copy, options: CSVOptions) -> Iterator[str]:
+    first = plan.files[0]
+    for file in plan.files:
+        if (file.dialect, file.encoding) != (first.dialect, first.encoding):
+            yield f"{file.name} was read as {file.dialect.describe()}, encoding {file.encoding}."
+    if options.size is None and options.sampling_rate is None:
+        bare = [file.name for file, counts in zip(plan.files, copy.counts, strict=True) if not any(counts)]
+        if bare:
+            yield f"There are no rows in {shown_names(bare)}."
+    if copy.without_value:
+        yield f"Passed over as blank: {copy.without_value} rows without any value."
+
+
+def _unknown(copy: _Copy) -> Iterator[str]:
+    for name, reader in copy.unknown.items():
+        yield (
+            f"{name}: {reader.unknown} rows have columns that none of the first rows has, and these are not read: "
+            f"{shown_names(list(reader.unknown_names))}. Write every column into each row."
+        )

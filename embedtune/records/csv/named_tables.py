@@ -1,0 +1,286 @@
+"""Tables that name their columns in every row or once for all: JSON lines, an array of JSON objects, and Parquet.
+
+Their values become the texts that a CSV of the same table would hold, null an empty one, so that everything behind the
+reading is the same.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import islice
+from typing import Protocol
+
+from embedtune.errors import InputError
+from embedtune.records.csv.dialects import FIELD_LIMIT, Dialect
+from embedtune.records.csv.encodings import SAMPLE_BYTES, read_beginning, read_sample, undecodable
+from embedtune.records.csv.json_rows import Values, parse_array, parse_row
+from embedtune.records.csv.other_formats import json_form
+from embedtune.records.csv.parquet_rows import PARQUET_START, column_kinds, iter_columns, open_parquet
+from embedtune.records.csv.reader import RecordReader
+from embedtune.records.csv.request import CSVSource
+from embedtune.records.csv.table import shown_names
+
+_ARRAY_BYTES = 32 << 20
+"""Largest file with one array, which is read at once."""
+
+_MOST_TOLD = 3
+_MOST_COLUMNS = 10_000
+
+
+class TableForm(StrEnum):
+    """What a file with a table is."""
+
+    CSV = "CSV"
+    JSON_LINES = "JSON lines"
+    JSON = "JSON"
+    PARQUET = "Parquet"
+
+
+class Records(Protocol):
+    """The records of one table that are not blank, in order."""
+
+    blank_line: int
+    """The line or number of the last record so far without any value, 0 if there was none."""
+    without_value: int
+    """How many of these there were, but for empty lines."""
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read so far."""
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the records so far take in memory."""
+
+    @property
+    def raw(self) -> str:
+        """The text of the record last given."""
+
+    def records(self) -> Iterator[tuple[int, list[str], str]]:
+        """Yield the line or number of each record, its values, and what is wrong with it ('' if nothing)."""
+
+
+def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = SAMPLE_BYTES) -> TableForm:
+    """Tell what a file with a table is by its beginning; only broken JSON is told by the name of the file.
+
+    Args:
+        source: The file.
+        encoding: The CSV option.
+        dialect: The CSV option: texts, one a line, are no JSON.
+        limit: How many bytes to read at most.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: it is empty, undecodable or of another format.
+    """
+    if read_beginning(source, len(PARQUET_START))[0] == PARQUET_START:
+        return TableForm.PARQUET
+    if dialect == "lines":
+        return TableForm.CSV
+    found = json_form(read_sample(source, encoding, limit).text)
+    suffix = source.origin.rpartition(".")[2].lower()
+    if found == "array" or (not found and suffix == "json"):
+        return TableForm.JSON
+    return TableForm.JSON_LINES if found or suffix in ("jsonl", "ndjson") else TableForm.CSV
+
+
+@dataclass(frozen=True)
+class NamedTable:
+    """One file."""
+
+    source: CSVSource
+    form: TableForm
+    """Not CSV."""
+    encoding: str
+    """The CSV option."""
+    left_out: tuple[str, ...] = ()
+    """Columns that are not read, for they hold no texts."""
+
+    def sample(self, most_rows: int, most_characters: int) -> list[Values]:
+        """Return the first rows that can be read, until there are so many, or so many characters in them.
+
+        Raises:
+            StorageError: the file is unreadable.
+            InputError: it is damaged, or too large to be read at once.
+        """
+        sample = list[Values]()
+        size = 0
+        for _, row, _ in islice(self.rows(Progress()), most_rows):
+            if not isinstance(row, str):
+                sample.append(row)
+                size += sum(len(value) for value in row.values() if isinstance(value, str))
+            if size >= most_characters:
+                break
+        return sample
+
+    def records(self, names: Sequence[str], used: Sequence[int]) -> "NamedRecords":
+        """Return the records.
+
+        Args:
+            names: The columns.
+            used: Positions of those whose values are wanted; what is wrong with the others does not matter.
+        """
+        return NamedRecords(self, names, used)
+
+    def rows(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
+        """Yield the number of each row, its values or what is wrong with it, and its text where that is at hand."""
+        if self.form is TableForm.PARQUET:
+            return self._parquet_rows(progress)
+        return self._lines(progress) if self.form is TableForm.JSON_LINES else self._array()
+
+    def _lines(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
+        encoding = read_sample(self.source, self.encoding).encoding
+        reader = RecordReader(self.source, encoding, Dialect("lines", quoting=False))
+        for line, _, problem in reader.records():
+            progress.position = progress.weight = reader.position
+            yield line, problem or parse_row(reader.raw), reader.raw
+
+    def _array(self) -> Iterator[tuple[int, Values | str, str]]:
+        beginning, is_whole = read_beginning(self.source, _ARRAY_BYTES)
+        if not is_whole:
+            raise InputError(
+                f"{self.source.origin} is one JSON array of more than {_ARRAY_BYTES >> 20} MiB, which would be read at "
+                "once. Write JSON lines: one object a line."
+            )
+        encoding = read_sample(self.source, self.encoding).encoding
+        try:
+            text = beginning.decode(encoding)
+        except UnicodeDecodeError as error:
+            raise undecodable(self.source, encoding) from error
+        for number, (entry, raw) in enumerate(parse_array(text, self.source.origin), 1):
+            yield number, entry, raw
+
+    def _parquet_rows(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
+        number = 0
+        with open_parquet(self.source.path, self.source.origin) as file:
+            kinds = column_kinds(file.schema_arrow, self.source.origin)
+            size, total = self.source.path.stat().st_size, max(file.metadata.num_rows, 1)
+            for columns in iter_columns(file, [name for name, is_flat in kinds.items() if is_flat]):
+                weight = sum(len(text) for column in columns.values() for text in column if text is not None)
+                for row in zip(*columns.values(), strict=True):
+                    number += 1
+                    yield number, dict(zip(columns, row, strict=True)), ""
+                progress.position, progress.weight = size * number // total, progress.weight + weight
+
+
+@dataclass
+class Progress:
+    """How far the reading of a table has come, see `Records`."""
+
+    position: int = 0
+    weight: int = 0
+
+
+class NamedRecords:
+    """The records of one table, as `reader.RecordReader` gives those of a CSV: the names come first.
+
+    Attributes:
+        blank_line: The last record so far without any value, 0 if there was none.
+        without_value: How many of these there were.
+        unknown: Records so far with columns that are none of the names.
+        unknown_names: The first few of these columns.
+    """
+
+    def __init__(self, table: NamedTable, names: Sequence[str], used: Sequence[int]) -> None:
+        """Remember what to read; nothing is opened yet."""
+        self.blank_line = self.without_value = self.unknown = 0
+        self.unknown_names: dict[str, None] = {}
+        self._table = table
+        self._names = tuple(names)
+        self._known = frozenset((*names, *table.left_out))
+        self._used = frozenset(used)
+        self._progress = Progress()
+        self._row: Values | str = ""
+        self._text = ""
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file were read so far."""
+        return self._progress.position
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes the records so far take in memory."""
+        return self._progress.weight
+
+    @property
+    def raw(self) -> str:
+        """The record last given, as an object of JSON."""
+        text = self._text or json.dumps(self._row, ensure_ascii=False)
+        return text.encode("utf-8", "backslashreplace").decode()
+
+    def records(self) -> Iterator[tuple[int, list[str], str]]:
+        """Yield the names, and of each row its number, its values and what is wrong with it ('' if nothing)."""
+        yield 0, list(self._names), ""
+        for number, row, text in self._table.rows(self._progress):
+            self._row, self._text = row, text
+            if isinstance(row, str):
+                yield number, [], row
+                continue
+            if not self._known.issuperset(row):
+                self.unknown += 1
+                new = (name for name in row if name not in self._known)
+                self.unknown_names.update(dict.fromkeys(islice(new, _MOST_TOLD - len(self.unknown_names))))
+            values = [row.get(name) for name in self._names]
+            cells = [value if isinstance(value, str) else "" for value in values]
+            if any(map(str.strip, cells)) or not all(value is None or isinstance(value, str) for value in values):
+                yield number, cells, self._problem(values)
+            else:
+                self.blank_line = number
+                self.without_value += 1
+
+    def _problem(self, values: Sequence[object]) -> str:
+        for position in self._used:
+            value = values[position]
+            if value is None:
+                continue
+            if not isinstance(value, str):
+                return f"the value of {self._names[position]!r} is a list or an object"
+            if len(value) > FIELD_LIMIT:
+                return f"a value has more than {FIELD_LIMIT} characters"
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                return f"the value of {self._names[position]!r} is no text in Unicode"
+        return ""
+
+
+def names_of(
+    tables: Sequence[NamedTable], samples: Sequence[Sequence[Values]]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the columns of tables that are read as one, and those that are left out.
+
+    Left out are columns that hold nothing but lists or objects, and numbers of rows as pandas writes them.
+
+    Args:
+        tables: The files.
+        samples: The first rows of each.
+
+    Raises:
+        InputError: nothing is left, a name stands for two columns, or there are too many.
+    """
+    known = dict[str, bool]()
+    for table, sample in zip(tables, samples, strict=True):
+        if table.form is TableForm.PARQUET:
+            with open_parquet(table.source.path, table.source.origin) as file:
+                kinds = column_kinds(file.schema_arrow, table.source.origin)
+            for name, is_flat in kinds.items():
+                known[name] = known.get(name, False) or is_flat
+        for row in sample:
+            for name, value in row.items():
+                known[name] = known.get(name, False) or value is None or isinstance(value, str)
+    if len(known) > _MOST_COLUMNS:
+        raise InputError(
+            f"{tables[0].source.origin} has more than {_MOST_COLUMNS} columns, such as {shown_names([*known][:3])}. "
+            "Give those that are to be read."
+        )
+    names = tuple(name for name, is_flat in known.items() if is_flat)
+    nested = tuple(name for name, is_flat in known.items() if not is_flat)
+    if not names:
+        raise InputError(
+            f"{tables[0].source.origin} is {tables[0].form} without a column of texts or numbers"
+            f"{f', but of lists or objects ({shown_names(nested)})' if nested else ''}. Give rows such as text and "
+            "label, or query and document."
+        )
+    return names, nested

@@ -1,0 +1,187 @@
+"""How a CSV is to be read; everything is detected unless it is set."""
+
+import codecs
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from embedtune.errors import ConfigError
+from embedtune.names import similar_names
+from embedtune.records.csv.dialects import NAMED_DIALECTS
+from embedtune.records.layouts import Modality
+from embedtune.text import shortened
+
+AUTO = "auto"
+"""The value that asks for detection."""
+
+
+class Task(StrEnum):
+    """Which modalities the contents have."""
+
+    AUTO = "auto"
+    TEXT_TO_TEXT = "text-to-text"
+    TEXT_TO_IMAGE = "text-to-image"
+    IMAGE_TO_IMAGE = "image-to-image"
+    MESH_TO_MESH = "mesh-to-mesh"
+
+    @property
+    def modality(self) -> Modality | None:
+        """The modality of all contents, None where they differ or are to be detected."""
+        return _TASK_MODALITIES.get(self)
+
+
+_TASK_MODALITIES = {
+    Task.TEXT_TO_TEXT: Modality.TEXT,
+    Task.IMAGE_TO_IMAGE: Modality.IMAGE,
+    Task.MESH_TO_MESH: Modality.MESH,
+}
+_HEADERS = (AUTO, "yes", "no")
+# They decode to half surrogate pairs, which no file we write can hold, or are made for host names.
+_NOT_FOR_FILES = ("utf-7", "unicode-escape", "raw-unicode-escape", "idna", "punycode")
+
+
+@dataclass(frozen=True)
+class CSVOptions:
+    """Options for reading a CSV; the first eight are those of Finetuner's `CSVOptions`."""
+
+    size: int | None = None
+    """Largest number of rows of the source that are kept, the first ones after sampling; None keeps all."""
+    sampling_rate: float | None = None
+    """Probability with which a row is kept, above 0 and at most 1; None keeps all. See `sampling.RowSampler`."""
+    dialect: str = AUTO
+    """'auto', or a key of `dialects.NAMED_DIALECTS` (excel, excel-tab, unix, semicolon, pipe, lines)."""
+    encoding: str = AUTO
+    """'auto' (the byte order mark if there is one, else UTF-8), or any text codec of Python, such as cp1252."""
+    is_labeled: bool | None = None
+    """True: the second column is a label; False: it is a content; None: see `columns.find_columns`."""
+    convert_to_blob: bool = True
+    """Whether images are loaded; False keeps their addresses only."""
+    create_point_clouds: bool = True
+    """Whether meshes become point clouds; False keeps their addresses only."""
+    point_cloud_size: int = 2048
+    """Points drawn from the surface of a mesh, 1 to 1,000,000."""
+    header: str = AUTO
+    """'yes': the first row holds column names; 'no': it holds data; 'auto': see `header.find_head`."""
+    columns: tuple[str | int, ...] | None = None
+    """Names or numbers (from 1) of the columns to use, in the order of the layout's: (content, label),
+    (query, document), (text, image) in either order, (first, second, score) or (query, answer, wrong answer, ...); one
+    for plain texts."""
+    seed: int = 42
+    """Draws the rows that are kept, and the points of meshes."""
+    task: str = Task.AUTO.value
+    """A Task: what the contents are; 'auto' tells from the cells, see `addresses.modality_of_cells`."""
+    pos_value: str = ""
+    """Of a DocumentArray with matches: the label of those that are relevant; '' for '1', see
+    `records.docarrays.ingest`."""
+    neg_value: str = ""
+    """Of a DocumentArray with matches: the label of those that are not; '' for '-1'."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: an option has a value that is not accepted.
+        """
+        for name in ("dialect", "encoding", "header", "task", "pos_value", "neg_value"):
+            if not isinstance(getattr(self, name), str):
+                raise ConfigError(f"CSV option {name}={getattr(self, name)!r} is not a string. Write it in quotes.")
+        _check_choice("dialect", self.dialect, (AUTO, *NAMED_DIALECTS))
+        _check_choice("header", self.header, _HEADERS)
+        _check_choice("task", self.task, tuple(Task))
+        if self.encoding != AUTO and not _is_text_codec(self.encoding):
+            raise ConfigError(
+                f"CSV option encoding={self.encoding!r} is not a text encoding that Python knows. Accepted: 'auto', "
+                "'utf-8', 'utf-16', 'cp1252', 'latin-1' and the others of Python's codecs module."
+            )
+        self._check_numbers()
+        if self.columns is not None:
+            object.__setattr__(self, "columns", _checked_columns(self.columns, self.header))
+
+    @classmethod
+    def from_json(cls, text: str) -> "CSVOptions":
+        """Read options from the JSON object in which they travel as a pipeline parameter.
+
+        Args:
+            text: A JSON object with any of this class's fields; '' or '{}' means all defaults.
+
+        Raises:
+            ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
+        """
+        accepted = ", ".join(field.name for field in dataclasses.fields(cls))
+        try:
+            values = json.loads(text) if text.strip() else {}
+        except (ValueError, RecursionError) as error:
+            # A number of thousands of digits is a ValueError, deep nesting a RecursionError.
+            raise ConfigError(
+                f"The CSV options {shortened(text, 200)!r} are not JSON. "
+                'Write an object such as {"dialect": "excel-tab"}, its keys in double quotes.'
+            ) from error
+        if not isinstance(values, dict):
+            raise ConfigError(
+                f"The CSV options {shortened(text, 200)!r} are not a JSON object. Write one with keys of {accepted}."
+            )
+        for key in sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
+            near = similar_names(key, accepted.split(", "))
+            choices = f", one of {', '.join((AUTO, *NAMED_DIALECTS))}" if near == ["dialect"] else ""
+            hint = f" Perhaps {near[0]!r} is meant{choices}." if near else ""
+            raise ConfigError(f"Unknown CSV option {key!r}.{hint} Accepted: {accepted}.")
+        return cls(**values)
+
+    def _check_numbers(self) -> None:
+        if self.size is not None:
+            _check_whole("size", self.size, 1, None)
+        _check_whole("point_cloud_size", self.point_cloud_size, 1, 1_000_000)
+        _check_whole("seed", self.seed, 0, None)
+        rate = self.sampling_rate
+        if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= 1):
+            raise ConfigError(
+                f"CSV option sampling_rate={rate!r} is not accepted. Give a number above 0 and at most 1, the share "
+                "of the rows to keep."
+            )
+        for name in ("convert_to_blob", "create_point_clouds", "is_labeled"):
+            value = getattr(self, name)
+            if not isinstance(value, bool) and (name != "is_labeled" or value is not None):
+                raise ConfigError(f"CSV option {name}={value!r} is not accepted. Give true or false, without quotes.")
+
+
+def _check_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise ConfigError(f"CSV option {name}={value!r} is not accepted. Choose one of {', '.join(accepted)}.")
+
+
+def _check_whole(name: str, value: int, least: int, most: int | None) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        limit = f"of {least} or more" if most is None else f"from {least} to {most}"
+        raise ConfigError(f"CSV option {name}={value!r} is not accepted. Give a whole number {limit}, without quotes.")
+
+
+def _checked_columns(columns: Sequence[str | int], header: str) -> tuple[str | int, ...]:
+    """Return the columns as a tuple."""
+    if isinstance(columns, str) or not isinstance(columns, Sequence) or not columns:
+        raise ConfigError(
+            f'CSV option columns={columns!r} is no list of columns. Write one such as ["query", "answer"] or [2, 3].'
+        )
+    for column in columns:
+        if isinstance(column, bool) or not isinstance(column, str | int) or column == "":
+            raise ConfigError(f"CSV option columns names {column!r}. Give names in the first row, or numbers from 1.")
+        if isinstance(column, int) and column < 1:
+            raise ConfigError(f"CSV option columns names column {column}. The first column is number 1.")
+    if len(set(columns)) < len(columns):
+        raise ConfigError(f"CSV option columns={list(columns)!r} names a column twice. Name each once.")
+    if header == "no" and any(isinstance(column, str) for column in columns):
+        raise ConfigError(
+            f"CSV option columns={list(columns)!r} holds names, but header is 'no'. Give numbers from 1, or set header "
+            "to 'yes'."
+        )
+    return tuple(columns)
+
+
+def _is_text_codec(name: str) -> bool:
+    try:
+        "".encode(name)
+        return codecs.lookup(name).name not in _NOT_FOR_FILES
+    except (LookupError, ValueError):
+        return False

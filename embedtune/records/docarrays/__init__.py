@@ -1,0 +1,1 @@
+"""Foreign DocumentArrays become validated rows."""

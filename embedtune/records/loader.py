@@ -1,0 +1,175 @@
+"""One content: its address in, what is stored of it out."""
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from embedtune.cpus import available_cpus
+from embedtune.errors import ConfigError, EmbedtuneError, InputError, StorageError
+from embedtune.media.limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS, ImageLimits, MeshLimits
+from embedtune.records.layouts import Modality
+from embedtune.records.rows import POINT_DTYPE
+from embedtune.storage.access import AccessRules, ForbiddenError
+from embedtune.storage.content_reader import ContentReader, resolve_content
+from embedtune.storage.errors import UnreachableError
+
+_MAX_POINTS = 1_000_000
+_MAX_WORKERS = 64
+_REMOTE_WORKERS = 16
+_MORE_THAN_CPUS = 2
+_SERVER = re.compile(r"(https?|s3|minio)://", re.IGNORECASE)
+_MOST_DECODERS = 8
+_MOST_MESHES = 4
+_LARGE_PIXELS = 2_000_000
+_LARGE_MESH_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How contents are loaded."""
+
+    point_cloud_size: int = 2048
+    """Points drawn from a mesh, 1 to 1,000,000."""
+    seed: int = 42
+    """Decides, together with a mesh's file, which points are drawn; 0 or more."""
+    max_bad_share: float = 0.01
+    """Largest accepted share of rows that cannot be used among all rows, those set aside before included, 0..1."""
+    workers: int = 0
+    """Threads, 1 to 64; 0 for 16 where the source or its first rows name a server, else two more than CPUs. Large
+    contents are decoded by as many of them at a time as there are CPUs, 8 at most."""
+    image_limits: ImageLimits = field(default=DEFAULT_IMAGE_LIMITS)
+    """Largest accepted image."""
+    mesh_limits: MeshLimits = field(default=DEFAULT_MESH_LIMITS)
+    """Largest accepted mesh."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is not accepted.
+        """
+        for name, value, least, most in (
+            ("point_cloud_size", self.point_cloud_size, 1, _MAX_POINTS),
+            ("workers", self.workers, 0, _MAX_WORKERS),
+        ):
+            if not least <= value <= most:
+                raise ConfigError(f"{name}={value!r} is not accepted. Give a whole number from {least} to {most}.")
+        if self.seed < 0:
+            raise ConfigError(f"seed={self.seed!r} is negative. Give 0 or more.")
+        if not 0 <= self.max_bad_share <= 1:
+            raise ConfigError(f"max_bad_share={self.max_bad_share!r} is not a share. Give a number from 0 to 1.")
+
+    def workers_for(self, addresses: Iterable[str]) -> int:
+        """Return the number of threads: many to wait for servers; from a disk they would be in each other's way."""
+        if self.workers:
+            return self.workers
+        is_remote = any(_SERVER.match(address) for address in addresses)
+        return _REMOTE_WORKERS if is_remote else available_cpus() + _MORE_THAN_CPUS
+
+
+class ContentKey(NamedTuple):
+    """What tells one content from another."""
+
+    modality: Modality
+    origin: str
+    """Address of the source that names it."""
+    cell: str
+    """Its address as the source names it."""
+
+
+class Loaded(NamedTuple):
+    """A content that can be used."""
+
+    data: bytes
+    """What is stored: an image file, or the points of a mesh as little-endian float32."""
+    digest: str
+    """SHA-256 in hexadecimal: of the stored image file, or of the mesh's file, whatever points were drawn."""
+
+
+class Failure(StrEnum):
+    """Why a content cannot be used."""
+
+    FORBIDDEN = "may not be opened"
+    UNREACHABLE = "cannot be reached"
+    OTHER = "cannot be used"
+
+
+class Failed(NamedTuple):
+    """A content that cannot be used."""
+
+    failure: Failure
+    reason: str
+
+
+class ContentLoader:
+    """Loads contents; may be used by many threads at once."""
+
+    def __init__(self, options: LoadOptions) -> None:
+        """Set up; nothing is opened yet."""
+        self._options = options
+        self._readers: dict[str, ContentReader] = {}
+        self._lock = threading.Lock()
+        # Decoded, an image takes many times the memory of its file, and more decoders than CPUs would not be faster.
+        self._decoders = threading.BoundedSemaphore(min(available_cpus(), _MOST_DECODERS))
+        self._large_mesh = threading.Lock()
+        # Their files may have 100 MiB, five times as much as those of images.
+        self._meshes = threading.BoundedSemaphore(_MOST_MESHES)
+
+    def load(self, key: ContentKey) -> Loaded | Failed:
+        """Read, check and convert one content."""
+        try:
+            return self._mesh(key) if key.modality is Modality.MESH else self._image(key)
+        except ForbiddenError as error:
+            return Failed(Failure.FORBIDDEN, _reason(error))
+        except UnreachableError as error:
+            return Failed(Failure.UNREACHABLE, _reason(error))
+        except (StorageError, InputError) as error:
+            return Failed(Failure.OTHER, _reason(error))
+
+    def _image(self, key: ContentKey) -> Loaded:
+        from embedtune.media.images import open_image, store_image
+
+        limits = self._options.image_limits
+        data = self._read(key, limits.max_bytes)
+        image = open_image(data, limits)
+        # For small images, waiting for each other would cost more than it saves.
+        with self._decoders if image.width * image.height > _LARGE_PIXELS else nullcontext():
+            stored = store_image(image, data)
+        return Loaded(stored, hashlib.sha256(stored).hexdigest())
+
+    def _mesh(self, key: ContentKey) -> Loaded:
+        # trimesh takes half a second to import, which images need not pay.
+        from embedtune.media.points import read_mesh
+
+        options = self._options
+        with self._meshes:
+            data = self._read(key, options.mesh_limits.max_bytes)
+            with self._large_mesh if len(data) > _LARGE_MESH_BYTES else nullcontext(), self._decoders:
+                cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed, options.mesh_limits)
+        return Loaded(cloud.astype(POINT_DTYPE).tobytes(), hashlib.sha256(data).hexdigest())
+
+    def _read(self, key: ContentKey, max_bytes: int) -> bytes:
+        reader = self._readers.get(key.origin)
+        if reader is None:
+            with self._lock:
+                # One of them for each origin, since it remembers which servers do not answer.
+                if key.origin not in self._readers:
+                    self._readers[key.origin] = ContentReader(AccessRules.from_environment(key.origin))
+                reader = self._readers[key.origin]
+        return reader.read(resolve_content(key.cell, key.origin), max_bytes)
+
+
+def _reason(error: EmbedtuneError) -> str:
+    """Return a message as the part of a longer sentence that it becomes."""
+    return str(error).removesuffix(".")
+
+
+def _suffix(cell: str) -> str:
+    path = re.split(r"[?#]", cell, maxsplit=1)[0] if "://" in cell else cell
+    return PurePosixPath(path).suffix

@@ -1,0 +1,1 @@
+"""The object store. Only this package imports minio."""

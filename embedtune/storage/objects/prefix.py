@@ -1,0 +1,197 @@
+"""Objects and prefixes of the object store. Imports minio, so import this module where it is used."""
+
+import contextlib
+import io
+from pathlib import Path
+
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
+from urllib3 import BaseHTTPResponse
+
+from embedtune.errors import StorageError, reason
+from embedtune.progress import Advance, silent
+from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
+from embedtune.storage.errors import DamagedError, MissingObjectError
+from embedtune.storage.locations import Location
+from embedtune.storage.objects.client import store_client, store_errors
+from embedtune.storage.objects.uploads import Destination, Headers, send_file
+from embedtune.storage.store import StoredFile
+from embedtune.storage.web.transfer import read_whole, receive
+
+
+def stat_object(location: Location) -> tuple[str, int]:
+    """Return an object's etag and its size in bytes.
+
+    Raises:
+        StorageError: it is missing, access is denied, or the store does not answer.
+    """
+    with store_errors(location.uri):
+        found = store_client(location.store).stat_object(location.bucket, location.key)
+    if not found.etag or found.size is None:
+        raise StorageError(f"{location.uri}: the store names no etag and size, so its content cannot be told apart.")
+    return found.etag, found.size
+
+
+def fetch_object(location: Location, etag: str, size: int, target: Path, advance: Advance) -> None:
+    """Download an object if it still has this etag.
+
+    Raises:
+        StorageError: it changed or is missing, access is denied, the store does not answer, or the disk is full.
+    """
+    client = store_client(location.store)
+
+    def request(offset: int) -> BaseHTTPResponse:
+        return client.get_object(
+            location.bucket, location.key, offset=offset, request_headers={"If-Match": f'"{etag}"'}
+        )
+
+    with store_errors(location.uri):
+        received = receive(request, target, location.uri, advance)
+    if received != size:
+        raise StorageError(f"{location.uri} was cut short: {received} of {size} bytes came. Start again.")
+
+
+class ObjectPrefix:
+    """The objects below one prefix, as a store of named files; see `stores.Store`."""
+
+    def __init__(self, location: Location) -> None:
+        """Set up the client; nothing is asked yet.
+
+        Raises:
+            StorageError: the environment does not describe an object store.
+        """
+        self._client = store_client(location.store)
+        self._store = location.store
+        self._bucket = location.bucket
+        self._prefix = f"{location.key}/" if location.key else ""
+
+    def put_file(self, name: str, source: Path, sha256: str = "", advance: Advance = silent) -> str:
+        """Store a file; its SHA-256 comes back."""
+        try:
+            with store_errors(self._uri(name)):
+                return send_file(self._destination(name), source, sha256, advance)
+        except OSError as error:
+            raise StorageError(f"{source} cannot be read: {reason(error)}. Check its permissions.") from error
+
+    def put_bytes(self, name: str, content: bytes) -> None:
+        """Store a small content."""
+        with store_errors(self._uri(name)):
+            self._client.put_object(self._bucket, self._prefix + name, io.BytesIO(content), len(content))
+
+    def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
+        """Fetch a file; False if there is none of that name."""
+        if sha256 and target.is_file() and target.stat().st_size:
+            # What came earlier may turn out not to be its beginning.
+            with contextlib.suppress(DamagedError):
+                return self._get(name, target, sha256, advance, resume=True)
+        return self._get(name, target, sha256, advance, resume=False)
+
+    def _get(self, name: str, target: Path, sha256: str, advance: Advance, resume: bool) -> bool:
+        try:
+            with sha256_beside() as digest:
+                if resume:
+                    _feed(digest, target, advance)
+                self._receive(name, target, digest, resume, advance)
+                found = digest.hexdigest()
+        except MissingObjectError:
+            return False
+        if sha256 not in ("", found):
+            target.unlink()
+            raise DamagedError(
+                f"{self._uri(name)} is damaged: its content has not the SHA-256 {sha256}. Store it again."
+            )
+        return True
+
+    def _receive(self, name: str, target: Path, digest: Digest, resume: bool, advance: Advance) -> None:
+        uri, etag = self._uri(name), ""
+
+        def request(offset: int) -> BaseHTTPResponse:
+            nonlocal etag
+            # The rest must be of the same object as what came before.
+            headers: Headers = {"If-Match": etag} if etag else {}
+            response = self._client.get_object(self._bucket, self._prefix + name, offset, request_headers=headers)
+            etag = response.headers.get("ETag", "")
+            return response
+
+        try:
+            with store_errors(uri):
+                receive(request, target, uri, advance, digest, resume)
+        except StorageError as error:
+            if resume and _code(error) == "InvalidRange":
+                raise DamagedError(f"{target} is no beginning of {uri}: it is as long or longer.") from error
+            raise
+
+    def get_bytes(self, name: str) -> bytes | None:
+        """Fetch a small content; None if there is none of that name."""
+        try:
+            with store_errors(self._uri(name)):
+                content = read_whole(lambda: self._client.get_object(self._bucket, self._prefix + name), SMALL_BYTES)
+        except MissingObjectError:
+            return None
+        return check_small(content, self._uri(name))
+
+    def holds(self, name: str, size: int, sha256: str) -> bool:
+        """Tell whether a file with that content was stored under that name."""
+        try:
+            with store_errors(self._uri(name)):
+                return self._destination(name).recorded_digest() == (size, sha256)
+        except MissingObjectError:
+            return False
+
+    def entries(self, prefix: str = "") -> list[StoredFile]:
+        """Return all files whose names begin so, sorted by name; none where the bucket does not exist."""
+        try:
+            with store_errors(self._uri(prefix)):
+                found = self._client.list_objects(self._bucket, prefix=self._prefix + prefix, recursive=True)
+                return sorted(
+                    StoredFile(
+                        str(entry.object_name).removeprefix(self._prefix),
+                        entry.size or 0,
+                        entry.last_modified.timestamp() if entry.last_modified else 0.0,
+                    )
+                    for entry in found
+                )
+        except MissingObjectError:
+            return []
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Return the names of all files that begin so, sorted; none where the bucket does not exist."""
+        return [entry.name for entry in self.entries(prefix)]
+
+    def children(self) -> list[str]:
+        """Return the names of the folders directly below."""
+        try:
+            with store_errors(self._uri("")):
+                found = self._client.list_objects(self._bucket, prefix=self._prefix)
+                names = (str(entry.object_name).removeprefix(self._prefix) for entry in found if entry.is_dir)
+                return sorted(name.rstrip("/") for name in names)
+        except MissingObjectError:
+            return []
+
+    def remove(self, names: list[str]) -> None:
+        """Remove files, those that are gone already included."""
+        with store_errors(self._uri("")):
+            doomed = [DeleteObject(self._prefix + name) for name in names]
+            for error in self._client.remove_objects(self._bucket, doomed):
+                raise StorageError(
+                    f"{self._uri(error.name or '')} cannot be removed: {error.message} ({error.code}). Check that the "
+                    "credentials in the environment may delete there."
+                )
+
+    def _destination(self, name: str) -> Destination:
+        return Destination(self._client, self._store, self._bucket, self._prefix + name)
+
+    def _uri(self, name: str) -> str:
+        return f"{self._store}://{self._bucket}/{self._prefix}{name}"
+
+
+def _feed(digest: Digest, target: Path, advance: Advance) -> None:
+    try:
+        feed_file(digest, target, advance)
+    except OSError as error:
+        raise StorageError(f"{target} cannot be read: {reason(error)}. Remove it and start again.") from error
+
+
+def _code(error: StorageError) -> str:
+    """Return the store's own code of an error; '' if it did not come from there."""
+    return str(error.__cause__.code) if isinstance(error.__cause__, S3Error) else ""

@@ -1,0 +1,98 @@
+"""Content keys and connected components, against their definitions and a graph library."""
+
+import unicodedata
+
+import networkx as nx
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from embedtune.documents.fingerprints import connected_components, content_key, fingerprint
+
+
+def _fingerprint(texts: list[str], seed: int = 42):
+    return fingerprint(pa.array(texts, pa.large_string()), seed, lambda done: None)
+
+
+class TestContentKey:
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            ("What is X?", "WHAT  is\tx?"),
+            ("Straße", "STRASSE"),
+            ("ﬁne", "Fine"),
+            ("cafe\u0301", "CAFÉ"),
+            ("a\u00a0b", "a b"),
+            ("a\u3000b\n", " A B"),
+            ("\uff21\uff22\uff23", "abc"),
+        ],
+    )
+    def test_ignores_case_unicode_form_and_white_space(self, first: str, second: str):
+        assert content_key(first) == content_key(second)
+
+    @pytest.mark.parametrize(("first", "second"), [("a b", "ab"), ("a", "a."), ("résumé", "resume"), ("1", "one")])
+    def test_keeps_what_differs_otherwise(self, first: str, second: str):
+        assert content_key(first) != content_key(second)
+
+    @given(st.text())
+    def test_is_its_own_key(self, text: str):
+        assert content_key(content_key(text)) == content_key(text)
+
+    @given(st.text())
+    def test_does_not_depend_on_the_unicode_form_of_the_text(self, text: str):
+        keys = {content_key(unicodedata.normalize(form, text)) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+        assert keys == {content_key(text)}
+
+
+class TestFingerprint:
+    def test_values(self):
+        prints = _fingerprint(["Hello  world", "hello world", "x"])
+        assert prints.ids.to_pylist()[2] == "2d711642b726b04401627ca9fbac32f5"
+        assert prints.words.tolist() == [2, 2, 1]
+        assert prints.keys.tolist() == [0, 0, 1]
+        assert prints.draws.shape == (2,)
+
+    def test_draws_depend_on_seed_and_content_only(self):
+        one = _fingerprint(["a", "b"])
+        other = _fingerprint(["x", "B", "A"])
+        assert one.draws[one.keys].tolist() == other.draws[other.keys[[2, 1]]].tolist()
+        assert set(one.draws.tolist()).isdisjoint(_fingerprint(["a", "b"], seed=43).draws.tolist())
+
+    def test_batches_join_seamlessly(self, monkeypatch: pytest.MonkeyPatch):
+        texts = [f"text {number % 7} {number % 3}".upper() if number % 2 else f"text {number}" for number in range(50)]
+        whole = _fingerprint(texts)
+        monkeypatch.setattr("embedtune.documents.fingerprints._BATCH", 7)
+        parts = _fingerprint(texts)
+        assert parts.ids.equals(whole.ids)
+        for name in ("words", "keys", "draws"):
+            np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
+
+
+def _edges(nodes: int):
+    return st.lists(st.tuples(st.integers(0, nodes - 1), st.integers(0, nodes - 1)), max_size=60)
+
+
+class TestConnectedComponents:
+    @given(st.integers(1, 40).flatmap(lambda nodes: st.tuples(st.just(nodes), _edges(nodes))))
+    def test_equals_networkx(self, graph: tuple[int, list[tuple[int, int]]]):
+        nodes, edges = graph
+        expected = np.arange(nodes)
+        reference = nx.Graph()
+        reference.add_nodes_from(range(nodes))
+        reference.add_edges_from(edges)
+        for component in nx.connected_components(reference):
+            expected[list(component)] = min(component)
+        ends = np.array(edges, np.int64).reshape(-1, 2)
+        np.testing.assert_array_equal(connected_components(ends[:, 0], ends[:, 1], nodes), expected)
+
+    def test_joins_groups_that_a_greedy_rule_would_tear(self):
+        # a-b, c-b, c-d, a-d: Finetuner 0.8 gives b two labels and drops the last pair.
+        components = connected_components(np.array([0, 2, 2, 0]), np.array([1, 1, 3, 3]), 5)
+        assert components.tolist() == [0, 0, 0, 0, 4]
+
+    def test_long_shuffled_chain(self):
+        nodes = 200_000
+        order = np.random.default_rng(0).permutation(nodes)
+        assert not connected_components(order[:-1], order[1:], nodes).any()
