@@ -1,13 +1,16 @@
 """The registered version that is champion: which one there is now, and what it makes of today's held-out data."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
+from time import sleep
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from embedtune.errors import ConfigError, InputError, ModelError, RegistryError, StorageError
 from embedtune.mlflow.connection import connect_to_read
-from embedtune.mlflow.failures import GoneError
+from embedtune.mlflow.failures import GoneError, UnreachableError
 from embedtune.mlflow.versions import SCHEME, find_version
 from embedtune.models.contents import Contents
 from embedtune.models.registered import RegisteredName, fetched, registered_version
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 _UNAVAILABLE = (ConfigError, InputError, ModelError, RegistryError, StorageError)
 _BROKEN = (RuntimeError, ValueError, TypeError, KeyError, IndexError)
 """What torch, transformers and sentence-transformers raise where a model's parts do not belong together."""
+
+_WAITS_S = (10, 30, 60, 120)
+"""Seconds until a server that does not answer is asked again. Its client has tried for seconds to a minute by then; a
+pod that is moved to another node is away for longer, and the cache would keep that the champion was not scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +106,8 @@ def _encode(
 ) -> "Encoded":
     from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds
 
-    with fetched(uri, version) as folder:
+    with ExitStack() as stack:
+        folder = _fetch(stack, uri, version)
         try:
             models = {CHAMPION: ModelToEncode.tuned(folder)}
             encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, further)[CHAMPION]
@@ -112,3 +120,14 @@ def _encode(
             check_vectors(vectors, [str(row) for row in range(len(vectors))], f"{CHAMPION} {part} of {name}")
     options.distance_of(uri, encoded.similarity)  # refuses one by which nothing is ranked
     return encoded
+
+
+def _fetch(stack: ExitStack, uri: str, version: str) -> Path:
+    """Fetch a version until the stack is closed; a server that does not answer is waited for."""
+    for wait in _WAITS_S:
+        try:
+            return stack.enter_context(fetched(uri, version))
+        except UnreachableError as error:
+            note(f"{uri} is out of reach; asking again in {wait} s. {error}")
+            sleep(wait)
+    return stack.enter_context(fetched(uri, version))

@@ -74,6 +74,17 @@ def champion(client: MlflowClient, make_request, request: pytest.FixtureRequest)
     client.delete_logged_model(folder.parent.name)
 
 
+@pytest.fixture
+def silent_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of an MLflow where nothing listens."""
+    with socket.socket() as bound:  # and never listening: the port refuses connections as long as it is held
+        bound.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        monkeypatch.setenv(TRACKING_VARIABLE, server)
+        monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
+        yield server
+
+
 def obstacle(version: str, data: HeldOut | None = None) -> str:
     found = score_champion(version, held_out() if data is None else data, EvalOptions(batch_size=8))
     assert (found.encoded, found.incumbent.version) == (None, "1")
@@ -98,14 +109,10 @@ class TestWhichOne:
         assert "Whether nobody has a champion cannot be found out" in told
         assert "replaces no champion. There is no MLflow to work with" in told
 
-    def test_where_nothing_listens(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        with socket.socket() as bound:  # and never listening: the port refuses connections as long as it is held
-            bound.bind(("127.0.0.1", 0))
-            server = f"http://127.0.0.1:{bound.getsockname()[1]}"
-            monkeypatch.setenv(TRACKING_VARIABLE, server)
-            assert champion_now("nobody") == ""
+    def test_where_nothing_listens(self, silent_server: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert champion_now("nobody") == ""
         told = capsys.readouterr().err
-        assert f"and replaces no champion. MLflow at {server} failed: " in told
+        assert f"and replaces no champion. MLflow at {silent_server} failed: " in told
         assert told.endswith("Check that the server runs and can be reached from here.\n")
 
     def test_a_first_run_in_a_folder_makes_no_database(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,6 +211,30 @@ class TestScore:
         version, _ = champion
         monkeypatch.delenv(TRACKING_VARIABLE)
         assert obstacle(version).startswith("There is no MLflow to work with")
+
+    def test_where_mlflow_comes_back(
+        self, registry, champion, silent_server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        version, _ = champion
+        waits: list[float] = []
+
+        def come_back(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 2:
+                monkeypatch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
+
+        monkeypatch.setattr("embedtune.steps.champion.sleep", come_back)
+        found = score_champion(version, held_out(), EvalOptions(batch_size=8))
+        assert (found.incumbent, found.encoded.index.shape, waits) == (Incumbent("1"), (3, 32), [10, 30])
+        told = f"{RegisteredName.parse(version).uri} is out of reach; asking again in 30 s. MLflow at {silent_server}"
+        assert told in capsys.readouterr().err
+
+    def test_where_mlflow_stays_away(self, champion, silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        version, _ = champion
+        waits: list[float] = []
+        monkeypatch.setattr("embedtune.steps.champion.sleep", waits.append)
+        assert obstacle(version).startswith(f"MLflow at {silent_server} failed: ")
+        assert waits == [10, 30, 60, 120]
 
 
 def forget(folder: Path, *names: str) -> None:
