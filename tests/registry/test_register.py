@@ -242,7 +242,7 @@ class TestRecord:
         assert [(point.step, point.value) for point in history] == [(1, 2.0), (2, 1.5)]
 
     def test_metrics_of_further_evaluations(self, make_request, client):
-        request = make_request("beside")
+        request = make_request("judged on more")
         measured = (MetricValues("mrr_at_10", {"base": 0.25, "tuned": 0.75}),)
         table = SideTable("production", "/held", measured, (), 9, 0, 20)
         comparison = dataclasses.replace(request.comparison, side_tables=(table,))
@@ -322,9 +322,9 @@ class TestRecord:
 
 
 def test_a_model_trained_in_no_image_and_no_pipeline_names_none(make_request, client):
-    tags = version_tags(make_request("by-hand"), dataclasses.replace(CARD, image=""), "digest")
+    tags = version_tags(make_request("trained in no pod"), dataclasses.replace(CARD, image=""), "digest")
     assert {"image", "pipeline_run", "base_model_licence"}.isdisjoint(tags)
-    made = register_model(make_request("by-hand"))
+    made = register_model(make_request("trained in no pod"))
     assert "pipeline_run" not in client.get_run(made.run_id).data.tags
 
 

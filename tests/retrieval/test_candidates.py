@@ -46,6 +46,17 @@ def test_what_rounds_to_the_same_score_is_found(monkeypatch: pytest.MonkeyPatch)
     assert (result.indices.tolist(), result.scores.tolist(), result.tied_at_cut.tolist()) == ([[3]], [[0.5]], [True])
 
 
+def test_scores_one_unit_apart_may_round_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1.5 and 2.5 both become 2, so of equal ones the lowest id counts, though it was no candidate."""
+    monkeypatch.setattr(candidates, "_SPARE", 0)
+    monkeypatch.setattr(Space, "float32_errors", lambda space: np.zeros(1))
+    index = np.array([[1e6], [2.5], [2.5], [1.5], [1.5]])
+    for ids in ("zcdab", "zcdba"):
+        result = rank(np.ones((1, 1)), ["q"], index, list(ids), 2, "dot")
+        assert result.scores.tolist() == [[1e6, 2.0]]
+        assert ids[result.indices[0, 1]] == "a"
+
+
 def test_documents_of_one_product_do_not_all_become_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidates, "INDEX_BLOCK", 2)
     index = np.ones((60, 2))
