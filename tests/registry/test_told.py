@@ -1,0 +1,139 @@
+"""What a version's description and a run's parameters, metrics and datasets say, from what was compared."""
+
+import dataclasses
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from embedtune.registry.request import RegistrationRequest
+from embedtune.registry.runs import _dataset_input, _log_parameters, _what_was_trained, log_metrics
+from embedtune.registry.versions import describe_version
+from embedtune.retrieval.comparison import SideTable
+from embedtune.retrieval.sides import MetricValues
+from tests.comparisons import with_champion
+from tests.registry.conftest import CARD, LossPoint, comparison
+
+TWO = comparison(0.1, better=True)
+ONE_METRIC = dataclasses.replace(TWO, metrics=TWO.metrics[:1], differences=TWO.differences[:1])
+THREE = with_champion(ONE_METRIC, {"ndcg_at_10": 0.625})
+
+
+def request(judged, **facts):
+    whole = RegistrationRequest(Path("model"), judged, "shop", data_uri="/data/a.csv", data_version="v1")
+    return dataclasses.replace(whole, **facts)
+
+
+def test_a_description_with_a_champion_has_a_column_for_each_difference():
+    card = dataclasses.replace(CARD, servers={})
+    assert describe_version(request(THREE), card) == (
+        "Embedding model: `tiny-bert` fine-tuned on 12 documents of `/data/a.csv` (`v1`).\n\n"
+        "Vectors of 32 components; texts are cut after 64 tokens.\n\n"
+        "Compared with the base and the champion: nDCG@10 rose enough.\n\n"
+        "| metric | base | tuned | champion | from base | 95% interval | from champion | 95% interval |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+        "| nDCG@10 | 0.5000 | 0.6000 | 0.6250 | +0.1000 | +0.0900 to +0.1100 | -0.0250 | -0.0350 to -0.0150 |\n\n"
+        "Means over 10 held-out queries against 20 documents. "
+        "Vectors of another model or version do not compare with these: encode the whole index again."
+    )
+
+
+def test_a_description_tells_what_there_is_alone():
+    unheard = dataclasses.replace(
+        ONE_METRIC,
+        sides=THREE.sides,
+        pairs=7,
+        metrics=(*ONE_METRIC.metrics, MetricValues("mrr_at_10", {"tuned": 0.25})),
+    )
+    card = dataclasses.replace(CARD, servers={"vllm": ""}, max_length=0)
+    told = describe_version(request(unheard, data_version=""), card)
+    assert "documents of `/data/a.csv`.\n" in told
+    assert "\n\nVectors of 32 components. MLflow can serve it. Of servers of embeddings, vllm can.\n\n" in told
+    assert "\n| MRR@10 |  | 0.2500 |  |\n\nCorrelations over 7 held-out pairs with scores. Means over 10 " in told
+    alone = describe_version(request(ONE_METRIC), card)
+    assert "\n\nCompared with the base: nDCG@10 rose enough.\n\n| metric | base | tuned | difference | 95% int" in alone
+
+
+class Client:
+    """What is logged, batch by batch."""
+
+    def __init__(self):
+        self.batches = []
+
+    def log_batch(self, run_id, metrics=(), params=()):
+        assert run_id == "r"
+        self.batches.append([*metrics, *params])
+
+
+def run_with(**params):
+    return SimpleNamespace(info=SimpleNamespace(run_id="r", start_time=1234), data=SimpleNamespace(params=params))
+
+
+def test_metrics_of_all_sides_and_differences_at_the_start_of_the_run():
+    client = Client()
+    table = SideTable("production", "/held", ONE_METRIC.metrics, (), 9, 0, 20)
+    judged = dataclasses.replace(THREE, side_tables=(table,))
+    log_metrics(client, run_with(), request(judged), CARD, "m")
+    (batch,) = client.batches
+    assert {each.timestamp for each in batch} == {1234}
+    assert {each.model_id for each in batch if each.key.startswith(("base", "champion", "train", "parity"))} == {None}
+    found = {each.key: (round(each.value, 9), each.step) for each in batch if each.model_id == "m"}
+    assert found == {
+        "tuned/ndcg_at_10": (0.6, 0),
+        "difference/ndcg_at_10": (0.1, 0),
+        "lower/ndcg_at_10": (0.09, 0),
+        "upper/ndcg_at_10": (0.11, 0),
+        "difference_to_champion/ndcg_at_10": (-0.025, 0),
+        "lower_to_champion/ndcg_at_10": (-0.035, 0),
+        "upper_to_champion/ndcg_at_10": (-0.015, 0),
+        "evaluations/production/tuned/ndcg_at_10": (0.6, 0),
+    }
+    found = {(each.key, each.value, each.step) for each in batch if each.model_id is None}
+    assert found == {
+        ("base/ndcg_at_10", 0.5, 0),
+        ("champion/ndcg_at_10", 0.625, 0),
+        ("evaluations/production/base/ndcg_at_10", 0.5, 0),
+        ("train/loss", 2.0, 1),
+        ("train/loss", 1.5, 2),
+        ("train/seconds", 3.0, 0),
+        ("train/texts_per_second", 8.0, 0),
+        ("parity/max_difference", 1e-7, 0),
+    }
+
+
+def test_no_more_is_sent_at_once_than_a_server_takes():
+    client = Client()
+    card = dataclasses.replace(CARD, history=tuple(LossPoint(step, 0.5, 2.0) for step in range(2500)))
+    log_metrics(client, run_with(), request(ONE_METRIC), card, "m")
+    assert [len(batch) for batch in client.batches] == [1000, 1000, 508]
+    assert [each.step for batch in client.batches for each in batch if each.key == "train/loss"] == list(range(2500))
+    client = Client()
+    wanted = {f"p{number:03}": str(number) for number in range(250)}
+    _log_parameters(client, run_with(p007="7", p008="other"), wanted)
+    assert [len(batch) for batch in client.batches] == [100, 100, 48]
+    kept = [name for name in wanted if name not in ("p007", "p008")]
+    assert [each.key for batch in client.batches for each in batch] == kept
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "kind", "source"),
+    [
+        ("s3://b/a/train.csv", "train.csv", "s3", {"uri": "s3://b/a/train.csv"}),
+        ("minio://b/a", "a", "s3", {"uri": "minio://b/a"}),
+        ("s3://bucket", "s3://bucket", "s3", {"uri": "s3://bucket"}),
+        ("http://host/a.csv?token=x", "a.csv", "http", {"url": "http://host/a.csv"}),
+        ("https://me:word@host/a.csv", "a.csv", "http", {"url": "https://host/a.csv"}),
+        ("/data/a.csv", "a.csv", "local", {"uri": "/data/a.csv"}),
+    ],
+)
+def test_data_are_named_as_mlflow_names_them(uri, name, kind, source):
+    dataset = _dataset_input(uri, "training", "data_version", "v").dataset
+    assert (dataset.name, dataset.source_type, json.loads(dataset.source)) == (name, kind, source)
+    assert (dataset.digest, dataset.profile) == ("v", None)
+
+
+def test_what_was_trained_is_said_in_the_singular_and_in_the_plural():
+    for epochs, told in ((1, "1 epoch"), (2, "2 epochs")):
+        card = dataclasses.replace(CARD, backbone="/models/bert", options={"epochs": epochs, "loss": "Loss"})
+        assert _what_was_trained(card) == f"bert, Loss, {told}"
