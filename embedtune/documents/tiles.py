@@ -1,12 +1,9 @@
 """Small drawings of images and point clouds, all of one size, for a sheet of them."""
 
-import math
-
 import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.gallery import Tile
-from embedtune.media.limits import DEFAULT_IMAGE_LIMITS, MALFORMED
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE
 
@@ -42,29 +39,9 @@ def tile_shape(modality: Modality) -> tuple[int, int]:
 
 def _draw_image(content: bytes) -> Tile | None:
     # Pillow takes time to import, and data without images do not need it.
-    from PIL import Image
+    from embedtune.media.images import fit_image
 
-    from embedtune.errors import InputError
-    from embedtune.media.images import open_image
-
-    try:
-        image = open_image(content, DEFAULT_IMAGE_LIMITS)
-        # A JPEG is decoded at an eighth to a half of its size where that is enough.
-        image.draft("RGB", (2 * TILE_SIDE, 2 * TILE_SIDE))
-        picture = image.convert("RGB")
-    except (InputError, *MALFORMED):
-        return None
-    scale = TILE_SIDE / max(picture.size)
-    if scale > 1:
-        # The pixels of a small image stay what they are; smoothed, it would look like a bad photo.
-        factor = math.ceil(scale)
-        picture = picture.resize((factor * picture.width, factor * picture.height), Image.Resampling.NEAREST)
-        scale /= factor
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    fitted = picture.resize((width, height), Image.Resampling.LANCZOS)
-    sheet = Image.new("RGB", (TILE_SIDE, TILE_SIDE), (_PAPER,) * 3)
-    sheet.paste(fitted, ((TILE_SIDE - width) // 2, (TILE_SIDE - height) // 2))
-    return np.asarray(sheet)
+    return fit_image(content, TILE_SIDE, _PAPER)
 
 
 def _draw_mesh(content: bytes) -> Tile | None:

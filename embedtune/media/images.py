@@ -1,8 +1,10 @@
 """Image files checked and brought into one form. Imports Pillow, so import this module where it is used."""
 
 import io
+import math
 
 import numpy as np
+import numpy.typing as npt
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -81,6 +83,37 @@ def read_image(data: bytes, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> bytes
             reason without the file's name.
     """
     return store_image(open_image(data, limits), data)
+
+
+def fit_image(data: bytes, side: int, paper: int) -> npt.NDArray[np.uint8] | None:
+    """Draw an image as large as it fits into the middle of a square.
+
+    Args:
+        data: See `open_image`.
+        side: Of the square, in pixels.
+        paper: Grey around the image, 0..255.
+
+    Returns:
+        Colours (side, side, 3), or None where the image cannot be decoded.
+    """
+    try:
+        image = open_image(data, DEFAULT_IMAGE_LIMITS)
+        # A JPEG is decoded at an eighth to a half of its size where that is enough.
+        image.draft("RGB", (2 * side, 2 * side))
+        picture = image.convert("RGB")
+    except (InputError, *MALFORMED):
+        return None
+    scale = side / max(picture.size)
+    if scale > 1:
+        # The pixels of a small image stay what they are; smoothed, it would look like a bad photo.
+        factor = math.ceil(scale)
+        picture = picture.resize((factor * picture.width, factor * picture.height), Image.Resampling.NEAREST)
+        scale /= factor
+    width, height = (max(1, round(length * scale)) for length in picture.size)
+    fitted = picture.resize((width, height), Image.Resampling.LANCZOS)
+    square = Image.new("RGB", (side, side), (paper,) * 3)
+    square.paste(fitted, ((side - width) // 2, (side - height) // 2))
+    return np.asarray(square)
 
 
 def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
