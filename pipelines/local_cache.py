@@ -14,10 +14,9 @@ from typing import Any
 from kfp.dsl import Artifact
 from kfp.local.cache import LocalCache
 
-from embedtune.progress import emit, note
+from embedtune.progress import emit, note, silent
 from embedtune.storage.atomic import write_text_whole
 from embedtune.storage.digests import file_sha256
-from embedtune.storage.store import silent
 
 NOTES = "notes.json"
 """What a step told a person, beside its outputs."""

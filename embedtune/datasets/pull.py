@@ -12,11 +12,10 @@ from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.naming import dataset_uri, parse_reference
 from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, note, progress, silent
-from embedtune.storage.atomic import atomic_path
+from embedtune.storage.atomic import atomic_path, resumable_folder
 from embedtune.storage.digests import CHUNK_BYTES, file_sha256
 from embedtune.storage.ownership import GZIP_END
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.resumable import resumable_folder
 from embedtune.storage.store import open_store
 
 if TYPE_CHECKING:

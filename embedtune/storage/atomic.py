@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 import uuid
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from embedtune.errors import StorageError, reason
+from embedtune.storage.errors import UnreachableError, writing
 from embedtune.storage.ownership import write_inventory
 
 _FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -37,12 +38,12 @@ def atomic_path(target: Path) -> Iterator[Path]:
     """
     part = _beside(target)
     try:
-        with _explained(target):
+        with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             part.touch()
         with _full_disk_explained(target):
             yield part
-        with _explained(target):
+        with writing(target):
             part.replace(target)
     finally:
         # Where the folder cannot be made or reached there is nothing to remove, and the error above says why.
@@ -90,18 +91,52 @@ def atomic_folder(target: Path, signed: bool = True) -> Iterator[Path]:
     """
     part = _beside(target)
     try:
-        with _explained(target):
+        with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             part.mkdir()
         with _full_disk_explained(target):
             yield part
-        with _explained(target):
+        with writing(target):
             if signed:
                 write_inventory(part)
             _set_modes(part)
-            swap_folder(part, target)
+            _swap_folder(part, target)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def resumable_folder(target: Path, key: str) -> Iterator[Path]:
+    """Write a folder beside its target as `atomic_folder` does, but keep it where it is worth going on.
+
+    Args:
+        target: Where the folder shall be.
+        key: Names the content, so that only a beginning of the same is gone on with.
+
+    Yields:
+        A folder to write to, empty or with what an earlier block of this target and key wrote before it was killed,
+        interrupted, or left by the store (UnreachableError). While another process writes it, an empty one.
+
+    Raises:
+        OSError: the folder cannot be put in its place.
+        StorageError: the folder cannot be made: no space, no permission.
+    """
+    part = target.with_name(f".{target.name}.{key[:32]}{PART_SUFFIX}")
+    lock = _lock(part)
+    if lock is None:
+        with atomic_folder(target, signed=False) as own:
+            yield own
+        return
+    try:
+        yield part
+        _swap_folder(part, target)
+    except (UnreachableError, KeyboardInterrupt):
+        raise
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    finally:
+        os.close(lock)
 
 
 def write_text_whole(target: Path, text: str) -> None:
@@ -125,7 +160,7 @@ def check_writable(*targets: Path) -> None:
         StorageError: nothing can be written there.
     """
     for target in targets:
-        with _explained(target):
+        with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             probe = _beside(target)
             probe.touch()
@@ -136,7 +171,7 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
 
 
-def swap_folder(part: Path, target: Path) -> None:
+def _swap_folder(part: Path, target: Path) -> None:
     """Put a folder in the place of whatever is there; on failure the older one stays or goes back."""
     replaced = target.exists()
     if replaced and _exchanged(part, target):
@@ -184,16 +219,6 @@ def _set_modes(folder: Path) -> None:
 
 
 @contextmanager
-def _explained(target: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{target} cannot be written: {reason(error)}. Give a path in a writable folder with enough free space."
-        ) from error
-
-
-@contextmanager
 def _full_disk_explained(target: Path) -> Iterator[None]:
     """Explain what must come from writing; other errors of a block may come from what it reads."""
     try:
@@ -201,5 +226,22 @@ def _full_disk_explained(target: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _FULL_DISK:
             raise
-        with _explained(target):
+        with writing(target):
             raise
+
+
+def _lock(part: Path) -> int | None:
+    """Make the folder and take it for this process, or return None if another one has it."""
+    with writing(part.parent, "Check space and permissions."):
+        part.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(part, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The one who had it may have moved it away meanwhile.
+        if part.exists() and part.stat().st_ino == os.fstat(descriptor).st_ino:
+            return descriptor
+    except OSError:
+        # Taken, or a file system without locks.
+        pass
+    os.close(descriptor)
+    return None

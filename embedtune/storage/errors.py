@@ -1,6 +1,9 @@
-"""The failures of a store that callers tell apart."""
+"""The failures of files and stores: those that callers tell apart, and what is said where the system refuses."""
 
-from embedtune.errors import StorageError
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from embedtune.errors import StorageError, reason
 
 
 class MissingObjectError(StorageError):
@@ -22,3 +25,37 @@ class DamagedError(StorageError):
 def too_large(what: str, max_bytes: int) -> StorageError:
     """Return the error of a content that is larger than accepted."""
     return StorageError(f"{what} is larger than the {max_bytes} bytes that are accepted for one content.")
+
+
+@contextmanager
+def reading(what: object, advice: str = "Check its permissions.") -> Iterator[None]:
+    """Say StorageError where the system refuses to read something in the block.
+
+    Args:
+        what: What is read, for the message; the file that the system names goes before it.
+        advice: What to do, as a sentence.
+
+    Raises:
+        StorageError: the block raised OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{error.filename or what} cannot be read: {reason(error)}. {advice}") from error
+
+
+@contextmanager
+def writing(target: object, advice: str = "Give a path in a writable folder with enough free space.") -> Iterator[None]:
+    """Say StorageError where the system refuses to write something in the block.
+
+    Args:
+        target: What is written, for the message, which does not name hidden files beside it.
+        advice: What to do, as a sentence.
+
+    Raises:
+        StorageError: the block raised OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{target} cannot be written: {reason(error)}. {advice}") from error

@@ -16,11 +16,11 @@ from pathlib import Path
 
 from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, progress, silent
+from embedtune.storage.atomic import resumable_folder
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import DamagedError
 from embedtune.storage.folder_manifest import CONTENT, MANIFEST_NAME, FolderManifest, ManifestEntry, parse_manifest
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.resumable import resumable_folder
 from embedtune.storage.store import Store, open_store
 
 _READ_ATTEMPTS = 3

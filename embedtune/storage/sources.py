@@ -9,6 +9,7 @@ from pathlib import Path
 from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.storage.archives import is_archive, unpack_archive
+from embedtune.storage.errors import writing
 from embedtune.storage.listing import Entry, Listing, list_files
 from embedtune.storage.locations import Scheme, parse_location
 from embedtune.storage.parallel import transfer_all
@@ -99,10 +100,8 @@ def _download(listing: Listing, name: str, root: Path) -> tuple[Path, ...]:
 def _fetch(item: tuple[Entry, Path], advance: Advance) -> None:
     entry, path = item
     location = parse_location(entry.uri)
-    try:
+    with writing(path.parent, "Free some space there."):
         path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"{path.parent} cannot be made: {reason(error)}. Free some space there.") from error
     # minio takes a quarter of a second to import, which local runs need not pay.
     if location.scheme is Scheme.HTTP:
         from embedtune.storage.web.files import fetch_page

@@ -1,6 +1,7 @@
 """A place for named files: a prefix of the object store, or a local folder."""
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
@@ -9,7 +10,7 @@ from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, silent
 from embedtune.storage.atomic import atomic_path, is_part
 from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, check_digest, check_small, file_sha256
-from embedtune.storage.errors import DamagedError
+from embedtune.storage.errors import DamagedError, reading
 from embedtune.storage.locations import Location, Scheme, parse_location
 
 
@@ -135,21 +136,15 @@ class FolderStore:
     def get_bytes(self, name: str) -> bytes | None:
         """Fetch a small content; None if there is none of that name."""
         path = self._path(name)
-        try:
-            with path.open("rb") as file:
-                return check_small(file.read(SMALL_BYTES + 1), str(path))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error
+        with reading(path), suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as file:
+            return check_small(file.read(SMALL_BYTES + 1), str(path))
+        return None
 
     def holds(self, name: str, size: int, sha256: str) -> bool:
         """Tell whether a file of that name has that content, which is read for it."""
         path = self._path(name)
-        try:
+        with reading(path):
             return path.is_file() and path.stat().st_size == size and file_sha256(path, silent) == sha256
-        except OSError as error:
-            raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error
 
     def entries(self, prefix: str = "") -> list[StoredFile]:
         """Return all files whose names begin so, sorted by name."""
@@ -167,12 +162,9 @@ class FolderStore:
 
     def children(self) -> list[str]:
         """Return the names of the folders directly below."""
-        try:
+        with reading(self._root), suppress(FileNotFoundError, NotADirectoryError):
             return sorted(path.name for path in self._root.iterdir() if path.is_dir())
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise StorageError(f"{self._root} cannot be read: {reason(error)}. Check its permissions.") from error
+        return []
 
     def remove(self, names: list[str]) -> None:
         """Remove files, and folders that this leaves empty."""
@@ -193,27 +185,23 @@ class FolderStore:
 
 
 def _removed_empty(folder: Path) -> bool:
-    try:
+    # It may not be empty, or become so just now.
+    with suppress(OSError):
         folder.rmdir()
-    except OSError:
-        # It is not empty, or becomes so just now.
-        return False
-    return True
+        return True
+    return False
 
 
 def _facts(path: Path) -> tuple[int, float] | None:
-    try:
+    with suppress(OSError):
         found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime
+        return found.st_size, found.st_mtime
+    return None
 
 
 def _open(source: Path) -> BinaryIO:
-    try:
+    with reading(source, "Check the path and its permissions."):
         return source.open("rb")
-    except OSError as error:
-        raise StorageError(f"{source} cannot be read: {reason(error)}. Check the path and its permissions.") from error
 
 
 def _copy(reader: BinaryIO, target: Path, advance: Advance, digest: Digest) -> None:

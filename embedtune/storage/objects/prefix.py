@@ -8,10 +8,10 @@ from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 
-from embedtune.errors import StorageError, reason
+from embedtune.errors import StorageError
 from embedtune.progress import Advance, silent
 from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
-from embedtune.storage.errors import DamagedError, MissingObjectError
+from embedtune.storage.errors import DamagedError, MissingObjectError, reading
 from embedtune.storage.locations import Location
 from embedtune.storage.objects.client import store_client, store_errors
 from embedtune.storage.objects.uploads import Destination, Headers, send_file
@@ -67,11 +67,8 @@ class ObjectPrefix:
 
     def put_file(self, name: str, source: Path, sha256: str = "", advance: Advance = silent) -> str:
         """Store a file; its SHA-256 comes back."""
-        try:
-            with store_errors(self._uri(name)):
-                return send_file(self._destination(name), source, sha256, advance)
-        except OSError as error:
-            raise StorageError(f"{source} cannot be read: {reason(error)}. Check its permissions.") from error
+        with reading(source), store_errors(self._uri(name)):
+            return send_file(self._destination(name), source, sha256, advance)
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content."""
@@ -186,10 +183,8 @@ class ObjectPrefix:
 
 
 def _feed(digest: Digest, target: Path, advance: Advance) -> None:
-    try:
+    with reading(target, "Remove it and start again."):
         feed_file(digest, target, advance)
-    except OSError as error:
-        raise StorageError(f"{target} cannot be read: {reason(error)}. Remove it and start again.") from error
 
 
 def _code(error: StorageError) -> str:

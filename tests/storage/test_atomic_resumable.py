@@ -4,8 +4,8 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage.atomic import resumable_folder
 from embedtune.storage.errors import UnreachableError
-from embedtune.storage.resumable import resumable_folder
 
 KEY = "0" * 64
 
@@ -50,7 +50,7 @@ def test_after_other_errors_nothing_stays(tmp_path, error):
 
 def test_a_killed_process_leaves_its_beginning(tmp_path):
     code = (
-        "import os, signal, sys; from pathlib import Path; from embedtune.storage.resumable import resumable_folder\n"
+        "import os, signal, sys; from pathlib import Path; from embedtune.storage.atomic import resumable_folder\n"
         "with resumable_folder(Path(sys.argv[1]), sys.argv[2]) as folder:\n"
         "    (folder / 'one').touch(); os.kill(os.getpid(), signal.SIGKILL)"
     )
