@@ -1,4 +1,4 @@
-"""What a version's description and a run's parameters, metrics and datasets say, from what was compared."""
+"""What a version, its run and the page of a registration say, and what makes a registration another one."""
 
 import dataclasses
 import json
@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from embedtune.registry.request import RegistrationRequest
+from embedtune.registry.champion import Champion
+from embedtune.registry.contents import check_model_name, registration_digest
+from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import _dataset_input, _log_parameters, _what_was_trained, log_metrics
 from embedtune.registry.versions import describe_version
 from embedtune.retrieval.comparison import SideTable
@@ -137,3 +139,60 @@ def test_what_was_trained_is_said_in_the_singular_and_in_the_plural():
     for epochs, told in ((1, "1 epoch"), (2, "2 epochs")):
         card = dataclasses.replace(CARD, backbone="/models/bert", options={"epochs": epochs, "loss": "Loss"})
         assert _what_was_trained(card) == f"bert, Loss, {told}"
+
+
+def test_the_page_of_a_registration():
+    champion = Champion(2, "ndcg_at_10", 0.75, "10", "")
+    refused = Registration("shop", 3, ("challenger",), "r", "models:/shop/3", 2, False, "It fell.", champion)
+    assert refused.to_markdown({"Its run": "https://mlflow/r"}) == (
+        "# shop, version 3: not promoted\n\nIt fell.\n\n"
+        "- Champion: version 2 (nDCG@10 0.7500 over 10 queries)\n- Aliases of version 3: challenger\n"
+        "- Load it: `models:/shop/3`\n- MLflow run: `r`\n- [Its run](https://mlflow/r)\n"
+    )
+    assert refused.champion_facts()["version"] == 2
+    alone = dataclasses.replace(refused, promoted=True, champion=None, aliases=())
+    assert alone.to_markdown({}).startswith("# shop, version 3: promoted\n\nIt fell.\n\n- Champion: none\n")
+    assert "- Aliases of version 3: none; newer versions have them\n" in alone.to_markdown({})
+    assert alone.champion_facts() == {}
+
+
+def test_another_registration_is_one_of_another_model_or_of_what_decides(tmp_path):
+    (tmp_path / "part").mkdir()
+    files = {"a.json": "1", "part/b.json": "2"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    first = request(TWO, model_folder=tmp_path)
+    decision = TWO.decision
+    others = [
+        request(TWO, model_folder=tmp_path, model_name="shoes"),
+        request(TWO, model_folder=tmp_path, data_version="v2"),
+        request(ONE_METRIC, model_folder=tmp_path),
+        *(
+            request(dataclasses.replace(TWO, **changed), model_folder=tmp_path)
+            for changed in (
+                {"evaluation_digest": ""},
+                {"decision": dataclasses.replace(decision, metric="mrr_at_10")},
+                {"decision": dataclasses.replace(decision, min_gain=0.1)},
+                {"decision": dataclasses.replace(decision, min_lower_bound=0.1)},
+                {"metrics": (MetricValues("ndcg_at_10", {"base": 0.5, "tuned": 0.7}), *TWO.metrics[1:])},
+                {"metrics": (MetricValues("ndcg_at_10", {"base": 0.4, "tuned": 0.6}), *TWO.metrics[1:])},
+            )
+        ),
+    ]
+    found = [registration_digest(each) for each in (first, *others)]
+    for name, text in (("a.json", "3"), ("part/b.json", "3")):
+        (tmp_path / name).write_text(text)
+        found.append(registration_digest(first))
+        (tmp_path / name).write_text(files[name])
+    (tmp_path / "a.json").rename(tmp_path / "c.json")
+    found.append(registration_digest(first))
+    (tmp_path / "c.json").rename(tmp_path / "a.json")
+    assert len(set(found)) == len(found)
+    judged = dataclasses.replace(decision, better=False, champion_version="7", reason="It fell.")
+    scored = with_champion(TWO, dict.fromkeys([each.name for each in TWO.metrics], 0.9))
+    again = request(dataclasses.replace(scored, decision=judged), model_folder=tmp_path, data_uri="/data/b.csv")
+    assert registration_digest(again) == found[0]
+
+
+def test_the_longest_name_is_of_200_characters():
+    check_model_name("x" * 200)

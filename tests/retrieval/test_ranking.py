@@ -241,6 +241,12 @@ def test_half_precision_vectors_and_an_empty_index_are_fine() -> None:
     assert empty.tied_at_cut.tolist() == [False, False]
 
 
+def test_vectors_longer_than_what_is_computed_at_once_are_taken_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "_EXACT_ELEMENTS", 2)
+    result = rank(np.ones((1, 3)), ["q"], np.array([[1.0, 1, 1], [1, 1, 0]]), ["a", "b"], 2)
+    assert result.indices.tolist() == [[0, 1]]
+
+
 def test_vectors_given_are_left_alone() -> None:
     index = np.array([[3.0, 4.0]])
     rank(index, ["q"], index, ["a"], 1)
