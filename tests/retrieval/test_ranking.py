@@ -1,4 +1,6 @@
+import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from embedtune.errors import ConfigError, InputError
+from embedtune.progress import EVENTS_VARIABLE
 from embedtune.retrieval import candidates, ranking
 from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.ranking import rank
@@ -245,6 +248,18 @@ def test_vectors_longer_than_what_is_computed_at_once_are_taken_one_by_one(monke
     monkeypatch.setattr(ranking, "_EXACT_ELEMENTS", 2)
     result = rank(np.ones((1, 3)), ["q"], np.array([[1.0, 1, 1], [1, 1, 0]]), ["a", "b"], 2)
     assert result.indices.tolist() == [[0, 1]]
+
+
+def test_how_far_it_is_is_told_in_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(EVENTS_VARIABLE, str(tmp_path / "events"))
+    set_blocks(monkeypatch, 7, 50, 0)
+    rank(np.ones((2, 3)), ["p", "q"], np.ones((120, 3)), [f"{row:03}" for row in range(120)], 1)
+    events = map(json.loads, (tmp_path / "events").read_text(encoding="utf-8").splitlines())
+    ends = [(each["description"], each["total"], each["unit"]) for each in events if each["done"] == each["total"]]
+    assert ends == [
+        ("Ranking the index", 120, "documents"),
+        ("Ranking for 2 queries with many near ties", 120, "documents"),
+    ]
 
 
 def test_vectors_given_are_left_alone() -> None:
