@@ -7,7 +7,7 @@ from embedtune.documents.plan_folder import DocumentsPlan, evaluation_splits, tr
 from embedtune.documents.planning import make_held_out_plan, make_plan, make_whole_plan
 from embedtune.documents.shards.reader import documents_digest
 from embedtune.documents.shards.tables import write_manifest, write_shards
-from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading, save_split_rule
 from embedtune.progress import progress
 from embedtune.storage.atomic import atomic_folder
 
@@ -100,6 +100,7 @@ def write_documents(rows: Path, plan: DocumentsPlan, train: Path, evaluation: Pa
         shards = write_shards(rows, assignment, train_folder, training_splits(plan.rows_format), "", advance)
         write_manifest(train_folder, plan.rows_format, shards, plan.train_relevance, "")
         save_reading(train_folder, plan.summary.reading)
+        save_split_rule(train_folder, plan.summary.split_rule)
         digest = documents_digest(train_folder)
         shards = write_shards(rows, assignment, evaluation_folder, evaluation_splits(plan.rows_format), "", advance)
         write_manifest(evaluation_folder, plan.rows_format, shards, plan.evaluation_relevance, digest)

@@ -127,7 +127,7 @@ def read_contents(files: Sequence[Path]) -> Contents:
     told_by = [
         _telling_column(*column, rows_format.loaded) for column in zip(names, rows_format.modalities, strict=True)
     ]
-    values, texts, numbers = _number_contents([_taken(tables, name) for name in told_by], rows_format.modalities)
+    values, texts, numbers = number_contents([_taken(tables, name) for name in told_by], rows_format.modalities)
     labels, label_numbers = _labels(tables, rows_format.layout)
     return Contents(
         rows_format=rows_format,
@@ -197,12 +197,20 @@ def _sources(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.ChunkedArr
     return pa.chunked_array(chunks, pa.string())
 
 
-def _number_contents(
+def number_contents(
     columns: list[pa.ChunkedArray], modalities: Sequence[Modality]
 ) -> tuple[pa.Array, int, list[npt.NDArray[np.int64]]]:
-    """Return the distinct contents, how many of them are texts, and the number of each cell of each column.
+    """Number the distinct contents of one or two columns.
 
     Columns of one modality share their contents; a text is never the same as an image.
+
+    Args:
+        columns: Texts, and of other contents what tells one from another, R each.
+        modalities: Of each column.
+
+    Returns:
+        The T distinct values, texts before others; how many of them are texts; and for each column the number of each
+        cell, NO_CONTENT where it is null (R,).
     """
     if len(set(modalities)) == 1:
         rows = len(columns[0])

@@ -25,7 +25,7 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards.manifest import Shard
 from embedtune.documents.shards.reader import documents_digest, read_part
 from embedtune.documents.shards.tables import write_manifest, write_part, write_shards
-from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading
+from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading, save_split_rule
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.storage.atomic import atomic_folder
@@ -110,6 +110,7 @@ def merge_documents(
     with atomic_folder(evaluation) as evaluation_folder, atomic_folder(train) as train_folder:
         write_manifest(train_folder, header.rows_format, train_shards, train_relevance, "")
         save_reading(train_folder, summary.reading)
+        save_split_rule(train_folder, summary.split_rule)
         digest = documents_digest(train_folder)
         write_manifest(evaluation_folder, header.rows_format, evaluation_shards, evaluation_relevance, digest)
         summary.save(evaluation_folder / SUMMARY_FILE)

@@ -9,7 +9,13 @@ from embedtune.documents.document_set import Corpus
 from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups, hold_out_stratified
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
-from embedtune.documents.split_checks import check_evaluation, check_groups, check_train, verify_no_leak
+from embedtune.documents.split_checks import (
+    AskedShare,
+    check_evaluation,
+    check_groups,
+    check_train,
+    verify_no_leak,
+)
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
 
@@ -42,7 +48,7 @@ class SplitPlan:
     """Judged pairs of the evaluation folder (P,)."""
 
 
-def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPlan:
+def split_corpus(corpus: Corpus, rule: SplitRule, share: float, option: str = "eval_share") -> SplitPlan:
     """Split documents so that no content key is on both sides.
 
     The outcome depends on the contents, the seed of the corpus's draws and the share, not on the order of the rows.
@@ -50,7 +56,8 @@ def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPla
     Args:
         corpus: The documents.
         rule: How to hold out; AUTO chooses, and follows the split of a source that has one.
-        eval_share: Share of the documents to hold out, above 0 and below 1.
+        share: Share of the documents to hold out, above 0 and below 1.
+        option: What people call that share.
 
     Raises:
         InputError: The documents do not allow such a split, or leave nothing to train or to evaluate on.
@@ -63,11 +70,12 @@ def split_corpus(corpus: Corpus, rule: SplitRule, eval_share: float) -> SplitPla
     else:
         applied, reason = choose_rule(corpus, rule)
         check_groups(corpus, applied)
-        held = (hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified)(corpus, eval_share)
+        held = (hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified)(corpus, share)
         divide = _divide_labelled if corpus.layout is Layout.LABELLED else _divide_pairs
         plan = divide(corpus, held, applied, reason)
-    check_train(corpus, plan.train, eval_share, plan.rule)
-    check_evaluation(corpus, plan.query, plan.index, eval_share)
+    asked = AskedShare(option, share)
+    check_train(corpus, plan.train, asked, plan.rule)
+    check_evaluation(corpus, plan.query, plan.index, asked)
     verify_no_leak(corpus, plan.train, plan.query, plan.index)
     return plan
 

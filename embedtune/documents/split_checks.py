@@ -1,5 +1,7 @@
 """What a split must fulfil before anyone trains on it."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,6 +15,20 @@ from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt
 
 _LEAST_GROUPS = 4
+
+
+@dataclass(frozen=True)
+class AskedShare:
+    """The share that somebody asked to hold out."""
+
+    option: str
+    """What it is called where people set it."""
+    share: float
+    """Of the documents, above 0 and below 1."""
+
+    def __str__(self) -> str:
+        """Return it as people set it."""
+        return f"{self.option}={self.share}"
 
 
 def most_connected(corpus: Corpus, group: int) -> str:
@@ -62,7 +78,7 @@ def check_groups(corpus: Corpus, rule: SplitRule) -> None:
         )
 
 
-def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float, rule: str) -> None:
+def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], asked: AskedShare, rule: str) -> None:
     """Refuse a training split without both relevant and irrelevant pairs of contents.
 
     Raises:
@@ -75,20 +91,20 @@ def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], eval_share: float,
     kind = "labels have" if corpus.layout is Layout.LABELLED else "groups of connected pairs have"
     raise InputError(
         f"{usable} {kind} at least two different contents among the {np.count_nonzero(train)} of {len(corpus)} "
-        f"documents left for training{_cause(corpus, eval_share)}; at least 2 are needed. {_advice(corpus, rule)}"
+        f"documents left for training{_cause(corpus, asked)}; at least 2 are needed. {_advice(corpus, rule, asked)}"
     )
 
 
-def _cause(corpus: Corpus, eval_share: float) -> str:
-    return " by the split of the source" if corpus.judgments.official else f" with eval_share={eval_share}"
+def _cause(corpus: Corpus, asked: AskedShare) -> str:
+    return " by the split of the source" if corpus.judgments.official else f" with {asked}"
 
 
-def _advice(corpus: Corpus, rule: str) -> str:
+def _advice(corpus: Corpus, rule: str, asked: AskedShare) -> str:
     if corpus.judgments.official:
         return "Add judgments, or use split='group', which holds out some of all of them."
     groups = len(distinct(corpus.groups[corpus.judged])[0])
     if rule != SplitRule.GROUP or groups >= _LEAST_GROUPS:
-        return "Add rows, or lower eval_share."
+        return f"Add rows, or lower {asked.option}."
     what, other = "groups of connected pairs", "pairs that are not connected to the others"
     if corpus.layout is Layout.LABELLED:
         what, other = "labels", "rows with other labels, or use split='stratified' if labels have texts enough"
@@ -99,7 +115,7 @@ def _advice(corpus: Corpus, rule: str) -> str:
 
 
 def check_evaluation(
-    corpus: Corpus, query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_], eval_share: float
+    corpus: Corpus, query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_], asked: AskedShare
 ) -> None:
     """Refuse an evaluation split that measures nothing.
 
@@ -114,12 +130,12 @@ def check_evaluation(
         advice = "Use split='group', which holds out some of all judgments."
     elif corpus.layout is Layout.LABELLED:
         advice = (
-            "A query needs a label with two held-out texts. Raise eval_share, add rows, or use split='group' where "
-            f"labels have fewer than {STRATIFIED_MIN_TEXTS} texts."
+            f"A query needs a label with two held-out texts. Raise {asked.option}, add rows, or use split='group' "
+            f"where labels have fewer than {STRATIFIED_MIN_TEXTS} texts."
         )
     else:
-        advice = "Raise eval_share or add pairs that are not connected to the others."
-    share = f"eval_share={eval_share} of {len(corpus)} documents"
+        advice = f"Raise {asked.option} or add pairs that are not connected to the others."
+    share = f"{asked} of {len(corpus)} documents"
     done = "The split of the source" if corpus.judgments.official else f"Holding out {share}"
     raise InputError(
         f"{done} gives {queries} queries and an index of "

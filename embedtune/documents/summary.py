@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
 from embedtune.records.report import IngestReport
 
@@ -14,6 +15,10 @@ SUMMARY_FILE = "summary.json"
 
 READING_FILE = "reading.json"
 """How the rows were read, inside the training folder, for the model's card; no part of the documents' digest."""
+
+SPLIT_FILE = "split.json"
+"""By which rule the evaluation was held out, inside the training folder, so that a validation is held out by the same;
+no part of the documents' digest."""
 
 READ_WORDS = 128
 """Words above which a text is certainly cut by a model that reads 128 tokens, as `model_max_length` is set by default:
@@ -179,3 +184,26 @@ def load_reading(folder: Path) -> IngestReport | None:
         return None
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged. Build the documents again.") from error
+
+
+def save_split_rule(folder: Path, rule: str) -> None:
+    """Write into a training folder by which rule the evaluation was held out of the same rows."""
+    (folder / SPLIT_FILE).write_text(json.dumps({"rule": rule}), encoding="utf-8")
+
+
+def load_split_rule(folder: Path) -> SplitRule:
+    """Read what `save_split_rule` wrote; AUTO where that is nothing that documents can be held out by again.
+
+    That is so in folders of embedtune 0.1, and of a split that the source made.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = folder / SPLIT_FILE
+    try:
+        rule = json.loads(path.read_text(encoding="utf-8"))["rule"]
+    except FileNotFoundError:
+        return SplitRule.AUTO
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path} is damaged. Build the documents again.") from error
+    return SplitRule(rule) if rule in tuple(SplitRule) else SplitRule.AUTO

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ IMAGE_VARIABLE = "EMBEDTUNE_IMAGE"
 _TRAINING_FIELDS = frozenset(
     (
         *("train_documents", "data_digest", "reading", "train_texts", "options", "chosen"),
-        *("history", "epoch", "seconds", "texts_per_second", "learned", "image"),
+        *("history", "validation", "epoch", "seconds", "texts_per_second", "learned", "image"),
     )
 )
 
@@ -41,6 +41,55 @@ class LossPoint:
     """Passes over the training documents done."""
     loss: float
     """Mean loss since the point before."""
+
+
+@dataclass(frozen=True)
+class EpochScore:
+    """How good the model was after an epoch."""
+
+    epoch: int
+    """Passes over the training documents done; 0 is the model before its training."""
+    step: int
+    """Optimizer steps done."""
+    value: float
+    """The metric."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the model did, while it was trained, on training documents that were held out for that."""
+
+    metric: str
+    """Key of the metric, such as ndcg_at_10."""
+    queries: int
+    """Number of held-out contents that searched."""
+    documents: int
+    """Number of held-out contents that were searched in."""
+    scores: tuple[EpochScore, ...]
+    """By ascending epoch, one at least."""
+    kept: int
+    """The epoch whose weights the model has."""
+
+    @property
+    def best(self) -> EpochScore:
+        """The highest score; of equal ones the earliest."""
+        return best_score(self.scores)
+
+    @classmethod
+    def of_json(cls, data: Mapping[str, Any]) -> "Validation":
+        """Return what was written as JSON, without what only a later version knows.
+
+        Raises:
+            KeyError, TypeError: it is not that.
+        """
+        scores = tuple(known_part(EpochScore, entry) for entry in data["scores"])
+        validation: Validation = known_part(cls, {**data, "scores": scores})
+        return validation
+
+
+def best_score(scores: Sequence[EpochScore]) -> EpochScore:
+    """Return the highest of some scores by ascending epoch; of equal ones the earliest."""
+    return max(scores, key=lambda score: score.value)
 
 
 @dataclass(frozen=True)
@@ -108,6 +157,8 @@ class ModelCard:
     """Options of which the person left the choice to us, and a sentence on each."""
     epoch: EpochFacts | None = None
     """What the first epoch was like; None where the version that wrote the card did not count."""
+    validation: Validation | None = None
+    """How good the model was after each epoch; None where nothing was held out to tell."""
     learned: dict[str, float] = field(default_factory=dict)
     """What the loss itself learned, where that is one number: of CLIPLoss `log_scale`, the logarithm of its factor."""
     servers: dict[str, str] = field(default_factory=dict)
@@ -153,6 +204,8 @@ class ModelCard:
         for name, kind in (("train_texts", CutTexts), ("epoch", EpochFacts)):
             if facts.get(name) is not None:
                 facts[name] = known_part(kind, facts[name])
+        if facts.get("validation") is not None:
+            facts["validation"] = Validation.of_json(facts["validation"])
         if facts.get("reading") is not None:
             facts["reading"] = IngestReport.of_json(facts["reading"])
         return cls(**facts, others=found)

@@ -17,6 +17,7 @@ from embedtune.documents.tiles import draw_tile
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents, column_of, spool_split
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.rows import RowsFormat
 from embedtune.retrieval.comparison import QueryExample
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs
 from embedtune.retrieval.judgments import Judgments
@@ -51,13 +52,31 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         StorageError: the folder cannot be read.
     """
     rows_format = read_manifest(folder).rows_format
-    forms = [SplitForm(rows_format, split).contents[0] for split in (Split.QUERY, Split.INDEX)]
     queries, index = (spool_split(folder, split, scratch) for split in (Split.QUERY, Split.INDEX))
     if queries.num_rows == 0 or index.num_rows == 0:
         raise InputError(
             f"{folder} holds {queries.num_rows} queries and {index.num_rows} index documents; build it anew."
         )
-    relevance, scored = read_relevance(folder), None
+    return held_out_of(queries, index, read_relevance(folder), rows_format, _split_rule(folder))
+
+
+def held_out_of(
+    queries: pa.Table, index: pa.Table, relevance: pa.Table | None, rows_format: RowsFormat, rule: str
+) -> HeldOut:
+    """Return queries, index and judgments as what a model is judged on.
+
+    Args:
+        queries: N contents, with the columns of the split QUERY.
+        index: M contents, with the columns of the split INDEX.
+        relevance: The judged pairs, or None where equal labels make the pairs.
+        rows_format: Of the rows that they come from.
+        rule: By which they were held out, '' where that is not known.
+
+    Raises:
+        InputError: only the addresses of the contents are there.
+    """
+    forms = [SplitForm(rows_format, split).contents[0] for split in (Split.QUERY, Split.INDEX)]
+    scored = None
     query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
     query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
     relevant_labels = index_labels if relevance is None else None
@@ -74,7 +93,7 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         column_of(table, form) for table, form in zip((queries, index), forms, strict=True)
     ]
     query_names, index_names = (_names(table, form) for table, form in zip((queries, index), forms, strict=True))
-    units = _units(_split_rule(folder), relevance is not None, (queries, index), forms)
+    units = _units(rule, relevance is not None, (queries, index), forms)
     documents = EvaluationSet(
         query_ids, query_names, query_labels, index_ids, index_names, judgments, query_kind, index_kind, scored, units
     )

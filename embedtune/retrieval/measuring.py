@@ -93,6 +93,34 @@ def measure_sides(
     return Measured(values, differences, judged, results, counted)
 
 
+def deciding_key(evaluation_set: EvaluationSet, metric: Metric) -> str:
+    """Return the key of what a promotion goes by: Spearman's correlation where pairs have scores, else a metric."""
+    return metric.key if evaluation_set.scored is None else next(iter(CORRELATION_NAMES))
+
+
+def deciding_score(evaluation_set: EvaluationSet, vectors: Vectors, metric: Metric) -> float:
+    """Return what a promotion goes by, of one model; see `deciding_key`.
+
+    Queries to which no index document is relevant are left out.
+
+    Args:
+        evaluation_set: N queries, one of them at least with a relevant document, and M index documents.
+        vectors: The model's, (N, d) and (M, d).
+        metric: The metric.
+
+    Raises:
+        InputError: vectors do not fit the evaluation set or are not finite.
+    """
+    check_vectors(vectors.queries, evaluation_set.query_ids, "query")
+    check_vectors(vectors.index, evaluation_set.index_ids, "index")
+    pairs = evaluation_set.scored
+    if pairs is not None:
+        return spearman(_similarities(pairs, vectors), pairs.scores)
+    rows = np.flatnonzero(evaluation_set.judgments.relevant_counts() > 0)
+    scores = evaluate(evaluation_set.select(rows), vectors.of(rows), (metric,)).scores[metric.key]
+    return float(scores.mean())
+
+
 def _new(contestant: Contestant, queries: int) -> NDArray[np.bool_]:
     return np.ones(queries, np.bool_) if contestant.new is None else contestant.new
 
@@ -137,7 +165,7 @@ def _of_correlations(
     """Return how well the similarities of all sides follow the scores, and the intervals of the differences."""
     single = np.arange(pairs.scores.size), "pairs"
     units, unit = single if data.units is None else (data.units.queries[pairs.queries], data.units.name)
-    similarities = {one.name: _similarities(pairs, one) for one in contestants}
+    similarities = {one.name: _similarities(pairs, one.vectors) for one in contestants}
     counted = {
         one.name: np.ones(pairs.scores.size, np.bool_) if one.new is None else one.new[pairs.queries]
         for one in contestants
@@ -166,9 +194,8 @@ def _of_correlations(
     return values, tuple(differences)
 
 
-def _similarities(pairs: ScoredPairs, contestant: Contestant) -> NDArray[np.float64]:
+def _similarities(pairs: ScoredPairs, vectors: Vectors) -> NDArray[np.float64]:
     """Return how near the two ends of each of P pairs are (P,)."""
-    vectors = contestant.vectors
     return pair_scores(vectors.distance, vectors.queries[pairs.queries], vectors.index[pairs.documents])
 
 

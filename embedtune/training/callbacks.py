@@ -75,6 +75,8 @@ class CheckpointCallback(TrainerCallback):
         self._processes = processes
         self._loss = loss
         self.interrupted = False
+        self.scratch = store.scratch
+        """Where checkpoints are written."""
 
     def interrupt(self, _signal: int) -> None:
         """Turn a signal into a last checkpoint."""

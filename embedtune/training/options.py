@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from embedtune.errors import ConfigError
 from embedtune.options import Options
+from embedtune.retrieval.metric_names import parse_metric
 
 OPTIMIZERS = ("AdamW", "Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "SGD", "Adagrad", "Adadelta")
 """Accepted optimizers, by the names of torch.optim."""
@@ -35,6 +37,14 @@ class TrainOptions(Options):
     ProxyAnchorLoss, which learn a vector for each label, and the model's for others."""
     augment: tuple[str, ...] = field(default=(), metadata={"choices": AUGMENTATIONS})
     """What is changed at random in training: of images flip, crop and colour, of meshes rotate, jitter and scale."""
+    validation_share: float = 0.0
+    """Share of the training documents to hold out, 0 to below 1, on which the model is measured before the first epoch
+    and after each; 0 holds out nothing."""
+    validation_metric: str = "ndcg_at_10"
+    """Metric of that, such as ndcg_at_10 or map_at_20; where the data have scores, Spearman's correlation is taken."""
+    keep_best_epoch: bool = False
+    """Whether the model is that of the epoch with the best validation_metric, and not of the last; needs
+    validation_share."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -52,3 +62,11 @@ class TrainOptions(Options):
         self._check(0 <= rate < float("inf"), "loss_learning_rate", rate, "0 (chosen from learning_rate) or more")
         for name in self.augment:
             self._check(name in AUGMENTATIONS, "augment", name, f"any of {', '.join(AUGMENTATIONS)}")
+        share = self.validation_share
+        self._check(0 <= share < 1, "validation_share", share, "0 (nothing is held out) to below 1, such as 0.1")
+        try:
+            parse_metric(self.validation_metric)
+        except ConfigError as error:
+            raise ConfigError(f"{self.parameter}: validation_{error}") from error
+        chosen = not self.keep_best_epoch or share > 0
+        self._check(chosen, "keep_best_epoch", True, "false, or true with a validation_share above 0 to choose by")

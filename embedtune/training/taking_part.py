@@ -4,7 +4,7 @@ import dataclasses
 import importlib.metadata
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import check_documents
 from embedtune.training.processes import Processes
 from embedtune.training.trainer import TrainingResult, train
+from embedtune.training.validation_set import ValidationSet, read_examples
 
 _RECORDED_LIBRARIES = (
     "embedtune",
@@ -69,7 +70,7 @@ def take_part(
     model = start.model
     _note_shares(model, processes)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
-        examples = TrainingSet.read(documents, Path(scratch))
+        examples, validation = read_examples(documents, Path(scratch), config)
         check_reads(model, examples.contents)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         config, more = with_defaults(config, manifest.layout, manifest.modalities, examples, parameters)
@@ -81,16 +82,24 @@ def take_part(
         checkpoints = CheckpointStore(checkpoint_root if processes.first else "", digest, Path(scratch))
         texts, prompt = examples.contents.texts(), prompt_of(model, index_role(manifest.layout))
         train_texts, tokens = cut_texts(model, texts, prompt) if texts and processes.first else (None, None)
-        result = train(model, examples, config, checkpoints, processes)
+        result = train(model, examples, config, checkpoints, processes, validation)
         if not processes.first:
             return
         with whole_folder(model_folder) as folder:
             save_model(model, folder)
             if tokens is not None:
                 save_training_tokens(folder, tokens)
-            save_trained(folder, trained_digests(examples.contents.all_stored()), start.inherited)
+            save_trained(folder, trained_digests(_seen(examples, validation)), start.inherited)
             _with_result(dataclasses.replace(card, train_texts=train_texts), result, model, folder).save(folder)
         checkpoints.clear()
+
+
+def _seen(examples: TrainingSet, validation: ValidationSet | None) -> Iterator[str | bytes]:
+    """Yield all that the model was made with: who chooses an epoch by the validation knows that, too."""
+    yield from examples.contents.all_stored()
+    if validation is not None:
+        yield from validation.held_out.queries.all_stored()
+        yield from validation.held_out.index.all_stored()
 
 
 def _started(config: FinetuneConfig, modalities: Sequence[Modality]) -> tuple[_Start, FinetuneConfig, dict[str, str]]:
@@ -140,6 +149,8 @@ def _with_result(card: ModelCard, result: TrainingResult, model: SentenceTransfo
     """Return the card of a trained model that is saved in a folder."""
     return dataclasses.replace(
         card,
+        chosen=card.chosen | result.chosen,
+        validation=result.validation,
         epoch=result.epoch,
         learned=result.learned,
         history=result.history,

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,10 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback
+from transformers import PrinterCallback, TrainerCallback, TrainerState
 
 from embedtune.errors import TrainingError
-from embedtune.models.card import EpochFacts, LossPoint
+from embedtune.models.card import EpochFacts, LossPoint, Validation
 from embedtune.models.contents import Indices
 from embedtune.models.loading import embedding_dimension
 from embedtune.progress import note, progress
@@ -31,6 +31,8 @@ from embedtune.training.objectives import build_objective
 from embedtune.training.optimizing import build_optimizer, loss_rate, own_parameters
 from embedtune.training.processes import ALONE, Processes
 from embedtune.training.stopping import told_to_stop
+from embedtune.training.validating import ValidationCallback
+from embedtune.training.validation_set import ValidationSet
 
 _MOST_LEFT_OUT = 0.2
 """Share of the contents that an epoch may leave out without a warning."""
@@ -45,12 +47,16 @@ class TrainingResult:
 
     history: tuple[LossPoint, ...]
     seconds: float
-    """Wall time of the loop, without what a resumed run did before."""
+    """Wall time of the loop, without what a resumed run did before, and without the measuring on a validation set."""
     texts_per_second: float
     epoch: EpochFacts
     """What its first epoch was like."""
     learned: dict[str, float]
     """The weights of the loss that are one number, by their names."""
+    validation: Validation | None = None
+    """How good the model was after each epoch; None in a process that measures nothing."""
+    chosen: dict[str, str] = field(default_factory=dict)
+    """A sentence on each option by which the training itself chose."""
 
 
 def train(
@@ -59,10 +65,12 @@ def train(
     config: FinetuneConfig,
     checkpoints: CheckpointStore,
     processes: Processes = ALONE,
+    validation: ValidationSet | None = None,
 ) -> TrainingResult:
     """Fine-tune a model in place, resuming from a checkpoint where there is one.
 
-    Several processes that do so together end with the same model. The first one's store has the checkpoints.
+    Several processes that do so together end with the same model. The first one's store has the checkpoints, and the
+    first one alone measures on the validation set, and ends with the best epoch where that is to be kept.
 
     Raises:
         TrainingError: the contents make no batches, the loss is no number, memory ran out, or the process was told to
@@ -71,27 +79,20 @@ def train(
     plan = plan_batches(examples, config)
     epoch = plan.facts()
     note(_epoch_sentence(epoch, len(examples.contents)))
-    arguments = _arguments(config, plan, checkpoints.scratch)
     loss = _build_loss(model, examples, config, processes)
-    roles, searched = column_roles(examples, plan), searched_contents(examples, plan)
-    augmentation = Augmentation(**dict.fromkeys(config.training.augment, True))
-    collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed, processes)
     interruption = CheckpointCallback(checkpoints, loss, processes)
+    validating = None
+    if validation is not None and processes.first:
+        validating = ValidationCallback(model, validation, config, plan.batches_per_epoch, interruption)
     total = plan.batches_per_epoch * config.epochs
     with progress("Fine-tuning", total, "steps") as advance, told_to_stop(interruption.interrupt):
-        trainer = _Trainer(
-            model=model,
-            args=arguments,
-            train_dataset=Dataset.from_dict({"position": range(len(examples.contents))}),
-            data_collator=collator,  # type: ignore[arg-type]  # it is asked for no more than ours has
-            loss=loss,
-            callbacks=[WatchCallback(advance), interruption],
-        )
-        trainer.collator, trainer.column_loss, trainer.config, trainer.processes = collator, loss, config, processes
-        trainer.remove_callback(PrinterCallback)
+        callbacks = [WatchCallback(advance), *filter(None, [validating]), interruption]  # a kept checkpoint is complete
+        trainer = _build_trainer(loss, examples, config, plan, checkpoints.scratch, callbacks, processes)
         resumed = _restored(checkpoints, processes)
         if resumed is not None:
             interruption.restore_loss(resumed)
+            if validating is not None:
+                validating.restore_best(resumed)
         started = time.perf_counter()
         _run(trainer, resumed, config)
     if processes.any(interruption.interrupted):
@@ -100,7 +101,19 @@ def train(
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
     seconds = time.perf_counter() - started
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
-    return TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch, learned)
+    result = TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch, learned)
+    return result if validating is None else _validated(result, validating, trainer.state)
+
+
+def _validated(result: TrainingResult, validating: ValidationCallback, state: TrainerState) -> TrainingResult:
+    """Return the result with what the validation came to; the model is that of the epoch to be kept from here on."""
+    seconds = result.seconds - validating.seconds
+    validation = validating.finish(state)
+    chosen = validating.chosen(validation)
+    for sentence in chosen.values():
+        note(sentence)
+    speed = result.texts_per_second * result.seconds / seconds
+    return replace(result, seconds=seconds, texts_per_second=speed, validation=validation, chosen=chosen)
 
 
 def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
@@ -113,6 +126,32 @@ def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
         f"Look here: an epoch leaves out {left:,} of {contents:,} training contents, because nothing is left that they "
         f"could be told apart from in a batch; the others come in {sizes}. More labels or pairs help, or another loss."
     )
+
+
+def _build_trainer(
+    loss: ColumnLoss,
+    examples: TrainingSet,
+    config: FinetuneConfig,
+    plan: BatchPlan,
+    scratch: Path,
+    callbacks: list[TrainerCallback],
+    processes: Processes,
+) -> "_Trainer":
+    model = loss.model
+    roles, searched = column_roles(examples, plan), searched_contents(examples, plan)
+    augmentation = Augmentation(**dict.fromkeys(config.training.augment, True))
+    collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed, processes)
+    trainer = _Trainer(
+        model=model,
+        args=_arguments(config, plan, scratch),
+        train_dataset=Dataset.from_dict({"position": range(len(examples.contents))}),
+        data_collator=collator,  # type: ignore[arg-type]  # it is asked for no more than ours has
+        loss=loss,
+        callbacks=callbacks,
+    )
+    trainer.collator, trainer.column_loss, trainer.config, trainer.processes = collator, loss, config, processes
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _restored(checkpoints: CheckpointStore, processes: Processes) -> Path | None:

@@ -11,19 +11,30 @@ import pytest
 from embedtune.documents.build import BuildOptions
 from embedtune.errors import InputError
 from embedtune.models.card import ModelCard
+from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_model
+from embedtune.models.roles import EncodingRole
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.correlation import spearman
+from embedtune.retrieval.evaluation_set import Vectors
 from embedtune.retrieval.held_out import read_held_out
+from embedtune.retrieval.measuring import deciding_score
 from embedtune.retrieval.score_files import COMPARISON_FILE
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.training.config import FinetuneConfig
+from embedtune.training.validation_set import read_examples
 from tests.tiny_data import coloured_squares, named_colours, scored_pairs, solids
 
-CONFIG = {"epochs": 1, "batch_size": 16, "max_length": 0, "learning_rate": 1e-3}
+CONFIG = {
+    "epochs": 1,
+    "batch_size": 16,
+    "max_length": 0,
+    "learning_rate": 1e-3,
+    "train_options": '{"validation_share": 0.25}',
+}
 
 
 class Run:
@@ -178,7 +189,7 @@ class TestTextsAndImages:
             ("base", 8, None),
             ("tuned", 8, None),
         ]
-        assert text_image.card.train_texts.texts == 32
+        assert text_image.card.train_texts.texts == 24
 
     def test_the_learned_factor_is_kept(self, text_image: Run) -> None:
         kept = ModelCard.load(text_image.folder / "model").learned
@@ -227,3 +238,22 @@ class TestMeshes:
         page = (meshes.folder / "report.html").read_text(encoding="utf-8")
         assert page.count("data:image/png;base64,") == 1
         assert '<section aria-labelledby="examples" class="meshes">' in page
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [("images", "ndcg_at_10"), ("scored", "spearman"), ("text_image", "ndcg_at_10"), ("meshes", "ndcg_at_10")],
+)
+def test_validation_measures_as_an_evaluation_does(request, tmp_path: Path, task: str, metric: str) -> None:
+    run: Run = request.getfixturevalue(task)
+    found, model = run.card.validation, load_model(str(run.folder / "model"), 0)
+    assert found is not None
+    assert (found.metric, found.kept, len(found.scores)) == (metric, 1, 2)
+    _, validation = read_examples(run.folder / "train", tmp_path, FinetuneConfig(**CONFIG))
+    assert validation is not None
+    held_out = validation.held_out
+    assert (found.queries, found.documents) == (len(held_out.queries), len(held_out.index))
+    queries = encode_contents(model, held_out.queries, EncodingRole.QUERY, 4, "")
+    index = encode_contents(model, held_out.index, validation.index_role, 4, "")
+    expected = deciding_score(held_out.documents, Vectors(queries, index), validation.metric)
+    assert found.scores[-1].value == pytest.approx(expected, abs=1e-3)

@@ -20,6 +20,7 @@ from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.trainer import TrainingResult, train
+from embedtune.training.validation_set import ValidationSet
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,19 @@ def config(tiny_model_folder: Path) -> FinetuneConfig:
 
 @pytest.fixture(scope="session")
 def run_training() -> Callable[..., Run]:
-    """Train as the fine-tuning step does: `run_training(examples, config, root, digest)`."""
+    """Train as the fine-tuning step does: `run_training(examples, config, root, digest, validation)`."""
 
-    def run(examples: TrainingSet, config: FinetuneConfig, root: str = "", digest: str = "digest") -> Run:
+    def run(
+        examples: TrainingSet,
+        config: FinetuneConfig,
+        root: str = "",
+        digest: str = "digest",
+        validation: ValidationSet | None = None,
+    ) -> Run:
         model = load_model(config.backbone, config.max_length)
         with TemporaryDirectory() as scratch:
-            return Run(model, train(model, examples, config, CheckpointStore(root, digest, Path(scratch))))
+            checkpoints = CheckpointStore(root, digest, Path(scratch))
+            return Run(model, train(model, examples, config, checkpoints, validation=validation))
 
     return run
 

@@ -28,6 +28,11 @@ BAD = [
     ("items_per_label", 1, "2 or more contents"),
     ("loss_learning_rate", -1e-3, "0 (chosen from learning_rate) or more"),
     ("loss_learning_rate", math.nan, "0 (chosen"),
+    ("validation_share", -0.1, "0 (nothing is held out) to below 1, such as 0.1"),
+    ("validation_share", 1.0, "0 (nothing is held out) to below 1"),
+    ("validation_share", math.nan, "0 (nothing"),
+    ("validation_metric", "ndcg", "a name and a number of ranks from 1 to 1000, such as ndcg_at_10"),
+    ("keep_best_epoch", True, "false, or true with a validation_share above 0 to choose by"),
 ]
 
 
@@ -43,7 +48,10 @@ def test_an_unknown_augmentation():
         TrainOptions(augment=("flip", "blur"))
 
 
-@pytest.mark.parametrize(("name", "value"), [*(("optimizer", one) for one in OPTIMIZERS), ("augment", AUGMENTATIONS)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [*(("optimizer", one) for one in OPTIMIZERS), ("augment", AUGMENTATIONS), ("validation_share", 0.99)],
+)
 def test_accepted(name, value):
     assert getattr(TrainOptions(**{name: value}), name) == value
 
