@@ -4,7 +4,7 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from embedtune.cli.models import describe_models
-    from embedtune.datasets.listing import list_datasets
+    from embedtune.datasets.catalogue import list_datasets
     from embedtune.datasets.pull import pull
     from embedtune.models.catalogue import list_models
     from embedtune.steps.push_data import push
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "describe_models": "embedtune.cli.models",
-    "list_datasets": "embedtune.datasets.listing",
+    "list_datasets": "embedtune.datasets.catalogue",
     "list_models": "embedtune.models.catalogue",
     "pull": "embedtune.datasets.pull",
     "push": "embedtune.steps.push_data",

@@ -15,7 +15,7 @@ from embedtune.cli.options import MaxBadShare, Overwrite
 from embedtune.errors import ConfigError
 
 if TYPE_CHECKING:
-    from embedtune.datasets.listing import Dataset
+    from embedtune.datasets.catalogue import Dataset
 
 _MOST_SHOWN = 10
 _PIPE_WIDTH = 200
@@ -77,7 +77,7 @@ def datasets(
     user: Annotated[str, typer.Option(help="Whose datasets; everyone's without it.")] = "",
 ) -> None:
     """List the datasets, the latest version of each name first."""
-    from embedtune.datasets.listing import list_datasets
+    from embedtune.datasets.catalogue import list_datasets
     from embedtune.datasets.naming import Reference, dataset_uri
 
     found = list_datasets(user)

@@ -1,27 +1,38 @@
-"""Documents become the files of a dataset: shards of bounded size, equal for equal Documents."""
+"""What can be pushed, made ready: an array in memory, saved arrays, or a folder of documents as a step wrote it.
 
+Documents become shards of bounded size, equal for equal Documents.
+"""
+
+import gzip
 import hashlib
+import json
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from docarray import DocumentArray
 from docarray.proto.docarray_pb2 import DocumentProto
 
 from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
 from embedtune.documents.shards.codec import ARRAY_SUFFIX
-from embedtune.errors import InputError, StorageError, reason
-from embedtune.progress import Advance, silent
+from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, Shard
+from embedtune.documents.shards.reader import read_manifest
+from embedtune.documents.shards.reading import place_of
+from embedtune.errors import ConfigError, InputError, StorageError, reason
+from embedtune.progress import Advance, progress, silent
 from embedtune.records.docarrays.wire import iter_array
+from embedtune.records.source_kind import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
+from embedtune.storage.sources import LocalSource, local_copy
 
 SHARD_BYTES = 64 << 20
 """Of one shard before it is compressed; several of them travel at a time."""
 
-
-ARRAY_START = b"\x0a"
+_ARRAY_START = b"\x0a"
 """What every Document of a DocumentArrayProto begins with: field 1, length-delimited."""
 
 _GZIP_BITS = 31
@@ -29,6 +40,14 @@ _BUFFER_BYTES = 1 << 20
 # Images are compressed already and points are noise; that costs ten times the time and saves nothing.
 _LEVEL, _STORED = 4, 0
 _WORTH_IT = 0.9
+_LARGEST_SHARD = 2 << 30
+_ACCEPTED = (
+    "Accepted are a DocumentArray, the path of a saved one (protobuf forms), a folder of such files, a folder of "
+    "documents as the build-documents step writes it, and whatever a run reads, such as a CSV"
+)
+
+ReadRows = Callable[[LocalSource, Path], Path]
+"""Makes a folder of documents of a source of rows, below a folder that may be made, and returns it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,141 @@ class Packed:
         return hashlib.sha256(told.encode()).hexdigest()[:FOLDER_LENGTH]
 
 
+@contextmanager
+def packed(documents: "DocumentArray | Path | str", read_rows: ReadRows) -> Iterator[Packed]:
+    """Give the files that a dataset of these Documents consists of; temporary ones are removed afterwards.
+
+    Args:
+        documents: A DocumentArray in memory, or the path or address of what is saved.
+        read_rows: What makes a folder of documents of a source that holds none.
+
+    Raises:
+        ConfigError: it is something else.
+        InputError: a source cannot be used, or a Document cannot be stored.
+        StorageError: a file cannot be read, or there is no space for the shards.
+    """
+    with ExitStack() as stack:
+        try:
+            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="embedtune-")))
+        except OSError as error:
+            raise StorageError(
+                f"There is no folder for temporary files: {reason(error)}. Set TMPDIR to one."
+            ) from error
+        if isinstance(documents, DocumentArray):
+            with progress("Reading the DocumentArray", len(documents), "Documents") as advance:
+                array = pack(_iter_live(documents, advance), scratch, "the DocumentArray")
+            yield array
+            return
+        if not isinstance(documents, Path | str):
+            raise ConfigError(f"A {type(documents).__name__} cannot be pushed. {_ACCEPTED}.")
+        source = stack.enter_context(local_copy(str(documents), ""))
+        if (source.root / MANIFEST_NAME) in source.files:
+            yield _pack_folder(source.root, scratch, stack)
+        else:
+            _check_one_folder(str(documents), source)
+            names = [path.relative_to(source.root).as_posix() for path in source.files]
+            if source_kind(names, source.root) is SourceKind.DOCUMENTS:
+                yield _pack_files(str(documents), source, scratch)
+            else:
+                yield _pack_folder(read_rows(source, scratch / "rows"), scratch, stack)
+
+
+def _check_one_folder(name: str, source: LocalSource) -> None:
+    """Refuse to mix training and evaluation, which somebody may have named by the folder that holds both."""
+    folders = (path.parent for path in source.files if path.name == MANIFEST_NAME)
+    built = sorted(folder.relative_to(source.root).as_posix() for folder in folders)
+    if built:
+        raise InputError(f"{name} holds folders of documents ({', '.join(built)}). Push one of them.")
+
+
+def _iter_live(array: DocumentArray, advance: Advance) -> Iterator[DocumentProto]:
+    for number, document in enumerate(array):
+        try:
+            yield document.to_protobuf()
+        except (TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise InputError(
+                f"The Document {number} ({document.id}) cannot be written as protobuf: {error}. Its tags may hold "
+                "texts, numbers, true, false, None, lists and dicts of these; its tensor must be an array."
+            ) from error
+        advance(1)
+
+
+def _pack_files(origin: str, source: LocalSource, scratch: Path) -> Packed:
+    is_one = len(source.files) == 1
+    files = list(zip(source.files, source.origins, strict=True))
+    shards = files if is_one else [(path, name) for path, name in files if is_documents_name(path.name)]
+    with progress(f"Reading {origin}", sum(_size(path) for path, _ in shards), "bytes") as advance:
+        if is_one and _is_shard(source.files[0]):
+            return take(source.files[0], origin, advance)
+        documents = (document for path, name in shards for document in iter_array(path, name, advance))
+        return pack(documents, scratch, origin)
+
+
+def _is_shard(path: Path) -> bool:
+    """Tell whether a file can be stored as it is, which spares writing it anew."""
+    if _size(path) > _LARGEST_SHARD:
+        return False
+    try:
+        with gzip.open(path, "rb") as file:
+            return file.read(1) == _ARRAY_START
+    except (OSError, EOFError, zlib.error):
+        # Compressed otherwise, or damaged, which reading all of it tells.
+        return False
+
+
+def _pack_folder(folder: Path, scratch: Path, stack: ExitStack) -> Packed:
+    """Take the files of a folder of documents as they are, with the shards that its manifest names elsewhere."""
+    manifest = read_manifest(folder)
+    relevance = manifest.relevance
+    paths = [_shard_path(folder, shard, stack) for shard in manifest.shards]
+    facts = [manifest.layout, *manifest.modalities, manifest.loaded, relevance.sha256 if relevance else ""]
+    inventory = Inventory(json.dumps(facts))
+    with progress(f"Reading {folder}", sum(map(_size, paths)), "bytes") as advance:
+        for shard, path in zip(manifest.shards, paths, strict=True):
+            _read_shard(shard, path, inventory, advance)
+    if not manifest.shards:
+        raise InputError(f"{folder} holds no Documents, so there is nothing to push.")
+    files = [
+        DatasetFile(shard.name, _size(path), shard.rows, shard.sha256)
+        for shard, path in zip(manifest.shards, paths, strict=True)
+    ]
+    if relevance is not None:
+        path = folder / relevance.name
+        files.append(DatasetFile(relevance.name, _size(path), 0, relevance.sha256))
+        paths.append(path)
+    files.append(_write_manifest(manifest, scratch))
+    return Packed(inventory.contents(manifest.rows_format), tuple(files), (*paths, scratch / MANIFEST_NAME))
+
+
+def _shard_path(folder: Path, shard: Shard, stack: ExitStack) -> Path:
+    return stack.enter_context(local_copy(place_of(folder, shard), "")).files[0]
+
+
+def _read_shard(shard: Shard, path: Path, inventory: Inventory, advance: Advance) -> None:
+    if file_sha256(path, silent) != shard.sha256:
+        raise StorageError(f"{path} was changed or cut off: its SHA-256 is not the manifest's. Build it again.")
+    before = inventory.rows
+    inventory.section(shard.split)
+    for document in iter_array(path, str(path), advance):
+        inventory.add_document(document, str(path))
+    if inventory.rows - before != shard.rows:
+        raise StorageError(f"{path} holds other numbers of Documents than its manifest says. Build it again.")
+
+
+def _write_manifest(manifest: Manifest, scratch: Path) -> DatasetFile:
+    path = scratch / MANIFEST_NAME
+    with _disk_explained(scratch):
+        manifest.without_places().save(scratch)
+    return DatasetFile(MANIFEST_NAME, _size(path), 0, file_sha256(path, silent))
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise StorageError(f"{path} cannot be read: {reason(error)}. Check that it is there.") from error
+
+
 def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str) -> Packed:
     """Write Documents into shards; memory holds one Document and a few MiB.
 
@@ -61,7 +215,7 @@ def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str) ->
         StorageError: the folder is full.
     """
     inventory = Inventory()
-    with disk_explained(folder):
+    with _disk_explained(folder):
         shards = _Shards(folder)
         try:
             for document in documents:
@@ -99,7 +253,7 @@ def take(path: Path, origin: str, advance: Advance) -> Packed:
 
 
 @contextmanager
-def disk_explained(folder: Path) -> Iterator[None]:
+def _disk_explained(folder: Path) -> Iterator[None]:
     """Turn the errors of writing into StorageError."""
     try:
         yield
@@ -156,7 +310,7 @@ class _Shard:
         self._rows = 0
 
     def add(self, data: bytes) -> None:
-        self._waiting += ARRAY_START + _varint(len(data)) + data
+        self._waiting += _ARRAY_START + _varint(len(data)) + data
         self.bytes += len(data)
         self._rows += 1
         if len(self._waiting) >= _BUFFER_BYTES:

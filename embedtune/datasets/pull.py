@@ -6,8 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from embedtune.datasets.catalogue import Found, find
-from embedtune.datasets.listing import Dataset, describe
+from embedtune.datasets.catalogue import Dataset, Found, describe, find
 from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.naming import dataset_uri, parse_reference
 from embedtune.errors import StorageError, reason

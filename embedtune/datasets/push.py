@@ -1,13 +1,12 @@
 """Store Documents under a name."""
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedtune.datasets.catalogue import Found, read_version
-from embedtune.datasets.leftovers import remove_leftovers
-from embedtune.datasets.listing import Dataset, describe
+from embedtune.datasets.catalogue import Dataset, Found, describe, read_version
 from embedtune.datasets.manifest import MANIFEST_NAME, DatasetFile, DatasetManifest
 from embedtune.datasets.naming import (
     ROOT_VARIABLE,
@@ -15,11 +14,11 @@ from embedtune.datasets.naming import (
     Reference,
     check_name,
     dataset_uri,
+    is_version,
     object_prefix,
     own_user,
 )
-from embedtune.datasets.packing import Packed
-from embedtune.datasets.packing_sources import ReadRows, packed
+from embedtune.datasets.packing import Packed, ReadRows, packed
 from embedtune.errors import ConfigError, StorageError
 from embedtune.progress import Advance, note, progress
 from embedtune.storage.parallel import transfer_all
@@ -27,6 +26,9 @@ from embedtune.storage.store import Store, open_store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray
+
+ABANDONED_S = 24 * 3600.0
+"""Age in seconds of the newest file from which on a version without a manifest is taken for one nobody goes on with."""
 
 
 def push(documents: "DocumentArray | Path | str", name: str, public: bool, user: str, read_rows: ReadRows) -> Dataset:
@@ -62,7 +64,7 @@ def push(documents: "DocumentArray | Path | str", name: str, public: bool, user:
     with packed(documents, read_rows) as ready:
         found = _store(reference.at(ready.contents.content[:VERSION_LENGTH]), ready, public)
     try:
-        remove_leftovers(found)
+        _remove_leftovers(found)
     except StorageError as error:
         # What was pushed is there all the same.
         note(f"What interrupted pushes of {reference} left cannot be removed: {error}")
@@ -152,3 +154,34 @@ def _make_public(reference: Reference) -> None:
         raise StorageError(
             f"{reference} is stored, but not public: {error} Then push it again with --public, or delete it."
         ) from error
+
+
+def _remove_leftovers(found: Found) -> None:
+    """Remove the files of a name that belong to no complete version and that nobody has added to for a day.
+
+    Args:
+        found: The version that was just stored; its manifest says what time it is by the store's clock.
+
+    Raises:
+        StorageError: the store fails.
+    """
+    reference = found.reference
+    store = open_store(dataset_uri(reference.at("")))
+    entries = store.entries()
+    now = max((entry.modified for entry in entries), default=0.0)
+    folders = defaultdict(list)
+    for entry in entries:
+        version, slash, rest = entry.name.partition("/")
+        if slash and is_version(version):
+            folders[version].append((rest, entry))
+    doomed = []
+    for version, files in folders.items():
+        names = {rest for rest, _ in files}
+        if version == reference.version:
+            files = [(rest, entry) for rest, entry in files if rest not in {MANIFEST_NAME, *found.manifest.names}]
+        elif MANIFEST_NAME in names:
+            continue
+        if files and now - max(entry.modified for _, entry in files) > ABANDONED_S:
+            doomed += [entry.name for _, entry in files]
+    if doomed:
+        store.remove(doomed)

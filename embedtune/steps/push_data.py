@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from embedtune.datasets.listing import Dataset
+from embedtune.datasets.catalogue import Dataset
 from embedtune.datasets.push import push as push_documents
 from embedtune.documents.build import BuildOptions, collect_documents
 from embedtune.errors import InputError

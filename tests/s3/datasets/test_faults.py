@@ -8,7 +8,7 @@ from docarray import DocumentArray
 
 from embedtune import list_datasets, pull, push
 from embedtune.datasets import delete as delete_module
-from embedtune.datasets import leftovers, packing
+from embedtune.datasets import packing
 from embedtune.datasets import push as push_module
 from embedtune.datasets.catalogue import locate
 from embedtune.datasets.delete import delete
@@ -148,7 +148,7 @@ def test_what_nobody_goes_on_with_is_removed(place, monkeypatch, texts):
     place.write("alice/train/notes.txt", b"by hand")
     push(texts(6), "train")
     assert stray in place.names()
-    monkeypatch.setattr(leftovers, "ABANDONED_S", -1.0)
+    monkeypatch.setattr(push_module, "ABANDONED_S", -1.0)
     push(texts(6), "train")
     assert place.names() == sorted(
         ["alice/train/notes.txt", f"alice/train/{pushed.version}/manifest.json", place.shard(pushed.reference)]
