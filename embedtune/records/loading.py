@@ -120,7 +120,6 @@ class _Work:
         rejected: QuarantineWriter,
     ) -> None:
         self.rejected = rejected
-        self.writer = writer
         self.seen = Counter[str]()
         self.what = next(modality for modality in rows_format.modalities if modality is not Modality.TEXT).plural
         self._origins = origins

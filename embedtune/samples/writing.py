@@ -18,8 +18,6 @@ from embedtune.storage.atomic import atomic_folder
 if TYPE_CHECKING:
     from docarray import Document
 
-"""Ending from which docarray knows how to read the file."""
-
 _GZIP_LEVEL = 4
 
 

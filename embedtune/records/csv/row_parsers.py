@@ -35,7 +35,6 @@ class _Parser:
     """What all layouts share."""
 
     def __init__(self, columns: Columns) -> None:
-        self._layout = columns.layout
         self._used = columns.used
         self._width = len(columns.names)
         self._modalities = columns.modalities
