@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from embedtune.documents.schema import Split
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import StorageError
+from embedtune.manifests import parse_as
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.storage.atomic import atomic_folder
@@ -56,9 +57,16 @@ class PlannedFile:
 class PlanHeader:
     """What a plan folder says about itself."""
 
-    rows_format: RowsFormat
+    layout: Layout
+    modalities: tuple[Modality, ...]
+    loaded: bool
     files: tuple[PlannedFile, ...]
     """The rows files, in order."""
+
+    @property
+    def rows_format(self) -> RowsFormat:
+        """What the rows hold."""
+        return RowsFormat(self.layout, self.modalities, self.loaded)
 
 
 def training_splits(rows_format: RowsFormat) -> tuple[Split, ...]:
@@ -101,18 +109,13 @@ def save_plan(folder: Path, plan: DocumentsPlan, rows: Sequence[Path]) -> None:
     Raises:
         StorageError: It cannot be written, or a rows file is gone.
     """
-    files = [
+    files = tuple(
         PlannedFile(rows_fingerprint(path), _count_splits(assignment))
         for path, assignment in zip(rows, plan.assignments, strict=True)
-    ]
-    header = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "layout": plan.rows_format.layout,
-        "modalities": plan.rows_format.modalities,
-        "loaded": plan.rows_format.loaded,
-        "files": [dataclasses.asdict(file) for file in files],
-    }
+    )
+    kind = plan.rows_format
+    header = PlanHeader(kind.layout, kind.modalities, kind.loaded, files)
+    head = {"format": _FORMAT, "version": _VERSION, **dataclasses.asdict(header)}
     with atomic_folder(folder) as part:
         for number, assignment in enumerate(plan.assignments):
             pq.write_table(assignment, part / _assignment_name(number), compression="zstd")
@@ -123,7 +126,7 @@ def save_plan(folder: Path, plan: DocumentsPlan, rows: Sequence[Path]) -> None:
             if table is not None:
                 pq.write_table(table, part / name, compression="zstd")
         plan.summary.save(part / SUMMARY_FILE)
-        (part / PLAN_FILE).write_text(json.dumps(header, indent=2), encoding="utf-8")
+        (part / PLAN_FILE).write_text(json.dumps(head, indent=2), encoding="utf-8")
 
 
 def _assignment_name(number: int) -> str:
@@ -143,15 +146,10 @@ def read_header(folder: Path) -> PlanHeader:
     """
     path = folder / PLAN_FILE
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        if (data["format"], data["version"]) != (_FORMAT, _VERSION):
-            raise ValueError(f"format {data['format']!r} version {data['version']!r}")
-        modalities = tuple(Modality(name) for name in data["modalities"])
-        files = tuple(PlannedFile(file["fingerprint"], dict(file["documents"])) for file in data["files"])
-        return PlanHeader(RowsFormat(Layout(data["layout"]), modalities, bool(data["loaded"])), files)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return parse_as(PlanHeader, path.read_bytes(), _FORMAT, _VERSION)
+    except (OSError, ValueError) as error:
         raise StorageError(
-            f"{path} cannot be read as a plan of documents of this version. Plan the documents again."
+            f"{path} cannot be read as a plan of documents of this version ({error}). Plan the documents again."
         ) from error
 
 

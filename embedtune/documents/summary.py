@@ -4,10 +4,10 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
+from embedtune.manifests import checked_as
 from embedtune.records.report import IngestReport
 
 SUMMARY_FILE = "summary.json"
@@ -29,8 +29,6 @@ CUT_SHARE = 0.05
 
 ALIKE_SHARE = 0.01
 """Share of texts that are alike above which a person is warned: the share of contradictory rows that a run accepts."""
-
-_TABLES = ("label_histogram", "examples", "length_histogram", "largest_groups", "gain_histogram", "set_aside")
 
 
 @dataclass(frozen=True)
@@ -60,17 +58,6 @@ class MediaSummary:
     """The same for the longer side of images in pixels, or for the number of points."""
     shapes: tuple[tuple[str, int], ...]
     """The most frequent '224 × 224' in pixels, or '2,048' points, and how many have it; at most 5."""
-
-    @classmethod
-    def of_json(cls, data: dict[str, Any]) -> "MediaSummary":
-        """Return what was written as JSON.
-
-        Raises:
-            KeyError, TypeError: it is not a summary of this version.
-        """
-        for name in ("bytes_histogram", "size_histogram", "shapes"):
-            data[name] = tuple(tuple(entry) for entry in data[name])
-        return cls(**data)
 
 
 @dataclass(frozen=True)
@@ -148,19 +135,12 @@ class DataSummary:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-            for split in ("train", "query", "index"):
-                data[split] = SplitSummary(**data[split])
-            for name in _TABLES:
-                data[name] = tuple(tuple(entry) for entry in data[name])
-            data["media"] = tuple(map(MediaSummary.of_json, data["media"]))
-            for name in ("warnings", "modalities"):
-                data[name] = tuple(data[name])
-            if data.get("reading") is not None:
-                data["reading"] = IngestReport.of_json(data["reading"])
-            return cls(**data)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+            reading = data.pop("reading", None)
+            found = checked_as(cls, data)
+            return found if reading is None else dataclasses.replace(found, reading=IngestReport.of_json(reading))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
             raise InputError(
-                f"{path} cannot be read as a data summary of this version. Build the documents again."
+                f"{path} cannot be read as a data summary of this version ({error}). Build the documents again."
             ) from error
 
 

@@ -149,8 +149,8 @@ def _manifest_at(name: str, place: str, address: str) -> Manifest:
     """
     path = f"{folder_address(place)}/{MANIFEST_NAME}"
     try:
-        return parse_manifest(read_file(path).decode(), Path(path))
-    except (StorageError, UnicodeDecodeError) as error:
+        return parse_manifest(read_file(path), path)
+    except StorageError as error:
         raise StorageError(
             f"Evaluation {name!r} at {address} cannot be read as a folder of documents: {error} {_ACCEPTED}."
         ) from error

@@ -3,15 +3,19 @@
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from embedtune.documents.schema import Split
 from embedtune.errors import StorageError
+from embedtune.manifests import OtherFormatError, parse_as
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.storage.locations import Scheme, parse_location
+
+T = TypeVar("T")
 
 MANIFEST_NAME = "manifest.json"
 
@@ -40,6 +44,19 @@ class Shard:
     uri: str = ""
     """Where the file is, a path or an address on the object store that ends with `name`; '' beside the manifest."""
 
+    def __post_init__(self) -> None:
+        """Check the name and the address.
+
+        Raises:
+            ValueError: It is no plain file name, or no address of it on a disk or the object store.
+        """
+        _check_plain(self.name)
+        # Not told with its address, which may hold a secret.
+        if self.uri and not (
+            self.uri.endswith(f"/{self.name}") and parse_location(self.uri).scheme in (Scheme.FILE, Scheme.S3)
+        ):
+            raise ValueError(f"uri is not the address of a file {self.name!r} on a disk or the object store")
+
 
 @dataclass(frozen=True)
 class RelevanceFile:
@@ -51,6 +68,14 @@ class RelevanceFile:
     """Number of judged pairs."""
     sha256: str
     """Checksum of the file in hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Check the name.
+
+        Raises:
+            ValueError: It is no plain file name.
+        """
+        _check_plain(self.name)
 
 
 @dataclass(frozen=True)
@@ -68,6 +93,17 @@ class Manifest:
     """The judged pairs, or None where the rows judge none."""
     train_digest: str = ""
     """Evaluation folders: digest of the training documents that these were held out from; '' otherwise."""
+
+    def __post_init__(self) -> None:
+        """Check what the fields say together.
+
+        Raises:
+            ValueError: There are not as many modalities as contents of the layout, or a shard is named twice.
+        """
+        contents = len(CONTENT_COLUMNS[self.layout])
+        if len(self.modalities) != contents:
+            raise ValueError(f"{self.layout} has {contents} contents, not {len(self.modalities)}")
+        _check_different(shard.name for shard in self.shards)
 
     @property
     def rows_format(self) -> RowsFormat:
@@ -88,13 +124,23 @@ class Manifest:
         return json.dumps({**head, **dataclasses.asdict(self)}, indent=2, sort_keys=True) + "\n"
 
 
+@dataclass(frozen=True)
+class _Part:
+    """What the list of a part's shards says."""
+
+    shards: tuple[Shard, ...]
+
+    def __post_init__(self) -> None:
+        _check_different(shard.name for shard in self.shards)
+
+
 def part_to_json(shards: Sequence[Shard]) -> str:
     """Return the list of a part's shards as JSON; `parse_part` reads it."""
     head = {"format": PART_FORMAT, "version": FORMAT_VERSION}
     return json.dumps({**head, "shards": [dataclasses.asdict(shard) for shard in shards]}, indent=2) + "\n"
 
 
-def parse_manifest(text: str, path: Path) -> Manifest:
+def parse_manifest(text: str | bytes, path: str) -> Manifest:
     """Read the JSON of a manifest.
 
     Args:
@@ -104,15 +150,10 @@ def parse_manifest(text: str, path: Path) -> Manifest:
     Raises:
         StorageError: It is not a manifest that this version can read.
     """
-    try:
-        data = json.loads(text)
-        _check_format(data, FORMAT, str(path))
-        return _parse(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{path} is damaged. Build the documents again.") from error
+    return _parse(Manifest, text, FORMAT, path)
 
 
-def parse_part(text: str, uri: str) -> tuple[Shard, ...]:
+def parse_part(text: str | bytes, uri: str) -> tuple[Shard, ...]:
     """Read the JSON that lists the shards of a part.
 
     Args:
@@ -122,51 +163,22 @@ def parse_part(text: str, uri: str) -> tuple[Shard, ...]:
     Raises:
         StorageError: It is not a list that this version can read.
     """
-    name = f"{uri}/{PART_NAME}"
+    part = _parse(_Part, text, PART_FORMAT, f"{uri}/{PART_NAME}")
+    return tuple(dataclasses.replace(shard, uri=f"{uri}/{shard.name}") for shard in part.shards)
+
+
+def _parse(kind: type[T], text: str | bytes, file_format: str, path: str) -> T:
     try:
-        data = json.loads(text)
-        _check_format(data, PART_FORMAT, name)
-        shards = _parse_shards(data["shards"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise StorageError(f"{name} is damaged. Build the documents again.") from error
-    return tuple(dataclasses.replace(shard, uri=f"{uri}/{shard.name}") for shard in shards)
+        return parse_as(kind, text, file_format, FORMAT_VERSION)
+    except OtherFormatError as error:
+        raise StorageError(f"{path} {error}. Build the documents again with the version that reads them.") from error
+    except ValueError as error:
+        raise StorageError(f"{path} is damaged ({error}). Build the documents again.") from error
 
 
-def _check_format(data: object, expected: str, name: str) -> None:
-    found = (data.get("format"), data.get("version")) if isinstance(data, Mapping) else (None, None)
-    if found != (expected, FORMAT_VERSION):
-        raise StorageError(
-            f"{name} is of format {found[0]!r} version {found[1]!r}; this version of embedtune reads {expected!r} "
-            f"version {FORMAT_VERSION}. Build the documents again with the version that reads them."
-        )
-
-
-def _parse(data: Mapping[str, object]) -> Manifest:
-    """Rebuild the manifest from JSON.
-
-    Raises:
-        KeyError, TypeError, ValueError: a field is missing, unknown or of a wrong kind.
-    """
-    layout = Layout(str(data["layout"]))
-    modalities = tuple(Modality(str(entry)) for entry in _list(data["modalities"]))
-    if len(modalities) != len(CONTENT_COLUMNS[layout]):
-        raise ValueError(f"{layout} has {len(CONTENT_COLUMNS[layout])} contents, not {len(modalities)}")
-    if not isinstance(data["loaded"], bool):
-        raise TypeError(f"loaded {data['loaded']!r} is neither true nor false")
-    return Manifest(
-        layout=layout,
-        modalities=modalities,
-        loaded=data["loaded"],
-        shards=_parse_shards(data["shards"]),
-        relevance=None if data["relevance"] is None else RelevanceFile(*_parse_file(_object(data["relevance"]))),
-        train_digest=_text(data["train_digest"]),
-    )
-
-
-def _parse_shards(value: object) -> tuple[Shard, ...]:
-    shards = tuple(_parse_shard(_object(entry)) for entry in _list(value))
-    _check_different(shard.name for shard in shards)
-    return shards
+def _check_plain(name: str) -> None:
+    if not _FILE_NAME.fullmatch(name):
+        raise ValueError(f"name {name!r} is not a plain file name")
 
 
 def _check_different(names: Iterable[str]) -> None:
@@ -175,40 +187,3 @@ def _check_different(names: Iterable[str]) -> None:
         if name in seen:
             raise ValueError(f"the shard {name!r} is named twice")
         seen.add(name)
-
-
-def _parse_shard(entry: Mapping[str, object]) -> Shard:
-    name, rows, sha256 = _parse_file(entry)
-    uri = _text(entry["uri"])
-    if uri:
-        location = parse_location(uri)
-        if location.scheme not in (Scheme.FILE, Scheme.S3) or not uri.endswith(f"/{name}"):
-            raise ValueError(f"uri {uri!r} is not the address of a file {name!r} on a disk or the object store")
-    return Shard(name, Split(str(entry["split"])), rows, sha256, uri)
-
-
-def _parse_file(entry: Mapping[str, object]) -> tuple[str, int, str]:
-    name, rows, sha256 = _text(entry["name"]), entry["rows"], _text(entry["sha256"])
-    if not isinstance(rows, int):
-        raise TypeError(f"rows {rows!r} is no number")
-    if not _FILE_NAME.fullmatch(name):
-        raise ValueError(f"name {name!r} is not a plain file name")
-    return name, rows, sha256
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, got {value!r}")
-    return value
-
-
-def _object(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected an object, got {value!r}")
-    return value
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise TypeError(f"expected a list, got {value!r}")
-    return value

@@ -29,15 +29,13 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        content = path.read_bytes()
     except OSError as error:
         raise StorageError(
             f"Cannot read {path}: {error.strerror}. Expected a folder of documents as the build-documents step writes "
             "it; one without a manifest was not finished. Build the documents again."
         ) from error
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is damaged. Build the documents again.") from error
-    return parse_manifest(text, path)
+    return parse_manifest(content, str(path))
 
 
 def read_part(uri: str) -> tuple[Shard, ...]:
@@ -52,11 +50,7 @@ def read_part(uri: str) -> tuple[Shard, ...]:
     location = parse_location(uri)
     # A manifest is read in other working folders than the one it was written in.
     folder = str(location.path.absolute()) if location.scheme is Scheme.FILE else uri.rstrip("/")
-    data = read_file(f"{folder}/{PART_NAME}")
-    try:
-        return parse_part(data.decode(), folder)
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{uri}: {PART_NAME} is damaged. Build the documents again.") from error
+    return parse_part(read_file(f"{folder}/{PART_NAME}"), folder)
 
 
 def documents_digest(folder: Path) -> str:

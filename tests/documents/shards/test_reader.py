@@ -156,6 +156,7 @@ class TestManifest:
         "change",
         [
             {"name": "../secret"},
+            {"size": 3},
             {"name": "/etc/passwd"},
             {"name": ".."},
             {"name": ""},
@@ -177,6 +178,7 @@ class TestManifest:
         "change",
         [
             {"layout": "scores"},
+            {"licence": "CC0"},
             {"layout": "pairs"},
             {"modalities": ["sound"]},
             {"modalities": "text"},
