@@ -8,7 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,7 @@ from embedtune.progress import Advance, progress, silent
 from embedtune.records.docarrays.wire import iter_array
 from embedtune.records.source_kind import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
+from embedtune.storage.errors import reading, writing
 from embedtune.storage.sources import LocalSource, local_copy
 
 SHARD_BYTES = 64 << 20
@@ -190,16 +191,18 @@ def _read_shard(shard: Shard, path: Path, inventory: Inventory, advance: Advance
 
 def _write_manifest(manifest: Manifest, scratch: Path) -> DatasetFile:
     path = scratch / MANIFEST_NAME
-    with _disk_explained(scratch):
+    with _writing(scratch):
         manifest.without_places().save(scratch)
     return DatasetFile(MANIFEST_NAME, _size(path), 0, file_sha256(path, silent))
 
 
 def _size(path: Path) -> int:
-    try:
+    with reading(path, "Check that it is there."):
         return path.stat().st_size
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {reason(error)}. Check that it is there.") from error
+
+
+def _writing(folder: Path) -> AbstractContextManager[None]:
+    return writing(folder, "Free some space there, or set TMPDIR to a folder with more.")
 
 
 def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str) -> Packed:
@@ -215,7 +218,7 @@ def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str) ->
         StorageError: the folder is full.
     """
     inventory = Inventory()
-    with _disk_explained(folder):
+    with _writing(folder):
         shards = _Shards(folder)
         try:
             for document in documents:
@@ -241,26 +244,13 @@ def take(path: Path, origin: str, advance: Advance) -> Packed:
         StorageError: it cannot be read.
     """
     inventory = Inventory()
-    try:
+    with reading(path):
         # First: if it changes while the Documents are read, storing it will tell.
         size, sha256 = path.stat().st_size, file_sha256(path, silent)
-    except OSError as error:
-        raise StorageError(f"{path} cannot be read: {reason(error)}. Check its permissions.") from error
     for document in iter_array(path, origin, advance):
         inventory.add_document(document, origin)
     file = DatasetFile(_shard_name(0), size, inventory.rows, sha256)
     return Packed(inventory.contents(), (file,), (path,))
-
-
-@contextmanager
-def _disk_explained(folder: Path) -> Iterator[None]:
-    """Turn the errors of writing into StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{folder} cannot be written: {reason(error)}. Free some space there, or set TMPDIR to a folder with more."
-        ) from error
 
 
 def _shard_name(number: int) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from embedtune.datasets.catalogue import Dataset, Found, describe, find
 from embedtune.datasets.manifest import DatasetFile
 from embedtune.datasets.naming import dataset_uri, parse_reference
-from embedtune.errors import StorageError, reason
-from embedtune.progress import Advance, note, progress, silent
+from embedtune.errors import StorageError
+from embedtune.progress import note, progress, silent
 from embedtune.storage.atomic import atomic_path, resumable_folder
-from embedtune.storage.digests import CHUNK_BYTES, file_sha256
+from embedtune.storage.digests import CHUNK_BYTES
+from embedtune.storage.errors import writing
+from embedtune.storage.folders import IncompleteError, fetch_files
 from embedtune.storage.ownership import GZIP_END
-from embedtune.storage.parallel import transfer_all
 from embedtune.storage.store import open_store
 
 if TYPE_CHECKING:
@@ -75,13 +76,11 @@ def pull_file(reference: str, output: Path) -> Dataset:
     if output.is_dir():
         raise StorageError(f"{output} is a folder. Give the path of a file.")
     shards = output.with_name(f".{output.name}.shards")
-    try:
-        with resumable_folder(shards, found.manifest.content) as folder:
-            _fetch(found, _shards(found), folder)
-            with atomic_path(output) as part:
-                _put_together([folder / shard.name for shard in _shards(found)], part)
-    except OSError as error:
-        raise StorageError(f"{output} cannot be written: {reason(error)}. Check space and permissions.") from error
+    checked = writing(output, "Check space and permissions.")
+    with checked, resumable_folder(shards, found.manifest.content) as folder:
+        _fetch(found, _shards(found), folder)
+        with atomic_path(output) as part:
+            _put_together([folder / shard.name for shard in _shards(found)], part)
     shutil.rmtree(shards, ignore_errors=True)
     if any(file.rows == 0 for file in found.manifest.files):
         note(
@@ -130,39 +129,11 @@ def _shards(found: Found) -> list[DatasetFile]:
     return [file for file in found.manifest.files if file.rows]
 
 
-def _bounded(found: Found, file: DatasetFile, target: Path, advance: Advance) -> Advance:
-    """Return an `advance` that ends a transfer of more than the manifest says; the disk may hold no more."""
-    # What is no beginning of the file comes once more, from the start.
-    left = file.size * (2 if target.is_file() else 1)
-
-    def advance_within(count: int) -> None:
-        nonlocal left
-        left -= count
-        if left < 0:
-            raise StorageError(
-                f"{found.reference} is damaged: {file.name} has more than the {file.size} bytes that its manifest "
-                "says. Push it again."
-            )
-        advance(count)
-
-    return advance_within
-
-
 def _fetch(found: Found, files: Sequence[DatasetFile], folder: Path) -> None:
     """Fetch files into a folder that may hold some of them, or beginnings."""
-    store = open_store(dataset_uri(found.reference, found.manifest.folder))
-
-    def fetch(file: DatasetFile, advance: Advance) -> None:
-        target = folder / file.name
-        if target.is_file() and target.stat().st_size >= file.size:
-            if file_sha256(target, silent) == file.sha256:
-                advance(file.size)
-                return
-            target.unlink()
-        if not store.get_file(file.name, target, file.sha256, _bounded(found, file, target, advance)):
-            raise StorageError(
-                f"{found.reference} has lost {file.name}: it was deleted meanwhile, or is damaged. Push it again."
-            )
-
-    with progress(f"Pulling {found.reference}", sum(file.size for file in files), "bytes") as advance:
-        transfer_all(fetch, files, advance)
+    store = open_store(dataset_uri(found.reference))
+    try:
+        with progress(f"Pulling {found.reference}", sum(file.size for file in files), "bytes") as advance:
+            fetch_files(store, found.manifest.folder, files, folder, advance)
+    except IncompleteError as error:
+        raise StorageError(f"{found.reference} {error}. Push it again.") from error

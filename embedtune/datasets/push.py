@@ -1,13 +1,12 @@
 """Store Documents under a name."""
 
-from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedtune.datasets.catalogue import Dataset, Found, describe, read_version
-from embedtune.datasets.manifest import MANIFEST_NAME, DatasetFile, DatasetManifest
+from embedtune.datasets.manifest import MANIFEST_NAME, DatasetManifest
 from embedtune.datasets.naming import (
     ROOT_VARIABLE,
     VERSION_LENGTH,
@@ -20,15 +19,12 @@ from embedtune.datasets.naming import (
 )
 from embedtune.datasets.packing import Packed, ReadRows, packed
 from embedtune.errors import ConfigError, StorageError
-from embedtune.progress import Advance, note, progress
-from embedtune.storage.parallel import transfer_all
+from embedtune.progress import note, progress
+from embedtune.storage.folders import abandoned, is_complete, send_again, send_files
 from embedtune.storage.store import Store, open_store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray
-
-ABANDONED_S = 24 * 3600.0
-"""Age in seconds of the newest file from which on a version without a manifest is taken for one nobody goes on with."""
 
 
 def push(documents: "DocumentArray | Path | str", name: str, public: bool, user: str, read_rows: ReadRows) -> Dataset:
@@ -78,15 +74,14 @@ def _store(reference: Reference, ready: Packed, public: bool) -> Found:
     if before is not None and _is_whole(store, before):
         manifest = _announce(store, reference, replace(before, pushed=now), public)
         # Somebody may have deleted it meanwhile.
-        if _is_complete(store, manifest):
+        if is_complete(store, manifest.folder, manifest.files):
             return Found(reference, manifest)
     manifest = _manifest(ready, now if before is None else before.created, now, before is not None and before.public)
+    files = list(zip(ready.files, ready.paths, strict=True))
     with progress(f"Pushing {reference}", manifest.size, "bytes") as advance:
-        _send(store, ready, advance)
+        send_files(store, ready.folder, files, advance)
     manifest = _announce(store, reference, manifest, public)
-    if not _is_complete(store, manifest):
-        with progress(f"Pushing {reference}", manifest.size, "bytes") as advance:
-            _send(store, ready, advance)
+    send_again(store, ready.folder, files)
     return Found(reference, manifest)
 
 
@@ -121,26 +116,6 @@ def _is_whole(store: Store, manifest: DatasetManifest) -> bool:
     return all(store.holds(f"{manifest.folder}/{file.name}", file.size, file.sha256) for file in manifest.files)
 
 
-def _is_complete(store: Store, manifest: DatasetManifest) -> bool:
-    there = {entry.name: entry.size for entry in store.entries()}
-    return all(there.get(f"{manifest.folder}/{file.name}") == file.size for file in manifest.files)
-
-
-def _send(store: Store, ready: Packed, advance: Advance) -> None:
-    """Store the files that are not there yet."""
-    there = {entry.name: entry.size for entry in store.entries(f"{ready.folder}/")}
-
-    def send(item: tuple[DatasetFile, Path], advance: Advance) -> None:
-        file, path = item
-        name = f"{ready.folder}/{file.name}"
-        if there.get(name) == file.size and store.holds(name, file.size, file.sha256):
-            advance(file.size)
-        else:
-            store.put_file(name, path, file.sha256, advance)
-
-    transfer_all(send, list(zip(ready.files, ready.paths, strict=True)), advance)
-
-
 def _make_public(reference: Reference) -> None:
     place = object_prefix(reference)
     if place is None:
@@ -157,31 +132,17 @@ def _make_public(reference: Reference) -> None:
 
 
 def _remove_leftovers(found: Found) -> None:
-    """Remove the files of a name that belong to no complete version and that nobody has added to for a day.
-
-    Args:
-        found: The version that was just stored; its manifest says what time it is by the store's clock.
-
-    Raises:
-        StorageError: the store fails.
-    """
-    reference = found.reference
-    store = open_store(dataset_uri(reference.at("")))
+    """Remove the files of a name that belong to no complete version and that nobody has added to for a day."""
+    store = open_store(dataset_uri(found.reference.at("")))
     entries = store.entries()
-    now = max((entry.modified for entry in entries), default=0.0)
-    folders = defaultdict(list)
-    for entry in entries:
-        version, slash, rest = entry.name.partition("/")
-        if slash and is_version(version):
-            folders[version].append((rest, entry))
-    doomed = []
-    for version, files in folders.items():
-        names = {rest for rest, _ in files}
-        if version == reference.version:
-            files = [(rest, entry) for rest, entry in files if rest not in {MANIFEST_NAME, *found.manifest.names}]
-        elif MANIFEST_NAME in names:
-            continue
-        if files and now - max(entry.modified for _, entry in files) > ABANDONED_S:
-            doomed += [entry.name for _, entry in files]
-    if doomed:
-        store.remove(doomed)
+    whole = {
+        entry.name.removesuffix(f"/{MANIFEST_NAME}") for entry in entries if entry.name.endswith(f"/{MANIFEST_NAME}")
+    }
+
+    def part_of(name: str) -> str:
+        version, _, rest = name.partition("/")
+        if version == found.reference.version:
+            return "" if rest in {MANIFEST_NAME, *found.manifest.names} else version
+        return version if rest and is_version(version) and version not in whole else ""
+
+    store.remove(abandoned(entries, part_of))

@@ -1,34 +1,172 @@
 """Folders that appear whole or not at all, on the object store or a disk.
 
-A stored folder holds its files below `<digest>/`, where the digest is that of all names and contents, and
-`manifest.json`, which is written last and names them with sizes and sha256. Readers follow the manifest, so they see
-the old folder until the new one is complete. Writing the same folder again sends what is missing only, so an
-interrupted upload goes on where it stopped.
+A kept folder is a manifest, written last, that names files with sizes and SHA-256, and the files below a folder that is
+named after their contents. Readers follow the manifest, so they see the old folder until the new one is complete.
+Writing the same folder again sends what is missing only, so an interrupted upload goes on where it stopped. What nobody
+has added to for a day and no manifest names was abandoned, and is removed by the next writer.
 
-Of several writers of one address the last one wins, whole. A writer removes what the manifest before its own named, and
-what has lain there for a day and is named by none, so it takes nothing away from another one who is still writing.
+Checkpoints are kept by `upload_folder`: below `<digest>/`, where the digest is that of all names and contents, and
+`manifest.json`. Of several writers of one address the last one wins, whole. A writer removes what the manifest before
+its own named, so it takes nothing away from another one who is still writing. Datasets have a manifest of their own
+(`datasets/manifest.py`) and share the rest: `send_files`, `send_again`, `fetch_files`, `abandoned`.
 """
 
 import hashlib
 import json
-from dataclasses import asdict
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Protocol
 
-from embedtune.errors import StorageError, reason
+from embedtune.errors import StorageError
 from embedtune.progress import Advance, progress, silent
 from embedtune.storage.atomic import resumable_folder
 from embedtune.storage.digests import file_sha256
-from embedtune.storage.errors import DamagedError
-from embedtune.storage.folder_manifest import CONTENT, MANIFEST_NAME, FolderManifest, ManifestEntry, parse_manifest
+from embedtune.storage.errors import DamagedError, reading, writing
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.store import Store, open_store
+from embedtune.storage.store import Store, StoredFile, open_store
 
+MANIFEST_NAME = "manifest.json"
+"""Name of the file that makes a kept folder complete."""
+
+ABANDONED_S = 24 * 3600.0
+"""Age in seconds of the newest file from which on an incomplete folder is taken for one that nobody goes on with."""
+
+_CONTENT = re.compile(r"[0-9a-f]{64}/")
 _READ_ATTEMPTS = 3
-_ABANDONED_S = 24 * 3600.0
 
 
-class _IncompleteError(Exception):
-    """A file of a stored folder is missing or has another content than its manifest says."""
+class IncompleteError(Exception):
+    """A file of a kept folder is not as its manifest says; the message goes on after the name of the folder."""
+
+
+class KeptFile(Protocol):
+    """One file of a kept folder, as its manifest tells of it."""
+
+    @property
+    def name(self) -> str:
+        """Its name, with parts separated by '/'."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal."""
+
+
+def send_files(store: Store, folder: str, files: Iterable[tuple[KeptFile, Path]], advance: Advance) -> None:
+    """Store the files that are not there yet.
+
+    Args:
+        store: Where.
+        folder: Name of the folder with the files, beside the manifest.
+        files: Each file and where it is on this machine.
+        advance: Told the bytes that were stored, or were there.
+
+    Raises:
+        StorageError: a file changed, access is denied, or the store fails.
+    """
+    there = _sizes(store, folder)
+
+    def send(item: tuple[KeptFile, Path], advance: Advance) -> None:
+        file, path = item
+        name = f"{folder}/{file.name}"
+        if there.get(name) == file.size and store.holds(name, file.size, file.sha256):
+            advance(file.size)
+        else:
+            store.put_file(name, path, file.sha256, advance)
+
+    transfer_all(send, list(files), advance)
+
+
+def is_complete(store: Store, folder: str, files: Iterable[KeptFile]) -> bool:
+    """Tell whether files of these names and sizes are there.
+
+    Raises:
+        StorageError: access is denied, or the store fails.
+    """
+    there = _sizes(store, folder)
+    return all(there.get(f"{folder}/{file.name}") == file.size for file in files)
+
+
+def send_again(store: Store, folder: str, files: Sequence[tuple[KeptFile, Path]]) -> None:
+    """Store again what a rival took away who replaced or deleted the same folder meanwhile; see `send_files`."""
+    there = _sizes(store, folder)
+    lost = [(file, path) for file, path in files if there.get(f"{folder}/{file.name}") != file.size]
+    if lost:
+        send_files(store, folder, lost, silent)
+
+
+def fetch_files(store: Store, folder: str, files: Sequence[KeptFile], target: Path, advance: Advance) -> None:
+    """Fetch files into a local folder that may hold some of them, or beginnings; each is checked.
+
+    Args:
+        store: Where they are.
+        folder: Name of the folder with the files, beside the manifest.
+        files: Which.
+        target: Local folder.
+        advance: Told the bytes that came, or were there.
+
+    Raises:
+        IncompleteError: one is not there, or has another size than `files` says.
+        DamagedError: one has another content.
+        StorageError: access is denied, or the store fails.
+        OSError: `target` cannot be written.
+    """
+
+    def fetch(file: KeptFile, advance: Advance) -> None:
+        _fetch(store, f"{folder}/{file.name}", file, target / file.name, advance)
+
+    transfer_all(fetch, files, advance)
+
+
+def abandoned(entries: Sequence[StoredFile], part_of: Callable[[str], str]) -> list[str]:
+    """Return the names of the files that belong to something incomplete that nobody has added to for a day.
+
+    Args:
+        entries: What is there; the newest of these tells what time it is by the store's own clock.
+        part_of: What a file belongs to by its name; '' for what is whole, or not ours.
+    """
+    now = max((entry.modified for entry in entries), default=0.0)
+    newest: dict[str, float] = {}
+    for entry in entries:
+        part = part_of(entry.name)
+        newest[part] = max(newest.get(part, 0.0), entry.modified)
+    dead = {part for part, modified in newest.items() if part and now - modified > ABANDONED_S}
+    return [entry.name for entry in entries if part_of(entry.name) in dead]
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file of a stored folder."""
+
+    name: str
+    size: int
+    """Bytes."""
+    sha256: str
+    """Hexadecimal."""
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """All files of a stored folder."""
+
+    digest: str
+    """Of all names and contents, hexadecimal."""
+    files: tuple[_File, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.files)
+
+    def to_json(self) -> bytes:
+        """Return what `_parse` reads."""
+        manifest = {"digest": self.digest, "files": [asdict(entry) for entry in self.files]}
+        return json.dumps(manifest, indent=2, ensure_ascii=False).encode()
 
 
 def upload_folder(local: Path, uri: str) -> None:
@@ -43,12 +181,13 @@ def upload_folder(local: Path, uri: str) -> None:
     """
     store = open_store(uri)
     manifest = _describe(local)
+    files = [(file, local / file.name) for file in manifest.files]
     before = _digest_at(store, uri)
     with progress(f"Storing {local.name}", manifest.size, "bytes") as advance:
-        _send(store, manifest, local, advance)
+        send_files(store, manifest.digest, files, advance)
     store.put_bytes(MANIFEST_NAME, manifest.to_json())
     _tidy(store, uri, manifest.digest, before)
-    _restore(store, manifest, local)
+    send_again(store, manifest.digest, files)
 
 
 def download_folder(uri: str, local: Path) -> bool:
@@ -74,7 +213,7 @@ def download_folder(uri: str, local: Path) -> bool:
     for _ in range(_READ_ATTEMPTS):
         if content is None:
             return False
-        if _fetch(store, parse_manifest(uri, content), local):
+        if _fetch_folder(store, _parse(uri, content), local):
             return True
         before, content = content, store.get_bytes(MANIFEST_NAME)
         # A writer may have replaced the folder meanwhile; then the new manifest is worth a try.
@@ -91,107 +230,103 @@ def delete_folder(uri: str) -> None:
     """
     store = open_store(uri)
     store.remove([MANIFEST_NAME])
-    store.remove([entry.name for entry in store.entries() if CONTENT.match(entry.name)])
+    store.remove([entry.name for entry in store.entries() if _CONTENT.match(entry.name)])
 
 
-def _describe(local: Path) -> FolderManifest:
-    entries: dict[str, ManifestEntry] = {}
+def _describe(local: Path) -> _Manifest:
+    entries: dict[str, _File] = {}
 
     def describe(path: Path, advance: Advance) -> None:
         name = path.relative_to(local).as_posix()
-        entries[name] = ManifestEntry(name, path.stat().st_size, file_sha256(path, advance))
+        entries[name] = _File(name, path.stat().st_size, file_sha256(path, advance))
 
-    try:
+    with reading(local):
         paths = sorted(path for path in local.rglob("*") if path.is_file())
         with progress(f"Hashing {local.name}", sum(path.stat().st_size for path in paths), "bytes") as advance:
             transfer_all(describe, paths, advance)
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or local} cannot be read: {reason(error)}. Check its permissions."
-        ) from error
     if not entries:
         raise StorageError(f"{local} is no folder or holds no files, so there is nothing to store. Check the path.")
     files = tuple(entries[path.relative_to(local).as_posix()] for path in paths)
     digest = hashlib.sha256(json.dumps([asdict(entry) for entry in files]).encode()).hexdigest()
-    return FolderManifest(digest, files)
+    return _Manifest(digest, files)
+
+
+def _parse(uri: str, content: bytes) -> _Manifest:
+    """Read a manifest; one that is damaged, or names files outside the folder, raises StorageError."""
+    try:
+        manifest = json.loads(content)
+        digest = str(manifest["digest"])
+        files = tuple(_File(str(file["name"]), int(file["size"]), str(file["sha256"])) for file in manifest["files"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError(f"{uri}: {MANIFEST_NAME} is damaged. Remove the folder and store it again.") from error
+    for entry in files:
+        parts = PurePosixPath(entry.name).parts
+        if not parts or entry.name.startswith("/") or ".." in parts or "\\" in entry.name:
+            raise StorageError(f"{uri}: {MANIFEST_NAME} names {entry.name!r}, which would lie outside the folder.")
+    if not _CONTENT.fullmatch(f"{digest}/"):
+        raise StorageError(
+            f"{uri}: {MANIFEST_NAME} names the digest {digest!r}, which is none. Store the folder again."
+        )
+    return _Manifest(digest, files)
 
 
 def _digest_at(store: Store, uri: str) -> str:
     """Return the digest of the folder that is there now; '' if there is none, or none that can be read."""
     content = store.get_bytes(MANIFEST_NAME)
     try:
-        return parse_manifest(uri, content).digest if content is not None else ""
+        return _parse(uri, content).digest if content is not None else ""
     except StorageError:
         # A damaged folder is replaced like any other.
         return ""
-
-
-def _send(store: Store, manifest: FolderManifest, local: Path, advance: Advance) -> None:
-    """Store the files that are not there yet."""
-    there = {found.name: found.size for found in store.entries(f"{manifest.digest}/")}
-
-    def send(entry: ManifestEntry, advance: Advance) -> None:
-        name = f"{manifest.digest}/{entry.name}"
-        if there.get(name) == entry.size and store.holds(name, entry.size, entry.sha256):
-            advance(entry.size)
-        else:
-            store.put_file(name, local / entry.name, entry.sha256, advance)
-
-    transfer_all(send, manifest.files, advance)
-
-
-def _restore(store: Store, manifest: FolderManifest, local: Path) -> None:
-    """Store again what a writer took away who replaced the same folder meanwhile."""
-    there = set(store.names(f"{manifest.digest}/"))
-    for entry in manifest.files:
-        name = f"{manifest.digest}/{entry.name}"
-        if name not in there:
-            store.put_file(name, local / entry.name, entry.sha256)
 
 
 def _tidy(store: Store, uri: str, digest: str, before: str) -> None:
     """Remove the folder that was replaced, and what was abandoned; nothing if another writer has come after."""
     if _digest_at(store, uri) != digest:
         return
+
+    def part_of(name: str) -> str:
+        return name[:64] if _CONTENT.match(name) and not name.startswith(digest) else ""
+
     entries = store.entries()
-    # The store's own clock: the manifest is the newest file.
-    now = max((entry.modified for entry in entries), default=0.0)
-    store.remove(
-        [
-            entry.name
-            for entry in entries
-            if CONTENT.match(entry.name)
-            and not entry.name.startswith(f"{digest}/")
-            and (entry.name.startswith(f"{before}/") or now - entry.modified > _ABANDONED_S)
-        ]
-    )
+    replaced = [entry.name for entry in entries if before != digest and entry.name.startswith(f"{before}/")]
+    store.remove(list({*replaced, *abandoned(entries, part_of)}))
 
 
-def _fetch(store: Store, manifest: FolderManifest, local: Path) -> bool:
-    def fetch(entry: ManifestEntry, advance: Advance) -> None:
-        _fetch_entry(store, f"{manifest.digest}/{entry.name}", entry, whole / entry.name, advance)
-
+def _fetch_folder(store: Store, manifest: _Manifest, local: Path) -> bool:
     try:
         with (
+            writing(local, "Check space and permissions."),
             resumable_folder(local, manifest.digest) as whole,
             progress(f"Fetching {local.name}", manifest.size, "bytes") as advance,
         ):
-            transfer_all(fetch, manifest.files, advance)
-    except (_IncompleteError, DamagedError):
+            fetch_files(store, manifest.digest, manifest.files, whole, advance)
+    except (IncompleteError, DamagedError):
         return False
-    except OSError as error:
-        raise StorageError(f"{local} cannot be written: {reason(error)}. Check space and permissions.") from error
     return True
 
 
-def _fetch_entry(store: Store, name: str, entry: ManifestEntry, target: Path, advance: Advance) -> None:
+def _sizes(store: Store, folder: str) -> dict[str, int]:
+    return {found.name: found.size for found in store.entries(f"{folder}/")}
+
+
+def _fetch(store: Store, name: str, file: KeptFile, target: Path, advance: Advance) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.is_file() and target.stat().st_size >= entry.size:
-        if file_sha256(target, silent) == entry.sha256:
-            advance(entry.size)
+    if target.is_file() and target.stat().st_size >= file.size:
+        if file_sha256(target, silent) == file.sha256:
+            advance(file.size)
             return
         target.unlink()
-    if not store.get_file(name, target, entry.sha256, advance):
-        raise _IncompleteError
-    if target.stat().st_size != entry.size:
-        raise _IncompleteError
+    # What is no beginning of the file comes once more, from the start.
+    left = file.size * (2 if target.is_file() else 1)
+
+    def advance_within(count: int) -> None:
+        nonlocal left
+        left -= count
+        if left < 0:  # The disk may hold no more.
+            raise IncompleteError(f"is damaged: {file.name} has more than the {file.size} bytes that its manifest says")
+        advance(count)
+
+    found = store.get_file(name, target, file.sha256, advance_within)
+    if not found or target.stat().st_size != file.size:
+        raise IncompleteError(f"has lost {file.name}: it was deleted meanwhile, or is damaged")

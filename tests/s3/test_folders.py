@@ -91,7 +91,7 @@ def test_a_killed_upload_leaves_the_older_folder(store, checkpoint, tmp_path, mo
     # Somebody could still be writing what lies there, for a day.
     upload_folder(checkpoint, uri)
     assert len(store.names()) > len(old)
-    monkeypatch.setattr(folders, "_ABANDONED_S", -1.0)
+    monkeypatch.setattr(folders, "ABANDONED_S", -1.0)
     upload_folder(checkpoint, uri)
     assert store.names() == old
 

@@ -14,6 +14,7 @@ from embedtune.datasets.catalogue import locate
 from embedtune.datasets.delete import delete
 from embedtune.datasets.pull import pull_file, pull_files
 from embedtune.errors import InputError, StorageError
+from embedtune.storage import folders
 from embedtune.storage.store import open_store
 
 
@@ -148,7 +149,7 @@ def test_what_nobody_goes_on_with_is_removed(place, monkeypatch, texts):
     place.write("alice/train/notes.txt", b"by hand")
     push(texts(6), "train")
     assert stray in place.names()
-    monkeypatch.setattr(push_module, "ABANDONED_S", -1.0)
+    monkeypatch.setattr(folders, "ABANDONED_S", -1.0)
     push(texts(6), "train")
     assert place.names() == sorted(
         ["alice/train/notes.txt", f"alice/train/{pushed.version}/manifest.json", place.shard(pushed.reference)]
@@ -222,19 +223,19 @@ def test_a_push_that_ends_between_the_look_and_the_removal(place, monkeypatch, t
 
 def test_an_interrupted_push_shows_nothing_and_goes_on(place, monkeypatch, noise, as_bytes):
     monkeypatch.setattr(packing, "SHARD_BYTES", 20_000)
-    array, transfer_all = noise(8, 19_000), push_module.transfer_all
+    array, transfer_all = noise(8, 19_000), folders.transfer_all
 
     def interrupted(work, items, advance):
         transfer_all(work, items[:5], advance)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(push_module, "transfer_all", interrupted)
+    monkeypatch.setattr(folders, "transfer_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         push(array, "noise")
     assert list_datasets() == []
     assert len(place.names()) == 5
     stored = {entry.name: entry.modified for entry in open_store(place.uri).entries()}
-    monkeypatch.setattr(push_module, "transfer_all", transfer_all)
+    monkeypatch.setattr(folders, "transfer_all", transfer_all)
     push(array, "noise")
     after = {entry.name: entry.modified for entry in open_store(place.uri).entries()}
     assert {name: after[name] for name in stored} == stored
@@ -286,9 +287,7 @@ def test_a_pull_that_breaks_off_goes_on(remote, proxy, tmp_path, monkeypatch, no
 
 def test_an_interrupted_pull_fetches_the_rest_only(remote, proxy, tmp_path, monkeypatch, noise, as_bytes):
     monkeypatch.setattr(packing, "SHARD_BYTES", 20_000)
-    from embedtune.datasets import pull as pull_module
-
-    array, transfer_all = noise(4, 19_000), pull_module.transfer_all
+    array, transfer_all = noise(4, 19_000), folders.transfer_all
     push(array, "noise")
     output = tmp_path / "noise.protobuf-array.gzip"
 
@@ -296,11 +295,11 @@ def test_an_interrupted_pull_fetches_the_rest_only(remote, proxy, tmp_path, monk
         transfer_all(work, items[:3], advance)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pull_module, "transfer_all", interrupted)
+    monkeypatch.setattr(folders, "transfer_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         pull_file("noise", output)
     assert not output.exists()
-    monkeypatch.setattr(pull_module, "transfer_all", transfer_all)
+    monkeypatch.setattr(folders, "transfer_all", transfer_all)
     proxy.requests.clear()
     pull_file("noise", output)
     fetched = [path for method, path, _ in proxy.requests if method == "GET" and "documents-" in path]

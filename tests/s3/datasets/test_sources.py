@@ -14,7 +14,7 @@ from embedtune.documents.build import build_documents
 from embedtune.documents.options import BuildOptions
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_relevance, read_table
-from embedtune.documents.summary import READING_FILE
+from embedtune.documents.summary import READING_FILE, SPLIT_FILE
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
 from embedtune.records.rows import read_rows
@@ -87,7 +87,7 @@ def test_folders_of_documents_stay_what_they_are(place, tmp_path, capsys, layout
     assert pushed.layout == layout
     assert pushed.rows == len(read_table(train, Split.TRAIN))
     names = {file["name"] for file in place.manifest(pushed.reference)["files"]}
-    assert names == {path.name for path in train.iterdir() if path.name[0] != "."} - {READING_FILE}
+    assert names == {path.name for path in train.iterdir() if path.name[0] != "."} - {READING_FILE, SPLIT_FILE}
     assert push(evaluation, "evaluation").rows == len(read_table(evaluation, Split.QUERY)) + len(
         read_table(evaluation, Split.INDEX)
     )
