@@ -34,22 +34,8 @@ _MIME_TYPES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/pn
 _ARRAY_START = b"\x0a"
 """First byte of every non-empty DocumentArrayProto: field 1, length-delimited. A pickle starts otherwise."""
 
-# Over sentences level 4 takes 2 s per million and level 6 takes 3.5 s for files that are 1.6 % smaller.
-_TEXT_LEVEL = 4
-# Images are compressed already and points are noise: level 1 saves 0 to 7 % of them at a twentieth of the speed.
-_MEDIA_LEVEL = 0
-
 _ENCODED_TOGETHER = 1_000
 """Documents built at a time: these fit into the processor's cache, which takes 40 % off the time of 10,000."""
-
-_GZIP_BITS = 31
-"""What zlib calls a gzip file with the largest window; its header holds no time, so equal content gives equal bytes."""
-
-
-def gzip_compressor(form: SplitForm) -> "zlib._Compress":
-    """Return what makes a gzip file of a shard's bytes."""
-    is_text = all(content.modality is Modality.TEXT for content in form.contents)
-    return zlib.compressobj(_TEXT_LEVEL if is_text else _MEDIA_LEVEL, wbits=_GZIP_BITS)
 
 
 def encode_documents(table: pa.Table, form: SplitForm) -> bytes:

@@ -1,7 +1,6 @@
 """Documents of every layout and modality are what plain docarray reads, and come back as they were."""
 
 import gzip
-import hashlib
 import io
 import pickle
 
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from embedtune.documents.schema import ROLE_TAG, Split
-from embedtune.documents.shards.codec import decode_documents, encode_documents, gzip_compressor
+from embedtune.documents.shards.codec import decode_documents, encode_documents
 from embedtune.documents.split_columns import SplitForm
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import LABEL_TAG, SCORE_TAG, Layout, Modality
@@ -54,13 +53,8 @@ def example(form: SplitForm) -> pa.Table:
     return pa.table([pa.array(columns[field.name], field.type) for field in form.schema], schema=form.schema)
 
 
-def compress(data: bytes, form: SplitForm) -> bytes:
-    compressor = gzip_compressor(form)
-    return compressor.compress(data) + compressor.flush()
-
-
 def load(table: pa.Table, form: SplitForm) -> DocumentArray:
-    data = compress(encode_documents(table, form), form)
+    data = gzip.compress(encode_documents(table, form))
     return DocumentArray.load_binary(data, protocol="protobuf-array", compress="gzip")
 
 
@@ -94,7 +88,7 @@ FORMS = [
 class TestEveryForm:
     def test_comes_back(self, form):
         table = example(form)
-        data = compress(encode_documents(table, form), form)
+        data = gzip.compress(encode_documents(table, form))
         assert decode_documents(data, form, "shard").equals(table)
 
     def test_messages_are_those_of_docarray(self, form):
@@ -242,7 +236,7 @@ class TestText:
     def test_arbitrary_unicode(self, rows):
         form = form_of(Layout.PAIRS, (TEXT, TEXT), Split.TRAIN)
         table = pa.table([pa.array(column, pa.large_string()) for column in zip(*rows, strict=True)], form.schema)
-        data = compress(encode_documents(table, form), form)
+        data = gzip.compress(encode_documents(table, form))
         assert decode_documents(data, form, "shard").equals(table)
         loaded = DocumentArray.load_binary(data, protocol="protobuf-array", compress="gzip")
         expected = [(identifier, text, {LABEL_TAG: label, ROLE_TAG: role}) for identifier, text, label, role in rows]
@@ -253,22 +247,6 @@ class TestText:
         ids = [f"{number:032x}" for number in range(2_501)]
         table = pa.table([pa.array(ids, pa.large_string())] * 2, schema=form.schema)
         assert load(table, form)[:, "text"] == ids
-
-
-class TestCompression:
-    def test_exact_bytes(self):
-        form = form_of(Layout.LABELLED, (TEXT,), Split.TRAIN)
-        data = encode_documents(example(form), form)
-        assert hashlib.sha256(data).hexdigest() == "83c75b3a47b97780e6fcc5f2e603286858ec3796767a7dc9c5da131761f31797"
-        assert compress(data, form)[:10] == bytes([31, 139, 8, 0, 0, 0, 0, 0, 0, 3])
-
-    @pytest.mark.parametrize("modality", [IMAGE, MESH])
-    def test_media_are_stored_as_they_are(self, modality):
-        form = form_of(Layout.LABELLED, (modality,), Split.TRAIN)
-        data = encode_documents(example(form), form)
-        compressed = compress(data, form)
-        assert data in compressed
-        assert gzip.decompress(compressed) == data
 
 
 class TestRefused:
