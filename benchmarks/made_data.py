@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from embedtune.samples.idx import read_idx
+from embedtune.samples.fashion_mnist import FASHION_MNIST_CLASSES, read_idx
 from embedtune.samples.meshes import CLASSES, make_mesh
-from embedtune.samples.sources import FASHION_MNIST_CLASSES
 
 if TYPE_CHECKING:
     import trimesh

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from embedtune.errors import ConfigError
-from embedtune.samples.downloads import Mirror
+from embedtune.samples.fetch import Mirror
 
 app = typer.Typer(
     help="Write sample data to try things on: public sets, downloaded once and verified, and synthetic meshes.",
@@ -79,8 +79,10 @@ def fashion_mnist(  # noqa: PLR0913 - a command's options
     num-neg asks for some.
     """
     # docarray and Pillow take half a second to import; `embedtune --help` must not.
-    from embedtune.samples.sources import check_num_total, read_fashion_mnist
-    from embedtune.samples.writing import check_new_folder, write_documents, write_fashion_mnist
+    from embedtune.samples.fashion_mnist import fashion_mnist as generate
+    from embedtune.samples.fashion_mnist import read_fashion_mnist, write_fashion_mnist
+    from embedtune.samples.matches import check_num_total
+    from embedtune.samples.writing import check_new_folder, write_documents
 
     check_new_folder(output)
     mirror, is_testset = Mirror(base_url, checksums), part is FashionPartName.TEST
@@ -91,8 +93,6 @@ def fashion_mnist(  # noqa: PLR0913 - a command's options
         path = write_fashion_mnist(output, images, total)
         typer.echo(f"{total} images, their labels in {path}")
         return
-    from embedtune.samples.fashion_mnist import fashion_mnist as generate
-
     documents = generate(num_total, num_pos=num_pos, num_neg=num_neg, is_testset=is_testset, seed=seed, mirror=mirror)
     _echo_documents(*write_documents(output, documents, f"fashion-mnist-{part}"))
 
@@ -114,8 +114,10 @@ def covid_qa(
 
     As CSV file: `question,answer,wrong_answer`. As Documents: questions with their answers as matches.
     """
-    from embedtune.samples.sources import check_num_total, read_covid_qa, rows_of_part
-    from embedtune.samples.writing import check_new_folder, write_covid_qa, write_documents
+    from embedtune.samples.covid_qa import covid_qa as generate
+    from embedtune.samples.covid_qa import read_covid_qa, rows_of_part, write_covid_qa
+    from embedtune.samples.matches import check_num_total
+    from embedtune.samples.writing import check_new_folder, write_documents
 
     check_new_folder(output)
     mirror, is_testset = Mirror(base_url, checksums), {Part.TEST: True, Part.TRAIN: False}.get(part)
@@ -127,8 +129,6 @@ def covid_qa(
         path = write_covid_qa(output, rows[:total], f"{name}.csv")
         typer.echo(f"{total} questions in {path}")
         return
-    from embedtune.samples.covid_qa import covid_qa as generate
-
     documents = generate(num_total, num_neg, is_testset=is_testset, seed=seed, mirror=mirror)
     _echo_documents(*write_documents(output, documents, name))
 

@@ -1,21 +1,49 @@
-"""Covid QA as Documents with matches: a question, its answer, the wrong answer and answers to other questions."""
+"""Covid QA: its file, as CSV, and as Documents: a question with its answer and wrong answers as matches."""
 
+import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from docarray import Document
 
-from embedtune.samples.downloads import Mirror
-from embedtune.samples.matches import check_range, check_values, collected, match_tags
-from embedtune.samples.sources import QuestionRow, check_num_total, check_seed, read_covid_qa, rows_of_part
+from embedtune.errors import InputError
+from embedtune.samples.fetch import Mirror, PublicSource, fetch_file
+from embedtune.samples.matches import check_num_total, check_range, check_seed, check_values, collected, match_tags
+from embedtune.samples.writing import new_folder
+from embedtune.text import excerpt
 
+SOURCE = PublicSource(
+    "covid-qa",
+    "https://static.jina.ai/chatbot/",
+    "EMBEDTUNE_COVID_QA_URL",
+    32 << 20,
+    "The host from which Jina Finetuner took the Covid QA file has been shut down. Give an address that has a "
+    "dataset.csv with the columns question, answer and wrong_answer as --base-url, or in the variable "
+    "EMBEDTUNE_COVID_QA_URL.",
+)
+
+_FILE = "dataset.csv"
+_COLUMNS = ("question", "answer", "wrong_answer")
 _WORD = re.compile(r"\w+|[^\w\s]")
 _TOKENS = 100
 """Of one text as token ids, as the first Finetuner gave them by default."""
 
 _Text = tuple[str, str]
 """Id and text of a Document."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRow:
+    """One row of Covid QA."""
+
+    number: int
+    """Position in the file, from 0."""
+    question: str
+    answer: str
+    wrong_answer: str
 
 
 def covid_qa(
@@ -69,6 +97,78 @@ def covid_qa(
 
 covid_qa_documents = collected(covid_qa)
 """The same Documents as one DocumentArray; the options are those of `covid_qa`."""
+
+
+def read_covid_qa(mirror: Mirror) -> list[QuestionRow]:
+    """Return the rows of Covid QA, downloaded if they are not in the cache.
+
+    Raises:
+        InputError: the file is no CSV file in UTF-8 with the three columns, or a cell is missing or blank.
+        StorageError: it cannot be downloaded.
+    """
+    # No checksum of it was ever published; its columns and rows are checked instead.
+    path = fetch_file(SOURCE, _FILE, "", mirror, _check_rows)
+    return _read_rows(path, str(path), "Remove it to fetch it again.")
+
+
+def rows_of_part(rows: list[QuestionRow], is_testset: bool | None) -> list[QuestionRow]:
+    """Return the rows of a part, as Finetuner 0.4 divided them.
+
+    Args:
+        rows: All rows.
+        is_testset: True for the 1st, 3rd, 5th … row, False for the 2nd, 4th …, None for all.
+    """
+    return rows if is_testset is None else rows[0 if is_testset else 1 :: 2]
+
+
+def write_covid_qa(output: Path, rows: Sequence[QuestionRow], name: str) -> Path:
+    """Write a CSV file with the columns question, answer and wrong_answer, the texts as they are in the source.
+
+    Args:
+        output: Folder to make; it must not exist or be empty.
+        rows: The rows.
+        name: Name of the file.
+
+    Returns:
+        The CSV file.
+
+    Raises:
+        StorageError: the folder is not empty or cannot be written.
+    """
+    with new_folder(output) as folder, (folder / name).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["question", "answer", "wrong_answer"])
+        writer.writerows([row.question, row.answer, row.wrong_answer] for row in rows)
+    return output / name
+
+
+def _check_rows(path: Path) -> None:
+    # It does not have its name in the cache yet.
+    _read_rows(path, _FILE, "It is cut short or another file; check the address.")
+
+
+def _read_rows(path: Path, name: str, advice: str) -> list[QuestionRow]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            header, table = list(reader.fieldnames or ()), list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{name} is not a complete CSV file in UTF-8: {error}. {advice}") from error
+    if any(header.count(column) != 1 for column in _COLUMNS):
+        raise InputError(
+            f"{name} starts with {excerpt(','.join(header))}; a header with question, answer and wrong_answer, each "
+            f"once, is expected. {advice}"
+        )
+    if not table:
+        raise InputError(f"{name} has a header and no rows. {advice}")
+    for number, cells in enumerate(table, start=1):
+        # csv gives None for a cell that is missing, and None as the name of those that are too many.
+        if None in cells or any(not (cells[column] or "").strip() for column in _COLUMNS):
+            raise InputError(
+                f"Row {number} of {name} has more cells than the header, or none for question, answer or wrong_answer: "
+                f"{excerpt(str(list(cells.values())))}. {advice}"
+            )
+    return [QuestionRow(number, *(cells[column] for column in _COLUMNS)) for number, cells in enumerate(table)]
 
 
 def _token_ids(text: str, vocabulary: dict[str, int]) -> np.ndarray:

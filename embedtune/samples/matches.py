@@ -7,16 +7,12 @@ from docarray import DocumentArray
 
 from embedtune.errors import ConfigError
 
-MATCH_TAG = "finetuner"
-MATCH_LABEL = "label"
-"""`match.tags[MATCH_TAG][MATCH_LABEL]` says whether a match is a positive or a negative of its Document."""
-
 _Parameters = ParamSpec("_Parameters")
 
 
 def match_tags(value: int) -> dict[str, dict[str, int]]:
-    """Return the tags of a match with this label."""
-    return {MATCH_TAG: {MATCH_LABEL: value}}
+    """Return the tags that say whether a match is a positive or a negative of its Document."""
+    return {"finetuner": {"label": value}}
 
 
 def check_values(pos_value: int, neg_value: int) -> None:
@@ -30,6 +26,31 @@ def check_values(pos_value: int, neg_value: int) -> None:
             f"pos_value and neg_value are both {pos_value}, so positives could not be told from negatives. Give two "
             "numbers, such as 1 and -1."
         )
+
+
+def check_num_total(num_total: int | None, available: int, what: str) -> int:
+    """Return how many to give: all where None is asked for.
+
+    Raises:
+        ConfigError: fewer than 1, or more than there are.
+    """
+    if num_total is None:
+        return available
+    if not 1 <= num_total <= available:
+        raise ConfigError(
+            f"num_total is {num_total}; {what} has {available}, so give 1 to {available}, or nothing for all."
+        )
+    return num_total
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that numpy does not take.
+
+    Raises:
+        ConfigError: it is negative.
+    """
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}; give 0 or more.")
 
 
 def check_range(name: str, value: int, lowest: int, highest: int, why: str) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 
 from embedtune.errors import ConfigError
 from embedtune.progress import progress
-from embedtune.samples.sources import check_seed
+from embedtune.samples.matches import check_seed
 from embedtune.samples.writing import new_folder
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""Write samples for people to try the pipeline on: a CSV file, images beside it, or a DocumentArray."""
+"""Write samples into a new folder; Documents as a DocumentArray."""
 
-import csv
 import gzip
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy as np
 
 from embedtune.errors import StorageError
 from embedtune.progress import progress
-from embedtune.samples.sources import FASHION_MNIST_CLASSES, FashionPart, QuestionRow
 from embedtune.storage.atomic import atomic_folder
 
 if TYPE_CHECKING:
@@ -46,55 +44,6 @@ def new_folder(target: Path) -> Iterator[Path]:
     check_new_folder(target)
     with atomic_folder(target, signed=False) as part:
         yield part
-
-
-def write_fashion_mnist(output: Path, part: FashionPart, total: int) -> Path:
-    """Write images and a CSV file with the columns content (path relative to the file) and label (name of the class).
-
-    Args:
-        output: Folder to make; it must not exist or be empty.
-        part: The images.
-        total: How many to write, the first ones.
-
-    Returns:
-        The CSV file.
-
-    Raises:
-        StorageError: the folder is not empty or cannot be written.
-    """
-    name = f"fashion-mnist-{part.name}.csv"
-    with new_folder(output) as folder, progress("Writing images", total, "images") as advance:
-        (folder / "images").mkdir()
-        with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["content", "label"])
-            for number in range(total):
-                path = f"images/{part.name}-{number:05}.png"
-                (folder / path).write_bytes(encode_png(part.images[number]))
-                writer.writerow([path, FASHION_MNIST_CLASSES[part.labels[number]]])
-                advance(1)
-    return output / name
-
-
-def write_covid_qa(output: Path, rows: Sequence[QuestionRow], name: str) -> Path:
-    """Write a CSV file with the columns question, answer and wrong_answer, the texts as they are in the source.
-
-    Args:
-        output: Folder to make; it must not exist or be empty.
-        rows: The rows.
-        name: Name of the file.
-
-    Returns:
-        The CSV file.
-
-    Raises:
-        StorageError: the folder is not empty or cannot be written.
-    """
-    with new_folder(output) as folder, (folder / name).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["question", "answer", "wrong_answer"])
-        writer.writerows([row.question, row.answer, row.wrong_answer] for row in rows)
-    return output / name
 
 
 def write_documents(output: Path, documents: Iterable["Document"], name: str) -> tuple[Path, int]:

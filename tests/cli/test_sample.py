@@ -62,8 +62,8 @@ def rows_of(path):
 
 
 def test_fashion_mnist_as_csv_with_images(sample, place, server, tmp_path):
-    from embedtune.samples.downloads import Mirror
-    from embedtune.samples.sources import FASHION_MNIST_CLASSES, read_fashion_mnist
+    from embedtune.samples.fashion_mnist import FASHION_MNIST_CLASSES, read_fashion_mnist
+    from embedtune.samples.fetch import Mirror
 
     part = read_fashion_mnist(True, Mirror(server.url, tmp_path / "sums"))
     count = len(part.labels)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from embedtune.samples.downloads import Mirror
+from embedtune.samples.fetch import Mirror
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,8 @@ import pytest
 from docarray import DocumentArray
 
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.samples.covid_qa import covid_qa, covid_qa_documents
-from embedtune.samples.downloads import Mirror
-from embedtune.samples.sources import COVID_QA, read_covid_qa
+from embedtune.samples.covid_qa import SOURCE, covid_qa, covid_qa_documents, read_covid_qa
+from embedtune.samples.fetch import Mirror
 
 HEADER = "question,answer,wrong_answer\n"
 
@@ -202,7 +201,7 @@ def test_a_copy_in_the_cache_that_was_damaged_later_is_named(tiny_server, cache)
 
 
 def test_where_it_cannot_be_had_the_error_says_why_and_what_to_do(cache, monkeypatch):
-    assert COVID_QA.base_url == "https://static.jina.ai/chatbot/"
+    assert SOURCE.base_url == "https://static.jina.ai/chatbot/"
     monkeypatch.setenv("EMBEDTUNE_COVID_QA_URL", "http://127.0.0.1:9/")
     with pytest.raises(StorageError, match=r"has been shut down.*--base-url.*EMBEDTUNE_COVID_QA_URL"):
         covid_qa()

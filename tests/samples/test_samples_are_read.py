@@ -5,11 +5,10 @@ import pytest
 from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.csv.ingest import CSVSource, IngestRequest, ingest_csv
 from embedtune.records.docarrays.ingest import DocumentsRequest, ingest_documents
-from embedtune.samples.covid_qa import covid_qa
-from embedtune.samples.fashion_mnist import fashion_mnist
+from embedtune.samples.covid_qa import covid_qa, read_covid_qa, write_covid_qa
+from embedtune.samples.fashion_mnist import fashion_mnist, read_fashion_mnist, write_fashion_mnist
 from embedtune.samples.meshes import write_meshes
-from embedtune.samples.sources import read_covid_qa, read_fashion_mnist
-from embedtune.samples.writing import write_covid_qa, write_documents, write_fashion_mnist
+from embedtune.samples.writing import write_documents
 
 
 def facts(report):

@@ -1,12 +1,13 @@
 """Files of allowed web servers. Imports urllib3, so import this module where it is used."""
 
+import time
 from pathlib import Path
 
-from urllib3 import BaseHTTPResponse
+from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
-from embedtune.progress import Advance
+from embedtune.progress import Advance, progress
 from embedtune.storage.access import allowed_hosts
 from embedtune.storage.locations import Location
 from embedtune.storage.web.client import WebClient, reason_of
@@ -15,6 +16,9 @@ from embedtune.storage.web.transfer import http_pool, receive
 
 SIZE_LIMIT = 10 << 30
 """Largest file taken from a web server, in bytes."""
+
+DOWNLOAD_LIMIT_S = 1800.0
+"""Longest time for one public file."""
 
 
 def stat_page(location: Location) -> tuple[str, int]:
@@ -77,6 +81,58 @@ def fetch_page(location: Location, etag: str, size: int, target: Path, advance: 
         raise StorageError(f"{location.uri} could not be read to its end: {reason_of(error)}. Start again.") from error
     if received != size:
         raise StorageError(f"{location.uri} was cut short: {received} of {size} bytes came. Start again.")
+
+
+def download(url: str, target: Path, limit: int) -> None:
+    """Take a file from the server that its address names, which need not be on the list of those that data may name.
+
+    A connection that breaks is taken up where it stopped. A redirect is not followed.
+
+    Args:
+        url: An http or https address.
+        target: File to write.
+        limit: Largest body accepted, in bytes.
+
+    Raises:
+        StorageError: the server refuses, redirects, does not answer or keeps breaking off, the body is too large, takes
+            longer than DOWNLOAD_LIMIT_S, or the disk is full.
+    """
+    deadline, pool, come = time.monotonic() + DOWNLOAD_LIMIT_S, http_pool(), 0
+    with progress(f"Fetching {url.rpartition('/')[2]}", None, "bytes") as advance:
+
+        def count(done: int) -> None:
+            nonlocal come
+            come += done
+            if come > limit:
+                raise StorageError(f"{url} has more than the {limit} bytes that are accepted. Check the address.")
+            if time.monotonic() > deadline:
+                raise StorageError(f"{url} did not come within {DOWNLOAD_LIMIT_S:.0f} s. Start again.")
+            advance(done)
+
+        try:
+            receive(lambda offset: _open_public(pool, url, offset), target, url, count)
+        except HTTPError as error:
+            raise StorageError(f"{url} could not be read to its end: {reason_of(error)}. Start again.") from error
+
+
+def _open_public(pool: PoolManager, url: str, offset: int) -> BaseHTTPResponse:
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
+    try:
+        # The bytes as stored: a server may call a .gz file an encoding of what is inside.
+        response = pool.request(
+            "GET", url, headers=headers, redirect=False, preload_content=False, decode_content=False
+        )
+    except HTTPError as error:
+        raise StorageError(f"{url}: the server does not answer: {reason_of(error)}. Check the address.") from error
+    begins = not offset or response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
+    if response.status == (206 if offset else 200) and begins:
+        return response
+    response.close()
+    if offset and response.status in (200, 206, 416):
+        raise StorageError(f"{url}: the server breaks off and does not go on from there. Start again.")
+    if 300 <= response.status < 400:
+        raise StorageError(f"{url}: the server redirects, which is not followed. Give the final address.")
+    raise StorageError(f"{url}: the server answers {response.status} {response.reason}. Check the address.")
 
 
 def _request(method: str, location: Location, headers: dict[str, str]) -> BaseHTTPResponse:

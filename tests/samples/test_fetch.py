@@ -1,24 +1,18 @@
 import hashlib
 import random
 import socket
-import socketserver
-import subprocess
-import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.samples import resuming
-from embedtune.samples.downloads import Mirror, PublicFile, PublicSource, cache_folder, fetch_file
+from embedtune.samples.fetch import Mirror, PublicSource, fetch_file
+from embedtune.storage.web import files
 
 CONTENT = random.Random(0).randbytes(5 << 20)
-FILE = PublicFile("big.bin", hashlib.sha256(CONTENT).hexdigest())
-UNKNOWN = PublicFile("big.bin", "")
+FILE = hashlib.sha256(CONTENT).hexdigest()
+UNKNOWN = ""
 CHUNK = 1 << 20
 PUBLISHED = Mirror()
 
@@ -34,19 +28,12 @@ def source(server):
     return PublicSource("sample", server.url, "EMBEDTUNE_SAMPLE_URL", 8 << 20, "Ask for help.")
 
 
-def fetch(source, file=FILE, mirror=PUBLISHED):
-    return fetch_file(source, file, mirror, lambda _: None)
+def fetch(source, sha256=FILE, mirror=PUBLISHED):
+    return fetch_file(source, "big.bin", sha256, mirror)
 
 
 def left_in(cache):
     return sorted(path.name for path in cache.rglob("*") if path.is_file())
-
-
-def leave(source, cache, content):
-    """Put an interrupted download where the next one looks for it."""
-    folder = cache / "samples" / source.sample / FILE.sha256[:16]
-    folder.mkdir(parents=True)
-    (folder / ".big.bin.part").write_bytes(content)
 
 
 @pytest.mark.parametrize("file", [FILE, UNKNOWN])
@@ -92,10 +79,10 @@ def test_a_file_without_a_checksum_is_kept_if_its_content_is_accepted(accepted, 
             raise InputError("no such columns")
 
     if accepted:
-        fetch_file(source, UNKNOWN, Mirror(), check)
+        fetch_file(source, "big.bin", UNKNOWN, Mirror(), check)
     else:
         with pytest.raises(InputError, match="no such columns"):
-            fetch_file(source, UNKNOWN, Mirror(), check)
+            fetch_file(source, "big.bin", UNKNOWN, Mirror(), check)
     assert left_in(cache) == (["big.bin"] if accepted else [])
 
 
@@ -108,87 +95,10 @@ def test_broken_connections_are_taken_up_where_they_stopped(source, server):
     assert int(ranges[-1].strip("bytes=-")) >= 2 * CHUNK
 
 
-def test_an_interrupted_download_goes_on_in_the_next_run(source, server, cache):
-    server.break_after = [2 * CHUNK + 1000, *[0] * 20]
-    with pytest.raises(StorageError, match="could not be read to its end"):
-        fetch(source)
-    assert left_in(cache) == [".big.bin.part"]
-    server.break_after, server.requests = [], []
-    assert fetch(source).read_bytes() == CONTENT
-    assert server.requests[0][1] in {f"bytes={2 * CHUNK}-", f"bytes={2 * CHUNK + 1000}-"}
-    assert left_in(cache) == ["big.bin"]
-
-
-def test_interruption_by_the_person_keeps_what_came(source, server, cache, monkeypatch):
-    def interrupted(*_, **__):
-        monkeypatch.undo()
-        monkeypatch.setenv("EMBEDTUNE_CACHE", str(cache))
-        raise KeyboardInterrupt
-
-    leave(source, cache, CONTENT[:1000])
-    monkeypatch.setattr(resuming, "receive", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fetch(source)
-    assert left_in(cache) == [".big.bin.part"]
-    assert fetch(source).read_bytes() == CONTENT
-    assert [wanted for _, wanted in server.requests] == ["bytes=1000-"] * 2
-
-
-def test_a_process_that_is_killed_leaves_what_the_next_one_goes_on_with(source, server, cache):
-    server.pause_s = 0.02
-    code = (
-        "from embedtune.samples.downloads import Mirror, PublicFile, PublicSource, fetch_file\n"
-        f"source = PublicSource('sample', {server.url!r}, 'UNSET', 8 << 20, '')\n"
-        f"fetch_file(source, PublicFile('big.bin', {FILE.sha256!r}), Mirror(), lambda _: None)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code])
-    part = cache / "samples" / "sample" / FILE.sha256[:16] / ".big.bin.part"
-    deadline = time.monotonic() + 30
-    while not (part.is_file() and part.stat().st_size >= CHUNK) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
-    assert left_in(cache) == [".big.bin.part"]
-    size, server.pause_s, server.requests = part.stat().st_size, 0.0, []
-    assert CHUNK <= size < len(CONTENT)
-    assert fetch(source).read_bytes() == CONTENT
-    assert server.requests == [("/files/big.bin", f"bytes={size}-")]
-    assert left_in(cache) == ["big.bin"]
-
-
-@pytest.mark.parametrize(
-    "left", [b"?" * 1000, CONTENT[:1000] + b"?", CONTENT + b"?", b"?" * len(CONTENT), b"?" * (9 << 20)]
-)
-def test_what_was_left_of_another_version_is_thrown_away(left, source, cache):
-    leave(source, cache, left)
-    assert fetch(source).read_bytes() == CONTENT
-    assert left_in(cache) == ["big.bin"]
-
-
-def test_what_was_left_complete_is_taken(source, server, cache):
-    leave(source, cache, CONTENT)
-    assert fetch(source).read_bytes() == CONTENT
-
-
-def test_a_server_without_ranges_gives_the_whole_again(source, server, cache):
-    leave(source, cache, CONTENT[:1000])
-    server.honours_ranges = False
-    assert fetch(source).read_bytes() == CONTENT
-
-
 def test_a_server_without_ranges_that_breaks_off(source, server, cache):
     server.honours_ranges, server.break_after = False, [CHUNK + 1, CHUNK + 1, CHUNK + 1, CHUNK + 1]
     with pytest.raises(StorageError, match="does not go on from there"):
         fetch(source)
-
-
-def test_without_a_checksum_nothing_is_gone_on_with(source, server):
-    server.break_after = [2 * CHUNK, *[0] * 20]
-    with pytest.raises(StorageError):
-        fetch(source, UNKNOWN)
-    server.break_after, server.requests = [], []
-    assert fetch(source, UNKNOWN).read_bytes() == CONTENT
-    assert server.requests == [("/files/big.bin", None)]
 
 
 @pytest.mark.parametrize(
@@ -233,7 +143,7 @@ def test_more_than_the_limit_is_refused(names_length, server, source, cache):
 
 
 def test_a_server_that_drips_is_given_up(server, source, monkeypatch):
-    monkeypatch.setattr(resuming, "TIME_LIMIT_S", 0.5)
+    monkeypatch.setattr(files, "DOWNLOAD_LIMIT_S", 0.5)
     server.pause_s = 0.05
     start = time.monotonic()
     with pytest.raises(StorageError, match="did not come"):
@@ -286,7 +196,7 @@ def test_another_base_url_does_not_switch_the_check_off(public, source, tmp_path
     "form", ["{sum}  big.bin", "{SUM} *big.bin", "{sum}  ./mirror/big.bin", "x\n\n{sum}  big.bin\n"]
 )
 def test_checksums_as_sha256sum_writes_them(form, source, tmp_path):
-    text = form.format(sum=FILE.sha256, SUM=FILE.sha256.upper())
+    text = form.format(sum=FILE, SUM=FILE.upper())
     (tmp_path / "sums").write_text(text)
     assert fetch(source, UNKNOWN, Mirror(checksums=tmp_path / "sums")).read_bytes() == CONTENT
 
@@ -296,7 +206,7 @@ def test_checksums_as_sha256sum_writes_them(form, source, tmp_path):
     [
         (b"", "has no line"),
         (b"d41d8cd98f00b204e9800998ecf8427e  big.bin", "has no line"),
-        (FILE.sha256.encode() + b"  other.bin", "has no line"),
+        (FILE.encode() + b"  other.bin", "has no line"),
         (b"\xff\xfe\x00", "cannot be read: they are no text in UTF-8. Write"),
         (None, "cannot be read: No such file or directory. Write"),
     ],
@@ -341,44 +251,12 @@ def test_no_more_than_the_host_of_a_refused_base_url_is_shown(source, url):
     assert "secret" not in str(caught.value)
 
 
-def test_a_head_that_drips_is_given_up(source, monkeypatch):
-    monkeypatch.setattr(resuming, "TIME_LIMIT_S", 0.5)
-    with dripping() as url:
-        start = time.monotonic()
-        with pytest.raises(StorageError, match=r"does not answer|did not come"):
-            fetch(source, mirror=Mirror(url))
-        assert time.monotonic() - start < 6
-
-
-@contextmanager
-def dripping():
-    """A server that sends the head of its answers byte by byte, for ten seconds."""
-    stop = threading.Event()
-
-    class Handler(socketserver.BaseRequestHandler):
-        def handle(self):
-            with suppress(OSError):
-                self.request.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
-                for _ in range(200):
-                    if stop.wait(0.05):
-                        return
-                    self.request.sendall(b"x")
-
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}/"
-        stop.set()
-        server.shutdown()
-        thread.join()
-
-
-def test_the_cache_folder(monkeypatch):
-    monkeypatch.setenv("EMBEDTUNE_CACHE", "/a")
-    assert cache_folder() == Path("/a")
+def test_the_cache_folder(source, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMBEDTUNE_CACHE", str(tmp_path / "a"))
+    assert fetch(source).is_relative_to(tmp_path / "a" / "samples")
     monkeypatch.setenv("EMBEDTUNE_CACHE", "")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/b")
-    assert cache_folder() == Path("/b/embedtune")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "b"))
+    assert fetch(source).is_relative_to(tmp_path / "b" / "embedtune")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/c")
-    assert cache_folder() == Path("/c/.cache/embedtune")
+    monkeypatch.setenv("HOME", str(tmp_path / "c"))
+    assert fetch(source).is_relative_to(tmp_path / "c" / ".cache" / "embedtune")

@@ -1,18 +1,16 @@
 """Public files, downloaded once into a cache folder and verified before anything reads them."""
 
-import fcntl
 import hashlib
 import os
 import re
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from embedtune.errors import ConfigError, StorageError, reason
+from embedtune.progress import silent
 from embedtune.storage.atomic import PART_SUFFIX
 from embedtune.storage.digests import file_sha256
 
@@ -21,15 +19,6 @@ CACHE_VARIABLE = "EMBEDTUNE_CACHE"
 
 _CHECKSUM_LINE = re.compile(r"\\?([0-9a-fA-F]{64}) [ *](.+)")
 _CHECKSUM_FILE_LIMIT = 1 << 20
-
-
-@dataclass(frozen=True)
-class PublicFile:
-    """One file of a sample."""
-
-    name: str
-    sha256: str
-    """Hexadecimal, or '' where none is known."""
 
 
 @dataclass(frozen=True)
@@ -60,23 +49,19 @@ class Mirror:
     wherever the files come from."""
 
 
-def cache_folder() -> Path:
-    """Return EMBEDTUNE_CACHE, else `embedtune` in XDG_CACHE_HOME, else `~/.cache/embedtune`."""
-    if given := os.environ.get(CACHE_VARIABLE):
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "embedtune"
-
-
-def fetch_file(source: PublicSource, file: PublicFile, mirror: Mirror, check: Callable[[Path], None]) -> Path:
+def fetch_file(
+    source: PublicSource, name: str, sha256: str, mirror: Mirror, check: Callable[[Path], object] = lambda _: None
+) -> Path:
     """Return the verified copy of a file in the cache, downloading it if it is not there.
 
-    A download that was interrupted goes on where it stopped if a checksum is known, which then covers the whole. A file
-    gets its name in the cache only when it is complete and verified, so several processes may fetch it at a time.
+    A file gets its name in the cache only when it is complete and verified, so several processes may fetch it at
+    a time.
 
     Args:
         source: Where the file is published.
-        file: The file.
-        mirror: Where to take it from instead.
+        name: Of the file.
+        sha256: The published one, hexadecimal; '' where none is known.
+        mirror: Where to take the file from instead.
         check: Called with a new file, to raise InputError if its content is not what it should be.
 
     Raises:
@@ -84,18 +69,19 @@ def fetch_file(source: PublicSource, file: PublicFile, mirror: Mirror, check: Ca
         InputError: what `check` raises.
         StorageError: the server fails, the file has another checksum, or the cache cannot be written.
     """
-    url = _base_url(source, mirror) + file.name
-    expected = file.sha256 if mirror.checksums is None else _read_checksums(mirror.checksums, file.name)
+    url = _base_url(source, mirror) + name
+    expected = sha256 if mirror.checksums is None else _read_checksum(mirror.checksums, name)
     # With a checksum, the file of one place serves for all places that have it.
     key = expected or hashlib.sha256(url.encode()).hexdigest()
-    target = cache_folder() / "samples" / source.sample / key[:16] / file.name
+    target = _cache_folder() / "samples" / source.sample / key[:16] / name
     try:
-        if target.is_file() and expected in ("", _sha256(target)):
+        if target.is_file() and expected in ("", file_sha256(target, silent)):
             return target
-        with _claimed(target) as part:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".", suffix=PART_SUFFIX) as folder:
+            part = Path(folder) / name
             _download(url, part, source.size_limit, expected)
-            with _removed_if_refused(part):
-                check(part)
+            check(part)
             part.replace(target)
     except StorageError as error:
         raise StorageError(f"{error} {source.hint}") from error
@@ -107,67 +93,24 @@ def fetch_file(source: PublicSource, file: PublicFile, mirror: Mirror, check: Ca
     return target
 
 
+def _cache_folder() -> Path:
+    """Return EMBEDTUNE_CACHE, else `embedtune` in XDG_CACHE_HOME, else `~/.cache/embedtune`."""
+    if given := os.environ.get(CACHE_VARIABLE):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "embedtune"
+
+
 def _download(url: str, part: Path, limit: int, expected: str) -> None:
     # urllib3 takes a while to import, and a file in the cache needs none.
-    from embedtune.samples.resuming import append_body
+    from embedtune.storage.web.files import download
 
-    if not expected or part.stat().st_size > limit:
-        part.write_bytes(b"")
-    resumed = part.stat().st_size > 0
-    append_body(url, part, limit)
-    if resumed and _sha256(part) != expected:
-        # The server may have another version now than when the first bytes came.
-        part.write_bytes(b"")
-        append_body(url, part, limit)
-    found = _sha256(part)
+    download(url, part, limit)
+    found = file_sha256(part, silent)
     if expected not in ("", found):
-        part.unlink()
         raise StorageError(
             f"{url} has the sha256 {found}, expected is {expected}: it is damaged, or another file. Of a place that "
             "you trust, give the checksums of its files as sha256sum writes them (--checksums)."
         )
-
-
-@contextmanager
-def _claimed(target: Path) -> Iterator[Path]:
-    """Give this process alone what an earlier download left, however that ended.
-
-    Yields:
-        A file to complete and rename, which stays for the next download if the block fails. While another process has
-        that, an empty file, which is removed if the block fails.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    left = target.with_name(f".{target.name}{PART_SUFFIX}")
-    with left.open("ab") as file:
-        if _is_locked(file, left):
-            yield left
-            return
-    own = target.with_name(f".{target.name}.{uuid.uuid4().hex}{PART_SUFFIX}")
-    own.touch()
-    try:
-        yield own
-    finally:
-        own.unlink(missing_ok=True)
-
-
-def _is_locked(file: BinaryIO, path: Path) -> bool:
-    """Lock an open file for this process, or tell that another one has it or had it and moved it away."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return path.stat().st_ino == os.fstat(file.fileno()).st_ino
-    except OSError:
-        return False
-
-
-@contextmanager
-def _removed_if_refused(part: Path) -> Iterator[None]:
-    accepted = False
-    try:
-        yield
-        accepted = True
-    finally:
-        if not accepted:
-            part.unlink()
 
 
 def _base_url(source: PublicSource, mirror: Mirror) -> str:
@@ -191,7 +134,7 @@ def _base_url(source: PublicSource, mirror: Mirror) -> str:
     return base if base.endswith("/") else base + "/"
 
 
-def _read_checksums(path: Path, name: str) -> str:
+def _read_checksum(path: Path, name: str) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             lines = file.read(_CHECKSUM_FILE_LIMIT).splitlines()
@@ -205,7 +148,3 @@ def _read_checksums(path: Path, name: str) -> str:
     raise ConfigError(
         f"{path} has no line '<64 hexadecimal digits>  {name}'. Write it with: sha256sum {name} >> {path.name}"
     )
-
-
-def _sha256(path: Path) -> str:
-    return file_sha256(path, lambda _: None)
