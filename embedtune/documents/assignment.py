@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedtune.documents.document_set import Corpus
+from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.schema import PARENT_LAYOUTS, ROLE_LAYOUTS, Role, Side, Split
 from embedtune.documents.split import SplitPlan
 from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
@@ -21,7 +21,7 @@ class _Members:
 
     split: Split
     homes: npt.NDArray[np.int64]
-    """As Corpus.homes (N,)."""
+    """As DocumentSet.homes (N,)."""
     side: Side | None
     """Where all contents of a row become one Document; None where `homes` tells the side."""
     ids: pa.Array
@@ -32,7 +32,7 @@ class _Members:
     """0, 1, 2 for the roles in their order (N,), or None."""
 
 
-def assign(corpus: Corpus, plan: SplitPlan) -> tuple[pa.Table, ...]:
+def assign(corpus: DocumentSet, plan: SplitPlan) -> tuple[pa.Table, ...]:
     """Return ASSIGNMENT_SCHEMA for each rows file of the corpus; each Document of a split is in exactly one of them."""
     splits = list(_splits(corpus, plan))
     starts = corpus.contents.starts
@@ -44,7 +44,7 @@ def assign(corpus: Corpus, plan: SplitPlan) -> tuple[pa.Table, ...]:
     )
 
 
-def _splits(corpus: Corpus, plan: SplitPlan) -> Iterator[_Members]:
+def _splits(corpus: DocumentSet, plan: SplitPlan) -> Iterator[_Members]:
     """Yield the splits in the order of their names."""
     if corpus.layout is Layout.PLAIN:
         yield _contents(corpus, Split.CORPUS, plan.train)
@@ -59,7 +59,7 @@ def _splits(corpus: Corpus, plan: SplitPlan) -> Iterator[_Members]:
 
 
 def _contents(
-    corpus: Corpus, split: Split, members: npt.NDArray[np.bool_], roles: npt.NDArray[np.int8] | None = None
+    corpus: DocumentSet, split: Split, members: npt.NDArray[np.bool_], roles: npt.NDArray[np.int8] | None = None
 ) -> _Members:
     numbers = np.flatnonzero(members)
     numbers = numbers[np.argsort(corpus.homes[numbers], kind="stable")]
@@ -73,7 +73,7 @@ def _contents(
     )
 
 
-def _parents(corpus: Corpus, members: npt.NDArray[np.bool_]) -> _Members:
+def _parents(corpus: DocumentSet, members: npt.NDArray[np.bool_]) -> _Members:
     judgments = corpus.judgments
     numbers = np.flatnonzero(members)
     numbers = numbers[np.argsort(judgments.rows[numbers], kind="stable")]
@@ -87,7 +87,7 @@ def _parents(corpus: Corpus, members: npt.NDArray[np.bool_]) -> _Members:
     )
 
 
-def _roles(corpus: Corpus, train_pairs: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+def _roles(corpus: DocumentSet, train_pairs: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
     """Return the number of each training document's Role (D,)."""
     pairs = corpus.pairs[train_pairs]
     numbers = np.zeros(len(corpus), np.int8)
@@ -98,7 +98,7 @@ def _roles(corpus: Corpus, train_pairs: npt.NDArray[np.bool_]) -> npt.NDArray[np
     return numbers - np.int8(1)
 
 
-def _table(corpus: Corpus, members: _Members, start: int, stop: int) -> pa.Table:
+def _table(corpus: DocumentSet, members: _Members, start: int, stop: int) -> pa.Table:
     """Return the Documents of one split that are written from the rows `start`..`stop`-1."""
     part = slice(*np.searchsorted(members.homes, [2 * start, 2 * stop]))
     homes = members.homes[part]
@@ -119,7 +119,7 @@ def _table(corpus: Corpus, members: _Members, start: int, stop: int) -> pa.Table
     return pa.table(columns, schema=ASSIGNMENT_SCHEMA)
 
 
-def relevance_table(corpus: Corpus, members: npt.NDArray[np.bool_], divided: bool = False) -> pa.Table | None:
+def relevance_table(corpus: DocumentSet, members: npt.NDArray[np.bool_], divided: bool = False) -> pa.Table | None:
     """Return some judged pairs with RELEVANCE_SCHEMA, or None where rows have one content.
 
     Args:

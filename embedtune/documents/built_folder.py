@@ -15,7 +15,7 @@ from embedtune.documents.schema import RELEVANCE_COLUMNS, Role, Split
 from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest
 from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.documents.shards.tables import RELEVANCE_NAME
-from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitForm
+from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import SPLIT_COLUMN, Layout, Modality
 from embedtune.records.quarantine import QuarantineWriter
@@ -83,7 +83,7 @@ def _folder(files: Sequence[Path]) -> Path | None:
 
 
 def _is_parent(manifest: Manifest, split: Split) -> bool:
-    return SplitForm(manifest.rows_format, split).is_parent
+    return SplitColumns(manifest.rows_format, split).is_parent
 
 
 def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.Table]:
@@ -142,7 +142,7 @@ def _unjudged(documents: pa.Array, table: pa.Table) -> pa.Array:
 
 def _stored(table: pa.Table, manifest: Manifest, split: Split) -> pa.Table:
     """Return the content of each Document as the columns of a rows file hold it."""
-    content = SplitForm(manifest.rows_format, split).contents[0]
+    content = SplitColumns(manifest.rows_format, split).contents[0]
     if content.modality is Modality.TEXT:
         return table.select([content.column])
     if not content.loaded:

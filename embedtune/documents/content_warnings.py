@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.distinct_contents import NO_CONTENT, Contents
+from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.text import excerpt, is_unseen, shortened
 
@@ -29,7 +29,7 @@ _AROUND_PARTS = " []()'\""
 _END_SIGNS = " .,:;!?…。、"
 
 
-def content_warnings(contents: Contents) -> Iterator[str]:
+def content_warnings(contents: DistinctContents) -> Iterator[str]:
     """Yield what a person should know about contents and labels, one sentence each."""
     standing_for_nothing = np.flatnonzero(_are_nothing(contents.values[: contents.texts]))
     if standing_for_nothing.size:
@@ -115,7 +115,7 @@ def _are_nothing(texts: pa.Array) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _about_nothing(contents: Contents, numbers: npt.NDArray[np.int64]) -> str:
+def _about_nothing(contents: DistinctContents, numbers: npt.NDArray[np.int64]) -> str:
     sides = (contents.first, contents.second) if contents.has_pairs else (contents.first,)
     every = np.concatenate(sides)
     counts = np.bincount(every[every != NO_CONTENT], minlength=len(contents.values))[numbers]
@@ -132,7 +132,7 @@ def _about_nothing(contents: Contents, numbers: npt.NDArray[np.int64]) -> str:
     )
 
 
-def _answering(contents: Contents, number: int) -> str:
+def _answering(contents: DistinctContents, number: int) -> str:
     """Say of how many queries a text is a relevant document, '' if not of several."""
     if not contents.has_pairs:
         return ""

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from embedtune.documents.document_set import Corpus
+from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.schema import OFFICIAL_RULE
 from embedtune.documents.split import SplitPlan
@@ -21,7 +21,7 @@ LONE_LABEL_SHARE = 0.1
 _HELD_SHARE_TOLERANCE = 0.5
 
 
-def data_warnings(corpus: Corpus, plan: SplitPlan, torn: int) -> list[str]:
+def data_warnings(corpus: DocumentSet, plan: SplitPlan, torn: int) -> list[str]:
     """Return what is conspicuous about the documents and how they are related.
 
     Args:
@@ -85,7 +85,7 @@ def left_out_warnings(left_out: LeftOut, unanswered: int) -> list[str]:
     return warnings
 
 
-def evaluation_warnings(corpus: Corpus, plan: SplitPlan, eval_share: float) -> list[str]:
+def evaluation_warnings(corpus: DocumentSet, plan: SplitPlan, eval_share: float) -> list[str]:
     """Return what limits the evaluation."""
     warnings = []
     queries = int(np.count_nonzero(plan.query))

@@ -28,7 +28,7 @@ NO_CONTENT = -1
 
 
 @dataclass(frozen=True, eq=False)
-class Contents:
+class DistinctContents:
     """R rows of F rows files over T distinct contents; two rows with the same numbers and values are duplicates."""
 
     rows_format: RowsFormat
@@ -106,7 +106,7 @@ class Contents:
         return "" if self.sources is None else str(self.sources[row].as_py())
 
 
-def read_contents(files: Sequence[Path]) -> Contents:
+def read_contents(files: Sequence[Path]) -> DistinctContents:
     """Number the distinct contents of validated rows; how the rows are divided into files makes no difference.
 
     Loaded images and meshes are known by their digests; they themselves are not read.
@@ -129,7 +129,7 @@ def read_contents(files: Sequence[Path]) -> Contents:
     ]
     values, texts, numbers = number_contents([_taken(tables, name) for name in told_by], rows_format.modalities)
     labels, label_numbers = _labels(tables, rows_format.layout)
-    return Contents(
+    return DistinctContents(
         rows_format=rows_format,
         starts=starts,
         lines=_column(tables, LINE_COLUMN).to_numpy().astype(np.int64),

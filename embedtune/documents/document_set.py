@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedtune.documents.distinct_contents import Contents
+from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.fingerprints import Fingerprints, connected_components, distinct
 from embedtune.documents.judgments import Judgments, collect_judgments, connect, smallest_members
 from embedtune.documents.row_uses import Use
@@ -47,10 +47,10 @@ class Units:
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus:
+class DocumentSet:
     """D documents with K distinct content keys, G groups and L labels, from R rows."""
 
-    contents: Contents
+    contents: DistinctContents
     """The rows."""
     homes: npt.NDArray[np.int64]
     """Where each document is read from: twice its row, and one more for the second content of that row (D,)."""
@@ -112,7 +112,7 @@ class Corpus:
         return len(self.keys)
 
 
-def build_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> Corpus:
+def build_document_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> DocumentSet:
     """Merge duplicates and connect what belongs together.
 
     Groups are connected components over content keys (texts that differ only in case, Unicode form and white space are
@@ -124,10 +124,10 @@ def build_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.
         prints: The fingerprints of `contents.values`.
         uses: What each row is used for (R,); at least one is used.
     """
-    return (_pairs_corpus if contents.has_pairs else _labelled_corpus)(contents, prints, uses)
+    return (_paired_set if contents.has_pairs else _labelled_set)(contents, prints, uses)
 
 
-def _labelled_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> Corpus:
+def _labelled_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> DocumentSet:
     homes = _homes(contents, np.flatnonzero(uses == Use.OPEN), np.empty(0, np.int64))
     used = np.flatnonzero(homes >= 0)
     used_labels, labels = distinct(contents.second[homes[used] // 2])
@@ -135,7 +135,7 @@ def _labelled_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray
     components = connected_components(keys, len(used_keys) + labels, len(used_keys) + len(used_labels))
     groups = distinct(components[keys])[1]
     ids = _take(prints.ids, used)
-    return Corpus(
+    return DocumentSet(
         contents=contents,
         homes=homes[used],
         ids=ids,
@@ -151,7 +151,7 @@ def _labelled_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray
     )
 
 
-def _pairs_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> Corpus:
+def _paired_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> DocumentSet:
     homes = _homes(contents, np.flatnonzero(uses >= Use.OPEN), np.flatnonzero(uses == Use.DOCUMENT))
     used = np.flatnonzero(homes >= 0)
     used_keys, keys = distinct(prints.keys[used])
@@ -166,7 +166,7 @@ def _pairs_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np
     related, together = connect(judgments, contents.layout, draws)
     labels, groups = distinct(related)[1], distinct(together)[1]
     relatives = smallest_members(ids, labels)
-    return Corpus(
+    return DocumentSet(
         contents=contents,
         homes=homes[spellings],
         ids=ids,
@@ -183,9 +183,9 @@ def _pairs_corpus(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np
 
 
 def _homes(
-    contents: Contents, rows: npt.NDArray[np.int64], document_rows: npt.NDArray[np.int64]
+    contents: DistinctContents, rows: npt.NDArray[np.int64], document_rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Return where each content is seen first among some rows, as Corpus.homes, or -1 (T,).
+    """Return where each content is seen first among some rows, as DocumentSet.homes, or -1 (T,).
 
     Args:
         contents: The rows.

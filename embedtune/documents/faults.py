@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.distinct_contents import Contents
+from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.fingerprints import Fingerprints
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import ROLE_LAYOUTS
@@ -26,7 +26,7 @@ FAULT_REASONS = {
 """Why a row is set aside, by fault number."""
 
 
-def find_faults(contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def find_faults(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
     """Return the fault number of each row (R,): USABLE or a key of FAULT_REASONS.
 
     Of rows that contradict each other all are at fault: which one is right, nobody here can know. Contents are compared

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.document_set import Corpus, Units
+from embedtune.documents.document_set import DocumentSet, Units
 from embedtune.documents.fingerprints import distinct
 from embedtune.documents.judgments import smallest_members
 from embedtune.documents.schema import SplitRule
@@ -39,7 +39,7 @@ def check_rule(layout: Layout, rule: SplitRule) -> None:
         )
 
 
-def choose_rule(corpus: Corpus, rule: SplitRule) -> tuple[SplitRule, str]:
+def choose_rule(corpus: DocumentSet, rule: SplitRule) -> tuple[SplitRule, str]:
     """Return the rule to apply, STRATIFIED or GROUP, and why.
 
     Raises:
@@ -64,7 +64,7 @@ def choose_rule(corpus: Corpus, rule: SplitRule) -> tuple[SplitRule, str]:
     return SplitRule.GROUP, f"{numbers} (fewer than {AUTO_MIN_SHARE:.0%}), so whole labels are held out."
 
 
-def hold_out_groups(corpus: Corpus, eval_share: float) -> npt.NDArray[np.bool_]:
+def hold_out_groups(corpus: DocumentSet, eval_share: float) -> npt.NDArray[np.bool_]:
     """Hold out whole groups in the order of their draws until the share is as near as they come, and at least two.
 
     A group larger than the share is passed over, so a giant group stays in training. Where fewer than two groups come
@@ -87,7 +87,7 @@ def hold_out_groups(corpus: Corpus, eval_share: float) -> npt.NDArray[np.bool_]:
     return documents
 
 
-def hold_out_stratified(corpus: Corpus, eval_share: float) -> npt.NDArray[np.bool_]:
+def hold_out_stratified(corpus: DocumentSet, eval_share: float) -> npt.NDArray[np.bool_]:
     """Hold out a share of the different texts of each label.
 
     Texts whose content key has several labels stay in training, and so do labels with fewer than
@@ -102,7 +102,7 @@ def hold_out_stratified(corpus: Corpus, eval_share: float) -> npt.NDArray[np.boo
     return held
 
 
-def _label_quota(corpus: Corpus, units: Units, eval_share: float) -> npt.NDArray[np.int64]:
+def _label_quota(corpus: DocumentSet, units: Units, eval_share: float) -> npt.NDArray[np.int64]:
     """Return how many texts of each label to hold out (L,).
 
     Where the share of a label is below two texts, two are held out of as many such labels as keep the overall share:

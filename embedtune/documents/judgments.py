@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.distinct_contents import Contents
+from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.fingerprints import Fingerprints, connected_components
 from embedtune.documents.row_uses import RANKED, Use
 from embedtune.documents.schema import PARENT_LAYOUTS, content_id
@@ -43,7 +43,7 @@ class Judgments:
 
 
 def collect_judgments(
-    contents: Contents, prints: Fingerprints, uses: npt.NDArray[np.int8], documents: npt.NDArray[np.int64]
+    contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8], documents: npt.NDArray[np.int64]
 ) -> Judgments:
     """Merge rows that judge the same pair, up to spelling.
 
@@ -73,7 +73,7 @@ def collect_judgments(
 
 
 def _smallest_parents(
-    contents: Contents, prints: Fingerprints, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
+    contents: DistinctContents, prints: Fingerprints, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], pa.Array]:
     """Return of each pair the row whose Document has the smallest id, which no row order changes, and that id.
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import iter_tables, read_manifest
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import Modality
 
 _KEY_BYTES = 16
@@ -40,11 +40,11 @@ def _keys(folder: Path, splits: tuple[Split, ...]) -> set[bytes]:
         key
         for split in splits
         for table in iter_tables(folder, split)
-        for key in _keys_of(table, SplitForm(rows_format, split))
+        for key in _keys_of(table, SplitColumns(rows_format, split))
     }
 
 
-def _keys_of(table: pa.Table, form: SplitForm) -> Iterator[bytes]:
+def _keys_of(table: pa.Table, form: SplitColumns) -> Iterator[bytes]:
     for content in form.contents:
         if content.modality is Modality.TEXT:
             for text in table[content.column].to_pylist():

@@ -4,12 +4,12 @@ from collections import defaultdict
 
 import numpy as np
 
-from embedtune.documents.document_set import Corpus
+from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.fingerprints import content_key
 from embedtune.documents.summary import ALIKE_SHARE, CUT_SHARE, READ_WORDS
 
 
-def count_long(corpus: Corpus) -> tuple[int, int]:
+def count_long(corpus: DocumentSet) -> tuple[int, int]:
     """Count the texts of more than READ_WORDS words, and those of them that begin like another one for so long."""
     begins: dict[str, set[int]] = defaultdict(set)
     documents = np.flatnonzero(corpus.words > READ_WORDS).tolist()

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from embedtune.documents.gallery import Gallery, Picture, PictureGroup
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_manifest, read_shard
-from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
+from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.documents.summary import DataSummary
 from embedtune.documents.tiles import draw_tile
 from embedtune.records.layouts import Layout, Modality
@@ -45,7 +45,7 @@ def draw_gallery(train: Path, summary: DataSummary) -> Gallery | None:
         StorageError: the folder is not complete, or a shard is damaged or out of reach.
     """
     manifest = read_manifest(train)
-    form = SplitForm(manifest.rows_format, Split.TRAIN)
+    form = SplitColumns(manifest.rows_format, Split.TRAIN)
     media = [content for content in form.contents if content.modality is not Modality.TEXT and content.loaded]
     if not media:
         return None
@@ -63,7 +63,7 @@ def draw_gallery(train: Path, summary: DataSummary) -> Gallery | None:
 
 
 def _labelled(
-    tables: Iterable[pa.Table], content: ContentForm, labels: Sequence[str], draw: np.random.Generator
+    tables: Iterable[pa.Table], content: ContentColumns, labels: Sequence[str], draw: np.random.Generator
 ) -> list[PictureGroup]:
     """Draw Documents of each label; further tables are read only where a label has not enough yet."""
     limit = min(_MOST_IN_GROUP[content.modality], _MOST_TILES[content.modality] // max(len(labels), 1))
@@ -78,7 +78,7 @@ def _labelled(
     return [PictureGroup(label, tuple(pictures)) for label, pictures in zip(labels, found, strict=True) if pictures]
 
 
-def _connected(table: pa.Table, content: ContentForm, draw: np.random.Generator) -> list[PictureGroup]:
+def _connected(table: pa.Table, content: ContentColumns, draw: np.random.Generator) -> list[PictureGroup]:
     """Draw Documents that are in one component, which is their label."""
     counts = pc.value_counts(table[LABEL_COLUMN])
     several = np.flatnonzero(counts.field("counts").to_numpy() > 1)
@@ -86,7 +86,9 @@ def _connected(table: pa.Table, content: ContentForm, draw: np.random.Generator)
     return [PictureGroup("", group.pictures) for group in _labelled([table], content, labels, draw)]
 
 
-def _parents(tables: Iterable[pa.Table], count: int, form: SplitForm, draw: np.random.Generator) -> list[PictureGroup]:
+def _parents(
+    tables: Iterable[pa.Table], count: int, form: SplitColumns, draw: np.random.Generator
+) -> list[PictureGroup]:
     """Draw the contents of pairs: images with the text beside them, or both where both can be drawn."""
     media = [content for content in form.contents if content.modality is not Modality.TEXT]
     texts = [content.column for content in form.contents if content.modality is Modality.TEXT]
@@ -109,6 +111,6 @@ def _choose(rows: npt.NDArray[np.int64], count: int, draw: np.random.Generator) 
     return sorted(chosen.tolist())
 
 
-def _draw(table: pa.Table, content: ContentForm, row: int) -> Picture:
+def _draw(table: pa.Table, content: ContentColumns, row: int) -> Picture:
     tile, readable = draw_tile(content.modality, table[content.column][row].as_py())
     return Picture(tile, readable=readable)

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.assignment import assign, relevance_table
-from embedtune.documents.distinct_contents import Contents, read_contents
-from embedtune.documents.document_set import Corpus, build_corpus
+from embedtune.documents.distinct_contents import DistinctContents, read_contents
+from embedtune.documents.document_set import DocumentSet, build_document_set
 from embedtune.documents.faults import USABLE, find_faults
 from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
 from embedtune.documents.media_sizes import measure_media
@@ -18,7 +18,7 @@ from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
 from embedtune.documents.schema import ROLE_LAYOUTS, SplitRule
 from embedtune.documents.set_aside import check_bad_share, count_reasons, write_quarantine
-from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_corpus
+from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_documents
 from embedtune.documents.summarise import RowCounts, summarise
 from embedtune.documents.summary import MediaSummary
 from embedtune.errors import InputError
@@ -44,7 +44,7 @@ def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) ->
         StorageError: A file cannot be read or written.
     """
     corpus, counts = _load_corpus(files, quarantine, options)
-    return _plan(corpus, split_corpus(corpus, SplitRule(options.split), options.eval_share), counts, options)
+    return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), counts, options)
 
 
 def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
@@ -59,7 +59,7 @@ def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> Docu
     """
     corpus, counts = _load_corpus([rows], quarantine, options)
     try:
-        return _plan(corpus, split_corpus(corpus, SplitRule(options.split), options.eval_share), counts, options)
+        return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), counts, options)
     except InputError:
         nothing_held_out = all_in_training(corpus, "These documents cannot be split, so nothing is held out.")
         return _plan(corpus, nothing_held_out, counts, options)
@@ -104,7 +104,7 @@ def make_held_out_plan(rows: Path, quarantine: Path, options: BuildOptions) -> D
 
 
 def _plan(
-    corpus: Corpus, split: SplitPlan, counts: RowCounts, options: BuildOptions, eval_share: float | None = None
+    corpus: DocumentSet, split: SplitPlan, counts: RowCounts, options: BuildOptions, eval_share: float | None = None
 ) -> DocumentsPlan:
     has_training_pairs = corpus.layout in ROLE_LAYOUTS
     share = options.eval_share if eval_share is None else eval_share
@@ -117,7 +117,7 @@ def _plan(
     )
 
 
-def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[Corpus, RowCounts]:
+def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[DocumentSet, RowCounts]:
     contents = read_contents(files)
     prints = _fingerprints(contents, options.seed)
     declared = declared_uses(contents, options.split == SplitRule.AUTO)
@@ -125,13 +125,13 @@ def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions)
     rejected = write_quarantine(quarantine, contents, faults)
     check_bad_share(contents, faults, options.max_bad_share, quarantine, rejected)
     uses, left_out = decide_uses(contents, prints.keys, declared, faults == USABLE)
-    corpus = build_corpus(contents, prints, uses)
+    corpus = build_document_set(contents, prints, uses)
     read = [report for report in map(read_report, files) if report is not None]
     media = measure_media(files, len(faults))
     return corpus, _count_rows(corpus, faults, uses, left_out, media, merge_reports(read))
 
 
-def _fingerprints(contents: Contents, seed: int) -> Fingerprints:
+def _fingerprints(contents: DistinctContents, seed: int) -> Fingerprints:
     with progress("Reading contents", len(contents.values), "contents") as advance:
         texts = fingerprint(contents.values[: contents.texts], seed, advance)
         others = contents.values[contents.texts :]
@@ -139,7 +139,7 @@ def _fingerprints(contents: Contents, seed: int) -> Fingerprints:
 
 
 def _count_rows(
-    corpus: Corpus,
+    corpus: DocumentSet,
     faults: npt.NDArray[np.int8],
     uses: npt.NDArray[np.int8],
     left_out: LeftOut,

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.distinct_contents import NO_CONTENT, Contents
+from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
 from embedtune.records.layouts import RELEVANCE_COLUMN, SPLIT_COLUMN, VALUE_COLUMNS, Layout
 
 RANKED = tuple(layout for layout in Layout if RELEVANCE_COLUMN in VALUE_COLUMNS[layout])
@@ -48,7 +48,7 @@ class LeftOut:
     """Official judgments of a split that is used for neither training nor evaluation."""
 
 
-def declared_uses(contents: Contents, follow_split: bool) -> npt.NDArray[np.int8]:
+def declared_uses(contents: DistinctContents, follow_split: bool) -> npt.NDArray[np.int8]:
     """Return what each row is used for as far as its source says (R,): Use.
 
     Where the judgments of beir are divided into two or three splits, the test split is for the evaluation, or dev where
@@ -82,7 +82,10 @@ def _equals(column: pa.ChunkedArray, value: str) -> npt.NDArray[np.bool_]:
 
 
 def decide_uses(
-    contents: Contents, keys: npt.NDArray[np.int64], declared: npt.NDArray[np.int8], usable: npt.NDArray[np.bool_]
+    contents: DistinctContents,
+    keys: npt.NDArray[np.int64],
+    declared: npt.NDArray[np.int8],
+    usable: npt.NDArray[np.bool_],
 ) -> tuple[npt.NDArray[np.int8], LeftOut]:
     """Return what each row is used for in the end (R,), and what is left out.
 
@@ -108,7 +111,9 @@ def decide_uses(
     return uses, LeftOut(queries, int(np.count_nonzero(overlapping)), other)
 
 
-def _overlapping(contents: Contents, keys: npt.NDArray[np.int64], uses: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+def _overlapping(
+    contents: DistinctContents, keys: npt.NDArray[np.int64], uses: npt.NDArray[np.int8]
+) -> npt.NDArray[np.bool_]:
     """Tell which training judgments touch an evaluation query (R,)."""
     asked = np.zeros(int(keys.max()) + 1, np.bool_)
     asked[keys[contents.first[uses == Use.EVALUATION]]] = True
@@ -119,7 +124,7 @@ def _overlapping(contents: Contents, keys: npt.NDArray[np.int64], uses: npt.NDAr
 
 
 def _unanswered(
-    contents: Contents, keys: npt.NDArray[np.int64], uses: npt.NDArray[np.int8]
+    contents: DistinctContents, keys: npt.NDArray[np.int64], uses: npt.NDArray[np.int8]
 ) -> tuple[npt.NDArray[np.bool_], int]:
     """Tell which judgments are of a query without a relevant document (R,), and the number of these queries."""
     judged = uses >= Use.OPEN

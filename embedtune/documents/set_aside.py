@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.distinct_contents import Contents
+from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.faults import FAULT_REASONS, USABLE
 from embedtune.errors import InputError
 from embedtune.records.quarantine import RAISE_SHARE, QuarantineWriter
@@ -17,7 +17,7 @@ from embedtune.text import excerpt
 _EXAMPLES = 3
 
 
-def write_quarantine(path: Path, contents: Contents, faults: npt.NDArray[np.int8]) -> QuarantineWriter:
+def write_quarantine(path: Path, contents: DistinctContents, faults: npt.NDArray[np.int8]) -> QuarantineWriter:
     """Write the rows with a fault, with line and reason.
 
     Args:
@@ -39,14 +39,18 @@ def write_quarantine(path: Path, contents: Contents, faults: npt.NDArray[np.int8
     return writer
 
 
-def _as_csv(contents: Contents, number: int) -> str:
+def _as_csv(contents: DistinctContents, number: int) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(contents.row(number))
     return line.getvalue()
 
 
 def check_bad_share(
-    contents: Contents, faults: npt.NDArray[np.int8], max_bad_share: float, quarantine: Path, rejected: QuarantineWriter
+    contents: DistinctContents,
+    faults: npt.NDArray[np.int8],
+    max_bad_share: float,
+    quarantine: Path,
+    rejected: QuarantineWriter,
 ) -> None:
     """Refuse rows of which too many have a fault.
 
@@ -76,7 +80,7 @@ def check_bad_share(
     )
 
 
-def count_reasons(contents: Contents, faults: npt.NDArray[np.int8]) -> tuple[tuple[str, int, str], ...]:
+def count_reasons(contents: DistinctContents, faults: npt.NDArray[np.int8]) -> tuple[tuple[str, int, str], ...]:
     """Return each reason that rows were set aside for, how many were, and the cells of the first one.
 
     The most frequent comes first; how the rows are divided into files makes no difference.
@@ -93,11 +97,11 @@ def count_reasons(contents: Contents, faults: npt.NDArray[np.int8]) -> tuple[tup
     return tuple(sorted(found, key=lambda entry: -entry[1]))
 
 
-def _example(contents: Contents, number: int) -> str:
+def _example(contents: DistinctContents, number: int) -> str:
     source = contents.source(number)
     place = f"{source} line {contents.lines[number]}" if source else f"line {contents.lines[number]}"
     return f"{place}: {_cells(contents, number)}"
 
 
-def _cells(contents: Contents, number: int) -> str:
+def _cells(contents: DistinctContents, number: int) -> str:
     return ", ".join(excerpt(cell) for cell in contents.row(number))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.document_set import Corpus
+from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups, hold_out_stratified
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
@@ -48,7 +48,7 @@ class SplitPlan:
     """Judged pairs of the evaluation folder (P,)."""
 
 
-def split_corpus(corpus: Corpus, rule: SplitRule, share: float, option: str = "eval_share") -> SplitPlan:
+def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: str = "eval_share") -> SplitPlan:
     """Split documents so that no content key is on both sides.
 
     The outcome depends on the contents, the seed of the corpus's draws and the share, not on the order of the rows.
@@ -80,14 +80,14 @@ def split_corpus(corpus: Corpus, rule: SplitRule, share: float, option: str = "e
     return plan
 
 
-def _no_split(corpus: Corpus, rule: SplitRule) -> SplitPlan:
+def _no_split(corpus: DocumentSet, rule: SplitRule) -> SplitPlan:
     check_rule(corpus.layout, rule)
     return all_in_training(
         corpus, "Plain texts have nothing to measure: all of them are in the training folder, none is held out."
     )
 
 
-def all_in_training(corpus: Corpus, reason: str) -> SplitPlan:
+def all_in_training(corpus: DocumentSet, reason: str) -> SplitPlan:
     """Hold nothing out; documents that nobody judged are nowhere.
 
     Args:
@@ -98,7 +98,7 @@ def all_in_training(corpus: Corpus, reason: str) -> SplitPlan:
     return SplitPlan(NO_RULE, reason, corpus.judged, nothing, nothing, ~no_pair, no_pair)
 
 
-def all_held_out(corpus: Corpus) -> SplitPlan:
+def all_held_out(corpus: DocumentSet) -> SplitPlan:
     """Hold everything out, to be measured on by models that were trained on other data.
 
     A source that divides its judgments itself is measured on as whoever made it does, without those for training. The
@@ -127,7 +127,7 @@ def all_held_out(corpus: Corpus) -> SplitPlan:
     return plan
 
 
-def _official_split(corpus: Corpus) -> SplitPlan:
+def _official_split(corpus: DocumentSet) -> SplitPlan:
     """Follow the source: the evaluation searches the whole corpus, as whoever made the benchmark does."""
     judgments = corpus.judgments
     train_pairs, evaluation_pairs = judgments.uses == Use.TRAIN, judgments.uses == Use.EVALUATION
@@ -137,7 +137,7 @@ def _official_split(corpus: Corpus) -> SplitPlan:
     return SplitPlan(OFFICIAL_RULE, reason, train, query, corpus.searched, train_pairs, evaluation_pairs)
 
 
-def _divide_pairs(corpus: Corpus, held: Flags, rule: SplitRule, reason: str) -> SplitPlan:
+def _divide_pairs(corpus: DocumentSet, held: Flags, rule: SplitRule, reason: str) -> SplitPlan:
     """Make queries and index of held-out pairs; documents that nobody judged are in the index.
 
     A wrong answer on the other side than its query is judged on neither.
@@ -151,7 +151,7 @@ def _divide_pairs(corpus: Corpus, held: Flags, rule: SplitRule, reason: str) -> 
     return SplitPlan(rule, reason, corpus.judged & ~held, query, index, ~first & ~second, others & query[pairs[:, 0]])
 
 
-def _ends(corpus: Corpus, pairs: Flags, sides: tuple[int, ...]) -> Flags:
+def _ends(corpus: DocumentSet, pairs: Flags, sides: tuple[int, ...]) -> Flags:
     """Tell which documents are at one of the sides of some judged pairs (D,).
 
     Args:
@@ -164,7 +164,7 @@ def _ends(corpus: Corpus, pairs: Flags, sides: tuple[int, ...]) -> Flags:
     return members
 
 
-def _divide_labelled(corpus: Corpus, held: Flags, rule: SplitRule, reason: str) -> SplitPlan:
+def _divide_labelled(corpus: DocumentSet, held: Flags, rule: SplitRule, reason: str) -> SplitPlan:
     """Make about half of each label's held-out contents queries.
 
     All variants of one content key are on the same side, so that no query finds itself in another spelling. A content

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.document_set import Corpus
+from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.fingerprints import distinct
 from embedtune.documents.holdout import STRATIFIED_MIN_TEXTS
 from embedtune.documents.judgments import connecting
@@ -31,7 +31,7 @@ class AskedShare:
         return f"{self.option}={self.share}"
 
 
-def most_connected(corpus: Corpus, group: int) -> str:
+def most_connected(corpus: DocumentSet, group: int) -> str:
     """Name what joins most of a group of connected rows: its most frequent label, or its most related content."""
     members = corpus.groups == group
     if corpus.layout is Layout.LABELLED:
@@ -44,12 +44,12 @@ def most_connected(corpus: Corpus, group: int) -> str:
     return f"{modality_of(corpus, document)} {excerpt(corpus.name(document))} in {degrees[document]} pairs"
 
 
-def modality_of(corpus: Corpus, document: int) -> Modality:
+def modality_of(corpus: DocumentSet, document: int) -> Modality:
     """Return what the content of a document is."""
     return corpus.contents.rows_format.modalities[int(corpus.homes[document]) % 2]
 
 
-def check_groups(corpus: Corpus, rule: SplitRule) -> None:
+def check_groups(corpus: DocumentSet, rule: SplitRule) -> None:
     """Refuse documents that no split can divide.
 
     Raises:
@@ -78,7 +78,7 @@ def check_groups(corpus: Corpus, rule: SplitRule) -> None:
         )
 
 
-def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], asked: AskedShare, rule: str) -> None:
+def check_train(corpus: DocumentSet, train: npt.NDArray[np.bool_], asked: AskedShare, rule: str) -> None:
     """Refuse a training split without both relevant and irrelevant pairs of contents.
 
     Raises:
@@ -95,11 +95,11 @@ def check_train(corpus: Corpus, train: npt.NDArray[np.bool_], asked: AskedShare,
     )
 
 
-def _cause(corpus: Corpus, asked: AskedShare) -> str:
+def _cause(corpus: DocumentSet, asked: AskedShare) -> str:
     return " by the split of the source" if corpus.judgments.official else f" with {asked}"
 
 
-def _advice(corpus: Corpus, rule: str, asked: AskedShare) -> str:
+def _advice(corpus: DocumentSet, rule: str, asked: AskedShare) -> str:
     if corpus.judgments.official:
         return "Add judgments, or use split='group', which holds out some of all of them."
     groups = len(distinct(corpus.groups[corpus.judged])[0])
@@ -115,7 +115,7 @@ def _advice(corpus: Corpus, rule: str, asked: AskedShare) -> str:
 
 
 def check_evaluation(
-    corpus: Corpus, query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_], asked: AskedShare
+    corpus: DocumentSet, query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_], asked: AskedShare
 ) -> None:
     """Refuse an evaluation split that measures nothing.
 
@@ -145,7 +145,7 @@ def check_evaluation(
 
 
 def verify_no_leak(
-    corpus: Corpus, train: npt.NDArray[np.bool_], query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_]
+    corpus: DocumentSet, train: npt.NDArray[np.bool_], query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_]
 ) -> None:
     """Check the promises of a split over all documents.
 
@@ -171,7 +171,7 @@ def verify_no_leak(
         raise RuntimeError("A judged pair is torn between training and evaluation; please report this bug.")
 
 
-def count_shared(corpus: Corpus, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> int:
+def count_shared(corpus: DocumentSet, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> int:
     """Return how many content keys two sets of documents (D,) have in common."""
     present = np.zeros((2, len(corpus.draws)), np.bool_)
     present[0, corpus.keys[first]] = True

@@ -33,7 +33,7 @@ ROLE_COLUMN = "role"
 
 
 @dataclass(frozen=True)
-class ContentForm:
+class ContentColumns:
     """A content of a Document and the columns that hold it."""
 
     column: str
@@ -55,7 +55,7 @@ class ContentForm:
 
 
 @dataclass(frozen=True)
-class SplitForm:
+class SplitColumns:
     """What the Documents of one split hold."""
 
     rows_format: RowsFormat
@@ -83,7 +83,7 @@ class SplitForm:
         return self.is_parent and self.rows_format.layout is Layout.SCORED
 
     @cached_property
-    def contents(self) -> tuple[ContentForm, ...]:
+    def contents(self) -> tuple[ContentColumns, ...]:
         """The content of each Document, or the two of its chunks."""
         modalities = self.rows_format.modalities
         if self.is_parent:
@@ -94,9 +94,9 @@ class SplitForm:
         modality = modalities[-1] if self.split is Split.INDEX else modalities[0]
         return (self._content(modality.value, modality, ID_COLUMN, "uri"),)
 
-    def _content(self, column: str, modality: Modality, id_column: str, uri_column: str) -> ContentForm:
+    def _content(self, column: str, modality: Modality, id_column: str, uri_column: str) -> ContentColumns:
         loaded = self.rows_format.loaded or modality is Modality.TEXT
-        return ContentForm(column, modality, loaded, id_column, uri_column)
+        return ContentColumns(column, modality, loaded, id_column, uri_column)
 
     @property
     def marks_text(self) -> bool:

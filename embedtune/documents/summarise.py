@@ -8,7 +8,7 @@ import numpy as np
 
 from embedtune.documents.content_warnings import content_warnings
 from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
-from embedtune.documents.document_set import Corpus
+from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.fingerprints import distinct
 from embedtune.documents.long_texts import count_long, long_warnings
 from embedtune.documents.row_uses import LeftOut
@@ -45,7 +45,7 @@ class RowCounts:
     """How the rows were read."""
 
 
-def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float, seed: int) -> DataSummary:
+def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_share: float, seed: int) -> DataSummary:
     """Describe documents and their split for a person."""
     plain = corpus.layout is Layout.PLAIN
     held = plan.query | plan.index
@@ -85,7 +85,7 @@ def summarise(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: fl
     )
 
 
-def _summarise_training(corpus: Corpus, plan: SplitPlan) -> SplitSummary:
+def _summarise_training(corpus: DocumentSet, plan: SplitPlan) -> SplitSummary:
     found = _summarise_split(corpus, plan.train)
     if corpus.layout is Layout.PLAIN:
         return dataclasses.replace(found, labels=0)
@@ -94,7 +94,7 @@ def _summarise_training(corpus: Corpus, plan: SplitPlan) -> SplitSummary:
     return found
 
 
-def _summarise_split(corpus: Corpus, members: Flags) -> SplitSummary:
+def _summarise_split(corpus: DocumentSet, members: Flags) -> SplitSummary:
     words = corpus.words[members & _texts(corpus)]
     median, p95 = np.quantile(words, (0.5, 0.95), method="inverted_cdf") if words.size else (0, 0)
     return SplitSummary(
@@ -105,14 +105,14 @@ def _summarise_split(corpus: Corpus, members: Flags) -> SplitSummary:
     )
 
 
-def _texts(corpus: Corpus) -> Flags:
+def _texts(corpus: DocumentSet) -> Flags:
     """Tell which documents are texts (D,)."""
     are_texts = np.array([modality is Modality.TEXT for modality in corpus.contents.rows_format.modalities])
     texts: Flags = are_texts[corpus.homes % 2]
     return texts
 
 
-def _relevant_per_query(corpus: Corpus, plan: SplitPlan) -> float:
+def _relevant_per_query(corpus: DocumentSet, plan: SplitPlan) -> float:
     queries = int(np.count_nonzero(plan.query))
     if queries == 0:
         return 0.0
@@ -122,26 +122,26 @@ def _relevant_per_query(corpus: Corpus, plan: SplitPlan) -> float:
     return float(per_label[corpus.labels[plan.query]].mean())
 
 
-def _labels(corpus: Corpus) -> tuple[tuple[str, int], ...]:
+def _labels(corpus: DocumentSet) -> tuple[tuple[str, int], ...]:
     counts = np.bincount(corpus.labels)
     # One at a time: some have as many labels as rows. Ties are ordered by first sight.
     top = np.argsort(-counts, kind="stable")[:_HISTOGRAM_BARS]
     return tuple((corpus.label_names[label].as_py(), int(counts[label])) for label in top.tolist())
 
 
-def _lengths(corpus: Corpus) -> tuple[tuple[int, int], ...]:
+def _lengths(corpus: DocumentSet) -> tuple[tuple[int, int], ...]:
     words = corpus.words[_texts(corpus)]
     exponents = np.ceil(np.log2(np.maximum(words, 1))).astype(np.int64)
     return tuple((2**exponent, count) for exponent, count in enumerate(np.bincount(exponents).tolist()))
 
 
-def _groups(corpus: Corpus) -> tuple[tuple[str, int], ...]:
+def _groups(corpus: DocumentSet) -> tuple[tuple[str, int], ...]:
     sizes = np.bincount(corpus.groups)
     top = np.argsort(-sizes, kind="stable")[:_LARGEST_GROUPS].tolist()
     return tuple((most_connected(corpus, group), int(sizes[group])) for group in top if sizes[group] > 1)
 
 
-def _gains(corpus: Corpus, plan: SplitPlan) -> tuple[tuple[float, int], ...]:
+def _gains(corpus: DocumentSet, plan: SplitPlan) -> tuple[tuple[float, int], ...]:
     gains = corpus.judgments.gains[plan.train_pairs | plan.evaluation_pairs].astype(np.float64)
     if corpus.layout is Layout.SCORED:
         gains = gains.round(1)
@@ -150,20 +150,20 @@ def _gains(corpus: Corpus, plan: SplitPlan) -> tuple[tuple[float, int], ...]:
     return tuple(zip(values[most].tolist(), counts[most].tolist(), strict=True))
 
 
-def _torn(corpus: Corpus, plan: SplitPlan) -> int:
+def _torn(corpus: DocumentSet, plan: SplitPlan) -> int:
     """Count the judged pairs between training and what is held out."""
     trained = plan.train[corpus.pairs]
     return 0 if corpus.judgments.official else int(np.count_nonzero(trained[:, 0] != trained[:, 1]))
 
 
-def _unanswered(corpus: Corpus, plan: SplitPlan, left_out: LeftOut) -> int:
+def _unanswered(corpus: DocumentSet, plan: SplitPlan, left_out: LeftOut) -> int:
     """Count the queries without a relevant document, with those of held-out scored pairs."""
     asking = np.zeros(len(corpus), np.bool_)
     asking[corpus.pairs[:, 0]] = True
     return left_out.unanswered_queries + int(np.count_nonzero(asking & ~plan.train & ~plan.query))
 
 
-def _warnings(corpus: Corpus, plan: SplitPlan, counts: RowCounts, eval_share: float) -> Iterator[str]:
+def _warnings(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_share: float) -> Iterator[str]:
     if counts.reading is not None:
         yield from counts.reading.warnings
     if counts.quarantined > 0:

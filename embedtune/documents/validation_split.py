@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.assignment import relevance_table
-from embedtune.documents.distinct_contents import NO_CONTENT, Contents, number_contents
-from embedtune.documents.document_set import Corpus, build_corpus
+from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents, number_contents
+from embedtune.documents.document_set import DocumentSet, build_document_set
 from embedtune.documents.fingerprints import fingerprint, fingerprint_media, joined
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import SplitRule
-from embedtune.documents.split import split_corpus
-from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
+from embedtune.documents.split import split_documents
+from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import RELEVANCE_COLUMN, Modality
 
@@ -43,7 +43,7 @@ class ValidationSplit:
 
 
 def split_training(
-    documents: pa.Table, form: SplitForm, relevance: pa.Table | None, rule: SplitRule, share: float, seed: int
+    documents: pa.Table, form: SplitColumns, relevance: pa.Table | None, rule: SplitRule, share: float, seed: int
 ) -> ValidationSplit:
     """Hold out a share of training documents so that no content, up to spelling, is on both sides.
 
@@ -60,7 +60,7 @@ def split_training(
     """
     corpus = _corpus(_rows_of(documents, form, relevance), seed)
     try:
-        plan = split_corpus(corpus, rule, share, SHARE_OPTION)
+        plan = split_documents(corpus, rule, share, SHARE_OPTION)
     except InputError as error:
         raise InputError(
             f"train_options: {SHARE_OPTION} is {share!r}, but so much of the training documents cannot be held out. "
@@ -81,18 +81,18 @@ def _where(ids: pa.Array, members: npt.NDArray[np.bool_]) -> pa.Array:
     return ids.filter(pa.array(members))
 
 
-def _corpus(contents: Contents, seed: int) -> Corpus:
+def _corpus(contents: DistinctContents, seed: int) -> DocumentSet:
     texts = fingerprint(contents.values[: contents.texts], seed, _silent)
     others = fingerprint_media(contents.values[contents.texts :], True, seed, _silent)
     uses = np.where(contents.first == NO_CONTENT, Use.DOCUMENT, Use.OPEN).astype(np.int8)
-    return build_corpus(contents, joined(texts, others), uses)
+    return build_document_set(contents, joined(texts, others), uses)
 
 
 def _silent(_done: int) -> None:
     """Show no progress: the building of the documents took as long, and the training takes much longer."""
 
 
-def _rows_of(documents: pa.Table, form: SplitForm, relevance: pa.Table | None) -> Contents:
+def _rows_of(documents: pa.Table, form: SplitColumns, relevance: pa.Table | None) -> DistinctContents:
     """Return the rows that such documents could have been made of."""
     columns = [documents[_telling_column(content)] for content in form.contents]
     values, texts, numbers = number_contents(columns, [content.modality for content in form.contents])
@@ -108,7 +108,7 @@ def _rows_of(documents: pa.Table, form: SplitForm, relevance: pa.Table | None) -
         numbers = [*numbers, encoded.indices.to_numpy().astype(np.int64)]
     elif form.has_score:
         row_values = {SCORE_COLUMN: documents[SCORE_COLUMN]}
-    return Contents(
+    return DistinctContents(
         rows_format=form.rows_format,
         starts=np.array([0, len(rows[0])]),
         lines=np.arange(len(rows[0])),
@@ -123,7 +123,7 @@ def _rows_of(documents: pa.Table, form: SplitForm, relevance: pa.Table | None) -
     )
 
 
-def _telling_column(content: ContentForm) -> str:
+def _telling_column(content: ContentColumns) -> str:
     """Return the column that tells one content from another: the texts, or the ids, which are digests."""
     return content.column if content.modality is Modality.TEXT else content.id_column
 
@@ -144,7 +144,7 @@ def _judged_rows(documents: pa.Table, relevance: pa.Table) -> tuple[_Sides, pa.A
     return sides, pa.array(gains)
 
 
-def _uris(documents: pa.Table, form: SplitForm, rows: _Sides) -> tuple[pa.ChunkedArray | None, ...]:
+def _uris(documents: pa.Table, form: SplitColumns, rows: _Sides) -> tuple[pa.ChunkedArray | None, ...]:
     """Return for each content of a row where it came from, by which messages name it; None of texts."""
     contents = form.contents if len(form.contents) == len(rows) else form.contents * len(rows)
     return tuple(

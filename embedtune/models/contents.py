@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import iter_tables, read_manifest
-from embedtune.documents.split_columns import ContentForm, SplitForm
+from embedtune.documents.split_columns import ContentColumns, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE
@@ -154,12 +154,12 @@ def spool_split(folder: Path, split: Split, scratch: Path) -> pa.Table:
         scratch: Folder for the file, which must outlive the table.
 
     Returns:
-        The columns of `SplitForm.schema` (N,).
+        The columns of `SplitColumns.schema` (N,).
 
     Raises:
         StorageError: the manifest or a shard is missing, damaged, or not what the manifest says.
     """
-    form = SplitForm(read_manifest(folder).rows_format, split)
+    form = SplitColumns(read_manifest(folder).rows_format, split)
     path = scratch / f"{split.value}.arrow"
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, form.schema) as writer:
         for table in iter_tables(folder, split):
@@ -167,7 +167,7 @@ def spool_split(folder: Path, split: Split, scratch: Path) -> pa.Table:
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def column_of(table: pa.Table, content: ContentForm) -> tuple[Modality, pa.ChunkedArray]:
+def column_of(table: pa.Table, content: ContentColumns) -> tuple[Modality, pa.ChunkedArray]:
     """Return a content's modality and values.
 
     Raises:

@@ -11,7 +11,7 @@ from embedtune.documents.fingerprints import content_key
 from embedtune.documents.gallery import Tile
 from embedtune.documents.schema import Split, SplitRule
 from embedtune.documents.shards.reader import read_manifest, read_relevance
-from embedtune.documents.split_columns import ContentForm, SplitForm
+from embedtune.documents.split_columns import ContentColumns, SplitColumns
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.documents.tiles import draw_tile
 from embedtune.errors import InputError
@@ -75,7 +75,7 @@ def held_out_of(
     Raises:
         InputError: only the addresses of the contents are there.
     """
-    forms = [SplitForm(rows_format, split).contents[0] for split in (Split.QUERY, Split.INDEX)]
+    forms = [SplitColumns(rows_format, split).contents[0] for split in (Split.QUERY, Split.INDEX)]
     scored = None
     query_ids, index_ids = queries["id"].to_pylist(), index["id"].to_pylist()
     query_labels, index_labels = queries["label"].to_pylist(), index["label"].to_pylist()
@@ -128,7 +128,7 @@ def _split_rule(folder: Path) -> str:
     return DataSummary.load(path).split_rule if path.exists() else ""
 
 
-def _units(rule: str, are_judged: bool, sides: tuple[pa.Table, pa.Table], forms: Sequence[ContentForm]) -> Units:
+def _units(rule: str, are_judged: bool, sides: tuple[pa.Table, pa.Table], forms: Sequence[ContentColumns]) -> Units:
     """Return what the split held out together.
 
     Args:
@@ -146,7 +146,7 @@ def _units(rule: str, are_judged: bool, sides: tuple[pa.Table, pa.Table], forms:
     return whole_labels(query_labels, _keys(queries, forms[0]), index_labels, _keys(index, forms[1]))
 
 
-def _keys(table: pa.Table, form: ContentForm) -> list[str]:
+def _keys(table: pa.Table, form: ContentColumns) -> list[str]:
     """Return what contents have in common that the split takes for the same."""
     if form.modality is Modality.TEXT:
         return [content_key(text) for text in table[form.column].to_pylist()]
@@ -154,7 +154,7 @@ def _keys(table: pa.Table, form: ContentForm) -> list[str]:
     return ids
 
 
-def _names(table: pa.Table, form: ContentForm) -> list[str]:
+def _names(table: pa.Table, form: ContentColumns) -> list[str]:
     """Return texts as they are, and of other contents the names of the files that they came from."""
     if form.modality is Modality.TEXT:
         found: list[str] = table[form.column].to_pylist()

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from embedtune.documents.schema import Role, Split
 from embedtune.documents.shards.reader import read_manifest, read_relevance
-from embedtune.documents.split_columns import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
+from embedtune.documents.split_columns import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.models.contents import Contents, Indices, column_of, spool_split
 
 Pairs = tuple[list[str], list[str], list[float]]
@@ -51,7 +51,7 @@ def read_training(folder: Path, scratch: Path) -> TrainingDocuments:
         InputError: only the addresses of the contents are there.
         StorageError: the folder cannot be read.
     """
-    form = SplitForm(read_manifest(folder).rows_format, Split.TRAIN)
+    form = SplitColumns(read_manifest(folder).rows_format, Split.TRAIN)
     table = spool_split(folder, Split.TRAIN, scratch)
     if form.is_parent:
         return _of_parents(table, form)
@@ -66,7 +66,7 @@ def read_training(folder: Path, scratch: Path) -> TrainingDocuments:
     return TrainingDocuments(queries, documents, pairs)
 
 
-def _of_parents(table: pa.Table, form: SplitForm) -> TrainingDocuments:
+def _of_parents(table: pa.Table, form: SplitColumns) -> TrainingDocuments:
     """Return the first contents as queries and the second ones as what is searched in, each once."""
     pools = []
     for content in form.contents:
@@ -81,6 +81,6 @@ def _of_parents(table: pa.Table, form: SplitForm) -> TrainingDocuments:
     return TrainingDocuments(queries, documents, (first, second, list(judged.values())))
 
 
-def _pool(table: pa.Table, content: ContentForm) -> Pool:
+def _pool(table: pa.Table, content: ContentColumns) -> Pool:
     ids, labels = table[content.id_column].to_pylist(), table[LABEL_COLUMN].to_pylist()
     return Pool(ids, labels, Contents([column_of(table, content)]))

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_manifest, read_relevance
-from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, SplitForm
+from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, SplitColumns
 from embedtune.models.contents import Contents, Indices, column_of, rows_of, spool_split
 
 Floats = npt.NDArray[np.float32]
@@ -43,11 +43,11 @@ class TrainingSet:
             InputError: only the addresses of the contents are there.
             StorageError: the folder cannot be read.
         """
-        form = SplitForm(read_manifest(folder).rows_format, Split.TRAIN)
+        form = SplitColumns(read_manifest(folder).rows_format, Split.TRAIN)
         return cls.from_table(spool_split(folder, Split.TRAIN, scratch), form, read_relevance(folder))
 
     @classmethod
-    def from_table(cls, documents: pa.Table, form: SplitForm, relevance: pa.Table | None) -> "TrainingSet":
+    def from_table(cls, documents: pa.Table, form: SplitColumns, relevance: pa.Table | None) -> "TrainingSet":
         """Number the labels and turn ids into positions.
 
         Args:
@@ -79,7 +79,7 @@ class TrainingSet:
         return self.pairs if self.scores is None else self.pairs[self.scores > 0]
 
 
-def _of_parents(documents: pa.Table, form: SplitForm, labels: Indices) -> TrainingSet:
+def _of_parents(documents: pa.Table, form: SplitColumns, labels: Indices) -> TrainingSet:
     """Return rows of two contents as pairs of contents, each content once."""
     columns, numbers, first_rows = [], [], []
     for content in form.contents:

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_manifest, read_relevance
-from embedtune.documents.split_columns import LABEL_COLUMN, ContentForm, SplitForm
+from embedtune.documents.split_columns import LABEL_COLUMN, ContentColumns, SplitColumns
 from embedtune.documents.summary import load_split_rule
 from embedtune.documents.validation_split import split_training
 from embedtune.models.contents import Indices, rows_of, spool_split
@@ -60,7 +60,7 @@ def read_examples(folder: Path, scratch: Path, config: FinetuneConfig) -> tuple[
     share = config.training.validation_share
     if not share:
         return TrainingSet.read(folder, scratch), None
-    form = SplitForm(read_manifest(folder).rows_format, Split.TRAIN)
+    form = SplitColumns(read_manifest(folder).rows_format, Split.TRAIN)
     documents = spool_split(folder, Split.TRAIN, scratch)
     split = split_training(documents, form, read_relevance(folder), load_split_rule(folder), share, config.seed)
     kept = _spooled(documents, _among(documents["id"], split.train), scratch / "kept.arrow")
@@ -103,9 +103,9 @@ def _spooled(documents: pa.Table, members: pa.ChunkedArray, path: Path) -> pa.Ta
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
-def _side(documents: pa.Table, form: SplitForm, ids: pa.Array, split: Split) -> pa.Table:
+def _side(documents: pa.Table, form: SplitColumns, ids: pa.Array, split: Split) -> pa.Table:
     """Return contents of training documents, each once, with the columns of another split; they stay on disk."""
-    target = SplitForm(form.rows_format, split)
+    target = SplitColumns(form.rows_format, split)
     (wanted,) = target.contents
     sources = [content for content in form.contents if content.modality is wanted.modality]
     pool = pa.concat_tables([_renamed(documents, content, wanted) for content in sources])
@@ -115,7 +115,7 @@ def _side(documents: pa.Table, form: SplitForm, ids: pa.Array, split: Split) -> 
     return pa.table({name: rows_of(pool[name], rows) for name in target.schema.names})
 
 
-def _renamed(documents: pa.Table, content: ContentForm, target: ContentForm) -> pa.Table:
+def _renamed(documents: pa.Table, content: ContentColumns, target: ContentColumns) -> pa.Table:
     """Return one content of each document under the names of another form, and the label."""
     names = dict(zip(target.columns, content.columns, strict=True))
     names |= {target.id_column: content.id_column, LABEL_COLUMN: LABEL_COLUMN}

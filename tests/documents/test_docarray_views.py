@@ -15,7 +15,7 @@ from PIL import Image
 
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import LABEL_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat
 
@@ -30,7 +30,7 @@ RED, BLUE = image((255, 0, 0), "PNG"), image((0, 0, 255), "PNG")
 POINTS = np.random.default_rng(0).standard_normal((2048, 3)).astype("<f4")
 
 
-def saved(folder: Path, form: SplitForm, rows: list[dict[str, object]]) -> DocumentArray:
+def saved(folder: Path, form: SplitColumns, rows: list[dict[str, object]]) -> DocumentArray:
     """Write rows to a shard and load it with docarray."""
     with open_shards(folder, form) as writer:
         writer.write(pa.Table.from_pylist(rows, form.schema))
@@ -40,7 +40,7 @@ def saved(folder: Path, form: SplitForm, rows: list[dict[str, object]]) -> Docum
 
 
 def images(folder: Path, *uris: str) -> DocumentArray:
-    form = SplitForm(RowsFormat(Layout.LABELLED, (Modality.IMAGE,)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (Modality.IMAGE,)), Split.TRAIN)
     rows = [
         {"id": f"{number}", "image": data, "uri": uri, "label": "l"}
         for number, (data, uri) in enumerate(zip((RED, BLUE), uris, strict=True))
@@ -49,12 +49,12 @@ def images(folder: Path, *uris: str) -> DocumentArray:
 
 
 def meshes(folder: Path) -> DocumentArray:
-    form = SplitForm(RowsFormat(Layout.LABELLED, (Modality.MESH,)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (Modality.MESH,)), Split.TRAIN)
     return saved(folder, form, [{"id": "1", "mesh": POINTS.tobytes(), "uri": "a.off", "label": "l"}])
 
 
 def parents(folder: Path) -> DocumentArray:
-    form = SplitForm(RowsFormat(Layout.TEXT_IMAGE, (Modality.TEXT, Modality.IMAGE)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.TEXT_IMAGE, (Modality.TEXT, Modality.IMAGE)), Split.TRAIN)
     row = {"id": "1", "first_id": "2", "first": "a red square", "second_id": "3", "second": RED, "second_uri": "x.png"}
     return saved(folder, form, [{**row, "label": "l"}])
 
@@ -90,7 +90,7 @@ class TestSprites:
 
 class TestDisplay:
     def test_of_a_text(self, tmp_path, capsys):
-        form = SplitForm(RowsFormat(Layout.PLAIN, (Modality.TEXT,)), Split.CORPUS)
+        form = SplitColumns(RowsFormat(Layout.PLAIN, (Modality.TEXT,)), Split.CORPUS)
         saved(tmp_path, form, [{"id": "7", "text": "some words"}])[0].display()
         assert "some words" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.distinct_contents import read_contents
-from embedtune.documents.document_set import build_corpus
+from embedtune.documents.document_set import build_document_set
 from embedtune.documents.fingerprints import content_key, fingerprint
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import Split
@@ -129,7 +129,7 @@ class TestPromises:
     def test_two_spellings_in_two_documents_of_pairs_would_be_noticed(self, write_rows, tmp_path):
         contents = read_contents([write_rows(tmp_path / "rows", Layout.PAIRS, [("query", "document")])])
         prints = fingerprint(contents.values, 1, lambda done: None)
-        corpus = build_corpus(contents, prints, np.array([Use.OPEN], np.int8))
+        corpus = build_document_set(contents, prints, np.array([Use.OPEN], np.int8))
         held, none = np.array([True, True]), np.array([False, False])
         verify_no_leak(corpus, none, held, held)
         with pytest.raises(RuntimeError, match="A content of pairs is in two documents"):

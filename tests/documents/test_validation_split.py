@@ -10,7 +10,7 @@ from embedtune.documents.build import BuildOptions
 from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import PARENT_LAYOUTS, Split, SplitRule
 from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.documents.summary import SPLIT_FILE, load_split_rule
 from embedtune.documents.validation_split import ValidationSplit, split_training
 from embedtune.errors import InputError
@@ -40,7 +40,7 @@ def rows_of(layout: Layout, cells: list[tuple[str, str, float]]) -> list[tuple]:
 
 
 def split_of(built, share: float, rule: SplitRule = SplitRule.AUTO, seed: int = 0) -> ValidationSplit:
-    form = SplitForm(read_manifest(built.train).rows_format, Split.TRAIN)
+    form = SplitColumns(read_manifest(built.train).rows_format, Split.TRAIN)
     return split_training(read_table(built.train, Split.TRAIN), form, read_relevance(built.train), rule, share, seed)
 
 

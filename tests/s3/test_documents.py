@@ -9,13 +9,13 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import iter_tables, read_part, read_table
 from embedtune.documents.shards.tables import write_manifest, write_part
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 
 PLAIN = RowsFormat(Layout.PLAIN, (Modality.TEXT,))
-FORM = SplitForm(PLAIN, Split.CORPUS)
+FORM = SplitColumns(PLAIN, Split.CORPUS)
 
 
 def part(folder: Path, number: int) -> Path:

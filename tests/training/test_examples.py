@@ -10,17 +10,17 @@ from PIL import Image
 from embedtune.documents.schema import Split, content_id
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.training.examples import TrainingSet
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
-LABELLED = SplitForm(RowsFormat(Layout.LABELLED, (TEXT,)), Split.TRAIN)
-PAIRS = SplitForm(RowsFormat(Layout.PAIRS, (TEXT, TEXT)), Split.TRAIN)
-SCORED = SplitForm(RowsFormat(Layout.SCORED, (TEXT, TEXT)), Split.TRAIN)
-TEXT_IMAGE = SplitForm(RowsFormat(Layout.TEXT_IMAGE, (TEXT, IMAGE)), Split.TRAIN)
+LABELLED = SplitColumns(RowsFormat(Layout.LABELLED, (TEXT,)), Split.TRAIN)
+PAIRS = SplitColumns(RowsFormat(Layout.PAIRS, (TEXT, TEXT)), Split.TRAIN)
+SCORED = SplitColumns(RowsFormat(Layout.SCORED, (TEXT, TEXT)), Split.TRAIN)
+TEXT_IMAGE = SplitColumns(RowsFormat(Layout.TEXT_IMAGE, (TEXT, IMAGE)), Split.TRAIN)
 
 
 def documents(*rows: tuple[str, str, str]) -> pa.Table:
@@ -76,7 +76,7 @@ def test_what_was_judged_not_relevant_is_a_negative():
     np.testing.assert_array_equal(examples.negatives, [[0, 2]])
 
 
-@pytest.mark.parametrize("form", [TEXT_IMAGE, SplitForm(RowsFormat(Layout.LABELLED, (IMAGE,)), Split.TRAIN)])
+@pytest.mark.parametrize("form", [TEXT_IMAGE, SplitColumns(RowsFormat(Layout.LABELLED, (IMAGE,)), Split.TRAIN)])
 def test_images_stay_on_disk_until_they_are_asked_for(tmp_path, form):
     folder, scratch = tmp_path / "train", tmp_path / "scratch"
     folder.mkdir()
@@ -162,7 +162,7 @@ def test_a_folder_of_texts_and_images_is_read_by_position(tmp_path):
 
 
 def test_points_become_arrays():
-    form = SplitForm(RowsFormat(Layout.LABELLED, (MESH,)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (MESH,)), Split.TRAIN)
     points = np.arange(12, dtype="<f4").reshape(4, 3)
     table = pa.table(
         {
@@ -178,14 +178,14 @@ def test_points_become_arrays():
 
 
 def test_addresses_alone_cannot_be_trained_on():
-    form = SplitForm(RowsFormat(Layout.LABELLED, (IMAGE,), loaded=False), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (IMAGE,), loaded=False), Split.TRAIN)
     table = pa.table({name: pa.array(["x"], pa.large_string()) for name in ("id", "uri", "label")})
     with pytest.raises(InputError, match=r"only the addresses of their image contents.*convert_to_blob"):
         TrainingSet.from_table(table, form, None)
 
 
 def test_a_stored_image_that_is_none():
-    form = SplitForm(RowsFormat(Layout.LABELLED, (IMAGE,)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (IMAGE,)), Split.TRAIN)
     text = {name: pa.array(["x"], pa.large_string()) for name in ("id", "uri", "label")}
     table = pa.table({**text, "image": pa.array([b"no image"], pa.large_binary())})
     with pytest.raises(InputError, match=r"cannot be decoded.*Run the ingest step again"):

@@ -21,7 +21,7 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import documents_digest
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import InputError, ModelError, StorageError, TrainingError
 from embedtune.models import parity
 from embedtune.models.card import ModelCard
@@ -54,7 +54,7 @@ def table(labels: list[str], **columns: list[str]) -> pa.Table:
 
 def write_documents(folder: Path, rows_format: RowsFormat, documents: pa.Table, relevance: pa.Table | None) -> Path:
     folder.mkdir()
-    with open_shards(folder, SplitForm(rows_format, Split.TRAIN)) as writer:
+    with open_shards(folder, SplitColumns(rows_format, Split.TRAIN)) as writer:
         writer.write(documents)
         write_manifest(folder, rows_format, writer.finish(), relevance, "")
     return folder

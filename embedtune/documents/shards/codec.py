@@ -13,7 +13,14 @@ import pyarrow as pa
 from google.protobuf.message import DecodeError
 
 from embedtune.documents.schema import CHUNK_NAME_TAG, ROLE_TAG
-from embedtune.documents.split_columns import ID_COLUMN, LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
+from embedtune.documents.split_columns import (
+    ID_COLUMN,
+    LABEL_COLUMN,
+    ROLE_COLUMN,
+    SCORE_COLUMN,
+    ContentColumns,
+    SplitColumns,
+)
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import LABEL_TAG, SCORE_TAG, Modality
 from embedtune.records.rows import POINT_BYTES, POINT_DTYPE
@@ -38,7 +45,7 @@ _ENCODED_TOGETHER = 1_000
 """Documents built at a time: these fit into the processor's cache, which takes 40 % off the time of 10,000."""
 
 
-def encode_documents(table: pa.Table, form: SplitForm) -> bytes:
+def encode_documents(table: pa.Table, form: SplitColumns) -> bytes:
     """Return Documents as the bytes of a DocumentArrayProto, equal for equal tables.
 
     The bytes of two tables one after the other are those of both tables in one.
@@ -54,7 +61,7 @@ def encode_documents(table: pa.Table, form: SplitForm) -> bytes:
     return b"".join(_encode(table.slice(start, _ENCODED_TOGETHER), form) for start in starts)
 
 
-def _encode(table: pa.Table, form: SplitForm) -> bytes:
+def _encode(table: pa.Table, form: SplitColumns) -> bytes:
     from docarray.proto.docarray_pb2 import DocumentArrayProto  # takes a third of a second, which --help need not
 
     message = DocumentArrayProto()
@@ -92,7 +99,7 @@ def _add_chunks(parents: Sequence[Any], name: str, ids: Sequence[str]) -> list[A
     return chunks
 
 
-def _fill(documents: Sequence[Any], table: pa.Table, content: ContentForm, marks_text: bool) -> None:
+def _fill(documents: Sequence[Any], table: pa.Table, content: ContentColumns, marks_text: bool) -> None:
     """Set the contents of Documents or chunks."""
     if content.modality is not Modality.TEXT or marks_text:
         for document in documents:
@@ -134,7 +141,7 @@ def _fill_mesh(document: Any, data: bytes) -> None:
     document.tensor.dense.dtype = POINT_DTYPE.str
 
 
-def decode_documents(data: bytes, form: SplitForm, name: str) -> pa.Table:
+def decode_documents(data: bytes, form: SplitColumns, name: str) -> pa.Table:
     """Read back what `encode_documents` wrote.
 
     Args:
@@ -168,7 +175,7 @@ def decode_documents(data: bytes, form: SplitForm, name: str) -> pa.Table:
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in form.schema})
 
 
-def _read(documents: Iterable[Any], content: ContentForm, name: str) -> dict[str, list[Any]]:
+def _read(documents: Iterable[Any], content: ContentColumns, name: str) -> dict[str, list[Any]]:
     """Return the contents of Documents or chunks, by column."""
     if content.modality is Modality.TEXT:
         return {content.column: [document.text for document in documents]}
@@ -202,7 +209,7 @@ def _read_score(document: Any, name: str) -> float:
     return score
 
 
-def _check_filled(columns: dict[str, list[Any]], form: SplitForm, name: str) -> None:
+def _check_filled(columns: dict[str, list[Any]], form: SplitColumns, name: str) -> None:
     """Refuse empty values, but for an address beside the content that came from it."""
     optional = {SCORE_COLUMN, *(content.uri_column for content in form.contents if content.loaded)}
     for column, values in columns.items():

@@ -16,7 +16,7 @@ from embedtune.documents.schema import RELEVANCE_COLUMNS, Split
 from embedtune.documents.shards.codec import decode_documents
 from embedtune.documents.shards.manifest import MANIFEST_NAME, PART_NAME, Manifest, Shard, parse_manifest, parse_part
 from embedtune.documents.shards.reading import check_rows, place_of, read_checked, read_file
-from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import StorageError
 from embedtune.storage.locations import Scheme, parse_location
 
@@ -66,12 +66,12 @@ def read_table(folder: Path, split: Split) -> pa.Table:
     """Read a whole split as columns.
 
     Returns:
-        The columns of `SplitForm.schema` (N,); N = 0 where the folder has no such split.
+        The columns of `SplitColumns.schema` (N,); N = 0 where the folder has no such split.
 
     Raises:
         StorageError: The manifest or a shard is missing, damaged, or not what the manifest says.
     """
-    empty = SplitForm(read_manifest(folder).rows_format, split).schema.empty_table()
+    empty = SplitColumns(read_manifest(folder).rows_format, split).schema.empty_table()
     return pa.concat_tables([empty, *iter_tables(folder, split)])
 
 
@@ -79,19 +79,19 @@ def iter_tables(folder: Path, split: Split) -> Iterator[pa.Table]:
     """Read a split as columns, one shard at a time: images and meshes need not be in memory all at once.
 
     Yields:
-        The columns of `SplitForm.schema` of one shard (1..DOCUMENTS_PER_SHARD,).
+        The columns of `SplitColumns.schema` of one shard (1..DOCUMENTS_PER_SHARD,).
 
     Raises:
         StorageError: The manifest or a shard is missing, damaged, or not what the manifest says.
     """
     manifest = read_manifest(folder)
-    form = SplitForm(manifest.rows_format, split)
+    form = SplitColumns(manifest.rows_format, split)
     for shard in manifest.shards:
         if shard.split is split:
             yield read_shard(folder, shard, form)
 
 
-def read_shard(folder: Path, shard: Shard, form: SplitForm) -> pa.Table:
+def read_shard(folder: Path, shard: Shard, form: SplitColumns) -> pa.Table:
     """Read one shard that the manifest in `folder` names.
 
     Args:

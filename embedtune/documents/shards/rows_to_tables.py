@@ -6,7 +6,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.schema import Side, content_id
-from embedtune.documents.split_columns import ID_COLUMN, LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentForm, SplitForm
+from embedtune.documents.split_columns import (
+    ID_COLUMN,
+    LABEL_COLUMN,
+    ROLE_COLUMN,
+    SCORE_COLUMN,
+    ContentColumns,
+    SplitColumns,
+)
 from embedtune.records import layouts
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat
@@ -26,7 +33,7 @@ def content_columns(rows_format: RowsFormat) -> list[str]:
     return names
 
 
-def split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: SplitForm) -> pa.Table:
+def split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: SplitColumns) -> pa.Table:
     """Return the Documents of one split that are made of a batch of rows.
 
     Args:
@@ -59,7 +66,7 @@ def split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: S
 
 
 def _contents(
-    batch: pa.RecordBatch, names: tuple[str, ...], picks: Numbers, content: ContentForm
+    batch: pa.RecordBatch, names: tuple[str, ...], picks: Numbers, content: ContentColumns
 ) -> dict[str, pa.Array]:
     """Return the columns of a content, picked from the columns `names` one after the other."""
     suffixes = dict.fromkeys(content.columns, "")
@@ -72,7 +79,7 @@ def _contents(
     }
 
 
-def _ids(batch: pa.RecordBatch, name: str, content: ContentForm) -> pa.Array:
+def _ids(batch: pa.RecordBatch, name: str, content: ContentColumns) -> pa.Array:
     """Return the id of each content of a column (B,)."""
     if content.modality is not Modality.TEXT and content.loaded:
         return pc.utf8_slice_codeunits(batch.column(name + DIGEST_SUFFIX), 0, _ID_CHARACTERS)

@@ -15,7 +15,7 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards.manifest import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
 from embedtune.documents.shards.rows_to_tables import content_columns, split_table
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
@@ -58,7 +58,7 @@ def write_shards(
     done = dict.fromkeys(splits, 0)
     with _explained(folder), ExitStack() as stack:
         folder.mkdir(exist_ok=True)
-        forms = {split: SplitForm(rows_format, split) for split in splits}
+        forms = {split: SplitColumns(rows_format, split) for split in splits}
         writers = {split: stack.enter_context(open_shards(folder, forms[split], prefix)) for split in splits}
         start = 0
         for batch in iter_rows(rows, content_columns(rows_format), _batch_rows(rows_format)):

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from embedtune.documents.shards.codec import ARRAY_SUFFIX, encode_documents
 from embedtune.documents.shards.manifest import Shard
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import Modality
 
 DOCUMENTS_PER_SHARD = 50_000
@@ -148,7 +148,7 @@ class _File:
 class ShardWriter:
     """Writes the Documents of one split to numbered shards; use it as `open_shards` gives it."""
 
-    def __init__(self, files: ShardFiles, form: SplitForm) -> None:
+    def __init__(self, files: ShardFiles, form: SplitColumns) -> None:
         """Write Documents of this form to these files."""
         self._files, self._form = files, form
         self._most_bytes = BYTES_PER_SHARD if _is_text(form) else MEDIA_BYTES_PER_SHARD
@@ -191,7 +191,7 @@ class ShardWriter:
 
 
 @contextmanager
-def open_shards(folder: Path, form: SplitForm, prefix: str = "") -> Iterator[ShardWriter]:
+def open_shards(folder: Path, form: SplitColumns, prefix: str = "") -> Iterator[ShardWriter]:
     """Open the shards of one split for writing.
 
     Args:
@@ -203,11 +203,11 @@ def open_shards(folder: Path, form: SplitForm, prefix: str = "") -> Iterator[Sha
         yield ShardWriter(files, form)
 
 
-def _is_text(form: SplitForm) -> bool:
+def _is_text(form: SplitColumns) -> bool:
     return all(content.modality is Modality.TEXT for content in form.contents)
 
 
-def _sizes(table: pa.Table, form: SplitForm) -> npt.NDArray[np.int64]:
+def _sizes(table: pa.Table, form: SplitColumns) -> npt.NDArray[np.int64]:
     """Return the bytes of each Document's contents (N,)."""
     names = [name for content in form.contents for name in content.columns]
     sizes = sum(pc.binary_length(table[name]).to_numpy() for name in names)

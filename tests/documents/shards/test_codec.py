@@ -15,7 +15,7 @@ from PIL import Image
 
 from embedtune.documents.schema import ROLE_TAG, Split
 from embedtune.documents.shards.codec import decode_documents, encode_documents
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import LABEL_TAG, SCORE_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat
@@ -36,11 +36,11 @@ VALUES = {TEXT: ["tëxt 文", "b"], IMAGE: [PNG, JPEG], MESH: [POINTS.tobytes(),
 URIS = {IMAGE: ["s3://bucket/a.png", ""], MESH: ["meshes/a.off", "meshes/b.off"]}
 
 
-def form_of(layout: Layout, modalities: tuple[Modality, ...], split: Split, loaded: bool = True) -> SplitForm:
-    return SplitForm(RowsFormat(layout, modalities, loaded), split)
+def form_of(layout: Layout, modalities: tuple[Modality, ...], split: Split, loaded: bool = True) -> SplitColumns:
+    return SplitColumns(RowsFormat(layout, modalities, loaded), split)
 
 
-def example(form: SplitForm) -> pa.Table:
+def example(form: SplitColumns) -> pa.Table:
     """Two Documents with everything that the form has."""
     columns = {"id": ["1" * 32, "2" * 32], "label": ["l", "m"], "role": ["query", "both"], "score": [0.0, 0.25]}
     for place, content in enumerate(form.contents):
@@ -53,7 +53,7 @@ def example(form: SplitForm) -> pa.Table:
     return pa.table([pa.array(columns[field.name], field.type) for field in form.schema], schema=form.schema)
 
 
-def load(table: pa.Table, form: SplitForm) -> DocumentArray:
+def load(table: pa.Table, form: SplitColumns) -> DocumentArray:
     data = gzip.compress(encode_documents(table, form))
     return DocumentArray.load_binary(data, protocol="protobuf-array", compress="gzip")
 
@@ -142,7 +142,7 @@ class TestColumns:
 class TestDocarray:
     """Our Documents beside the same ones made with docarray."""
 
-    def same(self, form: SplitForm, documents: list[Document]) -> bool:
+    def same(self, form: SplitColumns, documents: list[Document]) -> bool:
         return messages(DocumentArray(documents)) == DocumentArrayProto.FromString(
             encode_documents(example(form), form)
         )
@@ -263,7 +263,7 @@ class TestRefused:
         with pytest.raises(InputError, match=f"'meshes/a.off' has {len(data)} bytes, which is no array of points"):
             encode_documents(table, form)
 
-    def decode(self, documents: list[Document], form: SplitForm) -> pa.Table:
+    def decode(self, documents: list[Document], form: SplitColumns) -> pa.Table:
         return decode_documents(gzip.compress(DocumentArray(documents).to_bytes("protobuf-array")), form, "shard")
 
     @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from embedtune.documents.shards.manifest import FORMAT, Manifest, Shard
 from embedtune.documents.shards.reader import documents_digest, iter_tables, read_manifest, read_relevance, read_table
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitForm
+from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
@@ -42,7 +42,7 @@ def write_documents(folder: Path, rows_format: RowsFormat, splits: dict, relevan
     shards: list[Shard] = []
     for split, tables in splits.items():
         for number, table in enumerate(tables):
-            with open_shards(folder, SplitForm(rows_format, split), f"{number}-") as writer:
+            with open_shards(folder, SplitColumns(rows_format, split), f"{number}-") as writer:
                 writer.write(table)
                 shards += writer.finish()
     write_manifest(folder, rows_format, shards, relevance, "")
@@ -242,7 +242,7 @@ class TestDamage:
     def test_documents_without_a_label_are_refused(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         table = documents(0, 3).set_column(2, "label", pa.array(["a", "", "c"]))
-        replace_shard(folder, gzip.compress(encode_documents(table, SplitForm(LABELLED, Split.QUERY))))
+        replace_shard(folder, gzip.compress(encode_documents(table, SplitColumns(LABELLED, Split.QUERY))))
         with pytest.raises(StorageError, match=r"Document 1 of .*query-0-00000.* has no label"):
             read_table(folder, Split.QUERY)
 

@@ -11,7 +11,7 @@ import pytest
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.codec import encode_documents
 from embedtune.documents.shards.writer import ShardFiles, open_shards
-from embedtune.documents.split_columns import SplitForm
+from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 
@@ -63,7 +63,7 @@ def test_each_file_is_compressed_or_not(tmp_path, portion, is_text, compressed):
 
 
 def test_exact_bytes(tmp_path):
-    form = SplitForm(RowsFormat(Layout.LABELLED, (Modality.TEXT,)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (Modality.TEXT,)), Split.TRAIN)
     table = pa.table([["1" * 32], ["a text " * 50], ["label"]], schema=form.schema)
     with open_shards(tmp_path, form) as writer:
         writer.write(table)
@@ -77,7 +77,7 @@ def test_exact_bytes(tmp_path):
 
 @pytest.mark.parametrize(("modality", "data"), [(Modality.IMAGE, PNG), (Modality.MESH, POINTS)])
 def test_media_are_stored_as_they_are(tmp_path, modality, data):
-    form = SplitForm(RowsFormat(Layout.LABELLED, (modality,)), Split.TRAIN)
+    form = SplitColumns(RowsFormat(Layout.LABELLED, (modality,)), Split.TRAIN)
     table = pa.table([["1" * 32], [data], [""], ["label"]], schema=form.schema)
     with open_shards(tmp_path, form) as writer:
         writer.write(table)
