@@ -1,13 +1,14 @@
 """What our own JSON files say, as the dataclasses that wrote it: of exactly these types, and with no other key."""
 
 import json
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import TypeAdapter, ValidationError
 
 T = TypeVar("T")
 
@@ -51,13 +52,22 @@ def checked_as(kind: type[T], data: object) -> T:
     Raises:
         ValueError: a key is missing or not known, or a value is not accepted; the message says which.
     """
-    from pydantic import TypeAdapter, ValidationError  # takes a tenth of a second, which --help need not
+    from pydantic import ValidationError  # takes a tenth of a second, which --help need not
 
     try:
         # As JSON again: of Python's own objects, strict would take no list for a tuple and no text for an enumeration.
-        return TypeAdapter(kind).validate_json(json.dumps(data), strict=True, extra="forbid")
+        checked: T = _adapter(cast(Hashable, kind)).validate_json(json.dumps(data), strict=True, extra="forbid")
     except ValidationError as error:
         raise ValueError(_in_words(error)) from error
+    return checked
+
+
+@cache
+def _adapter(kind: Any) -> "TypeAdapter[Any]":
+    """Return what checks a dataclass; making it takes as long as checking a hundred."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _in_words(error: "ValidationError") -> str:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from embedtune.datasets.naming import VERSION_LENGTH
-from embedtune.errors import StorageError
+from embedtune.manifests import OtherFormatError, parse_as
 from embedtune.records.layouts import Layout
-from embedtune.text import shortened
+from embedtune.storage.errors import DamagedError
+from embedtune.text import excerpt
 
 MANIFEST_NAME = "manifest.json"
 
@@ -26,7 +27,6 @@ _FOLDER = re.compile(rf"[0-9a-f]{{{FOLDER_LENGTH}}}")
 # Numbers that can be added up and written, and times that exist in every zone.
 _MOST = 1 << 53
 _YEARS = (1970, 9000)
-_MOST_SHOWN = 60
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,13 @@ class DatasetFile:
     """Documents in it; 0 for what only lies beside the Documents."""
     sha256: str
     """Hexadecimal."""
+
+    def __post_init__(self) -> None:
+        """Check each field, with a ValueError where it is none that we write."""
+        _check_matching(_FILE_NAME, self.name)
+        _check_matching(_SHA256, self.sha256)
+        _check_count(self.size)
+        _check_count(self.rows)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,8 @@ class DatasetSchema:
 class DatasetManifest:
     """What one version of a dataset is."""
 
+    rows: int
+    """Number of Documents."""
     content: str
     """SHA-256 over the Documents in hexadecimal, however they are cut into files; its beginning is the version."""
     created: str
@@ -77,15 +86,21 @@ class DatasetManifest:
     files: tuple[DatasetFile, ...]
     """In the order in which the Documents are read."""
 
+    def __post_init__(self) -> None:
+        """Check each field, with a ValueError where it is none that we write."""
+        _check_matching(_SHA256, self.content)
+        _check_matching(_FOLDER, self.folder)
+        for number in self.counts.values():
+            _check_count(number)
+        if len(self.names) < len(self.files) or not self.rows:
+            raise ValueError("it names a file twice, or no Documents")
+        if self.rows != sum(file.rows for file in self.files):
+            raise ValueError(f"{self.rows} rows are not those of its files")
+
     @property
     def version(self) -> str:
         """How this version is called."""
         return self.content[:VERSION_LENGTH]
-
-    @property
-    def rows(self) -> int:
-        """Number of Documents."""
-        return sum(file.rows for file in self.files)
 
     @property
     def size(self) -> int:
@@ -99,7 +114,7 @@ class DatasetManifest:
 
     def to_json(self) -> bytes:
         """Return what `parse_manifest` reads."""
-        head = {"format": FORMAT, "version": FORMAT_VERSION, "rows": self.rows}
+        head = {"format": FORMAT, "version": FORMAT_VERSION}
         return (json.dumps({**head, **dataclasses.asdict(self)}, indent=2) + "\n").encode()
 
 
@@ -112,22 +127,17 @@ def parse_manifest(content: bytes, version: str, uri: str) -> DatasetManifest:
         uri: Address of that folder, for messages.
 
     Raises:
-        StorageError: it is damaged, of a newer format, of another version, or names files outside its folder.
+        DamagedError: it is damaged, of a newer format, of another version, or names files outside its folder.
     """
+    name = f"{uri}/{MANIFEST_NAME}"
     try:
-        data = json.loads(content)
-        _check_format(data, uri)
-        manifest = _parse(data)
-    except (KeyError, RecursionError, json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StorageError(f"{uri}/{MANIFEST_NAME} is damaged. Delete this version and push it again.") from error
-    except (TypeError, ValueError) as error:  # nearly all in our own words, see `_parse`
-        raise StorageError(
-            f"{uri}/{MANIFEST_NAME} is damaged ({error}). Delete this version and push it again."
-        ) from error
+        manifest = _in_our_words(parse_as(DatasetManifest, content, FORMAT, FORMAT_VERSION))
+    except OtherFormatError as error:
+        raise DamagedError(f"{name} {error}. Use the version of embedtune that pushed it, or a newer one.") from error
+    except ValueError as error:
+        raise DamagedError(f"{name} is damaged ({error}). Delete this version and push it again.") from error
     if manifest.version != version:
-        raise StorageError(
-            f"{uri}/{MANIFEST_NAME} is of the version {manifest.version}. Delete this version and push it again."
-        )
+        raise DamagedError(f"{name} is of the version {manifest.version}. Delete this version and push it again.")
     return manifest
 
 
@@ -136,92 +146,30 @@ def pushed_at(manifest: DatasetManifest) -> datetime:
     return datetime.fromisoformat(manifest.pushed)
 
 
-def _check_format(data: object, uri: str) -> None:
-    found = (data.get("format"), data.get("version")) if isinstance(data, Mapping) else (None, None)
-    if found != (FORMAT, FORMAT_VERSION):
-        raise StorageError(
-            f"{uri}/{MANIFEST_NAME} is of format {_shown(found[0])} version {_shown(found[1])}; this embedtune reads "
-            f"{FORMAT!r} version {FORMAT_VERSION}. Use the version of embedtune that pushed it, or a newer one."
-        )
-
-
-def _parse(data: Mapping[str, object]) -> DatasetManifest:
-    schema = _object(data["schema"])
-    manifest = DatasetManifest(
-        content=_matching(_SHA256, data["content"]),
-        created=_time(data["created"]),
-        pushed=_time(data["pushed"]),
-        public=data["public"] is True,
-        layout=_layout(data["layout"]),
-        schema=DatasetSchema(_texts(schema["fields"]), _texts(schema["tags"]), _texts(schema["modalities"])),
-        counts={name: _count(number) for name, number in _object(data["counts"]).items()},
-        folder=_matching(_FOLDER, data["folder"]),
-        files=tuple(_parse_file(_object(entry)) for entry in _list(data["files"])),
-    )
-    if len(manifest.names) < len(manifest.files) or manifest.rows == 0:
-        raise ValueError("it names a file twice, or no Documents")
-    return manifest
-
-
-def _parse_file(entry: Mapping[str, object]) -> DatasetFile:
-    return DatasetFile(
-        _matching(_FILE_NAME, entry["name"]),
-        _count(entry["size"]),
-        _count(entry["rows"]),
-        _matching(_SHA256, entry["sha256"]),
+def _in_our_words(manifest: DatasetManifest) -> DatasetManifest:
+    """Return it without what a terminal should not be sent: layouts that there are not, and separators of any kind."""
+    return dataclasses.replace(
+        manifest,
+        created=_time(manifest.created),
+        pushed=_time(manifest.pushed),
+        layout=manifest.layout if manifest.layout in set(Layout) else "",
     )
 
 
-def _matching(pattern: re.Pattern[str], value: object) -> str:
-    text = _text(value)
-    if not pattern.fullmatch(text):
-        raise ValueError(f"{_shown(text)} is not of the form {pattern.pattern!r}")
-    return text
-
-
-def _time(value: object) -> str:
-    text = _text(value)
+def _time(text: str) -> str:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"the time {_shown(text)} has no zone")
+        raise ValueError(f"the time {excerpt(text)} has no zone")
     if not _YEARS[0] <= moment.year <= _YEARS[1]:
-        raise ValueError(f"the time {_shown(text)} lies outside the years {_YEARS[0]} to {_YEARS[1]}")
-    # A separator of any kind is accepted above.
+        raise ValueError(f"the time {excerpt(text)} lies outside the years {_YEARS[0]} to {_YEARS[1]}")
     return moment.isoformat(timespec="microseconds")
 
 
-def _count(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value <= _MOST:
-        raise TypeError(f"{_shown(value)} is no number of something")
-    return value
+def _check_matching(pattern: re.Pattern[str], text: str) -> None:
+    if not pattern.fullmatch(text):
+        raise ValueError(f"{excerpt(text)} is not of the form {pattern.pattern!r}")
 
 
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"expected a text, got {_shown(value)}")
-    return value
-
-
-def _layout(value: object) -> str:
-    text = _text(value)
-    return text if text in set(Layout) else ""
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(_text(entry) for entry in _list(value))
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise TypeError(f"expected a list, got {_shown(value)}")
-    return value
-
-
-def _object(value: object) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected an object, got {_shown(value)}")
-    return value
-
-
-def _shown(value: object) -> str:
-    return shortened(repr(value), _MOST_SHOWN)
+def _check_count(number: int) -> None:
+    if not 0 <= number <= _MOST:
+        raise ValueError(f"{excerpt(str(number))} is no number of something")

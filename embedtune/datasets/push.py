@@ -99,6 +99,7 @@ def _announce(store: Store, reference: Reference, manifest: DatasetManifest, pub
 def _manifest(ready: Packed, created: str, pushed: str, public: bool) -> DatasetManifest:
     contents = ready.contents
     return DatasetManifest(
+        rows=sum(file.rows for file in ready.files),
         content=contents.content,
         created=created,
         pushed=pushed,

@@ -20,12 +20,14 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from embedtune.errors import StorageError
+from embedtune.manifests import checked_as
 from embedtune.progress import Advance, progress, silent
 from embedtune.storage.atomic import resumable_folder
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import DamagedError, reading, writing
 from embedtune.storage.parallel import transfer_all
 from embedtune.storage.store import Store, StoredFile, open_store
+from embedtune.text import excerpt
 
 MANIFEST_NAME = "manifest.json"
 """Name of the file that makes a kept folder complete."""
@@ -149,6 +151,11 @@ class _File:
     sha256: str
     """Hexadecimal."""
 
+    def __post_init__(self) -> None:
+        parts = PurePosixPath(self.name).parts
+        if not parts or self.name.startswith("/") or ".." in parts or "\\" in self.name:
+            raise ValueError(f"the file {excerpt(self.name)} would lie outside the folder")
+
 
 @dataclass(frozen=True)
 class _Manifest:
@@ -157,6 +164,10 @@ class _Manifest:
     digest: str
     """Of all names and contents, hexadecimal."""
     files: tuple[_File, ...]
+
+    def __post_init__(self) -> None:
+        if not _CONTENT.fullmatch(f"{self.digest}/"):
+            raise ValueError(f"it names the digest {excerpt(self.digest)}, which is none")
 
     @property
     def size(self) -> int:
@@ -252,22 +263,12 @@ def _describe(local: Path) -> _Manifest:
 
 
 def _parse(uri: str, content: bytes) -> _Manifest:
-    """Read a manifest; one that is damaged, or names files outside the folder, raises StorageError."""
     try:
-        manifest = json.loads(content)
-        digest = str(manifest["digest"])
-        files = tuple(_File(str(file["name"]), int(file["size"]), str(file["sha256"])) for file in manifest["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{uri}: {MANIFEST_NAME} is damaged. Remove the folder and store it again.") from error
-    for entry in files:
-        parts = PurePosixPath(entry.name).parts
-        if not parts or entry.name.startswith("/") or ".." in parts or "\\" in entry.name:
-            raise StorageError(f"{uri}: {MANIFEST_NAME} names {entry.name!r}, which would lie outside the folder.")
-    if not _CONTENT.fullmatch(f"{digest}/"):
+        return checked_as(_Manifest, json.loads(content))
+    except ValueError as error:
         raise StorageError(
-            f"{uri}: {MANIFEST_NAME} names the digest {digest!r}, which is none. Store the folder again."
-        )
-    return _Manifest(digest, files)
+            f"{uri}: {MANIFEST_NAME} is damaged ({error}). Remove the folder and store it again."
+        ) from error
 
 
 def _digest_at(store: Store, uri: str) -> str:

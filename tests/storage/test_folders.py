@@ -131,6 +131,7 @@ def test_an_existing_folder_is_not_overwritten(checkpoint, uri, tmp_path):
         ('{"digest": "../x", "files": []}', "the digest '../x', which is none"),
         ('{"digest": "%s", "files": [{"name": "../x", "size": 1, "sha256": ""}]}', "outside the folder"),
         ('{"digest": "%s", "files": [{"name": "/x", "size": 1, "sha256": ""}]}', "outside the folder"),
+        ('{"digest": "%s", "files": [], "mode": 1}', "the key 'mode' is not known"),
     ],
 )
 def test_hostile_manifests(uri, stored, tmp_path, manifest, message):
