@@ -15,7 +15,7 @@ from embedtune.models.contents import Contents
 from embedtune.records.csv.addresses import media_suffix, modality_of_cells
 from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.texts import first_row, read_texts
-from embedtune.records.layouts import CONTENT_COLUMNS, Modality
+from embedtune.records.layouts import Modality
 from embedtune.records.loader import ContentKey, ContentLoader, Failed, LoadOptions
 from embedtune.records.quarantine_reasons import without_options, without_place
 from embedtune.records.report import IngestReport
@@ -184,7 +184,7 @@ class _Reading:
 
     def _chosen(self, rows_format: RowsFormat) -> tuple[str, Modality]:
         """Return the last column that holds what is to be encoded, and what it holds."""
-        columns = list(zip(CONTENT_COLUMNS[rows_format.layout], rows_format.modalities, strict=True))
+        columns = list(zip(rows_format.layout.contents, rows_format.modalities, strict=True))
         if set(rows_format.modalities) == {Modality.TEXT}:
             return columns[-1]  # a model that does not read texts says so
         self._check_wanted(set(rows_format.modalities))

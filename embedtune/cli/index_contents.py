@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from embedtune.models.contents import Contents
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows, open_rows
@@ -15,7 +15,7 @@ from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_r
 QUARANTINE_FILE = "quarantine.csv"
 _AT_A_TIME = 64
 """Images or meshes in memory."""
-(_COLUMN,) = CONTENT_COLUMNS[Layout.PLAIN]
+(_COLUMN,) = Layout.PLAIN.contents
 
 
 @dataclass(frozen=True, eq=False)

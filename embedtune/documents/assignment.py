@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.schema import PARENT_LAYOUTS, ROLE_LAYOUTS, Role, Side, Split
+from embedtune.documents.schema import Role, Side, Split
 from embedtune.documents.split import SplitPlan
 from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
-from embedtune.records.layouts import SPLIT_COLUMN, Layout
+from embedtune.records.layouts import SPLIT_COLUMN
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +46,15 @@ def assign(corpus: DocumentSet, plan: SplitPlan) -> tuple[pa.Table, ...]:
 
 def _splits(corpus: DocumentSet, plan: SplitPlan) -> Iterator[_Members]:
     """Yield the splits in the order of their names."""
-    if corpus.layout is Layout.PLAIN:
+    if not corpus.layout.is_trainable:
         yield _contents(corpus, Split.CORPUS, plan.train)
         return
     yield _contents(corpus, Split.INDEX, plan.index)
     yield _contents(corpus, Split.QUERY, plan.query)
-    if corpus.layout in PARENT_LAYOUTS:
+    if corpus.layout.has_parents:
         yield _parents(corpus, plan.train_pairs)
     else:
-        roles = _roles(corpus, plan.train_pairs) if corpus.layout in ROLE_LAYOUTS else None
+        roles = _roles(corpus, plan.train_pairs) if corpus.layout.has_roles else None
         yield _contents(corpus, Split.TRAIN, plan.train, roles)
 
 

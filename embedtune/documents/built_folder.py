@@ -17,7 +17,7 @@ from embedtune.documents.shards.reader import read_manifest, read_relevance, rea
 from embedtune.documents.shards.tables import RELEVANCE_NAME
 from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitColumns
 from embedtune.errors import InputError
-from embedtune.records.layouts import SPLIT_COLUMN, Layout, Modality
+from embedtune.records.layouts import SPLIT_COLUMN, Modality
 from embedtune.records.quarantine import QuarantineWriter
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import open_rows
@@ -95,7 +95,7 @@ def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.
         raise InputError(f"{origin} has lost its judged pairs. Build it again.")
     queries, documents = _numbers(judged, first, second, origin)
     gains, splits = judged.column(RELEVANCE_COLUMNS[2]), None
-    if manifest.layout is Layout.BEIR:
+    if manifest.layout.has_splits:
         others = _unjudged(documents, second)
         documents = pa.concat_arrays([documents, others])
         queries = pa.concat_arrays([queries, pa.nulls(len(others), queries.type)])
@@ -111,7 +111,7 @@ def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.
         part = slice(start, start + _BATCH_ROWS[is_small])
         contents = [table.take(numbers[part]) for table, numbers in zip(stored, (queries, documents), strict=True)]
         columns = [pa.array(range(start + 1, start + 1 + len(contents[0]))), *contents[0].columns, *contents[1].columns]
-        if manifest.layout is not Layout.PAIRS and manifest.layout is not Layout.TEXT_IMAGE:
+        if manifest.layout.is_ranked or manifest.layout.has_scores:
             columns.append(gains[part])
         if splits is not None:
             columns.append(splits[part])

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.text import excerpt, is_unseen, shortened
 
 _NOTHING = frozenset({
@@ -34,7 +33,7 @@ def content_warnings(contents: DistinctContents) -> Iterator[str]:
     standing_for_nothing = np.flatnonzero(_are_nothing(contents.values[: contents.texts]))
     if standing_for_nothing.size:
         yield _about_nothing(contents, standing_for_nothing)
-    if contents.layout is Layout.LABELLED:
+    if contents.layout.has_labels:
         groups = look_alikes(dict(zip(contents.labels.to_pylist(), np.bincount(contents.second).tolist(), strict=True)))
         if groups:
             yield _about_look_alikes(groups)
@@ -124,7 +123,7 @@ def _about_nothing(contents: DistinctContents, numbers: npt.NDArray[np.int64]) -
         f"{excerpt(contents.values[int(numbers[place])].as_py())} ({counts[place]})" for place in most.tolist()
     )
     more = " and others" if len(numbers) > _MOST_SHOWN else ""
-    columns = " or ".join(CONTENT_COLUMNS[contents.layout])
+    columns = " or ".join(contents.layout.contents)
     return (
         f"{counts.sum()} values of {columns} are what programs write where there is nothing: {told}{more}"
         f"{_answering(contents, int(numbers[most[0]]))}. They are kept like any other text; remove these rows, or "

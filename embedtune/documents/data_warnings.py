@@ -7,7 +7,6 @@ from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.schema import OFFICIAL_RULE
 from embedtune.documents.split import SplitPlan
 from embedtune.documents.split_checks import most_connected
-from embedtune.records.layouts import Layout
 
 LARGE_GROUP_SHARE = 0.5
 """Share of the documents in one group above which a person is warned."""
@@ -45,7 +44,7 @@ def data_warnings(corpus: DocumentSet, plan: SplitPlan, torn: int) -> list[str]:
     contents = corpus.units.per_label(plan.train, len(corpus.label_names))
     lone = float(np.mean(contents[corpus.labels[plan.train]] == 1))
     # A document that is relevant to no query of matches or beir is meant to serve as a negative.
-    if lone > LONE_LABEL_SHARE and corpus.layout is Layout.LABELLED:
+    if lone > LONE_LABEL_SHARE and corpus.layout.has_labels:
         warnings.append(
             f"{lone:.0%} of the training documents are alone with their label: they serve as negatives only. Add "
             f"{corpus.contents.plural} with the same labels."
@@ -57,7 +56,7 @@ def data_warnings(corpus: DocumentSet, plan: SplitPlan, torn: int) -> list[str]:
             "do not compare with published ones."
         )
     mixed = int(np.count_nonzero(corpus.units.mixed[corpus.units.of_document]))
-    if mixed and corpus.layout is Layout.LABELLED:
+    if mixed and corpus.layout.has_labels:
         warnings.append(
             f"{mixed} documents have a label that another spelling of the same content contradicts. They stay in "
             "training; mend the labels."

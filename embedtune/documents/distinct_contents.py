@@ -11,13 +11,11 @@ import pyarrow.compute as pc
 
 from embedtune.errors import InputError
 from embedtune.records.layouts import (
-    CONTENT_COLUMNS,
     LABEL_COLUMN,
     LINE_COLUMN,
     NUMBER_COLUMNS,
     SOURCE_COLUMN,
     SPLIT_COLUMN,
-    VALUE_COLUMNS,
     Layout,
     Modality,
 )
@@ -51,7 +49,7 @@ class DistinctContents:
     uris: tuple[pa.ChunkedArray | None, ...]
     """For each content column the address of each row's content (R,), or None where `values` tells it."""
     row_values: dict[str, pa.ChunkedArray]
-    """The columns of VALUE_COLUMNS (R,), the label excepted."""
+    """The columns of `Layout.values` (R,), the label excepted."""
 
     @property
     def layout(self) -> Layout:
@@ -94,9 +92,9 @@ class DistinctContents:
 
     def row(self, row: int) -> tuple[str, ...]:
         """Return all cells of a row in words."""
-        if self.layout is Layout.PLAIN:
+        if not self.layout.is_trainable:
             return (self.cell(row, 0),)
-        if self.layout is Layout.LABELLED:
+        if self.layout.has_labels:
             return self.cell(row, 0), str(self.labels[int(self.second[row])].as_py())
         values = (column[row].as_py() for column in self.row_values.values())
         return self.cell(row, 0), self.cell(row, 1), *(str(value) for value in values)
@@ -123,7 +121,7 @@ def read_contents(files: Sequence[Path]) -> DistinctContents:
     starts = np.cumsum([0, *(len(table) for table in tables)])
     if starts[-1] == 0:
         raise InputError(f"{files[0]} holds no rows; give a source with at least a few dozen.")
-    names = CONTENT_COLUMNS[rows_format.layout]
+    names = rows_format.layout.contents
     told_by = [
         _telling_column(*column, rows_format.loaded) for column in zip(names, rows_format.modalities, strict=True)
     ]
@@ -143,7 +141,7 @@ def read_contents(files: Sequence[Path]) -> DistinctContents:
             None if telling == name else _column(tables, name + URI_SUFFIX)
             for name, telling in zip(names, told_by, strict=True)
         ),
-        row_values={name: _column(tables, name) for name in VALUE_COLUMNS[rows_format.layout] if name != LABEL_COLUMN},
+        row_values={name: _column(tables, name) for name in rows_format.layout.values if name != LABEL_COLUMN},
     )
 
 
@@ -230,7 +228,7 @@ def _number(values: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
 
 
 def _labels(tables: Sequence[pa.Table], layout: Layout) -> tuple[pa.Array, npt.NDArray[np.int64]]:
-    if layout is Layout.LABELLED:
+    if layout.has_labels:
         return _number(_column(tables, LABEL_COLUMN).cast(pa.large_string()))
     rows = sum(len(table) for table in tables)
     return pa.nulls(1, pa.large_string()), np.zeros(rows, np.int64)

@@ -6,8 +6,7 @@ import numpy.typing as npt
 from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.fingerprints import Fingerprints
 from embedtune.documents.row_uses import Use
-from embedtune.documents.schema import ROLE_LAYOUTS
-from embedtune.records.layouts import SCORE_COLUMN, Layout
+from embedtune.records.layouts import SCORE_COLUMN
 
 USABLE = 0
 """Fault number of a row that can be used."""
@@ -38,7 +37,7 @@ def find_faults(contents: DistinctContents, prints: Fingerprints, uses: npt.NDAr
         uses: What each row is to be used for; official judgments contradict only others of their split (R,).
     """
     faults = np.full(len(contents.lines), USABLE, np.int8)
-    if contents.layout is Layout.LABELLED:
+    if contents.layout.has_labels:
         faults[_has_several(contents.first, contents.second)] = _SEVERAL_LABELS
         return faults
     if not contents.has_pairs:
@@ -51,7 +50,7 @@ def find_faults(contents: DistinctContents, prints: Fingerprints, uses: npt.NDAr
         fault = _SEVERAL_SCORES if SCORE_COLUMN in contents.row_values else _SEVERAL_GAINS
         faults[judged[_has_several(pairs, contents.gains()[judged])]] = fault
     # Two equal sentences with the score 1 are a fair example; a text is never an image.
-    if contents.layout in ROLE_LAYOUTS:
+    if contents.layout.has_roles:
         faults[judged[first == second]] = _SAME_CONTENT
     return faults
 

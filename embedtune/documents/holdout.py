@@ -8,7 +8,7 @@ from embedtune.documents.fingerprints import distinct
 from embedtune.documents.judgments import smallest_members
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import ConfigError
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
+from embedtune.records.layouts import Layout
 
 STRATIFIED_MIN_TEXTS = 4
 """A label with fewer different texts stays in training: two to train on and two to evaluate on are the least."""
@@ -29,10 +29,10 @@ def check_rule(layout: Layout, rule: SplitRule) -> None:
     Raises:
         ConfigError: STRATIFIED for rows without labels, or a rule for plain texts.
     """
-    if layout is Layout.PLAIN and rule is not SplitRule.AUTO:
+    if not layout.is_trainable and rule is not SplitRule.AUTO:
         raise ConfigError(f"split='{rule}' cannot be applied to plain texts: nothing of them is held out. Use 'auto'.")
-    if rule is SplitRule.STRATIFIED and layout is not Layout.LABELLED:
-        columns = ",".join(CONTENT_COLUMNS[layout] + VALUE_COLUMNS[layout])
+    if rule is SplitRule.STRATIFIED and not layout.has_labels:
+        columns = ",".join(layout.columns)
         raise ConfigError(
             f"split='stratified' needs labelled rows (text,label), got {layout} ({columns}). "
             "Use split='group' or split='auto'."
@@ -48,7 +48,7 @@ def choose_rule(corpus: DocumentSet, rule: SplitRule) -> tuple[SplitRule, str]:
     check_rule(corpus.layout, rule)
     if rule is not SplitRule.AUTO:
         return rule, f"split='{rule}' was asked for."
-    if corpus.layout is not Layout.LABELLED:
+    if not corpus.layout.has_labels:
         groups = len(distinct(corpus.groups[corpus.judged])[0])
         return SplitRule.GROUP, (
             f"Pairs are held out by whole groups of connected rows ({groups} groups), so that no held-out query or "

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.fingerprints import Fingerprints, connected_components
-from embedtune.documents.row_uses import RANKED, Use
-from embedtune.documents.schema import PARENT_LAYOUTS, content_id
+from embedtune.documents.row_uses import Use
+from embedtune.documents.schema import content_id
 from embedtune.records.layouts import Layout
 
 
@@ -25,9 +25,9 @@ class Judgments:
     uses: npt.NDArray[np.int8]
     """Use.OPEN for all, or Use.TRAIN and Use.EVALUATION where the source divides them (P,)."""
     rows: npt.NDArray[np.int64]
-    """Row that a pair is written from in PARENT_LAYOUTS, else the first one that judges it (P,)."""
+    """Row that a pair is written from where a Document holds both contents, else the first one that judges it (P,)."""
     ids: pa.Array
-    """Id of the Document that holds both contents, in PARENT_LAYOUTS (P,); none otherwise."""
+    """Id of the Document that holds both contents (P,); none where each is a Document of its own."""
 
     @property
     def official(self) -> bool:
@@ -59,7 +59,7 @@ def collect_judgments(
     firsts, numbers = np.unique(codes, return_index=True, return_inverse=True)[1:]
     ids = pa.array([], pa.string())
     chosen = rows[firsts]
-    if contents.layout in PARENT_LAYOUTS:
+    if contents.layout.has_parents:
         chosen, ids = _smallest_parents(contents, prints, rows, numbers)
     in_order = np.argsort(firsts, kind="stable")
     firsts = firsts[in_order]
@@ -111,7 +111,7 @@ def smallest_members(ids: pa.Array, numbers: npt.NDArray[np.int64]) -> npt.NDArr
 def connecting(judgments: Judgments, layout: Layout) -> npt.NDArray[np.bool_]:
     """Tell which judged pairs are of related documents (P,); see `connect`."""
     binding: npt.NDArray[np.bool_] = judgments.uses != Use.EVALUATION
-    return binding & (judgments.gains > 0) if layout in RANKED else binding
+    return binding & (judgments.gains > 0) if layout.is_ranked else binding
 
 
 def connect(

@@ -10,7 +10,7 @@ import numpy as np
 from embedtune.documents.summary import MediaSummary
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.layouts import CONTENT_COLUMNS, Modality
+from embedtune.records.layouts import Modality
 from embedtune.records.rows import DIGEST_SUFFIX, POINT_BYTES, RowsFormat, iter_rows, read_format
 
 _BATCH_ROWS = 64
@@ -53,7 +53,7 @@ def measure_media(files: Sequence[Path], rows: int) -> tuple[MediaSummary, ...]:
 def _distinct_contents(files: Sequence[Path], rows_format: RowsFormat) -> Iterator[tuple[Modality, bytes]]:
     columns = {
         name: modality
-        for name, modality in zip(CONTENT_COLUMNS[rows_format.layout], rows_format.modalities, strict=True)
+        for name, modality in zip(rows_format.layout.contents, rows_format.modalities, strict=True)
         if modality is not Modality.TEXT
     }
     seen: set[bytes] = set()

@@ -16,7 +16,7 @@ from embedtune.documents.shards.reader import read_manifest, read_shard
 from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.documents.summary import DataSummary
 from embedtune.documents.tiles import draw_tile
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import Modality
 from embedtune.text import shortened
 
 _MOST_SHARDS = 6
@@ -55,7 +55,7 @@ def draw_gallery(train: Path, summary: DataSummary) -> Gallery | None:
     draw = np.random.default_rng(summary.seed)
     if form.is_parent:
         groups = _parents(tables, len(chosen), form, draw)
-    elif manifest.layout is Layout.LABELLED:
+    elif manifest.layout.has_labels:
         groups = _labelled(tables, media[0], [label for label, _ in summary.label_histogram[:_MOST_GROUPS]], draw)
     else:
         groups = _connected(next(tables), media[0], draw)

@@ -71,12 +71,12 @@ class PlanHeader:
 
 def training_splits(rows_format: RowsFormat) -> tuple[Split, ...]:
     """Return the splits of the training folder."""
-    return (Split.CORPUS,) if rows_format.layout is Layout.PLAIN else (Split.TRAIN,)
+    return (Split.TRAIN,) if rows_format.layout.is_trainable else (Split.CORPUS,)
 
 
 def evaluation_splits(rows_format: RowsFormat) -> tuple[Split, ...]:
     """Return the splits of the evaluation folder."""
-    return () if rows_format.layout is Layout.PLAIN else (Split.QUERY, Split.INDEX)
+    return (Split.QUERY, Split.INDEX) if rows_format.layout.is_trainable else ()
 
 
 def rows_fingerprint(path: Path) -> str:

@@ -16,14 +16,13 @@ from embedtune.documents.media_sizes import measure_media
 from embedtune.documents.options import BuildOptions
 from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
-from embedtune.documents.schema import ROLE_LAYOUTS, SplitRule
+from embedtune.documents.schema import SplitRule
 from embedtune.documents.set_aside import check_bad_share, count_reasons, write_quarantine
 from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_documents
 from embedtune.documents.summarise import RowCounts, summarise
 from embedtune.documents.summary import MediaSummary
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.layouts import Layout
 from embedtune.records.report import IngestReport, merge_reports
 from embedtune.records.rows import read_report
 
@@ -82,7 +81,7 @@ def make_whole_plan(rows: Path, quarantine: Path, options: BuildOptions) -> Docu
     everything = np.ones(len(corpus), np.bool_)
     split = replace(all_in_training(corpus, "Nothing is held out."), train=everything)
     plan = _plan(corpus, split, counts, options)
-    if corpus.layout not in ROLE_LAYOUTS:
+    if not corpus.layout.has_roles:
         return plan
     return replace(plan, train_relevance=relevance_table(corpus, split.train_pairs, divided=True))
 
@@ -106,7 +105,7 @@ def make_held_out_plan(rows: Path, quarantine: Path, options: BuildOptions) -> D
 def _plan(
     corpus: DocumentSet, split: SplitPlan, counts: RowCounts, options: BuildOptions, eval_share: float | None = None
 ) -> DocumentsPlan:
-    has_training_pairs = corpus.layout in ROLE_LAYOUTS
+    has_training_pairs = corpus.layout.has_roles
     share = options.eval_share if eval_share is None else eval_share
     return DocumentsPlan(
         rows_format=corpus.contents.rows_format,
@@ -150,7 +149,7 @@ def _count_rows(
     usable = np.flatnonzero(faults == USABLE)
     distinct = len(corpus.pairs) if contents.has_pairs else len(corpus)
     examples = (contents.row(number) for number in usable[:_EXAMPLES].tolist())
-    plain = contents.layout is Layout.PLAIN
+    plain = not contents.layout.is_trainable
     return RowCounts(
         rows=len(faults),
         quarantined=len(faults) - len(usable),

@@ -9,10 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
-from embedtune.records.layouts import RELEVANCE_COLUMN, SPLIT_COLUMN, VALUE_COLUMNS, Layout
-
-RANKED = tuple(layout for layout in Layout if RELEVANCE_COLUMN in VALUE_COLUMNS[layout])
-"""Layouts with judged documents that are not relevant."""
+from embedtune.records.layouts import SPLIT_COLUMN
 
 _TRAIN, _DEV, _TEST = "train", "dev", "test"
 
@@ -61,7 +58,7 @@ def declared_uses(contents: DistinctContents, follow_split: bool) -> npt.NDArray
         follow_split: False: all judgments are open, whatever the source says.
     """
     uses = np.where(contents.first == NO_CONTENT, Use.DOCUMENT, Use.OPEN).astype(np.int8)
-    if contents.layout is not Layout.BEIR or not follow_split:
+    if not contents.layout.has_splits or not follow_split:
         return uses
     splits = contents.row_values[SPLIT_COLUMN]
     judged = uses == Use.OPEN
@@ -100,8 +97,8 @@ def decide_uses(
         usable: Rows without a fault (R,).
     """
     uses = declared.copy()
-    uses[~usable] = Use.DOCUMENT if contents.layout is Layout.BEIR else Use.NOTHING
-    if contents.layout not in RANKED:
+    uses[~usable] = Use.DOCUMENT if contents.layout.has_splits else Use.NOTHING
+    if not contents.layout.is_ranked:
         return uses, LeftOut(0, 0, 0)
     other = int(np.count_nonzero((declared == Use.DOCUMENT) & (contents.first != NO_CONTENT)))
     overlapping = _overlapping(contents, keys, uses)

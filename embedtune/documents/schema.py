@@ -32,14 +32,6 @@ And by layout:
 import hashlib
 from enum import IntEnum, StrEnum
 
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout
-
-ROLE_LAYOUTS = tuple(layout for layout in Layout if CONTENT_COLUMNS[layout] == ("query", "document"))
-"""Layouts of a query and a document: their training Documents have a Role, and their training folder judged pairs."""
-
-PARENT_LAYOUTS = tuple(layout for layout in Layout if len(CONTENT_COLUMNS[layout]) == 2 and layout not in ROLE_LAYOUTS)
-"""Layouts of two other contents, such as a first and a second: their training Documents are pairs of these."""
-
 ROLE_TAG = "embedtune_role"
 """Tag of training Documents of pairs, matches and beir: a Role."""
 

@@ -17,7 +17,6 @@ from embedtune.documents.split_checks import (
     verify_no_leak,
 )
 from embedtune.errors import InputError
-from embedtune.records.layouts import Layout
 
 Flags = npt.NDArray[np.bool_]
 
@@ -63,7 +62,7 @@ def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: 
         InputError: The documents do not allow such a split, or leave nothing to train or to evaluate on.
         ConfigError: STRATIFIED for rows without labels, or a rule for plain texts.
     """
-    if corpus.layout is Layout.PLAIN:
+    if not corpus.layout.is_trainable:
         return _no_split(corpus, rule)
     if corpus.judgments.official:
         plan = _official_split(corpus)
@@ -71,7 +70,7 @@ def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: 
         applied, reason = choose_rule(corpus, rule)
         check_groups(corpus, applied)
         held = (hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified)(corpus, share)
-        divide = _divide_labelled if corpus.layout is Layout.LABELLED else _divide_pairs
+        divide = _divide_labelled if corpus.layout.has_labels else _divide_pairs
         plan = divide(corpus, held, applied, reason)
     asked = AskedShare(option, share)
     check_train(corpus, plan.train, asked, plan.rule)
@@ -107,13 +106,13 @@ def all_held_out(corpus: DocumentSet) -> SplitPlan:
     Raises:
         InputError: The documents give no query, or fewer than two documents to search in.
     """
-    if corpus.layout is Layout.PLAIN:
+    if not corpus.layout.is_trainable:
         raise InputError("Plain texts ask for nothing. Give queries with their relevant documents, or labelled texts.")
     if corpus.judgments.official:
         plan = _official_split(corpus)
     else:
         applied, reason = choose_rule(corpus, SplitRule.AUTO)
-        divide = _divide_labelled if corpus.layout is Layout.LABELLED else _divide_pairs
+        divide = _divide_labelled if corpus.layout.has_labels else _divide_pairs
         plan = divide(corpus, np.ones(len(corpus), np.bool_), applied, f"Everything is held out. {reason}")
     plan = replace(plan, train=np.zeros_like(plan.train), train_pairs=np.zeros_like(plan.train_pairs))
     queries, documents = (int(np.count_nonzero(part)) for part in (plan.query, plan.index))

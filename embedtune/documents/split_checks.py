@@ -11,7 +11,7 @@ from embedtune.documents.holdout import STRATIFIED_MIN_TEXTS
 from embedtune.documents.judgments import connecting
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import Modality
 from embedtune.text import excerpt
 
 _LEAST_GROUPS = 4
@@ -34,7 +34,7 @@ class AskedShare:
 def most_connected(corpus: DocumentSet, group: int) -> str:
     """Name what joins most of a group of connected rows: its most frequent label, or its most related content."""
     members = corpus.groups == group
-    if corpus.layout is Layout.LABELLED:
+    if corpus.layout.has_labels:
         counts = np.bincount(corpus.labels[members])
         label = int(counts.argmax())
         return f"label {excerpt(corpus.label_names[label].as_py())} with {counts[label]} documents"
@@ -61,7 +61,7 @@ def check_groups(corpus: DocumentSet, rule: SplitRule) -> None:
             f"None of the {len(corpus)} documents is relevant to a query, so there is nothing to learn and nothing to "
             "measure. Give judgments with a relevance above 0."
         )
-    if corpus.layout is Layout.LABELLED and len(corpus.label_names) == 1:
+    if corpus.layout.has_labels and len(corpus.label_names) == 1:
         raise InputError(
             f"All {len(corpus)} documents have the label {excerpt(corpus.label_names[0].as_py())}; at least two labels "
             "are needed to learn what is not relevant. Add rows with other labels."
@@ -69,7 +69,7 @@ def check_groups(corpus: DocumentSet, rule: SplitRule) -> None:
     judged_groups = corpus.groups[corpus.judged]
     if rule is SplitRule.GROUP and np.all(judged_groups == judged_groups[:1]):
         advice = "Remove the contents that pair with unrelated ones, or add unconnected pairs."
-        if corpus.layout is Layout.LABELLED:
+        if corpus.layout.has_labels:
             advice = "Use split='stratified', or remove the contents that occur under several labels."
         raise InputError(
             f"All {len(judged_groups)} documents hang together in one group of connected rows (most connected: "
@@ -88,7 +88,7 @@ def check_train(corpus: DocumentSet, train: npt.NDArray[np.bool_], asked: AskedS
     usable = int(np.count_nonzero(contents >= 2))
     if usable >= 2:
         return
-    kind = "labels have" if corpus.layout is Layout.LABELLED else "groups of connected pairs have"
+    kind = "labels have" if corpus.layout.has_labels else "groups of connected pairs have"
     raise InputError(
         f"{usable} {kind} at least two different contents among the {np.count_nonzero(train)} of {len(corpus)} "
         f"documents left for training{_cause(corpus, asked)}; at least 2 are needed. {_advice(corpus, rule, asked)}"
@@ -106,7 +106,7 @@ def _advice(corpus: DocumentSet, rule: str, asked: AskedShare) -> str:
     if rule != SplitRule.GROUP or groups >= _LEAST_GROUPS:
         return f"Add rows, or lower {asked.option}."
     what, other = "groups of connected pairs", "pairs that are not connected to the others"
-    if corpus.layout is Layout.LABELLED:
+    if corpus.layout.has_labels:
         what, other = "labels", "rows with other labels, or use split='stratified' if labels have texts enough"
     return (
         f"Holding out whole {what} takes {_LEAST_GROUPS} of them, two to train on and two to evaluate on, but there "
@@ -128,7 +128,7 @@ def check_evaluation(
         return
     if corpus.judgments.official:
         advice = "Use split='group', which holds out some of all judgments."
-    elif corpus.layout is Layout.LABELLED:
+    elif corpus.layout.has_labels:
         advice = (
             f"A query needs a label with two held-out texts. Raise {asked.option}, add rows, or use split='group' "
             f"where labels have fewer than {STRATIFIED_MIN_TEXTS} texts."
@@ -158,11 +158,11 @@ def verify_no_leak(
         return
     held = query | index
     # The first contents of scored pairs may be left out: where no score is above 0, there is nothing to find.
-    if np.any(held & train) or (corpus.layout is not Layout.SCORED and not np.all(held | train)):
+    if np.any(held & train) or (not corpus.layout.has_scores and not np.all(held | train)):
         raise RuntimeError("A document is in no split or both in training and evaluation; please report this bug.")
     if count_shared(corpus, train, held):
         raise RuntimeError("A content is both in training and evaluation; please report this bug.")
-    if corpus.layout is Layout.LABELLED and count_shared(corpus, query, index):
+    if corpus.layout.has_labels and count_shared(corpus, query, index):
         raise RuntimeError("A query has its own content in the index; please report this bug.")
     if corpus.contents.has_pairs and len(distinct(corpus.keys)[0]) < len(corpus):
         raise RuntimeError("A content of pairs is in two documents; please report this bug.")

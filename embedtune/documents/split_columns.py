@@ -5,8 +5,8 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from embedtune.documents.schema import PARENT_LAYOUTS, RELEVANCE_COLUMNS, ROLE_LAYOUTS, Split
-from embedtune.records.layouts import CONTENT_COLUMNS, SPLIT_COLUMN, Layout, Modality
+from embedtune.documents.schema import RELEVANCE_COLUMNS, Split
+from embedtune.records.layouts import SPLIT_COLUMN, Layout, Modality
 from embedtune.records.rows import RowsFormat
 
 RELEVANCE_SCHEMA = pa.schema(zip(RELEVANCE_COLUMNS, (pa.string(), pa.string(), pa.float32()), strict=True))
@@ -65,12 +65,12 @@ class SplitColumns:
     @property
     def is_parent(self) -> bool:
         """Whether each Document has two chunks, which hold the contents."""
-        return self.split is Split.TRAIN and self.rows_format.layout in PARENT_LAYOUTS
+        return self.split is Split.TRAIN and self.rows_format.layout.has_parents
 
     @property
     def has_role(self) -> bool:
         """Whether each Document has a Role."""
-        return self.split is Split.TRAIN and self.rows_format.layout in ROLE_LAYOUTS
+        return self.split is Split.TRAIN and self.rows_format.layout.has_roles
 
     @property
     def has_label(self) -> bool:
@@ -80,7 +80,7 @@ class SplitColumns:
     @property
     def has_score(self) -> bool:
         """Whether each Document has a score."""
-        return self.is_parent and self.rows_format.layout is Layout.SCORED
+        return self.is_parent and self.rows_format.layout.has_scores
 
     @cached_property
     def contents(self) -> tuple[ContentColumns, ...]:
@@ -106,7 +106,7 @@ class SplitColumns:
     @property
     def chunk_names(self) -> tuple[str, ...]:
         """What the two contents of a parent are called in their rows."""
-        return CONTENT_COLUMNS[self.rows_format.layout]
+        return self.rows_format.layout.contents
 
     @cached_property
     def schema(self) -> pa.Schema:

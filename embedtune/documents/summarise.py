@@ -12,11 +12,10 @@ from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.fingerprints import distinct
 from embedtune.documents.long_texts import count_long, long_warnings
 from embedtune.documents.row_uses import LeftOut
-from embedtune.documents.schema import PARENT_LAYOUTS
 from embedtune.documents.split import NO_RULE, Flags, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
 
 _HISTOGRAM_BARS = 20
@@ -47,7 +46,7 @@ class RowCounts:
 
 def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_share: float, seed: int) -> DataSummary:
     """Describe documents and their split for a person."""
-    plain = corpus.layout is Layout.PLAIN
+    plain = not corpus.layout.is_trainable
     held = plan.query | plan.index
     long = count_long(corpus)
     return DataSummary(
@@ -64,7 +63,7 @@ def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_shar
         index=_summarise_split(corpus, plan.index),
         relevant_per_query=_relevant_per_query(corpus, plan),
         largest_group_share=0.0 if plain else float(np.bincount(corpus.groups).max() / len(corpus)),
-        label_histogram=_labels(corpus) if corpus.layout is Layout.LABELLED else (),
+        label_histogram=_labels(corpus) if corpus.layout.has_labels else (),
         examples=counts.examples,
         warnings=(*_warnings(corpus, plan, counts, eval_share), *long_warnings(int(_texts(corpus).sum()), *long)),
         modalities=tuple(modality.value for modality in corpus.contents.rows_format.modalities),
@@ -87,9 +86,9 @@ def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_shar
 
 def _summarise_training(corpus: DocumentSet, plan: SplitPlan) -> SplitSummary:
     found = _summarise_split(corpus, plan.train)
-    if corpus.layout is Layout.PLAIN:
+    if not corpus.layout.is_trainable:
         return dataclasses.replace(found, labels=0)
-    if corpus.layout in PARENT_LAYOUTS:
+    if corpus.layout.has_parents:
         return dataclasses.replace(found, documents=int(np.count_nonzero(plan.train_pairs)))
     return found
 
@@ -143,7 +142,7 @@ def _groups(corpus: DocumentSet) -> tuple[tuple[str, int], ...]:
 
 def _gains(corpus: DocumentSet, plan: SplitPlan) -> tuple[tuple[float, int], ...]:
     gains = corpus.judgments.gains[plan.train_pairs | plan.evaluation_pairs].astype(np.float64)
-    if corpus.layout is Layout.SCORED:
+    if corpus.layout.has_scores:
         gains = gains.round(1)
     values, counts = np.unique(gains, return_counts=True)
     most = np.sort(np.argsort(-counts, kind="stable")[:_HISTOGRAM_BARS])
@@ -169,7 +168,7 @@ def _warnings(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_shar
     if counts.quarantined > 0:
         yield f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file."
     yield from content_warnings(corpus.contents)
-    if corpus.layout is not Layout.PLAIN:
+    if corpus.layout.is_trainable:
         if plan.train.any():
             yield from data_warnings(corpus, plan, _torn(corpus, plan))
         yield from left_out_warnings(counts.left_out, _unanswered(corpus, plan, counts.left_out))

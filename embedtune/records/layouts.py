@@ -1,10 +1,34 @@
-"""What one row of the source means, and the columns of the validated rows that each layout becomes."""
+"""What one row of the source means: the facts of each layout, and the columns of its validated rows."""
 
+from dataclasses import dataclass
 from enum import StrEnum
+
+LINE_COLUMN = "line"
+"""First column of every file of validated rows: the 1-based line of the source on which the row starts (int64)."""
+
+SOURCE_COLUMN = "source"
+"""Second column where the rows come from several files: the name of the row's file (string)."""
+
+LABEL_COLUMN = "label"
+"""The label (string)."""
+
+SCORE_COLUMN = "score"
+"""Similarity, 0..1 (float32)."""
+
+RELEVANCE_COLUMN = "relevance"
+"""Gain of the document for the query (float32, finite, 0 or more); 0 is judged not relevant."""
+
+SPLIT_COLUMN = "split"
+"""'train', 'dev' or 'test' where the source divides its judgments, '' otherwise (string)."""
+
+NUMBER_COLUMNS = frozenset({SCORE_COLUMN, RELEVANCE_COLUMN})
+"""Value columns that are float32; the others are strings."""
+
+_JUDGED = ("query", "document")
 
 
 class Layout(StrEnum):
-    """What one row of the source means."""
+    """What one row of the source means; `_FACTS` below has what all else about a layout follows from."""
 
     LABELLED = "labelled"
     """`content,label`: contents with the same label are relevant to each other."""
@@ -27,6 +51,85 @@ class Layout(StrEnum):
     PLAIN = "plain"
     """`text`: texts without labels or pairs, to synthesise training data from."""
 
+    @property
+    def contents(self) -> tuple[str, ...]:
+        """The columns that hold contents, in order; they follow the line and the source."""
+        return _FACTS[self].contents
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The columns that follow the contents, in order."""
+        return _FACTS[self].values
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What rows must show so that something can be learned from them; see `csv.checks`."""
+        return _FACTS[self].needs
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of contents and values, in order."""
+        return self.contents + self.values
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether a row is a content with its label."""
+        return LABEL_COLUMN in self.values
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether a row is a query with a document: training Documents have a Role, and judgments beside them."""
+        return self.contents == _JUDGED
+
+    @property
+    def has_parents(self) -> bool:
+        """Whether a row is of two other contents, such as a first and a second: a training Document holds both."""
+        return len(self.contents) == len(_JUDGED) and not self.has_roles
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether a row says how similar its contents are."""
+        return SCORE_COLUMN in self.values
+
+    @property
+    def is_ranked(self) -> bool:
+        """Whether some documents are judged not to be relevant."""
+        return RELEVANCE_COLUMN in self.values
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether the source may divide its judgments itself, and hold documents that nobody judged."""
+        return SPLIT_COLUMN in self.values
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether rows say what belongs together: there is something to learn, to hold out, and to measure."""
+        return len(self.columns) > 1
+
+
+@dataclass(frozen=True)
+class _Facts:
+    contents: tuple[str, ...]
+    values: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+
+
+_FACTS = {
+    Layout.LABELLED: _Facts(("content",), (LABEL_COLUMN,), ("values differ", "a label repeats")),
+    Layout.PAIRS: _Facts(_JUDGED, (), ("queries differ", "documents differ", "sides differ")),
+    Layout.TEXT_IMAGE: _Facts(("text", "image"), (), ("queries differ", "documents differ")),
+    Layout.SCORED: _Facts(("first", "second"), (SCORE_COLUMN,), ("values differ", "sides differ")),
+    Layout.MATCHES: _Facts(_JUDGED, (RELEVANCE_COLUMN,), ("values differ",)),
+    Layout.BEIR: _Facts(_JUDGED, (RELEVANCE_COLUMN, SPLIT_COLUMN)),
+    Layout.PLAIN: _Facts(("text",)),
+}
+
+CONTENT_COLUMNS = {layout: layout.contents for layout in Layout}
+"""The columns that hold contents, in order."""
+
+VALUE_COLUMNS = {layout: layout.values for layout in Layout}
+"""The columns that follow the contents, in order."""
+
 
 class Modality(StrEnum):
     """What a content is."""
@@ -40,49 +143,6 @@ class Modality(StrEnum):
         """The word for several contents."""
         return {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}[self]
 
-
-LINE_COLUMN = "line"
-"""First column of every file of validated rows: the 1-based line of the source on which the row starts (int64)."""
-
-SOURCE_COLUMN = "source"
-"""Second column where the rows come from several files: the name of the row's file (string)."""
-
-CONTENT_COLUMNS: dict[Layout, tuple[str, ...]] = {
-    Layout.LABELLED: ("content",),
-    Layout.PAIRS: ("query", "document"),
-    Layout.TEXT_IMAGE: ("text", "image"),
-    Layout.SCORED: ("first", "second"),
-    Layout.MATCHES: ("query", "document"),
-    Layout.BEIR: ("query", "document"),
-    Layout.PLAIN: ("text",),
-}
-"""The columns that hold contents, in order."""
-
-LABEL_COLUMN = "label"
-"""labelled: the label (string)."""
-
-SCORE_COLUMN = "score"
-"""scored: similarity, 0..1 (float32)."""
-
-RELEVANCE_COLUMN = "relevance"
-"""matches, beir: gain of the document for the query (float32, finite, 0 or more); 0 is judged not relevant."""
-
-SPLIT_COLUMN = "split"
-"""beir: 'train', 'dev' or 'test' where the source divides its judgments, '' otherwise (string)."""
-
-VALUE_COLUMNS: dict[Layout, tuple[str, ...]] = {
-    Layout.LABELLED: (LABEL_COLUMN,),
-    Layout.PAIRS: (),
-    Layout.TEXT_IMAGE: (),
-    Layout.SCORED: (SCORE_COLUMN,),
-    Layout.MATCHES: (RELEVANCE_COLUMN,),
-    Layout.BEIR: (RELEVANCE_COLUMN, SPLIT_COLUMN),
-    Layout.PLAIN: (),
-}
-"""The columns that follow the contents, in order."""
-
-NUMBER_COLUMNS = frozenset({SCORE_COLUMN, RELEVANCE_COLUMN})
-"""Value columns that are float32; the others are strings."""
 
 LABEL_TAG = "finetuner_label"
 """Tag of a Document that holds the label; the name Jina Finetuner gave it, so that its users' DocumentArrays work."""

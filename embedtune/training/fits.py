@@ -20,23 +20,22 @@ from embedtune.training.label_batches import LabelBatches
 from embedtune.training.options import AUGMENTATIONS
 from embedtune.training.pair_batches import PairBatches, ScoredBatches
 
-_KINDS: dict[Layout, tuple[BatchKind, ...]] = {
-    Layout.LABELLED: (BatchKind.PAIRS, BatchKind.LABELS),
-    Layout.PAIRS: (BatchKind.PAIRS, BatchKind.LABELS),
-    Layout.MATCHES: (BatchKind.PAIRS, BatchKind.LABELS),
-    Layout.BEIR: (BatchKind.PAIRS, BatchKind.LABELS),
-    Layout.TEXT_IMAGE: (BatchKind.PAIRS,),
-    Layout.SCORED: (BatchKind.SCORED,),
-    Layout.PLAIN: (),
-}
-"""The kinds of batches that can be made of each layout, the preferred one first."""
-
 _AUGMENTED = {Modality.IMAGE: AUGMENTATIONS[:3], Modality.MESH: AUGMENTATIONS[3:]}
 
 
 def fitting_losses(layout: Layout) -> tuple[str, ...]:
     """Return the losses that a layout can be trained with."""
-    return tuple(name for name, kind in LOSSES.items() if kind in _KINDS[layout])
+    kinds = _kinds(layout)
+    return tuple(name for name, kind in LOSSES.items() if kind in kinds)
+
+
+def _kinds(layout: Layout) -> tuple[BatchKind, ...]:
+    """Return the kinds of batches that can be made of a layout, the preferred one first."""
+    if layout.has_scores:
+        return (BatchKind.SCORED,)
+    if layout.has_parents:
+        return (BatchKind.PAIRS,)
+    return (BatchKind.PAIRS, BatchKind.LABELS) if layout.is_trainable else ()
 
 
 def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> None:

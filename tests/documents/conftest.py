@@ -13,7 +13,7 @@ from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.documents.summary import DataSummary
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
 
 Row = tuple[str | float | None, ...]
@@ -98,7 +98,7 @@ def write_rows() -> WriteRows:
         loaded: bool = True,
         first_line: int = 2,
     ) -> Path:
-        names = CONTENT_COLUMNS[layout]
+        names = layout.contents
         rows_format = RowsFormat(layout, modalities or (Modality.TEXT,) * len(names), loaded)
         columns: list[list[object]] = [list(range(first_line, len(rows) + first_line))]
         for number, modality in enumerate(rows_format.modalities):

@@ -17,7 +17,7 @@ from embedtune.documents.shards.manifest import MANIFEST_NAME
 from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.errors import InputError, StorageError
 from embedtune.records.docarrays.ingest import DocumentsRequest, ingest_documents
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows, read_rows
 
 TEXT, IMAGE, MESH = Modality
@@ -86,7 +86,7 @@ def read_back(folder, part):
 
 
 def contents_of(table, found):
-    names = [*CONTENT_COLUMNS[found.layout], *VALUE_COLUMNS[found.layout]]
+    names = [*found.layout.columns]
     return {tuple(row[name] for name in names) for row in table.select(names).to_pylist()}
 
 
@@ -215,7 +215,7 @@ def test_damaged_folder(tmp_path):
 
 @pytest.mark.parametrize("layout", [Layout.LABELLED, Layout.PAIRS])
 def test_training_and_evaluation_folder_are_not_read_as_one(tmp_path, layout):
-    make(tmp_path, layout, (TEXT,) * len(CONTENT_COLUMNS[layout]))
+    make(tmp_path, layout, (TEXT,) * len(layout.contents))
     files = [path for part in ("train", "evaluation") for path in (tmp_path / part).iterdir()]
     with pytest.raises(InputError, match="There are 2 folders of documents"):
         read_folder(files, "s3://bucket", tmp_path / "rows", tmp_path / "out.csv")

@@ -14,12 +14,12 @@ from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_relevance
 from embedtune.errors import ConfigError, InputError
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 
 TEXT_IMAGE = (Modality.TEXT, Modality.IMAGE)
-PAIRED = [layout for layout in Layout if len(CONTENT_COLUMNS[layout]) == 2]
-VALUED = [layout for layout in PAIRED if VALUE_COLUMNS[layout]]
-JUDGED = [layout for layout in PAIRED if "relevance" in VALUE_COLUMNS[layout]]
+PAIRED = [layout for layout in Layout if len(layout.contents) == 2]
+VALUED = [layout for layout in PAIRED if layout.values]
+JUDGED = [layout for layout in PAIRED if "relevance" in layout.values]
 
 random_rows = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -41,7 +41,7 @@ def base(layout: Layout) -> list[tuple]:
 
 def row_of(layout: Layout, first: str, second: str, value: float) -> tuple:
     """A row as the layout has it: with the value, with an empty split behind it, or with neither."""
-    return (first, second, *(value, "")[: len(VALUE_COLUMNS[layout])])
+    return (first, second, *(value, "")[: len(layout.values)])
 
 
 class TestEveryLayoutOfPairs:

@@ -16,7 +16,7 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_manifest
 from embedtune.documents.summary import DataSummary, MediaSummary
 from embedtune.errors import StorageError
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
 
 
@@ -34,7 +34,7 @@ def number_of(picture) -> int:
 
 def write(path: Path, layout: Layout, modalities: tuple[Modality, ...], rows: list[tuple]) -> Path:
     """Write rows of loaded contents; bytes are media."""
-    names = CONTENT_COLUMNS[layout]
+    names = layout.contents
     columns: list[list[object]] = [list(range(1, len(rows) + 1))]
     for place, modality in enumerate(modalities):
         contents = [row[place] for row in rows]

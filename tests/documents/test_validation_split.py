@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.fingerprints import content_key
-from embedtune.documents.schema import PARENT_LAYOUTS, Split, SplitRule
+from embedtune.documents.schema import Split, SplitRule
 from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table
 from embedtune.documents.split_columns import SplitColumns
 from embedtune.documents.summary import SPLIT_FILE, load_split_rule
 from embedtune.documents.validation_split import ValidationSplit, split_training
 from embedtune.errors import InputError
-from embedtune.records.layouts import VALUE_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 
 LAYOUTS = [layout for layout in Layout if layout is not Layout.PLAIN]
 KINDS = {Layout.TEXT_IMAGE: ((Modality.TEXT, Modality.IMAGE),)}
@@ -35,7 +35,7 @@ def rows_of(layout: Layout, cells: list[tuple[str, str, float]]) -> list[tuple]:
         return [*rows, *((f"base {number}", f"label {number % 6}") for number in range(60))]
     ending = ".png" if layout is Layout.TEXT_IMAGE else ""
     base = [(f"query {number}", f"document {number}", number % 4 / 4 + 0.25) for number in range(60)]
-    values = len(VALUE_COLUMNS[layout])
+    values = len(layout.values)
     return [(first, f"{second}{ending}", *(value, "")[:values]) for first, second, value in (*cells, *base)]
 
 
@@ -63,7 +63,7 @@ def trained_contents(built, split: ValidationSplit) -> set[str]:
 
 
 def split_is_of_parents(built) -> bool:
-    return read_manifest(built.train).layout in PARENT_LAYOUTS
+    return read_manifest(built.train).layout.has_parents
 
 
 class TestPromises:
@@ -89,7 +89,7 @@ class TestPromises:
         assert {row["query_id"] for row in judged} == queries
         assert {row["query_id"] for row in judged if row["relevance"] > 0} == queries
         assert {row["document_id"] for row in judged} <= index
-        if layout in PARENT_LAYOUTS:
+        if layout.has_parents:
             assert split.train_relevance is None
         else:
             ends = [(row["query_id"], row["document_id"]) for row in split.train_relevance.to_pylist()]

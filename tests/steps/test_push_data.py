@@ -10,7 +10,7 @@ from embedtune import pull, push
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.errors import ConfigError, InputError
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
+from embedtune.records.layouts import Layout
 from embedtune.records.rows import read_rows
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 
@@ -90,7 +90,7 @@ def rows_of(uri, folder):
     """Return the contents and values of the rows of a source, in any order, without lines and addresses."""
     ingest_csv(IngestCSVConfig(str(uri)), folder / "rows.parquet", folder / "bad.csv")
     found, rows = read_rows(folder / "rows.parquet")
-    names = [*CONTENT_COLUMNS[found.layout], *VALUE_COLUMNS[found.layout]]
+    names = [*found.layout.columns]
     return (found.layout, found.modalities), {tuple(row.values()) for row in rows.select(names).to_pylist()}
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from embedtune.documents.schema import Split
 from embedtune.errors import StorageError
 from embedtune.manifests import OtherFormatError, parse_as
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.storage.locations import Scheme, parse_location
 
@@ -84,7 +84,7 @@ class Manifest:
 
     layout: Layout
     modalities: tuple[Modality, ...]
-    """Of each content of a row, in the order of CONTENT_COLUMNS."""
+    """Of each content of a row, in the order of `Layout.contents`."""
     loaded: bool
     """False: Documents of images and meshes hold only the address of their content."""
     shards: tuple[Shard, ...]
@@ -100,7 +100,7 @@ class Manifest:
         Raises:
             ValueError: There are not as many modalities as contents of the layout, or a shard is named twice.
         """
-        contents = len(CONTENT_COLUMNS[self.layout])
+        contents = len(self.layout.contents)
         if len(self.modalities) != contents:
             raise ValueError(f"{self.layout} has {contents} contents, not {len(self.modalities)}")
         _check_different(shard.name for shard in self.shards)

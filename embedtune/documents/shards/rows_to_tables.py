@@ -15,7 +15,7 @@ from embedtune.documents.split_columns import (
     SplitColumns,
 )
 from embedtune.records import layouts
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Modality
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat
 
 _ID_CHARACTERS = len(content_id(b""))
@@ -25,8 +25,8 @@ Numbers = npt.NDArray[np.int64]
 
 def content_columns(rows_format: RowsFormat) -> list[str]:
     """Return the columns of a rows file that Documents are made of."""
-    names = [layouts.SCORE_COLUMN] if rows_format.layout is Layout.SCORED else []
-    for name, modality in zip(CONTENT_COLUMNS[rows_format.layout], rows_format.modalities, strict=True):
+    names = [layouts.SCORE_COLUMN] if rows_format.layout.has_scores else []
+    for name, modality in zip(rows_format.layout.contents, rows_format.modalities, strict=True):
         names.append(name)
         if rows_format.loaded and modality is not Modality.TEXT:
             names += [name + DIGEST_SUFFIX, name + URI_SUFFIX]
@@ -46,7 +46,7 @@ def split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: S
         The columns of `form.schema` (N,).
     """
     rows, sides = assignment["row"].to_numpy() - start, assignment["side"].to_numpy()
-    names = CONTENT_COLUMNS[form.rows_format.layout]
+    names = form.rows_format.layout.contents
     columns: dict[str, pa.Array | pa.ChunkedArray] = {ID_COLUMN: assignment["id"]}
     if form.is_parent:
         for name, content in zip(names, form.contents, strict=True):

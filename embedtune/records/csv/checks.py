@@ -3,18 +3,8 @@
 from collections.abc import Sequence
 
 from embedtune.errors import InputError
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
+from embedtune.records.layouts import Layout
 from embedtune.text import excerpt
-
-_REQUIREMENTS: dict[Layout, tuple[str, ...]] = {
-    Layout.LABELLED: ("values differ", "a label repeats"),
-    Layout.PAIRS: ("queries differ", "documents differ", "sides differ"),
-    Layout.TEXT_IMAGE: ("queries differ", "documents differ"),
-    Layout.SCORED: ("values differ", "sides differ"),
-    Layout.MATCHES: ("values differ",),
-    Layout.BEIR: (),
-    Layout.PLAIN: (),
-}
 
 
 class LearnableCheck:
@@ -28,10 +18,10 @@ class LearnableCheck:
 
     def __init__(self, layout: Layout) -> None:
         """Begin with no rows seen."""
-        self._names = CONTENT_COLUMNS[layout] + VALUE_COLUMNS[layout]
+        self._names = layout.columns
         self._first: list[object] = []
         self._labels: set[object] = set()
-        self._missing = list(_REQUIREMENTS[layout])
+        self._missing = list(layout.needs)
 
     def watch(self, columns: Sequence[Sequence[object]]) -> None:
         """Look at a batch: the contents and values of the layout, in order; it is not empty."""
