@@ -16,7 +16,7 @@ from embedtune.documents.plan_folder import PLAN_FILE, read_assignment
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table
 from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
-from embedtune.documents.summary import SUMMARY_FILE, DataSummary
+from embedtune.documents.summary import SPLIT_FILE, SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows, read_rows
@@ -126,7 +126,12 @@ class TestSameDocuments:
 
     def test_no_shard_is_copied(self, divided, tmp_path):
         train, evaluation, _ = fan_out(divided(Layout.PAIRS, pairs()), tmp_path)
-        assert sorted(path.name for path in train.iterdir()) == [INVENTORY, "manifest.json", "relevance.parquet"]
+        assert sorted(path.name for path in train.iterdir()) == [
+            INVENTORY,
+            "manifest.json",
+            "relevance.parquet",
+            SPLIT_FILE,
+        ]
         names = [INVENTORY, "manifest.json", "relevance.parquet", SUMMARY_FILE]
         assert sorted(path.name for path in evaluation.iterdir()) == sorted(names)
         assert all(str(tmp_path / "train-") in shard.uri for shard in read_manifest(train).shards)
