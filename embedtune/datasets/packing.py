@@ -8,7 +8,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +22,7 @@ from embedtune.documents.shards.codec import ARRAY_SUFFIX
 from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, Shard
 from embedtune.documents.shards.reader import read_manifest
 from embedtune.documents.shards.reading import place_of
+from embedtune.documents.shards.writer import ShardFiles
 from embedtune.errors import ConfigError, InputError, StorageError, reason
 from embedtune.progress import Advance, progress, silent
 from embedtune.records.docarrays.wire import iter_array
@@ -36,11 +37,8 @@ SHARD_BYTES = 64 << 20
 _ARRAY_START = b"\x0a"
 """What every Document of a DocumentArrayProto begins with: field 1, length-delimited."""
 
-_GZIP_BITS = 31
-_BUFFER_BYTES = 1 << 20
-# Images are compressed already and points are noise; that costs ten times the time and saves nothing.
-_LEVEL, _STORED = 4, 0
-_WORTH_IT = 0.9
+_PREFIX = "documents-"
+_PORTION_BYTES = 1 << 20
 _LARGEST_SHARD = 2 << 30
 _ACCEPTED = (
     "Accepted are a DocumentArray, the path of a saved one (protobuf forms), a folder of such files, a folder of "
@@ -90,7 +88,7 @@ def packed(documents: "DocumentArray | Path | str", read_rows: ReadRows) -> Iter
             ) from error
         if isinstance(documents, DocumentArray):
             with progress("Reading the DocumentArray", len(documents), "Documents") as advance:
-                array = pack(_iter_live(documents, advance), scratch, "the DocumentArray")
+                array = pack(_iter_live(documents, advance), scratch, "the DocumentArray", live=True)
             yield array
             return
         if not isinstance(documents, Path | str):
@@ -156,7 +154,7 @@ def _pack_folder(folder: Path, scratch: Path, stack: ExitStack) -> Packed:
     relevance = manifest.relevance
     paths = [_shard_path(folder, shard, stack) for shard in manifest.shards]
     facts = [manifest.layout, *manifest.modalities, manifest.loaded, relevance.sha256 if relevance else ""]
-    inventory = Inventory(json.dumps(facts))
+    inventory = Inventory(manifest.rows_format, json.dumps(facts))
     with progress(f"Reading {folder}", sum(map(_size, paths)), "bytes") as advance:
         for shard, path in zip(manifest.shards, paths, strict=True):
             _read_shard(shard, path, inventory, advance)
@@ -171,7 +169,7 @@ def _pack_folder(folder: Path, scratch: Path, stack: ExitStack) -> Packed:
         files.append(DatasetFile(relevance.name, _size(path), 0, relevance.sha256))
         paths.append(path)
     files.append(_write_manifest(manifest, scratch))
-    return Packed(inventory.contents(manifest.rows_format), tuple(files), (*paths, scratch / MANIFEST_NAME))
+    return Packed(inventory.contents(), tuple(files), (*paths, scratch / MANIFEST_NAME))
 
 
 def _shard_path(folder: Path, shard: Shard, stack: ExitStack) -> Path:
@@ -179,12 +177,18 @@ def _shard_path(folder: Path, shard: Shard, stack: ExitStack) -> Path:
 
 
 def _read_shard(shard: Shard, path: Path, inventory: Inventory, advance: Advance) -> None:
-    if file_sha256(path, silent) != shard.sha256:
-        raise StorageError(f"{path} was changed or cut off: its SHA-256 is not the manifest's. Build it again.")
-    before = inventory.rows
+    before, digest = inventory.rows, hashlib.sha256()
+    changed = StorageError(f"{path} was changed or cut off: its SHA-256 is not the manifest's. Build it again.")
     inventory.section(shard.split)
-    for document in iter_array(path, str(path), advance):
-        inventory.add_document(document, str(path))
+    try:
+        for document in iter_array(path, str(path), advance, digest):
+            inventory.add_document(document, str(path))
+    except InputError as error:
+        if file_sha256(path, silent) != shard.sha256:
+            raise changed from error
+        raise
+    if digest.hexdigest() != shard.sha256:
+        raise changed
     if inventory.rows - before != shard.rows:
         raise StorageError(f"{path} holds other numbers of Documents than its manifest says. Build it again.")
 
@@ -205,27 +209,27 @@ def _writing(folder: Path) -> AbstractContextManager[None]:
     return writing(folder, "Free some space there, or set TMPDIR to a folder with more.")
 
 
-def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str) -> Packed:
+def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str, live: bool = False) -> Packed:
     """Write Documents into shards; memory holds one Document and a few MiB.
 
     Args:
         documents: The Documents; a text says why one cannot be read.
         folder: Existing folder for the shards.
         origin: What to call the Documents in messages.
+        live: Whether they come from memory and not from a file, see `Inventory.add_document`.
 
     Raises:
         InputError: there are none, or one cannot be stored so that it could be read again.
         StorageError: the folder is full.
     """
     inventory = Inventory()
-    with _writing(folder):
-        shards = _Shards(folder)
-        try:
-            for document in documents:
-                shards.add(inventory.add_document(document, origin))
-            files = shards.finish()
-        finally:
-            shards.close()
+    with _writing(folder), closing(ShardFiles(folder, _PREFIX, portion=_PORTION_BYTES)) as shards:
+        for document in documents:
+            data = inventory.add_document(document, origin, live)
+            if shards.rows and shards.size + len(data) > SHARD_BYTES:
+                shards.finish()
+            shards.write(_ARRAY_START + _varint(len(data)) + data, 1, len(data))
+        files = tuple(DatasetFile(file.name, file.size, file.rows, file.sha256) for file in shards.finish())
     if not files:
         raise InputError(f"{origin} holds no Documents. Push an array with at least one.")
     return Packed(inventory.contents(), files, tuple(folder / file.name for file in files))
@@ -243,91 +247,11 @@ def take(path: Path, origin: str, advance: Advance) -> Packed:
         InputError: there are no Documents in it, or one could not be read again.
         StorageError: it cannot be read.
     """
-    inventory = Inventory()
-    with reading(path):
-        # First: if it changes while the Documents are read, storing it will tell.
-        size, sha256 = path.stat().st_size, file_sha256(path, silent)
-    for document in iter_array(path, origin, advance):
+    inventory, digest = Inventory(), hashlib.sha256()
+    for document in iter_array(path, origin, advance, digest):
         inventory.add_document(document, origin)
-    file = DatasetFile(_shard_name(0), size, inventory.rows, sha256)
+    file = DatasetFile(f"{_PREFIX}{0:05}{ARRAY_SUFFIX}", _size(path), inventory.rows, digest.hexdigest())
     return Packed(inventory.contents(), (file,), (path,))
-
-
-def _shard_name(number: int) -> str:
-    return f"documents-{number:05}{ARRAY_SUFFIX}"
-
-
-class _Shards:
-    """Writes messages with a Document in each field 1, which is a DocumentArrayProto."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._done: list[DatasetFile] = []
-        self._shard: _Shard | None = None
-
-    def add(self, data: bytes) -> None:
-        if self._shard is not None and self._shard.bytes + len(data) > SHARD_BYTES:
-            self.finish()
-        if self._shard is None:
-            self._shard = _Shard(self._folder / _shard_name(len(self._done)))
-        self._shard.add(data)
-
-    def finish(self) -> tuple[DatasetFile, ...]:
-        if self._shard is not None:
-            self._done.append(self._shard.finish())
-            self._shard = None
-        return tuple(self._done)
-
-    def close(self) -> None:
-        if self._shard is not None:
-            self._shard.close()
-
-
-class _Shard:
-    """One shard that is being written.
-
-    Attributes:
-        bytes: Of its Documents so far.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.bytes = 0
-        self._path = path
-        self._file = path.open("wb")
-        self._compressor: zlib._Compress | None = None
-        self._waiting = bytearray()
-        self._sha256 = hashlib.sha256()
-        self._rows = 0
-
-    def add(self, data: bytes) -> None:
-        self._waiting += _ARRAY_START + _varint(len(data)) + data
-        self.bytes += len(data)
-        self._rows += 1
-        if len(self._waiting) >= _BUFFER_BYTES:
-            self._compress()
-
-    def finish(self) -> DatasetFile:
-        self._put(self._compress().flush())
-        size = self._file.tell()
-        self.close()
-        return DatasetFile(self._path.name, size, self._rows, self._sha256.hexdigest())
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _compress(self) -> "zlib._Compress":
-        """Write what waits; the beginning of a shard tells whether it is worth compressing."""
-        if self._compressor is None:
-            sample = bytes(self._waiting[:_BUFFER_BYTES])
-            is_worth_it = len(zlib.compress(sample, 1)) < _WORTH_IT * len(sample)
-            self._compressor = zlib.compressobj(_LEVEL if is_worth_it else _STORED, wbits=_GZIP_BITS)
-        self._put(self._compressor.compress(self._waiting))
-        self._waiting.clear()
-        return self._compressor
-
-    def _put(self, data: bytes) -> None:
-        self._sha256.update(data)
-        self._file.write(data)
 
 
 def _varint(number: int) -> bytes:

@@ -101,7 +101,7 @@ def test_what_could_not_be_read_back_is_not_stored(tmp_path, monkeypatch):
     for _ in range(100_001):
         crowded.chunks.add()
     with pytest.raises(InputError, match="it, Document 1 could not be read back: it has more than 100000 chunks"):
-        pack([DocumentProto(id="b"), crowded], tmp_path, "it")
+        pack([DocumentProto(id="b"), crowded], tmp_path, "it", live=True)
     with pytest.raises(InputError, match=r"it, Document 0: of no use. Mend or remove it, then push again"):
         pack(["of no use"], tmp_path, "it")
     with pytest.raises(InputError, match="it holds no Documents"):

@@ -11,7 +11,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from docarray.proto.docarray_pb2 import DocumentProto
 from google.protobuf.message import DecodeError
@@ -20,6 +20,10 @@ from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.records.docarrays.limits import check_parts
 from embedtune.records.source_kind import BZ2_START, GZIP_START, starts_pickle
+from embedtune.storage.digests import Digest
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_DOCUMENT_BYTES = 128 << 20
 """Of one Document once unpacked; bounds the memory."""
@@ -46,7 +50,7 @@ _HOW_TO_SAVE = "Save the array with save_binary(file, protocol='protobuf-array',
 _BUFFER_BYTES = 1 << 20
 
 
-def iter_array(path: Path, name: str, advance: Advance) -> Iterator[DocumentProto | str]:
+def iter_array(path: Path, name: str, advance: Advance, digest: Digest | None = None) -> Iterator[DocumentProto | str]:
     """Yield the Documents of a saved DocumentArray.
 
     Memory holds one Document of at most MAX_DOCUMENT_BYTES. What the array is, its bytes say, not its name. An array
@@ -56,6 +60,7 @@ def iter_array(path: Path, name: str, advance: Advance) -> Iterator[DocumentProt
         path: The file.
         name: What to call it in messages.
         advance: Called with the number of bytes of the file that were just read.
+        digest: Given all bytes of the file, in the same reading.
 
     Yields:
         A Document, or why it cannot be read while those behind it can.
@@ -65,7 +70,7 @@ def iter_array(path: Path, name: str, advance: Advance) -> Iterator[DocumentProt
         StorageError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with io.BufferedReader(_DigestedFile(path, digest)) as file:
             yield from _Reader(name, path.stat().st_size, file, advance).documents()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{name} is damaged or cut off. Save or copy it again.") from error
@@ -75,10 +80,24 @@ def iter_array(path: Path, name: str, advance: Advance) -> Iterator[DocumentProt
         raise StorageError(f"{name} cannot be read: {reason(error)}.") from error
 
 
+class _DigestedFile(io.FileIO):
+    """A file whose bytes are digested as they are read, which is from the beginning to the end."""
+
+    def __init__(self, path: Path, digest: Digest | None) -> None:
+        super().__init__(path)
+        self._digest = digest
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
+        count = super().readinto(buffer)
+        if self._digest is not None and count:
+            self._digest.update(bytes(memoryview(buffer)[:count]))
+        return count
+
+
 class _Reader:
     """Reads one file, never more of it at once than one Document."""
 
-    def __init__(self, name: str, size: int, file: io.BufferedReader, advance: Advance) -> None:
+    def __init__(self, name: str, size: int, file: "io.BufferedReader[_DigestedFile]", advance: Advance) -> None:
         self._name = name
         self._file = file
         self._advance = advance
