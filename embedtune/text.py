@@ -1,7 +1,9 @@
 """Texts: cut to a length that fits a message or a field, and without what nobody can see."""
 
 import unicodedata
+from collections.abc import Sequence
 
+_SHOWN = 300
 _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _UNSEEN_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Signs without ink of other categories: those of Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt
@@ -17,6 +19,11 @@ def shortened(text: str, limit: int) -> str:
 def excerpt(text: str) -> str:
     """Return a text in quotes, its control characters escaped, cut to a length that fits a sentence."""
     return repr(shortened(text, 60))
+
+
+def shown_names(names: Sequence[str], separator: str = ", ") -> str:
+    """Return names in one line, cut to a length that fits a message: a hostile file may have a million columns."""
+    return shortened(separator.join(names[:_SHOWN]), _SHOWN)
 
 
 def stripped(text: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from embedtune.records.csv.table import shown_names
+from embedtune.text import shown_names
 
 _MOST_TOLD = 20
 """Files of which a merged report tells what is their own; thousands would hide everything else."""

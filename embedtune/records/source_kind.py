@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from embedtune.errors import InputError, StorageError, reason
 from embedtune.records.csv.addresses import media_suffix
-from embedtune.records.csv.table import shown_names
-from embedtune.text import excerpt
+from embedtune.text import excerpt, shown_names
 
 _BEIR_FILE = re.compile(r"(corpus|queries)\.jsonl(\.gz)?|(qrels/[^/]+|qrels)\.tsv")
 _TABLES = {".csv": "CSV", ".tsv": "CSV", ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".parquet": "Parquet"}

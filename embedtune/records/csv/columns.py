@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from embedtune.errors import InputError
 from embedtune.records.csv.addresses import is_address, modality_of_column, untold_modality
 from embedtune.records.csv.column_names import ROLE_NAMES, Role, role_of
-from embedtune.records.csv.header import Head, NameRows, find_head
+from embedtune.records.csv.header import Head, NameRows, Table, find_head
 from embedtune.records.csv.layout_by_content import layout_by_content
 from embedtune.records.csv.layout_by_name import columns_by_name
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import IngestRequest, least_columns
-from embedtune.records.csv.table import Table, shown_names
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
+from embedtune.text import shown_names
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ from embedtune.records.csv.reading_plan import FilePlan, IngestPlan, file_stamp,
 from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.csv.row_parsers import Row, row_parser
 from embedtune.records.csv.sampling import RowSampler
-from embedtune.records.csv.table import shown_names
 from embedtune.records.layouts import Modality
 from embedtune.records.quarantine import SET_OPTIONS, Part, QuarantineWriter
 from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
 from embedtune.storage.atomic import atomic_path
-from embedtune.text import excerpt
+from embedtune.text import excerpt, shown_names
 
 _BATCH_ROWS = 10_000
 _BATCH_BYTES = 1 << 26

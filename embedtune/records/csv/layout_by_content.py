@@ -8,10 +8,10 @@ from embedtune.errors import InputError
 from embedtune.records.csv.addresses import media_suffix, modality_of_column, untold_modality
 from embedtune.records.csv.column_names import ROLE_NAMES, Role, role_of
 from embedtune.records.csv.evidence import NUMBER, all_numbers
+from embedtune.records.csv.header import Table
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import CSV_LAYOUTS, IngestRequest
 from embedtune.records.csv.scores import parse_score
-from embedtune.records.csv.table import Table
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt
 

@@ -8,11 +8,11 @@ from embedtune.errors import InputError
 from embedtune.records.csv.addresses import ends_like_media, is_address, modality_of_column
 from embedtune.records.csv.column_names import Role, names_any_address, role_of
 from embedtune.records.csv.evidence import all_numbers
+from embedtune.records.csv.header import Table, are_keys
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import IngestRequest, least_columns
-from embedtune.records.csv.table import Table, are_keys, shown_names
 from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
-from embedtune.text import excerpt, shortened
+from embedtune.text import excerpt, shortened, shown_names
 
 _FEW_VALUES = 10
 _SHORT_WORDS = 3

@@ -19,7 +19,7 @@ from embedtune.records.csv.other_formats import json_form
 from embedtune.records.csv.parquet_rows import PARQUET_START, column_kinds, iter_columns, open_parquet
 from embedtune.records.csv.reader import RecordReader
 from embedtune.records.csv.request import CSVSource
-from embedtune.records.csv.table import shown_names
+from embedtune.text import shown_names
 
 _ARRAY_BYTES = 32 << 20
 """Largest file with one array, which is read at once."""

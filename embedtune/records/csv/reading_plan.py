@@ -12,15 +12,14 @@ from embedtune.records.csv.columns import Columns, find_columns
 from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.dialects import Dialect, parse_sample
 from embedtune.records.csv.encodings import SAMPLE_BYTES, is_empty, read_sample
-from embedtune.records.csv.header import detect_header, same_names
+from embedtune.records.csv.header import Table, detect_header, same_names
 from embedtune.records.csv.named_tables import NamedTable, Records, TableForm, names_of, table_form
 from embedtune.records.csv.options import AUTO
 from embedtune.records.csv.other_formats import other_format
 from embedtune.records.csv.reader import RecordReader
 from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
-from embedtune.records.csv.table import Table, shown_names
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
-from embedtune.text import excerpt
+from embedtune.text import excerpt, shown_names
 
 _LEAST_SAMPLE_BYTES = 1 << 16
 _POOLED_RECORDS = 20_000

@@ -11,12 +11,11 @@ from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.dialects import Dialect, parse_sample
 from embedtune.records.csv.encodings import SAMPLE_BYTES, read_sample
 from embedtune.records.csv.extra_rows import FOOTER, ExtraRows
-from embedtune.records.csv.header import find_head
+from embedtune.records.csv.header import Table, find_head
 from embedtune.records.csv.named_tables import NamedTable, Records, TableForm, names_of, table_form
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.reader import RecordReader
 from embedtune.records.csv.request import CSVSource
-from embedtune.records.csv.table import Table
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, stripped
 
