@@ -9,9 +9,8 @@ from itertools import islice
 
 from embedtune.errors import InputError
 from embedtune.records.csv.column_names import role_of
-from embedtune.records.csv.dialects import NAMED_DIALECTS, Dialect, parse_lines
-from embedtune.records.csv.other_formats import other_separation
-from embedtune.records.csv.typographic import Straightener
+from embedtune.records.csv.options import NAMED_DIALECTS
+from embedtune.records.csv.reader import Dialect, Straightener, parse_lines
 
 _DETECTION_LINES = 2000
 _CURLY_SHARE = 0.5
@@ -20,6 +19,11 @@ _TIED_MARGIN = 0.05
 _DELIMITER_LINE = re.compile(r'("?)sep=(.)\1(?:\r\n|\r|\n)', re.IGNORECASE)
 # On equal evidence the rarer character wins: a comma or semicolon in every sentence is more likely than a tab.
 _CANDIDATES = ("excel-tab", "semicolon", "pipe", "excel")
+
+_UNTRIED = ("::", "||", "^^", "~~", "^", "~", "\x01", "¦", "§", "‖", '" "')
+_BLANKS = re.compile(r"\S( {3,}|[ \t]*\t[ \t]*)(?=\S)")
+_NEARLY_ALL = 0.9
+_ROWS_NEEDED = 3
 
 
 def choose_dialect(text: str, wanted: str, least_columns: int = 2) -> Dialect:
@@ -66,7 +70,7 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
     Args:
         text: The beginning of the file, up to the end of a line.
         least_columns: Of a file that no delimiter splits, 0 makes one text per row, 2 refuses it, and 1 does so only
-            where something else divides nearly all rows, see `other_formats.other_separation`.
+            where something else divides nearly all rows, see `_other_separation`.
 
     Raises:
         InputError: no delimiter gives two columns, or two fit equally well.
@@ -74,7 +78,7 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
     lines = _lines(text)
     trials = [_best_quoting(lines, name) for name in _CANDIDATES]
     candidates = [trial for trial in trials if trial.multiple_share >= 0.5]
-    mark = "" if candidates or not least_columns else other_separation("".join(lines))
+    mark = "" if candidates or not least_columns else _other_separation("".join(lines))
     if not candidates and not mark and least_columns < 2:
         return _best_quoting(lines, "lines").dialect
     if not candidates:
@@ -196,3 +200,17 @@ def _try(lines: list[str], dialect: Dialect) -> _Trial:
         known_header=sum(role_of(cell) is not None for cell in first or ()) > 1,
         width=width,
     )
+
+
+def _other_separation(text: str) -> str:
+    """Name what divides nearly every row and is none of the delimiters that are looked for, '' if nothing does."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) < _ROWS_NEEDED:
+        return ""
+    for mark in _UNTRIED:
+        counts = [line.strip().count(mark) for line in lines]
+        most = max(set(counts), key=counts.count)
+        if most and counts.count(most) >= _NEARLY_ALL * len(lines):
+            return repr(mark)
+    divided = sum(len(_BLANKS.findall(line)) == len(_BLANKS.findall(lines[-1])) > 0 for line in lines)
+    return "a run of blanks" if divided >= _NEARLY_ALL * len(lines) else ""

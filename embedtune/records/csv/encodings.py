@@ -1,11 +1,13 @@
-"""Find out how a CSV encodes its text, and say where it does not."""
+"""Find out what a file with a table is by its beginning: its form and encoding, or that it is none."""
 
 import codecs
 import io
+import json
+import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from embedtune.errors import InputError, StorageError, reason
-from embedtune.records.csv.other_formats import other_bytes
 from embedtune.records.csv.request import CSVSource
 
 SAMPLE_BYTES = 1 << 20
@@ -32,6 +34,55 @@ _EMPTY_BYTES = 1 << 12
 _FEW_LINES = 10
 _LOOKED_THROUGH = 64
 """How many times the size of a sample is read at most, where lines are long."""
+
+_OTHER_BYTES = (
+    (b"\x1f\x8b", "compressed with gzip; unpack it"),
+    (b"\xfd7zXZ\0", "compressed with xz; unpack it"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it"),
+    (b"\x04\x22\x4d\x18", "compressed with lz4; unpack it"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it"),
+    (b"Rar!\x1a", "a RAR archive; unpack it"),
+    (b"%PDF", "a PDF; export the table from where the PDF was made"),
+    (b"\xd0\xcf\x11\xe0", "a document of older Office programs, such as Excel's .xls; export the sheet as CSV"),
+    (b"SQLite format 3\0", "an SQLite database; export the table as CSV"),
+    (b"{\\rtf", "a document in Rich Text Format; save it as plain text"),
+    (b"ARROW1\0", "an Arrow or Feather file; write it as Parquet"),
+    (b"Obj\x01", "an Avro file; write it as Parquet, JSON lines or CSV"),
+    (b"\x93NUMPY", "an array of NumPy; write it as CSV"),
+    (b"\x89HDF", "an HDF5 file; write it as Parquet or CSV"),
+    (b"\x89PNG", "an image; give a folder per class, or a CSV that names images"),
+    (b"\xff\xd8\xff", "an image; give a folder per class, or a CSV that names images"),
+    (b"GIF89a", "an image; give a folder per class, or a CSV that names images"),
+)
+_ZIP = b"PK\x03\x04"
+_IN_ZIP = (
+    (b"xl/", "an Excel workbook; export the sheet as CSV"),
+    (b"word/", "a Word document; save the table as CSV"),
+    (b"opendocument", "an OpenDocument file; export the sheet as CSV"),
+    (b"data.pkl", "a model of PyTorch; give data to train on"),
+    (b".npy", "an archive of NumPy; write it as CSV"),
+    (b"", "a ZIP archive whose name does not end in .zip; rename it, or unpack it"),
+)
+_PICKLE = re.compile(rb"\x80[\x02-\x05]")
+
+_HTML = re.compile(r"<!doctype html|<html[\s>]", re.IGNORECASE)
+_XML = re.compile(r"<\?xml|<svg[\s>]", re.IGNORECASE)
+_POINTER = "version https://git-lfs.github.com/spec/"
+_FAST_TEXT = "__label__"
+
+_INDENTED_JSON = re.compile(r"(\[\s*)?\{\s*\n\s*\"|\[\s*\n\s*\{")
+_LONG_ARRAY = re.compile(r"\[\s*\{\s*\"")
+_NEARLY_ALL = 0.9
+_PARQUET_START = b"PAR1"
+
+
+class TableForm(StrEnum):
+    """What a file with a table is."""
+
+    CSV = "CSV"
+    JSON_LINES = "JSON lines"
+    JSON = "JSON"
+    PARQUET = "Parquet"
 
 
 @dataclass(frozen=True)
@@ -61,7 +112,7 @@ def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> 
         raise InputError(
             f"{source.origin} is empty (0 bytes). Give a CSV with rows such as text,label or query,document."
         )
-    other = other_bytes(data)
+    other = _other_bytes(data)
     if other:
         raise InputError(f"{source.origin} is no table but {other}.")
     if encoding == "auto":
@@ -95,6 +146,49 @@ def _short_lines(source: CSVSource, encoding: str, limit: int) -> str:
             seen += len(line)
             starts_line = ends_line
     return "".join(lines)
+
+
+def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = SAMPLE_BYTES) -> TableForm:
+    """Tell what a file with a table is by its beginning; only broken JSON is told by the name of the file.
+
+    Args:
+        source: The file.
+        encoding: The CSV option.
+        dialect: The CSV option: texts, one a line, are no JSON.
+        limit: How many bytes to read at most.
+
+    Raises:
+        StorageError: the file is missing or unreadable.
+        InputError: it is empty, undecodable or of another format.
+    """
+    if read_beginning(source, len(_PARQUET_START))[0] == _PARQUET_START:
+        return TableForm.PARQUET
+    if dialect == "lines":
+        return TableForm.CSV
+    found = _json_form(read_sample(source, encoding, limit).text)
+    suffix = source.origin.rpartition(".")[2].lower()
+    if found == "array" or (not found and suffix == "json"):
+        return TableForm.JSON
+    return TableForm.JSON_LINES if found or suffix in ("jsonl", "ndjson") else TableForm.CSV
+
+
+def other_format(text: str) -> str:
+    """Say what a text is that is no table, and what to do with it; '' where nothing speaks against a table.
+
+    Args:
+        text: The beginning of a file.
+    """
+    text = text.lstrip()
+    if _HTML.match(text):
+        return "an HTML page, perhaps that of a login or an error; download the file itself"
+    if _XML.match(text):
+        return "XML; export it as CSV"
+    if text.startswith(_POINTER):
+        return "a pointer of Git LFS, not the file itself; fetch it with 'git lfs pull'"
+    lines = [line for line in text.splitlines() if line.strip()]
+    if sum(line.startswith(_FAST_TEXT) for line in lines) >= max(_NEARLY_ALL * len(lines), 1):
+        return "a file of fastText, with __label__ before each text; write it as CSV with the columns text,label"
+    return ""
 
 
 def is_empty(source: CSVSource) -> bool:
@@ -213,3 +307,29 @@ def _detect(source: CSVSource, data: bytes) -> str:
             f"text at all. Save it as UTF-8, or set the CSV option `encoding`, for example to utf-16-{order}."
         )
     return "utf-8"
+
+
+def _other_bytes(data: bytes) -> str:
+    """Say what a file is by its first bytes, and what to do with it; '' where nothing speaks against a text."""
+    if data.startswith(_ZIP):
+        return next(told for part, told in _IN_ZIP if part in data)
+    if _PICKLE.match(data):
+        return "a pickle, which is never opened; write the table as CSV or Parquet"
+    return next((told for start, told in _OTHER_BYTES if data.startswith(start)), "")
+
+
+def _json_form(text: str) -> str:
+    """Return 'lines' for objects of JSON, one a line, 'array' for JSON of another form, and '' for what is none."""
+    text = text.lstrip()
+    if not text.startswith(("{", "[")):
+        return ""
+    first, end, _ = text.partition("\n")
+    try:
+        value = json.loads(first)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict):
+        return "lines"
+    objects = isinstance(value, list) and bool(value) and all(isinstance(item, dict) for item in value)
+    is_array = objects or _INDENTED_JSON.match(text) or (not end and _LONG_ARRAY.match(text))
+    return "array" if is_array else ""

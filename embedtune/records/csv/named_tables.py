@@ -7,17 +7,14 @@ reading is the same.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import islice
 from typing import Protocol
 
 from embedtune.errors import InputError
-from embedtune.records.csv.dialects import FIELD_LIMIT, Dialect
-from embedtune.records.csv.encodings import SAMPLE_BYTES, read_beginning, read_sample, undecodable
+from embedtune.records.csv.encodings import TableForm, read_beginning, read_sample, undecodable
 from embedtune.records.csv.json_rows import Values, parse_array, parse_row
-from embedtune.records.csv.other_formats import json_form
-from embedtune.records.csv.parquet_rows import PARQUET_START, column_kinds, iter_columns, open_parquet
-from embedtune.records.csv.reader import RecordReader
+from embedtune.records.csv.parquet_rows import column_kinds, iter_columns, open_parquet
+from embedtune.records.csv.reader import FIELD_LIMIT, Dialect, RecordReader
 from embedtune.records.csv.request import CSVSource
 from embedtune.text import shown_names
 
@@ -26,15 +23,6 @@ _ARRAY_BYTES = 32 << 20
 
 _MOST_TOLD = 3
 _MOST_COLUMNS = 10_000
-
-
-class TableForm(StrEnum):
-    """What a file with a table is."""
-
-    CSV = "CSV"
-    JSON_LINES = "JSON lines"
-    JSON = "JSON"
-    PARQUET = "Parquet"
 
 
 class Records(Protocol):
@@ -59,30 +47,6 @@ class Records(Protocol):
 
     def records(self) -> Iterator[tuple[int, list[str], str]]:
         """Yield the line or number of each record, its values, and what is wrong with it ('' if nothing)."""
-
-
-def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = SAMPLE_BYTES) -> TableForm:
-    """Tell what a file with a table is by its beginning; only broken JSON is told by the name of the file.
-
-    Args:
-        source: The file.
-        encoding: The CSV option.
-        dialect: The CSV option: texts, one a line, are no JSON.
-        limit: How many bytes to read at most.
-
-    Raises:
-        StorageError: the file is missing or unreadable.
-        InputError: it is empty, undecodable or of another format.
-    """
-    if read_beginning(source, len(PARQUET_START))[0] == PARQUET_START:
-        return TableForm.PARQUET
-    if dialect == "lines":
-        return TableForm.CSV
-    found = json_form(read_sample(source, encoding, limit).text)
-    suffix = source.origin.rpartition(".")[2].lower()
-    if found == "array" or (not found and suffix == "json"):
-        return TableForm.JSON
-    return TableForm.JSON_LINES if found or suffix in ("jsonl", "ndjson") else TableForm.CSV
 
 
 @dataclass(frozen=True)

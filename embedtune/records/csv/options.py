@@ -9,12 +9,24 @@ from enum import StrEnum
 
 from embedtune.errors import ConfigError
 from embedtune.names import similar_names
-from embedtune.records.csv.dialects import NAMED_DIALECTS
 from embedtune.records.layouts import Modality
 from embedtune.text import shortened
 
 AUTO = "auto"
 """The value that asks for detection."""
+
+NAMED_DIALECTS: dict[str, str] = {
+    "excel": ",",
+    "excel-tab": "\t",
+    "unix": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "lines": "\x1f",
+}
+"""Dialects that can be asked for, and their delimiters. Quotes are `"`, doubled inside a quoted value.
+
+`lines` is for files of one text per row: its delimiter is ASCII's unit separator, which no text holds.
+"""
 
 
 class Task(StrEnum):
@@ -51,7 +63,7 @@ class CSVOptions:
     sampling_rate: float | None = None
     """Probability with which a row is kept, above 0 and at most 1; None keeps all. See `sampling.RowSampler`."""
     dialect: str = AUTO
-    """'auto', or a key of `dialects.NAMED_DIALECTS` (excel, excel-tab, unix, semicolon, pipe, lines)."""
+    """'auto', or a key of NAMED_DIALECTS (excel, excel-tab, unix, semicolon, pipe, lines)."""
     encoding: str = AUTO
     """'auto' (the byte order mark if there is one, else UTF-8), or any text codec of Python, such as cp1252."""
     is_labeled: bool | None = None

@@ -10,9 +10,6 @@ import pyarrow.parquet as pq
 
 from embedtune.errors import InputError, StorageError
 
-PARQUET_START = b"PAR1"
-"""How a Parquet file begins."""
-
 _BATCH_ROWS = 256
 _READ_BYTES = 1 << 20
 _INDEX_PREFIX = "__index_level_"

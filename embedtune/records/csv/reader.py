@@ -1,15 +1,26 @@
-"""Read the records of a CSV with the line each starts on, without ever holding more than one of them."""
+"""How a CSV separates and quotes its values, and its records, of which never more than one is held."""
 
 import csv
-from collections.abc import Iterator
+import io
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
 from embedtune.errors import StorageError, reason
-from embedtune.records.csv.dialects import FIELD_LIMIT, Dialect, field_limit, is_blank, trim, without_end_sign
 from embedtune.records.csv.encodings import undecodable, unmarked
+from embedtune.records.csv.options import NAMED_DIALECTS
 from embedtune.records.csv.request import CSVSource
+
+if TYPE_CHECKING:
+    from _csv import Reader
+
+FIELD_LIMIT = 1 << 20
+"""Most characters of one value; a longer one is malformed, most often because of a quote that is never closed."""
 
 LINE_LIMIT = 4 * FIELD_LIMIT
 """Most characters of one physical line, so that a file without line ends cannot fill the memory."""
@@ -20,6 +31,95 @@ _TOO_LONG = f"a line has more than {LINE_LIMIT} characters; one row per line is 
 _LEAST_SWALLOWED = 5
 _NEARLY_ALL = 0.9
 _SWALLOWED = "a quote is opened and perhaps never closed, because its lines are rows by themselves"
+_END_SIGN = "\x1a"
+_OPENING, _CLOSING = "“", "”"
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How values are separated and quoted."""
+
+    name: str
+    """Key of NAMED_DIALECTS."""
+    quoting: bool = True
+    """False: quotes are characters like any other."""
+    skip_blanks: bool = False
+    """True: a quote opens a quoted value even after blanks that follow the delimiter."""
+    names_delimiter: bool = False
+    """True: the first line is Excel's `sep=;`, which holds no values."""
+    typographic: bool = False
+    """True: “ and ” around a value are quotes too, see `Straightener`."""
+
+    @property
+    def delimiter(self) -> str:
+        """The one character between two values."""
+        return NAMED_DIALECTS[self.name]
+
+    def reader(self, lines: Iterable[str]) -> "Reader":
+        """Parse lines strictly: text after a closing quote, or a quote left open, is a `csv.Error`."""
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoting else csv.QUOTE_NONE
+        return csv.reader(
+            lines, delimiter=self.delimiter, quoting=quoting, skipinitialspace=self.skip_blanks, strict=True
+        )
+
+    def straightener(self) -> Callable[[str], str] | None:
+        """Return what rewrites each line on which a record starts before it is parsed, if anything does."""
+        return Straightener(self.delimiter) if self.typographic else None
+
+    def describe(self) -> str:
+        """Return the dialect in words."""
+        notes = ", one text per row" if self.name == "lines" else f" with delimiter {self.delimiter!r}"
+        if not self.quoting:
+            notes += ", quotes taken literally"
+        if self.skip_blanks:
+            notes += ", blanks before an opening quote skipped"
+        if self.typographic:
+            notes += ", typographic quotes"
+        if self.names_delimiter:
+            notes += ", named in the first line"
+        return self.name + notes
+
+
+def parse_sample(text: str, dialect: Dialect) -> list[list[str]]:
+    """Return the records of a text that are well-formed and not blank, their values stripped.
+
+    Columns at the right without a name or a value are left out.
+    """
+    lines: Iterator[str] = io.StringIO(text, newline="")
+    if dialect.names_delimiter:
+        next(lines)
+    records = [cells for cells, _ in parse_lines(lines, dialect) if cells]
+    width = max((len(_trim(list(cells), 0)) for cells in records), default=0)
+    return [_trim(cells, width) for cells in records]
+
+
+def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[str] | None, int]]:
+    """Yield stripped values, None for a malformed record, and the number of lines of each record that is not blank."""
+    straighten = dialect.straightener()
+    at_start = True
+
+    def straightened() -> Iterator[str]:
+        nonlocal at_start
+        for line in lines:
+            line = _without_end_sign(line, at_start)
+            line = straighten(line) if at_start and straighten is not None else line
+            at_start = False
+            yield line
+
+    reader = dialect.reader(straightened())
+    with _field_limit():
+        while True:
+            before = reader.line_num
+            at_start = True
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error:
+                yield None, reader.line_num - before
+                continue
+            if not _is_blank(cells):
+                yield [cell.strip() for cell in cells], reader.line_num - before
 
 
 class RecordReader:
@@ -77,7 +177,7 @@ class RecordReader:
             InputError: undecodable bytes.
         """
         try:
-            with self._source.path.open(encoding=self._encoding, newline="") as file, field_limit():
+            with self._source.path.open(encoding=self._encoding, newline="") as file, _field_limit():
                 self._file = file
                 yield from self._parse(file)
         except UnicodeDecodeError as error:
@@ -111,11 +211,11 @@ class RecordReader:
             if len(self._lines) >= _LEAST_SWALLOWED and self._has_swallowed_rows():
                 yield from self._malformed(line, _SWALLOWED)
                 continue
-            if is_blank(cells):
+            if _is_blank(cells):
                 self.blank_line = line
                 self.without_value += len(cells) > 1
             else:
-                yield line, trim(cells, self._width) if self._width else cells, ""
+                yield line, _trim(cells, self._width) if self._width else cells, ""
 
     def _read_lines(self, file: TextIO) -> Iterator[str]:
         straighten = self._dialect.straightener()
@@ -130,7 +230,7 @@ class RecordReader:
                 yield "\n"
                 continue
             starts_record = not held
-            line = without_end_sign(line, starts_record)
+            line = _without_end_sign(line, starts_record)
             held.append(line)
             yield straighten(line) if starts_record and straighten is not None else line
 
@@ -163,3 +263,75 @@ def _explain(message: str) -> str:
     if "expected after" in message:
         return "text follows a closing quote; a quote inside a quoted value is written twice"
     return message
+
+
+@contextmanager
+def _field_limit() -> Iterator[None]:
+    """Raise the csv module's process-wide limit on the length of a value to FIELD_LIMIT, for a while."""
+    before = csv.field_size_limit(FIELD_LIMIT)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _is_blank(cells: list[str]) -> bool:
+    """Whether a parsed record is an empty line, or one of nothing but delimiters and white space."""
+    return not any(map(str.strip, cells))
+
+
+def _without_end_sign(line: str, starts_record: bool) -> str:
+    """Return a physical line without the sign with which DOS ends a file, and which it leaves between joined files.
+
+    Within a quoted value, on a line on which no record starts, the sign is a part of that.
+    """
+    if _END_SIGN not in line:
+        return line
+    if not line.endswith(("\n", "\r")):
+        return line.rstrip(_END_SIGN)
+    is_alone = starts_record and not line.strip(_END_SIGN + "\r\n")
+    return line.replace(_END_SIGN, "") if is_alone else line
+
+
+def _trim(cells: list[str], width: int) -> list[str]:
+    """Return a record without the empty values beyond a width, which a delimiter at the end of its line makes."""
+    while len(cells) > width and not cells[-1].strip():
+        cells.pop()
+    return cells
+
+
+class Straightener:
+    """Rewrites “value” as "value" where it fills a value of a line, and leaves every other quote as it is.
+
+    The value must begin and end on the line; blanks may stand around it, and delimiters in it. It ends with the first ”
+    that a delimiter or the line's end follows.
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        """Prepare for one delimiter."""
+        mark = re.escape(delimiter)
+        self._end = re.compile(rf"{_CLOSING} *(?={mark}|[\r\n]|\Z)")
+        self._start = re.compile(rf" *{_OPENING}")
+        # A value in straight quotes, or one without quotes, with the delimiter or line end behind it.
+        self._other = re.compile(rf' *"(?:[^"]|"")*(?:"[^{mark}\r\n]*)?{mark}?|[^{mark}\r\n]*(?:{mark}|[\r\n]+|\Z)')
+
+    def __call__(self, line: str) -> str:
+        """Return one physical line on which a record starts, rewritten."""
+        if _OPENING not in line or _CLOSING not in line:
+            return line
+        ends = [(match.start(), match.end()) for match in self._end.finditer(line)]
+        parts: list[str] = []
+        position = 0
+        while position < len(line):
+            start = self._start.match(line, position)
+            place = bisect_left(ends, (start.end(), 0)) if start is not None else len(ends)
+            if start is not None and place < len(ends):
+                close, end = ends[place]
+                parts.append('"' + line[start.end() : close].replace('"', '""') + '"' + line[end : end + 1])
+                position = end + 1
+            else:
+                other = self._other.match(line, position)
+                end = other.end() if other is not None else len(line)
+                parts.append(line[position:end])
+                position = end
+        return "".join(parts)

@@ -10,13 +10,11 @@ from embedtune.errors import InputError, StorageError, reason
 from embedtune.records.csv.addresses import modality_of_column
 from embedtune.records.csv.columns import Columns, find_columns
 from embedtune.records.csv.dialect_detection import choose_dialect
-from embedtune.records.csv.dialects import Dialect, parse_sample
-from embedtune.records.csv.encodings import SAMPLE_BYTES, is_empty, read_sample
+from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, is_empty, other_format, read_sample, table_form
 from embedtune.records.csv.header import Table, detect_header, same_names
-from embedtune.records.csv.named_tables import NamedTable, Records, TableForm, names_of, table_form
+from embedtune.records.csv.named_tables import NamedTable, Records, names_of
 from embedtune.records.csv.options import AUTO
-from embedtune.records.csv.other_formats import other_format
-from embedtune.records.csv.reader import RecordReader
+from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
 from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
 from embedtune.records.layouts import CONTENT_COLUMNS, Layout
 from embedtune.text import excerpt, shown_names

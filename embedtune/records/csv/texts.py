@@ -8,13 +8,12 @@ from pathlib import Path
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.csv.columns import Columns
 from embedtune.records.csv.dialect_detection import choose_dialect
-from embedtune.records.csv.dialects import Dialect, parse_sample
-from embedtune.records.csv.encodings import SAMPLE_BYTES, read_sample
+from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, read_sample, table_form
 from embedtune.records.csv.extra_rows import FOOTER, ExtraRows
 from embedtune.records.csv.header import Table, find_head
-from embedtune.records.csv.named_tables import NamedTable, Records, TableForm, names_of, table_form
+from embedtune.records.csv.named_tables import NamedTable, Records, names_of
 from embedtune.records.csv.options import CSVOptions
-from embedtune.records.csv.reader import RecordReader
+from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
 from embedtune.records.csv.request import CSVSource
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, stripped

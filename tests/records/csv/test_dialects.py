@@ -5,8 +5,7 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.records.csv.dialect_detection import choose_dialect, detect_dialect
-from embedtune.records.csv.dialects import FIELD_LIMIT, Dialect, field_limit, parse_sample
-from embedtune.records.csv.typographic import Straightener
+from embedtune.records.csv.reader import FIELD_LIMIT, Dialect, Straightener, parse_lines, parse_sample
 
 
 def table(rows: list[tuple[str, str]], delimiter: str) -> str:
@@ -74,8 +73,10 @@ def test_one_column_is_refused():
 
 def test_field_limit_is_restored():
     before = csv.field_size_limit()
-    with field_limit():
-        assert csv.field_size_limit() == FIELD_LIMIT
+    records = parse_lines(["a,b\n", "c,d\n"], Dialect("excel"))
+    assert next(records) == (["a", "b"], 1)
+    assert csv.field_size_limit() == FIELD_LIMIT
+    records.close()
     assert csv.field_size_limit() == before
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.csv import named_tables
-from embedtune.records.csv.dialects import FIELD_LIMIT
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
+from embedtune.records.csv.reader import FIELD_LIMIT
 from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.csv.texts import read_texts
 from embedtune.records.rows import read_rows
