@@ -15,7 +15,7 @@ class CSVFacts:
     """How CSV files were read; of several files with different answers, those of the first."""
 
     dialect: str
-    """Key of `dialects.NAMED_DIALECTS`; where the file is no CSV its format."""
+    """Key of `csv.options.NAMED_DIALECTS`; where the file is no CSV its format."""
     delimiter: str
     """'' where the file is no CSV."""
     quoting: bool

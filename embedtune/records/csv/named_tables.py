@@ -11,15 +11,11 @@ from itertools import islice
 from typing import Protocol
 
 from embedtune.errors import InputError
-from embedtune.records.csv.encodings import TableForm, read_beginning, read_sample, undecodable
-from embedtune.records.csv.json_rows import Values, parse_array, parse_row
-from embedtune.records.csv.parquet_rows import column_kinds, iter_columns, open_parquet
-from embedtune.records.csv.reader import FIELD_LIMIT, Dialect, RecordReader
+from embedtune.records.csv.encodings import TableForm
+from embedtune.records.csv.named_rows import Progress, Values, iter_rows, parquet_columns
+from embedtune.records.csv.reader import FIELD_LIMIT
 from embedtune.records.csv.request import CSVSource
 from embedtune.text import shown_names
-
-_ARRAY_BYTES = 32 << 20
-"""Largest file with one array, which is read at once."""
 
 _MOST_TOLD = 3
 _MOST_COLUMNS = 10_000
@@ -70,7 +66,7 @@ class NamedTable:
         """
         sample = list[Values]()
         size = 0
-        for _, row, _ in islice(self.rows(Progress()), most_rows):
+        for _, row, _ in islice(iter_rows(self.source, self.form, self.encoding, Progress()), most_rows):
             if not isinstance(row, str):
                 sample.append(row)
                 size += sum(len(value) for value in row.values() if isinstance(value, str))
@@ -86,54 +82,6 @@ class NamedTable:
             used: Positions of those whose values are wanted; what is wrong with the others does not matter.
         """
         return NamedRecords(self, names, used)
-
-    def rows(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
-        """Yield the number of each row, its values or what is wrong with it, and its text where that is at hand."""
-        if self.form is TableForm.PARQUET:
-            return self._parquet_rows(progress)
-        return self._lines(progress) if self.form is TableForm.JSON_LINES else self._array()
-
-    def _lines(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
-        encoding = read_sample(self.source, self.encoding).encoding
-        reader = RecordReader(self.source, encoding, Dialect("lines", quoting=False))
-        for line, _, problem in reader.records():
-            progress.position = progress.weight = reader.position
-            yield line, problem or parse_row(reader.raw), reader.raw
-
-    def _array(self) -> Iterator[tuple[int, Values | str, str]]:
-        beginning, is_whole = read_beginning(self.source, _ARRAY_BYTES)
-        if not is_whole:
-            raise InputError(
-                f"{self.source.origin} is one JSON array of more than {_ARRAY_BYTES >> 20} MiB, which would be read at "
-                "once. Write JSON lines: one object a line."
-            )
-        encoding = read_sample(self.source, self.encoding).encoding
-        try:
-            text = beginning.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise undecodable(self.source, encoding) from error
-        for number, (entry, raw) in enumerate(parse_array(text, self.source.origin), 1):
-            yield number, entry, raw
-
-    def _parquet_rows(self, progress: "Progress") -> Iterator[tuple[int, Values | str, str]]:
-        number = 0
-        with open_parquet(self.source.path, self.source.origin) as file:
-            kinds = column_kinds(file.schema_arrow, self.source.origin)
-            size, total = self.source.path.stat().st_size, max(file.metadata.num_rows, 1)
-            for columns in iter_columns(file, [name for name, is_flat in kinds.items() if is_flat]):
-                weight = sum(len(text) for column in columns.values() for text in column if text is not None)
-                for row in zip(*columns.values(), strict=True):
-                    number += 1
-                    yield number, dict(zip(columns, row, strict=True)), ""
-                progress.position, progress.weight = size * number // total, progress.weight + weight
-
-
-@dataclass
-class Progress:
-    """How far the reading of a table has come, see `Records`."""
-
-    position: int = 0
-    weight: int = 0
 
 
 class NamedRecords:
@@ -177,7 +125,8 @@ class NamedRecords:
     def records(self) -> Iterator[tuple[int, list[str], str]]:
         """Yield the names, and of each row its number, its values and what is wrong with it ('' if nothing)."""
         yield 0, list(self._names), ""
-        for number, row, text in self._table.rows(self._progress):
+        table = self._table
+        for number, row, text in iter_rows(table.source, table.form, table.encoding, self._progress):
             self._row, self._text = row, text
             if isinstance(row, str):
                 yield number, [], row
@@ -227,9 +176,7 @@ def names_of(
     known = dict[str, bool]()
     for table, sample in zip(tables, samples, strict=True):
         if table.form is TableForm.PARQUET:
-            with open_parquet(table.source.path, table.source.origin) as file:
-                kinds = column_kinds(file.schema_arrow, table.source.origin)
-            for name, is_flat in kinds.items():
+            for name, is_flat in parquet_columns(table.source).items():
                 known[name] = known.get(name, False) or is_flat
         for row in sample:
             for name, value in row.items():
