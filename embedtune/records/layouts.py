@@ -63,7 +63,7 @@ class Layout(StrEnum):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What rows must show so that something can be learned from them; see `csv.checks`."""
+        """What rows must show so that something can be learned from them; see `csv.row_parsers.LearnableCheck`."""
         return _FACTS[self].needs
 
     @property

@@ -5,14 +5,13 @@ from pathlib import Path
 
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
-from embedtune.records.csv.checks import LearnableCheck
 from embedtune.records.csv.extra_rows import ExtraRows
 from embedtune.records.csv.header import OTHER_ORDER
 from embedtune.records.csv.named_tables import NamedRecords
 from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.reading_plan import FilePlan, IngestPlan, file_stamp, plan_files
 from embedtune.records.csv.request import CSVSource, IngestRequest
-from embedtune.records.csv.row_parsers import Row, row_parser
+from embedtune.records.csv.row_parsers import LearnableCheck, Row, RowParser
 from embedtune.records.csv.sampling import RowSampler
 from embedtune.records.layouts import Modality
 from embedtune.records.quarantine import SET_OPTIONS, Part, QuarantineWriter
@@ -113,7 +112,7 @@ class _Copy:
     def file(self, plan: FilePlan, advance: Advance) -> None:
         """Copy one file, unless there are rows enough already."""
         reader = plan.records(self._columns)
-        parse = row_parser(self._columns)
+        parse = RowParser(self._columns).parse
         extra = ExtraRows(self._columns, looks=plan.table is None)
         before = self.kept, self.rejected.count
         told, weight, pending = 0, 0, list[Row]()

@@ -11,7 +11,6 @@ from embedtune.records.csv.evidence import NUMBER, all_numbers
 from embedtune.records.csv.header import Table
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import CSV_LAYOUTS, IngestRequest
-from embedtune.records.csv.scores import parse_score
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt
 
@@ -24,6 +23,8 @@ _MANY_COLUMNS = 4
 _LETTER = re.compile(r"[^\W\d_]")
 _DIGIT = re.compile(r"\d")
 _BINARY = frozenset({"0", "1", "0.0", "1.0"})
+_SCORE = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LONGEST_SCORE = 40
 
 
 def layout_by_content(table: Table, request: IngestRequest) -> Layout:
@@ -196,6 +197,23 @@ def _is_score(table: Table) -> bool:
         return False
     role = role_of(table.names[2]) if table.header else None
     return role is Role.SCORE or not (role is Role.LABEL or _BINARY.issuperset(third) or _are_keys(first, second))
+
+
+def parse_score(value: str) -> float | str:
+    """Return the score that a stripped value of a CSV holds, 0 to 1, or what is wrong with it.
+
+    Digits with a decimal point or comma and an exponent are accepted; Python's `nan`, `inf` and `1_000` are not.
+    """
+    if not value:
+        return "the score is empty"
+    if len(value) > _LONGEST_SCORE or _SCORE.fullmatch(value) is None:
+        return f"the score {excerpt(value)} is not a number from 0 to 1"
+    score = float(value.replace(",", "."))
+    if not 0 <= score <= 1:
+        return f"the score {value} is not from 0 to 1" + (
+            "; scores of 0 to 5, for instance, are divided by 5" if score > 1 else ""
+        )
+    return score + 0.0
 
 
 def _are_keys(first: list[str], second: list[str]) -> bool:

@@ -1,112 +1,64 @@
-"""Turn the cells of one record of a CSV into validated rows."""
+"""Turn the cells of one record of a CSV into validated rows, and tell whether rows teach anything."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from embedtune.errors import InputError
 from embedtune.records.csv.addresses import is_address
 from embedtune.records.csv.columns import Columns
-from embedtune.records.csv.scores import parse_score
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
+from embedtune.records.csv.layout_by_content import parse_score
+from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, stripped
 
 Row = tuple[object, ...]
 """The line, and the values of one validated row."""
 
-RowParser = Callable[[int, list[str]], list[Row] | str]
-"""Takes the line and the cells of a record; returns its rows, or why it cannot be used."""
+_PLACES = {"values differ": -1, "queries differ": 0, "documents differ": 1}
+_ARTICLES = {Modality.IMAGE: "an image", Modality.MESH: "a mesh"}
 
 
-def row_parser(columns: Columns) -> RowParser:
-    """Return what parses the records of a file.
+class RowParser:
+    """Parses the records of a file.
 
     Values are stripped of white space around them; one without a sign that can be seen, or with a NUL character, makes
     the record unusable, and so does what is no address in a column of images or meshes, a score that is not from 0 to
     1, and another number of cells than columns. Of several wrong answers or plain texts, empty ones are left out.
     """
-    if columns.layout is Layout.SCORED:
-        return _ScoredParser(columns).parse
-    if columns.layout is Layout.MATCHES:
-        return _MatchesParser(columns).parse
-    if columns.layout is Layout.PLAIN:
-        return _PlainParser(columns).parse
-    return _TwoColumnsParser(columns).parse
-
-
-class _Parser:
-    """What all layouts share."""
 
     def __init__(self, columns: Columns) -> None:
+        """Prepare for the columns of the file."""
         self._used = columns.used
         self._width = len(columns.names)
         self._modalities = columns.modalities
         self._media = any(modality is not Modality.TEXT for modality in columns.modalities)
-        self._what = CONTENT_COLUMNS[columns.layout] + VALUE_COLUMNS[columns.layout]
-
-    def _values(self, cells: list[str]) -> list[str] | str:
-        """Return the stripped values of the used columns, some perhaps empty, or what is wrong with them."""
-        if len(cells) != self._width:
-            return self._wrong_width(cells)
-        values = [stripped(cells[i]) for i in self._used]
-        return "a value contains a NUL character" if "\0" in "".join(values) else values
-
-    def _wrong_width(self, cells: list[str]) -> str:
-        hint = "; a value that contains the delimiter must stand in quotes" if len(cells) > self._width else ""
-        return f"{len(cells)} columns instead of {self._width}{hint}"
-
-    def _not_media(self, values: list[str]) -> str:
-        """Say which of the contents is no address though it should be one, '' if none."""
-        for what, modality, value in zip(self._what, self._modalities, values, strict=False):
-            if modality is not Modality.TEXT and not is_address(value):
-                return f"the {what} {excerpt(value)} is no address of {_ARTICLES[modality]}"
-        return ""
-
-    def _empty(self, values: list[str]) -> str:
-        """Say which of the values is empty, '' if none."""
-        if all(values):
-            return ""
-        return f"the {self._what[values.index('')]} is empty"
-
-
-_ARTICLES = {Modality.IMAGE: "an image", Modality.MESH: "a mesh"}
-
-
-class _TwoColumnsParser(_Parser):
-    """labelled, pairs, text-image: one row of two values."""
-
-    def __init__(self, columns: Columns) -> None:
-        super().__init__(columns)
-        self._first, self._second = columns.used
+        self._what = columns.layout.columns
+        makers = {Layout.SCORED: self._scored, Layout.MATCHES: self._matches, Layout.PLAIN: self._plain}
+        self._rows: Callable[[int, list[str]], list[Row] | str] = makers.get(columns.layout, self._two)
+        self._are_two_texts = self._rows == self._two and not self._media
 
     def parse(self, line: int, cells: list[str]) -> list[Row] | str:
-        if len(cells) == self._width:
-            first, second = stripped(cells[self._first]), stripped(cells[self._second])
+        """Return the rows of a record, or why it cannot be used."""
+        if self._are_two_texts and len(cells) == self._width:
+            # Nearly every row is such a one, which the way below takes twice the time for.
+            first, second = stripped(cells[self._used[0]]), stripped(cells[self._used[1]])
             if first and second and "\0" not in first and "\0" not in second:
-                problem = self._not_media([first, second]) if self._media else ""
-                return problem or [(line, first, second)]
-        values = self._values(cells)
-        return values if isinstance(values, str) else self._empty(values)
+                return [(line, first, second)]
+        if len(cells) != self._width:
+            hint = "; a value that contains the delimiter must stand in quotes" if len(cells) > self._width else ""
+            return f"{len(cells)} columns instead of {self._width}{hint}"
+        values = [stripped(cells[i]) for i in self._used]
+        return "a value contains a NUL character" if "\0" in "".join(values) else self._rows(line, values)
 
+    def _two(self, line: int, values: list[str]) -> list[Row] | str:
+        """labelled, pairs, text-image: one row of two values."""
+        return self._problem(values) or [(line, *values)]
 
-class _ScoredParser(_Parser):
-    """scored: one row of two contents and a number."""
+    def _scored(self, line: int, values: list[str]) -> list[Row] | str:
+        """scored: one row of two contents and a number."""
+        score = self._problem(values) or parse_score(values[2])
+        return score if isinstance(score, str) else [(line, *values[:2], score)]
 
-    def parse(self, line: int, cells: list[str]) -> list[Row] | str:
-        values = self._values(cells)
-        if isinstance(values, str):
-            return values
-        score = parse_score(values[2])
-        problem = self._empty(values) or (self._not_media(values) if self._media else "")
-        if problem or isinstance(score, str):
-            return problem or str(score)
-        return [(line, values[0], values[1], score)]
-
-
-class _MatchesParser(_Parser):
-    """matches: one row for the answer, and one for each wrong answer."""
-
-    def parse(self, line: int, cells: list[str]) -> list[Row] | str:
-        values = self._values(cells)
-        if isinstance(values, str):
-            return values
+    def _matches(self, line: int, values: list[str]) -> list[Row] | str:
+        """matches: one row for the answer, and one for each wrong answer."""
         query, answer, *others = values
         wrong = [value for value in dict.fromkeys(others) if value]
         if not query or not answer or not wrong:
@@ -115,17 +67,89 @@ class _MatchesParser(_Parser):
         if answer in wrong:
             return "a wrong answer is the answer itself"
         documents = [answer, *wrong]
-        for document in documents if self._media else ():
-            if problem := self._not_media([query, document]):
-                return problem
-        return [(line, query, document, float(document is answer)) for document in documents]
+        problems = (self._not_media([query, document]) for document in documents)
+        return next(filter(None, problems), "") or [
+            (line, query, document, float(document is answer)) for document in documents
+        ]
 
-
-class _PlainParser(_Parser):
-    """plain: one row for each value that is not empty."""
-
-    def parse(self, line: int, cells: list[str]) -> list[Row] | str:
-        values = self._values(cells)
-        if isinstance(values, str):
-            return values
+    def _plain(self, line: int, values: list[str]) -> list[Row] | str:
+        """plain: one row for each value that is not empty."""
         return [(line, value) for value in values if value] or "the text is empty"
+
+    def _problem(self, values: list[str]) -> str:
+        if "" in values:
+            return f"the {self._what[values.index('')]} is empty"
+        return self._not_media(values) if self._media else ""
+
+    def _not_media(self, values: list[str]) -> str:
+        """Say which of the contents is no address though it should be one, '' if none."""
+        for what, modality, value in zip(self._what, self._modalities, values, strict=False):
+            if modality is not Modality.TEXT and not is_address(value):
+                return f"the {what} {excerpt(value)} is no address of {_ARTICLES[modality]}"
+        return ""
+
+
+class LearnableCheck:
+    """Watches the rows go by and refuses those that nothing can be learned from.
+
+    Labelled rows need two labels, one of them on two rows. Pairs need two queries, two documents, and a pair of
+    different ones; text-image rows two texts and two images; scored rows two scores and a pair of different contents;
+    matches a relevant document and another one that is not. Plain texts and BEIR need nothing. Only what is still
+    missing is looked for, so the memory needed does not grow with the rows.
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        """Begin with no rows seen."""
+        self._names = layout.columns
+        self._first: list[object] = []
+        self._labels: set[object] = set()
+        self._missing = list(layout.needs)
+
+    def watch(self, columns: Sequence[Sequence[object]]) -> None:
+        """Look at a batch: the contents and values of the layout, in order; it is not empty."""
+        if not self._missing:
+            return
+        if not self._first:
+            self._first = [column[0] for column in columns]
+        self._missing = [requirement for requirement in self._missing if not self._is_met(requirement, columns)]
+
+    def finish(self, source: str) -> None:
+        """Judge what was seen; `source` is the name of what was read.
+
+        Raises:
+            InputError: the rows hold nothing to learn from.
+        """
+        if not self._missing or not self._first:
+            return
+        first, second, last = self._names[0], self._names[1], self._names[-1]
+        problems = {
+            "values differ": f"all rows have the same {last} {_shown(self._first[-1])}, so nothing is told apart. Give "
+            f"two values of {last} or more.",
+            "a label repeats": "every label occurs once, so no two contents belong together. Give labels that several "
+            "contents share, or set the layout to 'pairs' if the second column is a document.",
+            "queries differ": f"all rows have the same {first} {_shown(self._first[0])}. Give two or more.",
+            "documents differ": f"all rows have the same {second} {_shown(self._first[1])}. Give two or more.",
+            "sides differ": f"in every row the {first} is the {second} itself. Give some that differ.",
+        }
+        raise InputError(f"{source}, read as {','.join(self._names)}: {problems[self._missing[0]]}")
+
+    def _is_met(self, requirement: str, columns: Sequence[Sequence[object]]) -> bool:
+        if requirement == "a label repeats":
+            return self._label_repeats(columns[-1])
+        if requirement == "sides differ":
+            return any(first != second for first, second in zip(columns[0], columns[1], strict=True))
+        place = _PLACES[requirement]
+        first = self._first[place]
+        return any(value != first for value in columns[place])
+
+    def _label_repeats(self, labels: Sequence[object]) -> bool:
+        before = len(self._labels)
+        self._labels.update(labels)
+        repeats = len(self._labels) < before + len(labels)
+        if repeats:
+            self._labels.clear()
+        return repeats
+
+
+def _shown(value: object) -> str:
+    return excerpt(value) if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
