@@ -13,7 +13,7 @@ from embedtune.records.csv.layout_by_content import layout_by_content
 from embedtune.records.csv.layout_by_name import columns_by_name
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import IngestRequest, least_columns
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.text import shown_names
 
 
@@ -23,7 +23,7 @@ class Columns:
 
     layout: Layout
     modalities: tuple[Modality, ...]
-    """Of each content column, in the order of CONTENT_COLUMNS."""
+    """Of each content column, in the order of the layout."""
     header: bool
     """Whether the first row holds names."""
     names: tuple[str, ...]
@@ -131,10 +131,10 @@ def _check_order(table: Table, layout: Layout, named: tuple[int, ...], used: tup
     Raises:
         InputError: a label, score or wrong answer stands in the place of a content.
     """
-    contents = len(CONTENT_COLUMNS[layout])
+    contents = len(layout.contents)
     if set(named[:contents]) == set(range(contents)):
         return
-    order = ", ".join(CONTENT_COLUMNS[layout] + (VALUE_COLUMNS[layout] or ("wrong answer",)))
+    order = ", ".join(layout.contents + (layout.values or ("wrong answer",)))
     given, better = (json.dumps([table.names[i] for i in each]) for each in (used, [used[i] for i in named]))
     raise InputError(
         f"The CSV option columns is in the order {order}, but {given} is not by the names in the first row. Set it to "
@@ -189,12 +189,12 @@ def _columns(table: Table, layout: Layout, used: tuple[int, ...], request: Inges
         used = _text_and_image(table, used, request)
         modalities: tuple[Modality, ...] = (Modality.TEXT, Modality.IMAGE)
     else:
-        contents = used if layout is Layout.MATCHES else used[: len(CONTENT_COLUMNS[layout])]
+        contents = used if layout is Layout.MATCHES else used[: len(layout.contents)]
         found = {_modality(table, i, request) for i in contents}
         if len(found) > 1 or (layout is Layout.PLAIN and found != {Modality.TEXT}):
             what = shown_names([f"{table.names[i]}: {_modality(table, i, request)}" for i in contents])
             raise _unfitting(layout, what)
-        modalities = tuple(found) * len(CONTENT_COLUMNS[layout])
+        modalities = tuple(found) * len(layout.contents)
     return Columns(layout, modalities, table.header, table.names, used)
 
 

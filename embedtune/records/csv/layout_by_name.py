@@ -11,7 +11,7 @@ from embedtune.records.csv.evidence import all_numbers
 from embedtune.records.csv.header import Table, are_keys
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import IngestRequest, least_columns
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout, Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, shortened, shown_names
 
 _FEW_VALUES = 10
@@ -76,7 +76,7 @@ def _settled(table: Table, layout: Layout, places: Places) -> tuple[int, ...]:
         InputError: two columns could both be the same thing.
     """
     single = places[:2] if layout is Layout.MATCHES else places
-    for what, candidates in zip(CONTENT_COLUMNS[layout] + VALUE_COLUMNS[layout], single, strict=False):
+    for what, candidates in zip(layout.columns, single, strict=False):
         if len(candidates) > 1:
             several = shown_names([repr(table.names[i]) for i in candidates], " and ")
             raise InputError(

@@ -16,7 +16,7 @@ from embedtune.records.csv.named_tables import NamedTable, Records, names_of
 from embedtune.records.csv.options import AUTO
 from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
 from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
-from embedtune.records.layouts import CONTENT_COLUMNS, Layout
+from embedtune.records.layouts import Layout
 from embedtune.text import excerpt, shown_names
 
 _LEAST_SAMPLE_BYTES = 1 << 16
@@ -337,7 +337,7 @@ def _check_contents(columns: Columns, first: _Beginning, other: _Beginning) -> N
         InputError: it does not; the message names both files.
     """
     rows = [Table.of(columns.names, columns.header, each.records[columns.header :]) for each in (first, other)]
-    for position in columns.used[: len(CONTENT_COLUMNS[columns.layout])]:
+    for position in columns.used[: len(columns.layout.contents)]:
         kinds = [modality_of_column(columns.names[position], table.cells(position)) for table in rows]
         if None not in kinds and kinds[0] != kinds[1]:
             raise InputError(

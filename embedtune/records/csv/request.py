@@ -6,7 +6,7 @@ from pathlib import Path
 
 from embedtune.errors import ConfigError
 from embedtune.records.csv.options import AUTO, CSVOptions, Task
-from embedtune.records.layouts import CONTENT_COLUMNS, VALUE_COLUMNS, Layout
+from embedtune.records.layouts import Layout
 
 CSV_LAYOUTS = tuple(layout for layout in Layout if layout is not Layout.BEIR)
 """The layouts that a CSV can have."""
@@ -102,4 +102,4 @@ class IngestRequest:
 
 def least_columns(layout: Layout) -> int:
     """Return how many columns of a CSV a layout takes; matches may take more, plain texts any number."""
-    return len(CONTENT_COLUMNS[layout]) + len(VALUE_COLUMNS[layout])
+    return len(layout.columns)
