@@ -53,10 +53,6 @@ def modality_of_column(name: str, cells: Sequence[str]) -> Modality | None:
     Under the name of an image or mesh nothing is a text, unless it is a name that pages have too (`url`, `path`,
     `file`) over web addresses that do not end like an image or mesh: what else is there may be ids or names without
     their ending, which nobody would train on as texts.
-
-    Args:
-        name: The column's name.
-        cells: Its values at the beginning of the file, stripped.
     """
     if role_of(name) is not Role.MEDIA or not cells:
         return modality_of_cells(cells)
@@ -105,12 +101,7 @@ def modality_of_cells(cells: Sequence[str], named: bool = False) -> Modality | N
 
 
 def untold_modality(name: str, cells: Sequence[str]) -> InputError:
-    """Return the error for a column of which `modality_of_cells` cannot tell what it holds.
-
-    Args:
-        name: The column's name.
-        cells: Its values at the beginning of the file.
-    """
+    """Return the error for a column of which `modality_of_column` cannot tell what it holds."""
     if role_of(name) is Role.MEDIA and not ends_like_media(cells):
         endings = "; ".join(", ".join(suffixes) for suffixes in MEDIA_SUFFIXES.values())
         return InputError(
@@ -142,9 +133,7 @@ def _may_be_spaced(cell: str) -> bool:
 def _kind(cell: str, blanks: bool) -> Modality | None:
     """Return the modality of an address, TEXT for a URL that ends like neither, None for what is no address.
 
-    Args:
-        cell: The value.
-        blanks: Whether a path may have white space however it begins.
+    `blanks` says whether a path may have white space however it begins.
     """
     if _WITH_SCHEME.fullmatch(cell):
         return media_suffix(cell) or Modality.TEXT

@@ -120,16 +120,9 @@ def _position(table: Table, column: str | int) -> int:
 
 
 def _check_order(table: Table, layout: Layout, named: tuple[int, ...], used: tuple[int, ...]) -> None:
-    """Check that chosen columns stand in the order that their names tell, as to what is no content.
+    """Refuse chosen columns of which, by their names, a label, score or wrong answer is in the place of a content.
 
-    Args:
-        table: The beginning of the file.
-        layout: The layout that the names tell.
-        named: Where in `used` each column of the layout stands by its name.
-        used: The chosen columns.
-
-    Raises:
-        InputError: a label, score or wrong answer stands in the place of a content.
+    `named` says where in `used` each column of the layout stands by its name.
     """
     contents = len(layout.contents)
     if set(named[:contents]) == set(range(contents)):
@@ -143,11 +136,7 @@ def _check_order(table: Table, layout: Layout, named: tuple[int, ...], used: tup
 
 
 def _plain_columns(table: Table, request: IngestRequest) -> tuple[int, ...]:
-    """Return the columns that hold plain texts: of a header the one that is named so, else all of them.
-
-    Raises:
-        InputError: it is not clear whether a row is one text or several.
-    """
+    """Return the columns that hold plain texts: of a header the one that is named so, else all of them."""
     everything = tuple(range(len(table.names)))
     if table.header and len(table.names) > 1:
         texts = [i for i in everything if role_of(table.names[i]) in (Role.TEXT, Role.QUERY, Role.DOCUMENT)]
@@ -223,11 +212,7 @@ def _modality(table: Table, position: int, request: IngestRequest) -> Modality:
 
 
 def _text_and_image(table: Table, used: tuple[int, ...], request: IngestRequest) -> tuple[int, int]:
-    """Return the positions of the text and of the image.
-
-    Raises:
-        InputError: both or neither column holds addresses of images.
-    """
+    """Return the positions of the text and of the image, one column of which holds addresses."""
     first, second = used
     addresses = [2 * sum(map(is_address, table.cells(i))) > len(table.cells(i)) for i in used]
     if addresses[0] != addresses[1]:

@@ -114,11 +114,7 @@ class _Trial:
 
 
 def _settled(best: _Trial, candidates: list[_Trial], lines: list[str]) -> _Trial:
-    """Return which of the trials that fit equally well is right.
-
-    Raises:
-        InputError: it cannot be told.
-    """
+    """Return which of the trials that fit equally well is right, or ask where it cannot be told."""
     if best.dialect.name == "excel-tab" or best.known_header:
         return best
     equal = [

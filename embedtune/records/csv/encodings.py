@@ -151,11 +151,7 @@ def _short_lines(source: CSVSource, encoding: str, limit: int) -> str:
 def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = SAMPLE_BYTES) -> TableForm:
     """Tell what a file with a table is by its beginning; only broken JSON is told by the name of the file.
 
-    Args:
-        source: The file.
-        encoding: The CSV option.
-        dialect: The CSV option: texts, one a line, are no JSON.
-        limit: How many bytes to read at most.
+    Encoding and dialect are the CSV options; texts, one a line, are no JSON. At most `limit` bytes are read.
 
     Raises:
         StorageError: the file is missing or unreadable.
@@ -173,11 +169,7 @@ def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = S
 
 
 def other_format(text: str) -> str:
-    """Say what a text is that is no table, and what to do with it; '' where nothing speaks against a table.
-
-    Args:
-        text: The beginning of a file.
-    """
+    """Say what a text is that is no table, and what to do with it; '' where nothing speaks against a table."""
     text = text.lstrip()
     if _HTML.match(text):
         return "an HTML page, perhaps that of a login or an error; download the file itself"
@@ -192,24 +184,14 @@ def other_format(text: str) -> str:
 
 
 def is_empty(source: CSVSource) -> bool:
-    """Whether a file holds nothing but a byte order mark, white space, delimiters, and DOS's sign of a file's end.
-
-    Raises:
-        StorageError: the file is missing or unreadable.
-        InputError: it is a folder.
-    """
+    """Whether a file holds nothing but a byte order mark, white space, delimiters, and DOS's sign of a file's end."""
     data, complete = read_beginning(source, _EMPTY_BYTES)
     mark = next((mark for mark, _ in _BYTE_ORDER_MARKS if data.startswith(mark)), b"")
     return complete and not data[len(mark) :].strip(b' \t\r\n\x1a,;|"' + (b"\0" if mark else b""))
 
 
 def undecodable(source: CSVSource, encoding: str) -> InputError:
-    """Return the error for a file with bytes that its encoding does not allow, with their place.
-
-    Args:
-        source: A file that was found to be undecodable.
-        encoding: The encoding in which it was read.
-    """
+    """Return the error for a file with bytes that its encoding does not allow, with their place."""
     decoder = codecs.getincrementaldecoder(encoding)()
     newlines = io.IncrementalNewlineDecoder(None, translate=True)
     offset, line = 0, 1
@@ -253,12 +235,7 @@ def _allows(encoding: str, data: bytes) -> bool:
 
 
 def unmarked(source: CSVSource, encoding: str) -> InputError:
-    """Return the error for a file without the byte order mark that its encoding needs.
-
-    Args:
-        source: The file.
-        encoding: UTF-16 or UTF-32 without a byte order.
-    """
+    """Return the error for a file without the byte order mark that its encoding, UTF-16 or UTF-32, needs."""
     name = "utf-32" if "32" in encoding else "utf-16"
     return InputError(
         f"{source.origin} has no byte order mark, which the encoding {encoding} needs. Set the CSV option `encoding` "
@@ -267,12 +244,7 @@ def unmarked(source: CSVSource, encoding: str) -> InputError:
 
 
 def read_beginning(source: CSVSource, limit: int) -> tuple[bytes, bool]:
-    """Return the first bytes of a file, and whether these are all.
-
-    Raises:
-        StorageError: it is missing or unreadable.
-        InputError: it is a folder.
-    """
+    """Return the first bytes of a file, and whether these are all; refuse a folder and what cannot be read."""
     if source.path.is_dir():
         raise InputError(f"{source.origin} is a folder. Give the path of one CSV file.")
     try:

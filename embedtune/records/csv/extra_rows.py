@@ -76,12 +76,7 @@ class ExtraRows:
     """
 
     def __init__(self, columns: Columns, looks: bool = True) -> None:
-        """Begin with nothing told.
-
-        Args:
-            columns: Of the file.
-            looks: False: all rows below the header are data, for each has the names of its values.
-        """
+        """Begin with nothing told; unless it `looks`, all rows are data, for each has the names of its values."""
         self._looks = looks
         self.found: dict[str, tuple[int, int, str]] = {}
         self.warning = ""
@@ -93,12 +88,7 @@ class ExtraRows:
         self._rows = 0
 
     def records(self, reader: Records) -> Iterator[Record]:
-        """Yield the records of a file, the header left out.
-
-        Raises:
-            StorageError: see `reader.RecordReader.records`.
-            InputError: likewise.
-        """
+        """Yield the records of a file, the header left out; raises as the reader does."""
         self._before.clear()
         self._rows = 0
         for record in self._tell(reader):

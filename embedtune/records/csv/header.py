@@ -140,11 +140,7 @@ def _weigh(names: tuple[str, ...], rows: list[list[str]]) -> float:
 
 
 def _told(shown: str, weight: float, width: int) -> str:
-    """Return what to say about the first row, '' where it is clear.
-
-    Raises:
-        InputError: nobody can tell.
-    """
+    """Return what to say about the first row, '' where it is clear; refuse one of which nobody can tell."""
     if weight >= _CLEAR:
         return ""
     if weight >= _LIKELY:
@@ -222,11 +218,7 @@ def _completed(first: tuple[str, ...], rows: list[list[str]]) -> tuple[str, ...]
 
 
 def _check_above(records: list[list[str]], width: int) -> None:
-    """Check that the header, if there is one, is not below a title, a comment, or other lines that are no rows.
-
-    Raises:
-        InputError: it is.
-    """
+    """Refuse a header below a title, a comment, or other lines that are no rows."""
     first = records[0]
     alone = sum(map(bool, first)) < 2 and not _known(first)
     is_line = len(first) != width or first[0].startswith("#") or (alone and width > 1)
@@ -247,13 +239,7 @@ def _known(cells: Sequence[str]) -> int:
 
 
 def _more_names(names: tuple[str, ...], rows: list[list[str]], least: float) -> tuple[tuple[tuple[str, ...], ...], str]:
-    """Return the further rows of names below the header, and what is not certain about the next row.
-
-    Args:
-        names: The header.
-        rows: The rows below it.
-        least: The weight from which on a row is one of names.
-    """
+    """Return the further rows of names below the header, from a weight on, and what is not certain about the next."""
     again = NameRows(names)
     rows = [cells for cells in rows if not again.sort(cells) and sum(map(bool, cells)) > 1]
     keyed = int(len(names) > 2 and are_keys([cells[0] for cells in rows[1:]]))

@@ -35,10 +35,6 @@ def layout_by_content(table: Table, request: IngestRequest) -> Layout:
       the third is named as a label, holds nothing but 0 and 1 under no name of a score, or the first looks like keys;
     - two columns: see `_layout_of_two`.
 
-    Args:
-        table: The columns in question.
-        request: What was asked for, with no layout settled.
-
     Raises:
         InputError: none of these hold, or two columns leave it open.
     """
@@ -123,9 +119,6 @@ def detect_layout(rows: Sequence[Sequence[str]]) -> Layout:
     or three at most before a second value of five words or more) or like keys (95 % have no letter, or are one word
     of ASCII with a digit, and most second values are not so).
 
-    Args:
-        rows: Rows of two values, none of them empty.
-
     Raises:
         InputError: none of these hold, so that the layout must be set.
     """
@@ -146,15 +139,9 @@ def detect_layout(rows: Sequence[Sequence[str]]) -> Layout:
 
 
 def _check_first_values(rows: Sequence[Sequence[str]], shared: float, long: float) -> None:
-    """Check that the first of two texts can be queries.
+    """Refuse rows of which the first of two texts cannot be queries, but look like labels or keys.
 
-    Args:
-        rows: Rows of two values.
-        shared: Share of the rows with a first value that another row has too.
-        long: Share of the rows with a second value of five words or more.
-
-    Raises:
-        InputError: they look like labels or keys.
+    `shared` is the share of rows with a first value that another row has too, `long` that of long second values.
     """
     first = [row[0] for row in rows]
     most_words = _SHORT_WORDS if long >= 0.5 else 1

@@ -40,10 +40,6 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
     say which pairs fit, because it is named as a label or holds numbers or a few short values that recur, it is asked
     for.
 
-    Args:
-        table: The file's beginning, with a header.
-        request: What was asked for.
-
     Returns:
         The layout and its positions in the order of `columns.Columns.used`, or None where the names do not tell.
 
@@ -70,11 +66,7 @@ def columns_by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple
 
 
 def _settled(table: Table, layout: Layout, places: Places) -> tuple[int, ...]:
-    """Return the one position of each column, and all of wrong answers.
-
-    Raises:
-        InputError: two columns could both be the same thing.
-    """
+    """Return the one position of each column, and all of wrong answers."""
     single = places[:2] if layout is Layout.MATCHES else places
     for what, candidates in zip(layout.columns, single, strict=False):
         if len(candidates) > 1:
@@ -88,11 +80,7 @@ def _settled(table: Table, layout: Layout, places: Places) -> tuple[int, ...]:
 
 
 def _check_unjudged(table: Table, used: tuple[int, ...]) -> None:
-    """Check that no other column can say which of the pairs fit.
-
-    Raises:
-        InputError: one can.
-    """
+    """Refuse pairs beside another column that can say which of them fit."""
     for position, name in enumerate(table.names):
         role = role_of(name)
         if position in used or not (role is Role.LABEL or (role is None and _may_judge(name, table.cells(position)))):
@@ -106,11 +94,7 @@ def _check_unjudged(table: Table, used: tuple[int, ...]) -> None:
 
 
 def _check_label(table: Table, position: int) -> None:
-    """Check that a column that is named as a label does not hold long texts which hardly recur.
-
-    Raises:
-        InputError: it does.
-    """
+    """Refuse a column that is named as a label, but holds long texts which hardly recur."""
     cells = table.cells(position)
     long = sum(len(cell.split()) >= _LONG_WORDS for cell in cells)
     if 2 * long > len(cells) and len(set(cells)) > _NEARLY_ALL * len(cells) > _FEW_VALUES:

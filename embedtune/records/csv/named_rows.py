@@ -39,13 +39,7 @@ class Progress:
 
 
 def iter_rows(source: CSVSource, form: TableForm, encoding: str, progress: Progress) -> Iterator[NamedRow]:
-    """Yield the rows of a table that is no CSV.
-
-    Args:
-        source: The file.
-        form: What it is.
-        encoding: The CSV option.
-        progress: Told how far the reading has come.
+    """Yield the rows of a table that is no CSV, and say in `progress` how far the reading has come.
 
     Raises:
         StorageError: the file is unreadable.
@@ -134,12 +128,7 @@ _decoder = json.JSONDecoder(object_pairs_hook=_object, parse_int=str, parse_floa
 
 
 def parquet_columns(source: CSVSource) -> dict[str, bool]:
-    """Return of each column whether it holds single values, not lists or objects; an index of pandas is none.
-
-    Raises:
-        StorageError: the file is out of reach.
-        InputError: it is damaged, or a name stands for two columns.
-    """
+    """Return of each column whether it holds single values, not lists or objects; an index of pandas is none."""
     with _open_parquet(source) as file:
         return _column_kinds(file.schema_arrow, source.origin)
 

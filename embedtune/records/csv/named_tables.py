@@ -75,12 +75,7 @@ class NamedTable:
         return sample
 
     def records(self, names: Sequence[str], used: Sequence[int]) -> "NamedRecords":
-        """Return the records.
-
-        Args:
-            names: The columns.
-            used: Positions of those whose values are wanted; what is wrong with the others does not matter.
-        """
+        """Return the records: of the columns `names` what is wrong matters only with those at the positions `used`."""
         return NamedRecords(self, names, used)
 
 
@@ -164,11 +159,8 @@ def names_of(
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the columns of tables that are read as one, and those that are left out.
 
-    Left out are columns that hold nothing but lists or objects, and numbers of rows as pandas writes them.
-
-    Args:
-        tables: The files.
-        samples: The first rows of each.
+    Left out are columns that hold nothing but lists or objects, and numbers of rows as pandas writes them. `samples`
+    are the first rows of each table.
 
     Raises:
         InputError: nothing is left, a name stands for two columns, or there are too many.

@@ -131,11 +131,7 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
 
 
 def _common_form(files: Mapping[str, CSVSource], request: IngestRequest) -> TableForm:
-    """Return what all files are.
-
-    Raises:
-        InputError: they are of different forms, which nobody reads as one; the message names two.
-    """
+    """Return what all files are, or refuse those of different forms, which nobody reads as one."""
     options = request.options
     limit = _sample_bytes(files)
     forms = {source.origin: table_form(source, options.encoding, options.dialect, limit) for source in files.values()}
@@ -193,10 +189,7 @@ def _begin_all(
 ) -> tuple[list[_Beginning], list[list[str]]]:
     """Return the beginnings of the files, and their records together.
 
-    Args:
-        sources: The files by their names.
-        request: What was asked for.
-        dialect: That of every file which does not name its delimiter itself; None finds out for each.
+    `dialect` is that of every file which does not name its delimiter itself; None finds out for each.
     """
     beginnings = []
     pooled: list[list[str]] = []
@@ -245,11 +238,7 @@ def _least_columns(request: IngestRequest) -> int:
 
 
 def _check_dialect(beginnings: list[_Beginning]) -> None:
-    """Check that files read by one dialect have rows as wide as each other.
-
-    Raises:
-        InputError: one has not; the message names it and another file.
-    """
+    """Refuse files read by one dialect of which one has rows of another width than the first."""
     widths = [Counter(map(len, each.records)).most_common(1) for each in beginnings]
     for beginning, width in zip(beginnings, widths, strict=True):
         if [most for most, _ in width] != [most for most, _ in widths[0]]:
@@ -284,11 +273,7 @@ def _begin(
 
 
 def file_stamp(source: CSVSource) -> tuple[int, int]:
-    """Return the size in bytes and the time of the last change (ns) of a file.
-
-    Raises:
-        StorageError: it is gone.
-    """
+    """Return the size in bytes and the time of the last change (ns) of a file."""
     try:
         found = source.path.stat()
     except OSError as error:
@@ -301,18 +286,7 @@ def file_stamp(source: CSVSource) -> tuple[int, int]:
 def _check_columns(
     columns: Columns, request: IngestRequest, pooled: list[list[str]], first: _Beginning, other: _Beginning
 ) -> None:
-    """Check that a file has the columns that were found.
-
-    Args:
-        columns: What was found.
-        request: What was asked for.
-        pooled: The first rows of all files.
-        first: The first file.
-        other: The file in question.
-
-    Raises:
-        InputError: it has others, or is the only one of the two with a header; the message names both files.
-    """
+    """Refuse a file that has other columns than were found in all, or, unlike the first, a header."""
     begins = other.records[0] if other.records else []
     if columns.header:
         same = same_names(begins, columns.names)
@@ -331,11 +305,7 @@ def _check_columns(
 
 
 def _check_contents(columns: Columns, first: _Beginning, other: _Beginning) -> None:
-    """Check that a file holds the same kind of contents as the first one.
-
-    Raises:
-        InputError: it does not; the message names both files.
-    """
+    """Refuse a file that holds another kind of contents than the first one."""
     rows = [Table.of(columns.names, columns.header, each.records[columns.header :]) for each in (first, other)]
     for position in columns.used[: len(columns.layout.contents)]:
         kinds = [modality_of_column(columns.names[position], table.cells(position)) for table in rows]

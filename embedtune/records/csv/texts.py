@@ -71,12 +71,7 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
 
 
 def first_row(source: Path, options: CSVOptions) -> list[str]:
-    """Return the first row of a CSV, names or values, or the names of another table's columns.
-
-    Raises:
-        StorageError: the file is missing or unreadable.
-        InputError: it has no well-formed row.
-    """
+    """Return the first row of a CSV, names or values, or the names of another table's columns; see `read_texts`."""
     named = _named_table(source, options)
     return _begin(source, options)[2][0] if named is None else list(_begin_named(named)[1].names)
 
@@ -151,11 +146,7 @@ def _position(source: Path, table: Table, column: str) -> int:
 def _rows(
     reader: Records, extra: ExtraRows, source: Path, read_as: str, names: Sequence[str], position: int
 ) -> list[str]:
-    """Return the texts of all rows, but for those above and below them that are no data.
-
-    Raises:
-        InputError: another row is none that can be used.
-    """
+    """Return the texts of all rows, but for those above and below them that are no data."""
     texts: list[str] = []
     for line, cells, malformed, held, sort in extra.records(reader):
         if sort and (not texts or sort == FOOTER):
