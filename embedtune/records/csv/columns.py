@@ -65,10 +65,7 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
 def _find(table: Table, request: IngestRequest) -> Columns:
     """Decide on layout, columns and modalities."""
     wanted, chosen = request.wanted, request.options.columns
-    if chosen is not None:
-        used: tuple[int, ...] | None = tuple(_position(table, column) for column in chosen)
-    else:
-        used = None
+    used = None if chosen is None else tuple(_position(table, column) for column in chosen)
     if wanted is Layout.PLAIN:
         return _columns(table, Layout.PLAIN, used or _plain_columns(table, request), request)
     named = columns_by_name(table if used is None else table.select(used), request) if table.header else None

@@ -134,19 +134,14 @@ class LearnableCheck:
         raise InputError(f"{source}, read as {','.join(self._names)}: {problems[self._missing[0]]}")
 
     def _is_met(self, requirement: str, columns: Sequence[Sequence[object]]) -> bool:
-        if requirement == "a label repeats":
-            return self._label_repeats(columns[-1])
         if requirement == "sides differ":
             return any(first != second for first, second in zip(columns[0], columns[1], strict=True))
-        place = _PLACES[requirement]
-        first = self._first[place]
-        return any(value != first for value in columns[place])
-
-    def _label_repeats(self, labels: Sequence[object]) -> bool:
-        before = len(self._labels)
-        self._labels.update(labels)
-        repeats = len(self._labels) < before + len(labels)
-        if repeats:
+        if requirement != "a label repeats":
+            place = _PLACES[requirement]
+            return any(value != self._first[place] for value in columns[place])
+        most = len(self._labels) + len(columns[-1])
+        self._labels.update(columns[-1])
+        if repeats := len(self._labels) < most:
             self._labels.clear()
         return repeats
 
