@@ -21,7 +21,7 @@ from embedtune.datasets.naming import (
 from embedtune.errors import StorageError
 from embedtune.progress import note
 from embedtune.storage.errors import DamagedError, DeniedError
-from embedtune.storage.store import open_store
+from embedtune.storage.opening import open_store
 
 _AT_A_TIME = 8
 _MANIFEST = re.compile(rf"([^/]+)/([^/]+)/([^/]+)/{re.escape(MANIFEST_NAME)}")

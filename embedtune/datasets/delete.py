@@ -5,7 +5,7 @@ from embedtune.datasets.manifest import MANIFEST_NAME
 from embedtune.datasets.naming import Reference, dataset_uri, object_prefix, parse_reference
 from embedtune.errors import StorageError
 from embedtune.storage.errors import DeniedError
-from embedtune.storage.store import open_store
+from embedtune.storage.opening import open_store
 
 _ATTEMPTS = 5
 

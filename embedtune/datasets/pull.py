@@ -15,8 +15,8 @@ from embedtune.storage.atomic import atomic_path, resumable_folder
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.errors import writing
 from embedtune.storage.folders import IncompleteError, fetch_files
+from embedtune.storage.opening import open_store
 from embedtune.storage.ownership import GZIP_END
-from embedtune.storage.store import open_store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray

@@ -21,7 +21,8 @@ from embedtune.datasets.packing import Packed, ReadRows, packed
 from embedtune.errors import ConfigError, StorageError
 from embedtune.progress import note, progress
 from embedtune.storage.folders import abandoned, is_complete, send_again, send_files
-from embedtune.storage.store import Store, open_store
+from embedtune.storage.opening import open_store
+from embedtune.storage.store import Store
 
 if TYPE_CHECKING:
     from docarray import DocumentArray

@@ -12,7 +12,7 @@ from embedtune.mlflow.beside_database import SCHEME
 from embedtune.progress import Advance, silent
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import DamagedError
-from embedtune.storage.store import open_store
+from embedtune.storage.opening import open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,7 +22,7 @@ _ON_STORE = ("s3", "minio")
 
 
 class Artifacts(Protocol):
-    """Named files: the part of `stores.Store` that MLflow can do as well."""
+    """Named files: the part of `store.Store` that MLflow can do as well."""
 
     def put_file(self, name: str, source: Path) -> str:
         """Store a file, whose name is the last part of `name`; its SHA-256 comes back."""

@@ -15,7 +15,7 @@ from embedtune.mlflow.versions import SCHEME, parse_model_address
 from embedtune.models.catalogue import POINT_MODEL, known_model, similar_models, why_refused
 from embedtune.models.registered import fetched
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.resolving import resolve_source
+from embedtune.storage.opening import resolve_source
 from embedtune.storage.sources import local_copy
 
 DEFAULT_BACKBONE = "sentence-transformers/all-MiniLM-L6-v2"

@@ -14,16 +14,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import certifi
 from urllib3 import PoolManager, ProxyManager, Retry, Timeout
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import ModelError, StorageError
 from embedtune.models.backbones import hub_cache, what_lacks
 from embedtune.storage.endpoints import proxy_for
-from embedtune.storage.web.bodies import read_body
-from embedtune.storage.web.client import reason_of
-from embedtune.storage.web.heads import bound_heads
+from embedtune.storage.web.http import certificates, read_body, reason_of
 
 _HUB = "https://huggingface.co"
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})
@@ -146,9 +143,9 @@ def _pool(address: str) -> PoolManager:
     settings: dict[str, Any] = {
         "timeout": Timeout(connect=3.0, read=_TIMEOUT_S),
         "retries": Retry(total=5, connect=1, read=1, status=0, redirect=3, other=0),
-        "ca_certs": os.environ.get("SSL_CERT_FILE") or certifi.where(),
+        "ca_certs": certificates(),
     }
-    return bound_heads(ProxyManager(proxy, **settings) if proxy else PoolManager(**settings))
+    return ProxyManager(proxy, **settings) if proxy else PoolManager(**settings)
 
 
 def _headers() -> dict[str, str]:

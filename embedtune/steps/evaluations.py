@@ -21,8 +21,8 @@ from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.side_tables import FurtherData, measure
 from embedtune.steps.evaluation_sources import hold_out_source
 from embedtune.steps.sources import data_version, folder_address, open_source
-from embedtune.storage.listing import list_files
 from embedtune.storage.locations import Scheme, parse_location
+from embedtune.storage.opening import list_files
 from embedtune.text import shortened
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _is_source(name: str, address: str, folder: Path | None = None) -> bool:
 
 def _names_at(name: str, address: str) -> set[str]:
     try:
-        return {entry.name for entry in list_files(parse_location(address)).entries}
+        return {file.name for file in list_files(parse_location(address)).files}
     except StorageError as error:
         raise StorageError(f"Evaluation {name!r}: {error} {_ACCEPTED}.") from error
 

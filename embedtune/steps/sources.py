@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from embedtune.errors import StorageError
 from embedtune.records.source_kind import SourceKind, names_kind, table_names
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.resolving import resolve_source
+from embedtune.storage.opening import resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
 
 _DATASET = "dataset:"
@@ -37,7 +37,7 @@ def data_version(uri: str) -> str:
     """Return the version of the data at an address; it changes whenever their content does.
 
     Returns:
-        `dataset:<version>` of a dataset, else see `storage.resolving.ResolvedSource.version`.
+        `dataset:<version>` of a dataset, else see `storage.listing.Listing.version`.
 
     Raises:
         StorageError: the data are missing, refused, or out of reach.

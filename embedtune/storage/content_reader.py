@@ -2,32 +2,33 @@
 
 import base64
 import binascii
+import errno
 import os
 import posixpath
 import re
+import stat
 import threading
-import time
+import unicodedata
 from functools import lru_cache
-from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote_to_bytes, urljoin
+from itertools import islice
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 
-from embedtune.errors import StorageError
+from embedtune.errors import StorageError, reason
 from embedtune.storage.access import AccessRules
-from embedtune.storage.errors import UnreachableError, too_large
-from embedtune.storage.local_contents import LocalContents
+from embedtune.storage.errors import too_large
 from embedtune.storage.locations import Location, ObjectStore, Scheme, parse_location
-from embedtune.storage.web.hosts import HostMemory
+from embedtune.storage.opening import Contents, open_contents
 from embedtune.text import excerpt
-
-if TYPE_CHECKING:
-    from minio import Minio
-
-    from embedtune.storage.web.client import WebClient
 
 _ABSOLUTE = re.compile(r"data:|[A-Za-z][A-Za-z0-9+.-]*://", re.IGNORECASE)
 _DATA = re.compile(r"data:", re.IGNORECASE)
 _WEB = re.compile(r"https?://", re.IGNORECASE)
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
+# Without O_NONBLOCK, opening a pipe would wait for its writer.
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_UNNAMED = ("", ".", "..")
+_MOST_LISTED = 100_000
+"""Entries of a folder that are looked at for a file whose name is only spelt otherwise."""
 
 
 def resolve_content(cell: str, origin: str) -> str:
@@ -76,16 +77,14 @@ class ContentReader:
 
         Args:
             rules: What may be opened.
-            timeout_s: Seconds after which a content that is still on its way is given up. Half of it is for the head
-                of an answer, which is asked for twice.
+            timeout_s: Seconds after which a content that is still on its way is given up. A server that sends nothing
+                for half of it is asked once more.
         """
         self._rules = rules
         self._timeout_s = timeout_s
-        self._files = LocalContents(rules)
-        self._memory = HostMemory()
+        self._files = _LocalFiles(rules)
         self._lock = threading.Lock()
-        self._web: WebClient | None = None
-        self._stores: dict[ObjectStore, Minio] = {}
+        self._remote: dict[tuple[Scheme, ObjectStore], Contents] = {}
 
     def read(self, uri: str, max_bytes: int) -> bytes:
         """Return one content.
@@ -109,67 +108,14 @@ class ContentReader:
         if location.scheme is Scheme.FILE:
             return self._files.read(str(location.path), location.uri, max_bytes)
         self._rules.check(location)
-        if location.scheme is Scheme.HTTP:
-            return self._read_page(uri.partition("#")[0], location, max_bytes)
-        return self._read_object(location, max_bytes)
+        return self._contents(location).read(location, uri.partition("#")[0], max_bytes)
 
-    def _read_page(self, uri: str, location: Location, max_bytes: int) -> bytes:
-        # urllib3 and minio take a while to import, which local runs need not pay.
-        from urllib3.exceptions import HTTPError
-
-        from embedtune.storage.web.bodies import SlowError, read_body
-
-        deadline = time.monotonic() + self._timeout_s
-        response, host = self._web_client().request("GET", uri, {})
-        if response.status != 200:
-            response.close()
-            answer = f"the server answers {response.status} {response.reason}"
-            if response.status >= 500:
-                self._memory.failed(host, answer, connected=True)
-                raise UnreachableError(f"{location.uri}: {answer}.")
-            self._memory.answered(host)
-            raise StorageError(f"{location.uri}: {answer}.")
-        try:
-            content = read_body(response, location.uri, max_bytes, deadline)
-        except (HTTPError, SlowError) as error:
-            self._memory.failed(host, str(error), connected=True)
-            raise UnreachableError(f"{location.uri} could not be read to its end: {error}") from error
-        self._memory.answered(host)
-        return content
-
-    def _read_object(self, location: Location, max_bytes: int) -> bytes:
-        from embedtune.storage.objects.client import store_errors
-        from embedtune.storage.web.bodies import SlowError, read_body
-
-        store = f"the object store of {location.store}:// addresses"
-        self._memory.check(store)
-        deadline = time.monotonic() + self._timeout_s
-        try:
-            with store_errors(location.uri):
-                response = self._store_client(location.store).get_object(location.bucket, location.key)
-                content = read_body(response, location.uri, max_bytes, deadline)
-        except UnreachableError as error:
-            self._memory.failed(store, "it did not answer in time", connected=isinstance(error, SlowError))
-            raise
-        self._memory.answered(store)
-        return content
-
-    def _web_client(self) -> "WebClient":
-        from embedtune.storage.web.client import WebClient, content_pool
-
+    def _contents(self, location: Location) -> Contents:
         with self._lock:
-            if self._web is None:
-                self._web = WebClient(self._rules.hosts, content_pool(self._timeout_s / 2), self._memory)
-            return self._web
-
-    def _store_client(self, store: ObjectStore) -> "Minio":
-        from embedtune.storage.objects.client import store_client
-        from embedtune.storage.web.client import content_pool
-
-        with self._lock:
-            if store not in self._stores:
-                self._stores[store] = store_client(store, pool=content_pool(self._timeout_s / 2))
-            return self._stores[store]
+            key = (location.scheme, location.store)
+            if key not in self._remote:
+                self._remote[key] = open_contents(location, self._rules.hosts, self._timeout_s)
+            return self._remote[key]
 
 
 def _decode(uri: str, max_bytes: int) -> bytes:
@@ -189,4 +135,107 @@ def _decode(uri: str, max_bytes: int) -> bytes:
             raise StorageError(f"{what} does not hold valid base64: {error}.") from error
     if len(content) > max_bytes:
         raise too_large(what, max_bytes)
+    return content
+
+
+class _LocalFiles:
+    """Reads local files below the folders that the rules allow, with few calls of the system, for there are many."""
+
+    def __init__(self, rules: AccessRules) -> None:
+        self._rules = rules
+        self._real_folders: dict[str, str] = {}
+        self._listed: dict[str, dict[str, str]] = {}
+
+    def read(self, path: str, uri: str, max_bytes: int) -> bytes:
+        """Return the content of one file, called `uri` in messages; errors as of `ContentReader.read`."""
+        try:
+            descriptor = self._open(path, uri)
+            try:
+                return _read(descriptor, uri, max_bytes)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError as error:
+            raise StorageError(f"{uri} does not exist{self._hint(path)}.") from error
+        except IsADirectoryError as error:
+            raise StorageError(f"{uri} is not a file.") from error
+        except OSError as error:
+            raise StorageError(f"{uri} cannot be read: {reason(error)}.") from error
+
+    def _open(self, path: str, uri: str) -> int:
+        """Open a file. The links of its folder are followed once, and the file itself must not be one then."""
+        folder, name = os.path.split(path)
+        real = None if name in _UNNAMED else self._permitted_folder(folder)
+        if real is not None:
+            try:
+                return os.open(os.path.join(real, name), _FLAGS)
+            except OSError as error:
+                if error.errno != errno.ELOOP:
+                    raise
+        return os.open(self._rules.permitted_path(path, uri), _FLAGS)
+
+    def _permitted_folder(self, folder: str) -> str | None:
+        """Return a folder with its links followed, or None where only the file itself can tell whether it may be read.
+
+        What is in a permitted folder is permitted.
+        """
+        real = self._real_folders.get(folder)
+        if real is None:
+            real = os.path.realpath(folder)
+            if not self._rules.permits(os.path.join(real, "")):
+                return None
+            self._real_folders[folder] = real
+        return real
+
+    def _hint(self, path: str) -> str:
+        """Return how the spelling of a missing file differs from that of one that is there, '' where there is none."""
+        folder, missing = path, list[str]()
+        while folder and not os.path.isdir(folder):
+            folder, _, name = folder.rpartition("/")
+            missing.insert(0, name)
+        if not folder:
+            return ""
+        found = []
+        for name in re.split(r"[\\/]", unquote("/".join(missing))):
+            entry = self._entries(folder).get(_folded(name))
+            if entry is None:
+                return ""
+            found.append(entry)
+            folder = os.path.join(folder, entry)
+        asked, there = "/".join(missing), "/".join(found)
+        plain = unquote(asked).replace("\\", "/")
+        differences = {
+            "'/' instead of '\\'": "\\" in asked,
+            "the signs that %20 and the like stand for": unquote(asked) != asked,
+            "other upper and lower case": plain != there and plain.casefold() == there.casefold(),
+            "another Unicode form or other white space": plain.casefold() != there.casefold(),
+        }
+        return f", but a file does whose name has {' and '.join(name for name, told in differences.items() if told)}"
+
+    def _entries(self, folder: str) -> dict[str, str]:
+        """Return the entries of a folder that may be read, by their names without what spellings differ in."""
+        real = os.path.realpath(folder)
+        if real not in self._listed and self._rules.permits(os.path.join(real, "")):
+            try:
+                with os.scandir(real) as entries:
+                    self._listed[real] = {_folded(entry.name): entry.name for entry in islice(entries, _MOST_LISTED)}
+            except OSError:
+                self._listed[real] = {}
+        return self._listed.get(real, {})
+
+
+def _folded(name: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", unquote(name)).casefold().split())
+
+
+def _read(descriptor: int, uri: str, max_bytes: int) -> bytes:
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{uri} is not a file.")
+    if found.st_size > max_bytes:
+        raise too_large(uri, max_bytes)
+    content = os.read(descriptor, found.st_size + 1)
+    while 0 < len(content) < found.st_size and (more := os.read(descriptor, found.st_size + 1 - len(content))):
+        content += more
+    if len(content) != found.st_size:
+        raise StorageError(f"{uri} changes while it is read, or is a special file of the system.")
     return content

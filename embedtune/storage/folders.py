@@ -25,8 +25,9 @@ from embedtune.progress import Advance, progress, silent
 from embedtune.storage.atomic import resumable_folder
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import DamagedError, reading, writing
+from embedtune.storage.opening import open_store
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.store import Store, StoredFile, open_store
+from embedtune.storage.store import Store, StoredFile
 from embedtune.text import excerpt
 
 MANIFEST_NAME = "manifest.json"

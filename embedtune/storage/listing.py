@@ -1,16 +1,20 @@
-"""Which files a location stands for: one, those of a folder or prefix, or those that a pattern matches."""
+"""Which files a location stands for, and their versions: one, those of a folder, or those that a pattern matches."""
 
 import fnmatch
 import glob
+import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from embedtune.errors import StorageError, reason
-from embedtune.progress import note
-from embedtune.storage.locations import Location, Scheme
+from embedtune.errors import StorageError
+from embedtune.progress import note, progress
+from embedtune.storage.digests import file_sha256
+from embedtune.storage.errors import reading
+from embedtune.storage.locations import Location
 from embedtune.storage.ownership import is_run_folder
 
 _JUNK_FOLDERS = frozenset({"_temporary", "__MACOSX"})
@@ -19,11 +23,11 @@ _UNSAFE = frozenset({"", ".", ".."})
 
 
 @dataclass(frozen=True)
-class Entry:
+class SourceFile:
     """One file of a source."""
 
     name: str
-    """Path relative to the listing's folder, with '/' between its parts."""
+    """Path relative to the source's folder, with '/' between its parts."""
     uri: str
     """Its own address."""
     size: int
@@ -32,6 +36,8 @@ class Entry:
     """What its server calls this content; '' for a local file."""
     path: Path = Path()
     """Where it is, if it is local."""
+    version: str = ""
+    """Version of this file alone, such as `opening.resolve_source(uri)` gives; '' before `resolve_listing`."""
 
 
 @dataclass(frozen=True)
@@ -42,47 +48,22 @@ class Listing:
     """As it was given."""
     root: Path
     """The local folder that names are relative to; the present folder for what is not local."""
-    entries: tuple[Entry, ...]
-    """At least one, sorted by name."""
+    files: tuple[SourceFile, ...]
+    """At least one, sorted by name. An archive counts as one file; `sources.local_copy` unpacks it."""
     is_folder: bool
-    """False: the address of one file was given."""
+    """Whether a folder, a prefix or a pattern was given, not the address of one file."""
     passed_over: tuple[str, ...] = ()
     """Output folders of runs that lie in the folder, whose files do not count."""
     broken: tuple[str, ...] = ()
     """Names in the folder that are broken links or no regular files, which do not count either."""
+    version: str = ""
+    """`sha256:<hexadecimal>` of a local file, of a folder, prefix or pattern; `etag:<etag>-<bytes>` of one object; ''
+    before `resolve_listing`."""
 
     def tell_passed_over(self) -> None:
         """Say which folders are left out because embedtune wrote them."""
         if self.passed_over:
             note(f"{self.uri}: not read, because a run of embedtune wrote it: {', '.join(self.passed_over)}")
-
-
-def list_files(location: Location) -> Listing:
-    """Find the files that a location stands for.
-
-    A path or key that exists is taken as it is written, even where it looks like a pattern. Of folders, prefixes and
-    patterns, hidden names (`.x`), markers (`_SUCCESS`, any name without suffix that begins with `_`), folders named
-    `_temporary` or `__MACOSX`, and the output folders of runs are left out; one of these that is named itself is not.
-
-    Raises:
-        StorageError: nothing is there, it cannot be read, or it is a data set's name, which this package cannot look
-            up.
-    """
-    if location.scheme is Scheme.FILE:
-        return _list_local(location)
-    if location.scheme is Scheme.DATASET:
-        raise StorageError(
-            f"{location.uri} is the name of a data set, not the address of a file. Pull it first with `embedtune pull`."
-        )
-    # minio takes a quarter of a second to import, which local runs need not pay.
-    if location.scheme is Scheme.HTTP:
-        from embedtune.storage.web.files import stat_page
-
-        etag, size = stat_page(location)
-        return Listing(location.uri, Path(), (Entry(location.name, location.uri, size, etag),), is_folder=False)
-    from embedtune.storage.objects.listing import list_objects
-
-    return list_objects(location)
 
 
 def is_data(name: str) -> bool:
@@ -100,56 +81,80 @@ def matches(name: str, pattern: str) -> bool:
     return len(names) == len(patterns) and all(map(fnmatch.fnmatchcase, names, patterns))
 
 
-def sorted_entries(uri: str, entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """Return the entries of a folder in the order of their names.
+def sorted_files(uri: str, files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
+    """Return the files of a folder in the order of their names.
 
     Raises:
         StorageError: there are none, or a name cannot be that of a file below a folder.
     """
-    found = sorted(entries, key=lambda entry: entry.name)
+    found = sorted(files, key=lambda file: file.name)
     if not found:
         raise StorageError(
             f"{uri}: no file is there. Hidden files and markers such as _SUCCESS do not count, nor does what a run has "
             "written. Check the address; a pattern's * matches within one part of a path only."
         )
-    names = {entry.name for entry in found}
-    for entry in found:
-        parts = entry.name.split("/")
+    names = {file.name for file in found}
+    for file in found:
+        parts = file.name.split("/")
         above = {"/".join(parts[:count]) for count in range(1, len(parts))}
-        if not _UNSAFE.isdisjoint(parts) or "\\" in entry.name or "\0" in entry.name or above & names:
+        if not _UNSAFE.isdisjoint(parts) or "\\" in file.name or "\0" in file.name or above & names:
             raise StorageError(
-                f"{uri} holds {entry.name!r}, which cannot be a file in a folder: a part of it is empty, '.' or '..', "
+                f"{uri} holds {file.name!r}, which cannot be a file in a folder: a part of it is empty, '.' or '..', "
                 "it holds a backslash, or it lies below the name of another file. Rename it."
             )
     return tuple(found)
 
 
-def _list_local(location: Location) -> Listing:
+def resolve_listing(listing: Listing) -> Listing:
+    """Return a listing with the versions of its files and its own; local files are read for that.
+
+    Raises:
+        StorageError: a local file cannot be read.
+    """
+    versions = _versions(listing.files)
+    files = tuple(replace(file, version=version) for file, version in zip(listing.files, versions, strict=True))
+    version = versions[0]
+    if listing.is_folder:
+        content = json.dumps([[file.name, file.version] for file in files])
+        version = f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
+    return replace(listing, files=files, version=version)
+
+
+def _versions(files: Sequence[SourceFile]) -> list[str]:
+    local = [file for file in files if not file.etag]
+    if not local:
+        return [f"etag:{file.etag}-{file.size}" for file in files]
+    title, versions = local[0].path.name if len(local) == 1 else f"{len(local)} files", []
+    with progress(f"Hashing {title}", sum(file.size for file in local), "bytes") as advance:
+        for file in local:
+            with reading(file.path):
+                versions.append(f"sha256:{file_sha256(file.path, advance)}")
+    return versions
+
+
+def list_local(location: Location) -> Listing:
+    """Find the files of a local location; see `opening.list_files`."""
     path, start = location.path, location.pattern_start
     passed_over, broken = set[str](), set[str]()
-    try:
-        if path.is_dir():
-            entries = sorted_entries(location.uri, _walk(path, passed_over, broken))
-            return Listing(location.uri, path, entries, True, tuple(sorted(passed_over)), tuple(sorted(broken)))
-        if start is not None and not path.exists():
-            root = Path(*path.parts[:start])
-            entries = sorted_entries(location.uri, _match(root, path, passed_over, broken))
-            return Listing(location.uri, root, entries, True, tuple(sorted(passed_over)), tuple(sorted(broken)))
-        size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise StorageError(f"{path} does not exist. Check the path; in a pod, give an s3:// address.") from error
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or path} cannot be read: {reason(error)}. Check its permissions."
-        ) from error
+    with reading(path):
+        try:
+            is_pattern = start is not None and not path.exists()
+            if path.is_dir() or is_pattern:
+                root = Path(*path.parts[:start]) if is_pattern else path
+                found = _match(root, path, passed_over, broken) if is_pattern else _walk(path, passed_over, broken)
+                files = sorted_files(location.uri, found)
+                return Listing(location.uri, root, files, True, tuple(sorted(passed_over)), tuple(sorted(broken)))
+            size = path.stat().st_size
+        except FileNotFoundError as error:
+            raise StorageError(f"{path} does not exist. Check the path; in a pod, give an s3:// address.") from error
     if location.is_folder and path.is_file():
         raise StorageError(f"{location.uri} is a file, not a folder. Write it without the slash at its end.")
     if not path.is_file():
         raise StorageError(f"{location.uri} is not a file or folder that can be read twice. Copy the data to a file.")
-    return Listing(location.uri, path.parent, (Entry(path.name, location.uri, size, path=path),), is_folder=False)
+    return Listing(location.uri, path.parent, (SourceFile(path.name, location.uri, size, path=path),), is_folder=False)
 
 
-def _walk(root: Path, passed_over: set[str], broken: set[str]) -> Iterator[Entry]:
+def _walk(root: Path, passed_over: set[str], broken: set[str]) -> Iterator[SourceFile]:
     seen = set()
     for folder, folders, names in os.walk(root, followlinks=True, onerror=_raise):
         real = os.path.realpath(folder)
@@ -161,27 +166,27 @@ def _walk(root: Path, passed_over: set[str], broken: set[str]) -> Iterator[Entry
             folders.clear()
             continue
         folders[:] = [name for name in folders if not name.startswith(".") and name not in _JUNK_FOLDERS]
-        yield from _entries(root, (Path(folder, name) for name in names), broken)
+        yield from _data_files(root, (Path(folder, name) for name in names), broken)
 
 
-def _match(root: Path, pattern: Path, passed_over: set[str], broken: set[str]) -> Iterator[Entry]:
+def _match(root: Path, pattern: Path, passed_over: set[str], broken: set[str]) -> Iterator[SourceFile]:
     is_output = cache(is_run_folder)
     found = (path for path in map(Path, glob.iglob(str(pattern))) if not path.is_dir())
-    for entry in _entries(root, found, broken):
-        above = [root / folder for folder in list(Path(entry.name).parents)[:-1]]
+    for file in _data_files(root, found, broken):
+        above = [root / folder for folder in list(Path(file.name).parents)[:-1]]
         outputs = [str(folder.relative_to(root)) for folder in above if is_output(folder)]
         passed_over.update(outputs)
         if not outputs:
-            yield entry
+            yield file
 
 
-def _entries(root: Path, paths: Iterable[Path], broken: set[str]) -> Iterator[Entry]:
+def _data_files(root: Path, paths: Iterable[Path], broken: set[str]) -> Iterator[SourceFile]:
     for path in paths:
         name = path.relative_to(root).as_posix()
         if not is_data(name):
             continue
         if path.is_file():
-            yield Entry(name, str(path), path.stat().st_size, path=path)
+            yield SourceFile(name, str(path), path.stat().st_size, path=path)
         else:
             broken.add(name)
 

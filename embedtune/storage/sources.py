@@ -10,10 +10,10 @@ from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, progress
 from embedtune.storage.archives import is_archive, unpack_archive
 from embedtune.storage.errors import writing
-from embedtune.storage.listing import Entry, Listing, list_files
+from embedtune.storage.listing import Listing, SourceFile, resolve_listing
 from embedtune.storage.locations import Scheme, parse_location
+from embedtune.storage.opening import fetch_file, list_files
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.resolving import resolve_listing
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
 
     Args:
         uri: See `locations.parse_location`.
-        version: What `resolving.resolve_source` named for it, or '' for whatever is there now.
+        version: What `opening.resolve_source` named for it, or '' for whatever is there now.
 
     Raises:
         StorageError: it is missing or refused, it changed since, the server is gone, or the disk is full.
@@ -60,14 +60,14 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
         _check_version(uri, version, resolve_listing(listing).version)
     with ExitStack() as stack:
         if location.scheme is Scheme.FILE:
-            root, files = listing.root, tuple(entry.path for entry in listing.entries)
+            root, files = listing.root, tuple(file.path for file in listing.files)
         else:
             root = stack.enter_context(temporary_folder())
             files = _download(listing, location.name, root)
         if not listing.is_folder and is_archive(files[0].name):
-            yield _unpack(files[0], listing.entries[0].uri.partition("?")[0], stack.enter_context(temporary_folder()))
+            yield _unpack(files[0], listing.files[0].uri.partition("?")[0], stack.enter_context(temporary_folder()))
         else:
-            origins = tuple(entry.uri for entry in listing.entries)
+            origins = tuple(file.uri for file in listing.files)
             yield LocalSource(root, files, origins, broken=listing.broken)
 
 
@@ -89,42 +89,33 @@ def temporary_folder() -> Iterator[Path]:
 
 
 def _download(listing: Listing, name: str, root: Path) -> tuple[Path, ...]:
-    names = [entry.name for entry in listing.entries] if listing.is_folder else [name]
+    names = [file.name for file in listing.files] if listing.is_folder else [name]
     paths = tuple(root / name for name in names)
-    total = sum(entry.size for entry in listing.entries)
+    total = sum(file.size for file in listing.files)
     with progress(f"Downloading {name}", total, "bytes") as advance:
-        transfer_all(_fetch, list(zip(listing.entries, paths, strict=True)), advance)
+        transfer_all(_fetch, list(zip(listing.files, paths, strict=True)), advance)
     return paths
 
 
-def _fetch(item: tuple[Entry, Path], advance: Advance) -> None:
-    entry, path = item
-    location = parse_location(entry.uri)
+def _fetch(item: tuple[SourceFile, Path], advance: Advance) -> None:
+    file, path = item
     with writing(path.parent, "Free some space there."):
         path.parent.mkdir(parents=True, exist_ok=True)
-    # minio takes a quarter of a second to import, which local runs need not pay.
-    if location.scheme is Scheme.HTTP:
-        from embedtune.storage.web.files import fetch_page
-
-        fetch_page(location, entry.etag, entry.size, path, advance)
-    else:
-        from embedtune.storage.objects.prefix import fetch_object
-
-        fetch_object(location, entry.etag, entry.size, path, advance)
+    fetch_file(file, path, advance)
 
 
 def _unpack(archive: Path, title: str, folder: Path) -> LocalSource:
     root = folder / "unpacked"
     unpack_archive(archive, root, title)
     listing = list_files(parse_location(str(root)))
-    tops = {entry.name.partition("/")[0] for entry in listing.entries if "/" in entry.name}
-    if len(tops) == 1 and all("/" in entry.name for entry in listing.entries):
+    tops = {file.name.partition("/")[0] for file in listing.files if "/" in file.name}
+    if len(tops) == 1 and all("/" in file.name for file in listing.files):
         root /= tops.pop()
     return LocalSource(
         root,
-        tuple(entry.path for entry in listing.entries),
-        tuple(entry.uri for entry in listing.entries),
-        tuple(f"{title}/{entry.name}" for entry in listing.entries),
+        tuple(file.path for file in listing.files),
+        tuple(file.uri for file in listing.files),
+        tuple(f"{title}/{file.name}" for file in listing.files),
     )
 
 

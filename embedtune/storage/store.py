@@ -11,7 +11,7 @@ from embedtune.progress import Advance, silent
 from embedtune.storage.atomic import atomic_path, is_part
 from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, check_digest, check_small, file_sha256
 from embedtune.storage.errors import DamagedError, reading
-from embedtune.storage.locations import Location, Scheme, parse_location
+from embedtune.storage.locations import Location
 
 
 @dataclass(frozen=True, order=True)
@@ -76,23 +76,6 @@ class Store(Protocol):
 
     def remove(self, names: list[str]) -> None:
         """Remove files, those that are gone already included."""
-
-
-def open_store(uri: str) -> Store:
-    """Return the store at a path, `file://`, `s3://` or `minio://` address.
-
-    Raises:
-        StorageError: another kind of address, or the environment does not describe an object store.
-    """
-    location = parse_location(uri)
-    if location.scheme is Scheme.FILE:
-        return FolderStore(location)
-    if location.scheme is not Scheme.S3:
-        raise StorageError(f"{uri}: folders are kept on an object store or a disk. Give s3://bucket/prefix or a path.")
-    # minio takes a quarter of a second to import, which local runs need not pay.
-    from embedtune.storage.objects.prefix import ObjectPrefix
-
-    return ObjectPrefix(location)
 
 
 class FolderStore:

@@ -10,7 +10,7 @@ from embedtune.errors import StorageError
 from embedtune.storage.locations import ObjectStore
 from embedtune.storage.objects import policies
 from embedtune.storage.objects.policies import is_public, make_private, make_public
-from embedtune.storage.store import open_store
+from embedtune.storage.opening import open_store
 
 OTHERS = [
     {

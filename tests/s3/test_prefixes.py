@@ -11,9 +11,8 @@ from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules, ForbiddenError
 from embedtune.storage.content_reader import ContentReader, resolve_content
 from embedtune.storage.errors import UnreachableError
-from embedtune.storage.listing import list_files
+from embedtune.storage.opening import list_files, resolve_source
 from embedtune.storage.ownership import OUTPUT_MARKER
-from embedtune.storage.resolving import resolve_source
 from embedtune.storage.sources import local_copy
 
 CSVS = {f"part-{number}.csv": f"text {number},label\n".encode() * 1000 for number in range(8)}

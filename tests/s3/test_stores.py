@@ -10,7 +10,8 @@ from embedtune.storage import store as stores
 from embedtune.storage.errors import DamagedError
 from embedtune.storage.objects import prefix as objects
 from embedtune.storage.objects.uploads import PART_BYTES
-from embedtune.storage.store import StoredFile, open_store
+from embedtune.storage.opening import open_store
+from embedtune.storage.store import StoredFile
 
 NAME = "deep/größe a?#%.bin"
 

@@ -1,9 +1,6 @@
 import threading
-import time
-from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import BinaryIO
 
 import pytest
 
@@ -23,9 +20,9 @@ class FaultyServer:
     retry_after: str = ""
     ranges: list[str | None] = field(default_factory=list)
     """The Range headers of the GET requests so far."""
+    peers: set[tuple[str, int]] = field(default_factory=set)
+    """The connections that requests came on."""
     honours_ranges: bool = True
-    drips: bool = False
-    """Whether heads come byte by byte, without an end."""
 
     @property
     def host(self) -> str:
@@ -37,13 +34,6 @@ class FaultyServer:
             return self.failures.pop(0)
         # Compared strongly: a weak etag never matches (RFC 9110, 13.1.1).
         return 412 if wanted is not None and (wanted != self.etag or wanted.startswith("W/")) else 0
-
-
-def drip(writer: BinaryIO, state: FaultyServer) -> None:
-    with suppress(OSError):
-        while state.drips:
-            writer.write(b"X")
-            time.sleep(0.05)
 
 
 def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
@@ -61,7 +51,7 @@ def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
             self.answer(body=True)
 
         def answer(self, body):
-            drip(self.wfile, state)
+            state.peers.add(self.client_address)
             if failure := state.failure(self.headers.get("If-Match")):
                 self.send_response(failure)
                 self.send_header("Location", state.location)

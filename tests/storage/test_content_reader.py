@@ -147,12 +147,12 @@ def test_links_are_followed_before_the_check_also_in_a_folder_that_was_read_from
 
 
 class TestStoresThatDoNotAnswer:
-    @pytest.fixture(params=["silence", "drip"])
-    def reader(self, request, monkeypatch):
+    @pytest.fixture
+    def reader(self, monkeypatch):
         with socket.create_server(("127.0.0.1", 0)) as server:
             monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
             stop = threading.Event()
-            thread = threading.Thread(target=accept, args=(server, request.param == "drip", stop))
+            thread = threading.Thread(target=accept, args=(server, stop))
             thread.start()
             yield ContentReader(AccessRules((), ("data",), ()), timeout_s=0.6)
             stop.set()
@@ -169,16 +169,13 @@ class TestStoresThatDoNotAnswer:
             reader.read("s3://data/b.png", 7)
 
 
-def accept(server: socket.socket, drips: bool, stop: threading.Event) -> None:
-    """Take connections, and never answer to the end of a head."""
+def accept(server: socket.socket, stop: threading.Event) -> None:
+    """Take connections, and never answer."""
     server.settimeout(0.05)
     taken = []
     while not stop.is_set():
         with suppress(TimeoutError):
             taken.append(server.accept()[0])
-        for connection in taken if drips else ():
-            with suppress(OSError):
-                connection.sendall(b"X")
     for connection in taken:
         connection.close()
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.resolving import resolve_source
+from embedtune.storage.opening import resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
 
 
@@ -53,8 +53,8 @@ def test_errors_of_the_reader_pass_unchanged(source):
 
 def test_local_work_imports_no_client():
     code = (
-        "import sys; from embedtune.storage import content_reader, folders, resolving, sources;"
-        "resolving.resolve_source(sys.argv[1]);"
+        "import sys; from embedtune.storage import content_reader, folders, opening, sources;"
+        "opening.resolve_source(sys.argv[1]);"
         "assert not {'minio', 'urllib3'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, __file__], check=True)

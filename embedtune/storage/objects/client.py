@@ -3,19 +3,21 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from xml.etree.ElementTree import ParseError
 
 from minio import Minio
+from minio.credentials.providers import Provider
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
 from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from embedtune.errors import StorageError
-from embedtune.storage.endpoints import endpoint_help, endpoint_name, find_endpoint, proxy_for
+from embedtune.storage.endpoints import Endpoint, endpoint_help, endpoint_name, find_endpoint, proxy_for
 from embedtune.storage.errors import DeniedError, MissingObjectError, UnreachableError
 from embedtune.storage.locations import ObjectStore
 from embedtune.storage.objects.credentials import PLACES, find_credentials
-from embedtune.storage.web.transfer import http_pool
+from embedtune.storage.web.http import http_pool
 
 _MISSING = ("NoSuchKey", "NoSuchBucket", "NoSuchUpload")
 _REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
@@ -29,11 +31,12 @@ def store_client(store: ObjectStore, pool: PoolManager | None = None) -> Minio:
     """Return the client of an object store, with what the environment says of it.
 
     For where it is see `endpoints.find_endpoint`, for the credentials `credentials.find_credentials`; without any,
-    requests are anonymous.
+    requests are anonymous. As long as the environment says the same, it is the same client, which keeps its connections
+    and the regions of buckets; it may be used by many threads at once.
 
     Args:
         store: Which.
-        pool: Connects, with its own time-outs and repetitions; None for those of `transfer.http_pool`.
+        pool: Connects, with its own time-outs and repetitions; None for `http.http_pool`.
 
     Raises:
         StorageError: the endpoint is not an http(s) address, or one of a pair of keys is missing.
@@ -41,12 +44,13 @@ def store_client(store: ObjectStore, pool: PoolManager | None = None) -> Minio:
     endpoint = find_endpoint(store)
     if pool is None:
         pool = http_pool(_RETRIES, proxy_for(endpoint.url))
+    return _client(endpoint, find_credentials(store), pool)
+
+
+@lru_cache(maxsize=8)
+def _client(endpoint: Endpoint, credentials: Provider | None, pool: PoolManager) -> Minio:
     return Minio(
-        endpoint.host,
-        secure=endpoint.secure,
-        region=endpoint.region,
-        credentials=find_credentials(store),
-        http_client=pool,
+        endpoint.host, secure=endpoint.secure, region=endpoint.region, credentials=credentials, http_client=pool
     )
 
 

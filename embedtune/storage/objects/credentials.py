@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 from embedtune.errors import StorageError
 from embedtune.storage.endpoints import proxy_for
 from embedtune.storage.locations import ObjectStore
-from embedtune.storage.web.transfer import http_pool
+from embedtune.storage.web.http import http_pool
 
 SECRET_FOLDER_VARIABLE = "EMBEDTUNE_STORE_SECRET_DIR"  # noqa: S105
 """Environment variable with the folder of a mounted secret: files `accesskey`, `secretkey` and perhaps `sessiontoken`,
@@ -74,7 +74,9 @@ def find_credentials(store: ObjectStore) -> Provider | None:
     return _static(_aws_variables()) or _identity() or _static(_shared_file())
 
 
+@functools.lru_cache(maxsize=8)
 def _static(keys: _Keys) -> StaticProvider | None:
+    """Return the one provider of these keys, by which a client is known again."""
     return StaticProvider(keys[0], keys[1], keys[2] or None) if keys is not None else None
 
 

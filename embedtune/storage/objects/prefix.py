@@ -1,8 +1,10 @@
-"""Objects and prefixes of the object store. Imports minio, so import this module where it is used."""
+"""Objects and prefixes of the object store. Imports minio."""
 
 import contextlib
 import io
-from pathlib import Path
+import time
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
@@ -11,12 +13,14 @@ from urllib3 import BaseHTTPResponse
 from embedtune.errors import StorageError
 from embedtune.progress import Advance, silent
 from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
-from embedtune.storage.errors import DamagedError, MissingObjectError, reading
-from embedtune.storage.locations import Location
+from embedtune.storage.errors import DamagedError, MissingObjectError, UnreachableError, reading
+from embedtune.storage.listing import Listing, SourceFile, is_data, matches, sorted_files
+from embedtune.storage.locations import Location, ObjectStore
 from embedtune.storage.objects.client import store_client, store_errors
 from embedtune.storage.objects.uploads import Destination, Headers, send_file
+from embedtune.storage.ownership import run_folders
 from embedtune.storage.store import StoredFile
-from embedtune.storage.web.transfer import read_whole, receive
+from embedtune.storage.web.http import HostMemory, SlowError, content_pool, read_body, read_whole, receive
 
 
 def stat_object(location: Location) -> tuple[str, int]:
@@ -51,8 +55,89 @@ def fetch_object(location: Location, etag: str, size: int, target: Path, advance
         raise StorageError(f"{location.uri} was cut short: {received} of {size} bytes came. Start again.")
 
 
+def list_objects(location: Location) -> Listing:
+    """Find the object, or the objects below the prefix, or those that the pattern matches.
+
+    Raises:
+        StorageError: there is none, access is denied, or the store does not answer.
+    """
+    if not location.key and not location.is_folder:
+        raise StorageError(
+            f"{location.uri} is a bucket, not an object. Write {location.bucket_uri}/key, or "
+            f"{location.bucket_uri}/ for all of it."
+        )
+    missing = None
+    if not location.is_folder:
+        try:
+            etag, size = stat_object(location)
+        except MissingObjectError as error:
+            missing = error
+        else:
+            file = SourceFile(location.key.rpartition("/")[2], location.uri, size, etag)
+            return Listing(location.uri, Path(), (file,), is_folder=False)
+    outputs: set[str] = set()
+    found = list(_below(location, outputs))
+    if missing is not None and not found and location.pattern_start is None:
+        raise missing
+    return Listing(location.uri, Path(), sorted_files(location.uri, found), True, tuple(sorted(outputs)))
+
+
+def _below(location: Location, outputs: set[str]) -> Iterator[SourceFile]:
+    """Yield what is data, and add the output folders of runs, which are passed over, to `outputs`."""
+    parts, start = location.key.split("/"), location.pattern_start
+    folder, pattern = (location.key, "") if start is None else ("/".join(parts[:start]), "/".join(parts[start:]))
+    prefix = f"{folder}/" if folder else ""
+    with store_errors(location.uri):
+        listed = list(store_client(location.store).list_objects(location.bucket, prefix=prefix, recursive=True))
+    objects = {str(found.object_name).removeprefix(prefix): found for found in listed}
+    runs = run_folders(objects)
+    for name, found in objects.items():
+        if not name or name.endswith("/") or not is_data(name) or (pattern and not matches(name, pattern)):
+            continue
+        within = runs.intersection(map(str, PurePosixPath(name).parents))
+        if within:
+            outputs |= within
+            continue
+        if not found.etag or found.size is None:
+            raise StorageError(f"{location.bucket_uri}/{prefix}{name}: the store names no etag and size.")
+        yield SourceFile(name, f"{location.bucket_uri}/{prefix}{name}", found.size, found.etag)
+
+
+class ObjectContents:
+    """Small objects of one store; see `opening.Contents`."""
+
+    def __init__(self, store: ObjectStore, timeout_s: float) -> None:
+        """Set up the client; nothing is asked yet.
+
+        Args:
+            store: Which.
+            timeout_s: Seconds after which a content that is still on its way is given up; half of it for a silence.
+
+        Raises:
+            StorageError: the environment does not describe an object store.
+        """
+        self._client = store_client(store, content_pool(timeout_s / 2))
+        self._name = f"the object store of {store}:// addresses"
+        self._memory = HostMemory()
+        self._timeout_s = timeout_s
+
+    def read(self, location: Location, uri: str, max_bytes: int) -> bytes:
+        """Return one content."""
+        self._memory.check(self._name)
+        deadline = time.monotonic() + self._timeout_s
+        try:
+            with store_errors(uri):
+                response = self._client.get_object(location.bucket, location.key)
+                content = read_body(response, uri, max_bytes, deadline)
+        except UnreachableError as error:
+            self._memory.failed(self._name, "it did not answer in time", connected=isinstance(error, SlowError))
+            raise
+        self._memory.answered(self._name)
+        return content
+
+
 class ObjectPrefix:
-    """The objects below one prefix, as a store of named files; see `stores.Store`."""
+    """The objects below one prefix, as a store of named files; see `store.Store`."""
 
     def __init__(self, location: Location) -> None:
         """Set up the client; nothing is asked yet.

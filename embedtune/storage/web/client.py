@@ -1,27 +1,22 @@
 """Ask allowed web servers, and no other whatever redirects and name servers say. Imports urllib3."""
 
-import os
-import re
 import socket
 import threading
 import time
 from collections.abc import Sequence
 from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
-import certifi
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError, SSLError
 
 from embedtune.errors import StorageError
 from embedtune.storage.access import ForbiddenError, check_address, check_host, web_port
 from embedtune.storage.errors import UnreachableError
-from embedtune.storage.web.heads import bound_heads
-from embedtune.storage.web.hosts import HostMemory
+from embedtune.storage.web.http import HostMemory, reason_of
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MAX_REDIRECTS = 5
 _ADDRESSES_S = 6.0
-_CLASS = re.compile(r"^\w*Connection\w*\([^)]*\): ")
 _UNREACHED = (NewConnectionError, ConnectTimeoutError, SSLError)
 
 
@@ -128,33 +123,6 @@ class WebClient:
         raise OSError("it has no address")
 
 
-def content_pool(timeout_s: float) -> PoolManager:
-    """Return an HTTP client for many small contents, which gives up soon.
-
-    Args:
-        timeout_s: Seconds that the head of an answer may take; it is asked for once more.
-    """
-    retries = Retry(
-        total=2,
-        connect=1,
-        read=1,
-        other=0,
-        redirect=0,
-        backoff_factor=0.2,
-        status_forcelist=(500, 502, 503, 504),
-        raise_on_status=False,
-        respect_retry_after_header=False,
-    )
-    manager = PoolManager(
-        num_pools=64,
-        maxsize=32,
-        timeout=Timeout(connect=min(3.0, timeout_s), read=timeout_s),
-        retries=retries,
-        ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
-    )
-    return bound_heads(manager)
-
-
 def _split(address: str, what: str) -> SplitResult:
     """Take an address apart; the same parts are checked and connected to, so no second parser can see another host."""
     try:
@@ -183,8 +151,3 @@ def _redirected(address: str, target: str, what: str) -> str:
 
 def _is_unreached(error: Exception) -> bool:
     return isinstance(error.reason if isinstance(error, MaxRetryError) else error, _UNREACHED)
-
-
-def reason_of(error: Exception) -> str:
-    """Say what went wrong without the address, the retries and the name of a class that urllib3 puts around it."""
-    return _CLASS.sub("", str(error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error))

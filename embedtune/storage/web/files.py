@@ -1,6 +1,7 @@
-"""Files of allowed web servers. Imports urllib3, so import this module where it is used."""
+"""Files and contents of allowed web servers. Imports urllib3."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from urllib3 import BaseHTTPResponse, PoolManager
@@ -9,16 +10,51 @@ from urllib3.exceptions import HTTPError
 from embedtune.errors import StorageError
 from embedtune.progress import Advance, progress
 from embedtune.storage.access import allowed_hosts
+from embedtune.storage.errors import UnreachableError
 from embedtune.storage.locations import Location
-from embedtune.storage.web.client import WebClient, reason_of
-from embedtune.storage.web.hosts import HostMemory
-from embedtune.storage.web.transfer import http_pool, receive
+from embedtune.storage.web.client import WebClient
+from embedtune.storage.web.http import HostMemory, SlowError, content_pool, http_pool, read_body, reason_of, receive
 
 SIZE_LIMIT = 10 << 30
 """Largest file taken from a web server, in bytes."""
 
 DOWNLOAD_LIMIT_S = 1800.0
 """Longest time for one public file."""
+
+
+class Pages:
+    """Small contents of allowed web servers; see `opening.Contents`."""
+
+    def __init__(self, hosts: Sequence[str], timeout_s: float) -> None:
+        """Set up the client; nothing is opened yet.
+
+        Args:
+            hosts: See `access.HOSTS_VARIABLE`.
+            timeout_s: Seconds after which a content that is still on its way is given up; half of it for a silence.
+        """
+        self._memory = HostMemory()
+        self._client = WebClient(hosts, content_pool(timeout_s / 2), self._memory)
+        self._timeout_s = timeout_s
+
+    def read(self, location: Location, uri: str, max_bytes: int) -> bytes:
+        """Return one content."""
+        deadline = time.monotonic() + self._timeout_s
+        response, host = self._client.request("GET", uri, {})
+        if response.status != 200:
+            response.close()
+            answer = f"the server answers {response.status} {response.reason}"
+            if response.status >= 500:
+                self._memory.failed(host, answer, connected=True)
+                raise UnreachableError(f"{location.uri}: {answer}.")
+            self._memory.answered(host)
+            raise StorageError(f"{location.uri}: {answer}.")
+        try:
+            content = read_body(response, location.uri, max_bytes, deadline)
+        except (HTTPError, SlowError) as error:
+            self._memory.failed(host, str(error), connected=True)
+            raise UnreachableError(f"{location.uri} could not be read to its end: {error}") from error
+        self._memory.answered(host)
+        return content
 
 
 def stat_page(location: Location) -> tuple[str, int]:

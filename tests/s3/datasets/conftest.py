@@ -8,8 +8,8 @@ import pytest
 from docarray import Document, DocumentArray
 
 from embedtune.storage.objects import client, policies
-from embedtune.storage.store import open_store
-from embedtune.storage.web import transfer
+from embedtune.storage.opening import open_store
+from embedtune.storage.web import http
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def alice(monkeypatch):
     monkeypatch.setenv("EMBEDTUNE_USER", "alice")
     monkeypatch.setattr(policies, "_SETTLE_S", 0.02)
     monkeypatch.setattr(client, "_RETRIES", 2)
-    monkeypatch.setattr(transfer, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(http, "_FIRST_PAUSE_S", 0.01)
 
 
 @pytest.fixture(params=["folder", "s3"])

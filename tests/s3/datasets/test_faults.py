@@ -15,7 +15,7 @@ from embedtune.datasets.delete import delete
 from embedtune.datasets.pull import pull_file, pull_files
 from embedtune.errors import InputError, StorageError
 from embedtune.storage import folders
-from embedtune.storage.store import open_store
+from embedtune.storage.opening import open_store
 
 
 def test_a_lost_or_damaged_shard_is_told_and_pushed_again(place, tmp_path, texts):

@@ -12,7 +12,7 @@ from embedtune.datasets.catalogue import locate
 from embedtune.datasets.delete import delete
 from embedtune.datasets.pull import pull_file
 from embedtune.errors import StorageError
-from embedtune.storage.store import open_store
+from embedtune.storage.opening import open_store
 
 
 def every_kind():

@@ -12,7 +12,7 @@ from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import ObjectStore, parse_location
 from embedtune.storage.objects.client import store_client, store_errors
 from embedtune.storage.objects.prefix import fetch_object
-from embedtune.storage.resolving import resolve_source
+from embedtune.storage.opening import resolve_source
 from embedtune.storage.sources import local_copy
 
 VARIABLES = (
@@ -67,6 +67,43 @@ def test_endpoint_and_keys(environment, variables, begin, key):
     client = store_client(ObjectStore.S3)
     assert client.presigned_get_object("data", "key").partition("?")[0] == begin
     assert signed_by(client) == key
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "http://b:9000"),
+        ("AWS_ENDPOINT_URL", "https://a:9000"),
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "other"),
+        ("AWS_SECRET_ACCESS_KEY", "other"),
+        ("AWS_SESSION_TOKEN", "other"),
+        ("SSL_CERT_FILE", "/other.pem"),
+        ("http_proxy", "http://proxy:3128"),
+    ],
+)
+def test_there_is_one_client_as_long_as_the_environment_says_the_same(environment, name, value):
+    for each in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY", "SSL_CERT_FILE"):
+        environment.delenv(each, raising=False)
+    settings = {"AWS_ENDPOINT_URL": "http://a:9000", "AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s"}
+    for each, said in settings.items():
+        environment.setenv(each, said)
+    client = store_client(ObjectStore.S3)
+    assert store_client(ObjectStore.S3) is client
+    with environment.context() as changed:
+        changed.setenv(name, value)
+        assert store_client(ObjectStore.S3) is not client
+    assert store_client(ObjectStore.S3) is client
+    environment.setattr("os.getpid", lambda: 1)
+    assert store_client(ObjectStore.S3) is not client
+
+
+def test_all_objects_come_on_one_connection(environment, faulty_server, tmp_path):
+    environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
+    for name in ("a", "b", "c"):
+        assert resolve_source(f"s3://data/{name}").version == "etag:v1-256000"
+        fetch_object(parse_location(f"s3://data/{name}"), "v1", 256000, tmp_path / name, lambda _: None)
+    assert len(faulty_server.peers) == 1
 
 
 class TestThePlatformsStore:
@@ -306,7 +343,7 @@ def test_downloads_go_on_where_they_broke(environment, faulty_server):
     faulty_server.break_after = [CHUNK_BYTES + 1000, CHUNK_BYTES]
     with local_copy("s3://data/key", "etag:v1-4096000") as source:
         assert source.files[0].read_bytes() == faulty_server.content
-    assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES}-", f"bytes={2 * CHUNK_BYTES}-"]
+    assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES + 1000}-", f"bytes={2 * CHUNK_BYTES + 1000}-"]
 
 
 def test_a_download_that_keeps_breaking(environment, faulty_server):

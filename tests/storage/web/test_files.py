@@ -7,10 +7,9 @@ from embedtune.errors import StorageError
 from embedtune.storage.access import ForbiddenError
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import parse_location
-from embedtune.storage.resolving import resolve_source
+from embedtune.storage.opening import resolve_source
 from embedtune.storage.sources import local_copy
 from embedtune.storage.web import files as web
-from embedtune.storage.web import transfer
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_weak_etag_is_compared_here_and_not_by_the_server(uri, faulty_server):
     faulty_server.break_after = [CHUNK_BYTES + 1000]
     with local_copy(uri, 'etag:W/"v1"-2048000') as source:
         assert source.files[0].read_bytes() == faulty_server.content
-    assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES}-"]
+    assert faulty_server.ranges == [None, f"bytes={CHUNK_BYTES + 1000}-"]
     faulty_server.etag = 'W/"v2"'
     with pytest.raises(StorageError, match="changed"), local_copy(uri, version):
         pass
@@ -115,7 +114,7 @@ def test_broken_connections_are_taken_up_where_they_stopped(uri, faulty_server):
     faulty_server.break_after = [CHUNK_BYTES + 1000, 0, CHUNK_BYTES]
     with local_copy(uri, 'etag:"v1"-4096000') as source:
         assert source.files[0].read_bytes() == faulty_server.content
-    once, twice = f"bytes={CHUNK_BYTES}-", f"bytes={2 * CHUNK_BYTES}-"
+    once, twice = f"bytes={CHUNK_BYTES + 1000}-", f"bytes={2 * CHUNK_BYTES + 1000}-"
     assert faulty_server.ranges == [None, once, once, twice]
 
 
@@ -155,12 +154,3 @@ def test_a_server_that_is_gone(monkeypatch):
         with pytest.raises(StorageError, match="does not answer"):
             resolve_source(f"http://{host}/x")
     assert time.monotonic() - start < 5
-
-
-def test_a_head_that_drips(uri, faulty_server, monkeypatch):
-    monkeypatch.setattr(transfer, "_READ_TIMEOUT_S", 0.3)
-    faulty_server.drips = True
-    start = time.monotonic()
-    with pytest.raises(StorageError, match=r"does not answer: .*timed out"):
-        resolve_source(uri)
-    assert time.monotonic() - start < 8

@@ -9,8 +9,9 @@ from contextlib import suppress
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage.listing import Listing, SourceFile
+from embedtune.storage.opening import resolve_source
 from embedtune.storage.ownership import OUTPUT_MARKER
-from embedtune.storage.resolving import ResolvedSource, SourceFile, resolve_source
 from embedtune.storage.sources import LocalSource, local_copy
 
 CSVS = {f"part-{number}.csv": f"text {number},label\n".encode() for number in range(8)}
@@ -39,8 +40,8 @@ def names_of(uri):
 def test_one_file(folder):
     path, content = folder / "part-1.csv", CSVS["part-1.csv"]
     for uri in (str(path), path.as_uri()):
-        file = SourceFile("part-1.csv", uri, sha256(content), len(content))
-        assert resolve_source(uri) == ResolvedSource(uri, sha256(content), (file,), is_folder=False)
+        file = SourceFile("part-1.csv", uri, len(content), "", path, sha256(content))
+        assert resolve_source(uri) == Listing(uri, folder, (file,), is_folder=False, version=sha256(content))
 
 
 @pytest.mark.parametrize("ending", ["", "/", "/*.csv", "/part-[0-9].csv", "/part-?.*"])
@@ -48,7 +49,8 @@ def test_a_folder_and_a_pattern(folder, ending):
     source = resolve_source(f"{folder}{ending}")
     assert source.is_folder
     assert source.files == tuple(
-        SourceFile(name, str(folder / name), sha256(content), len(content)) for name, content in CSVS.items()
+        SourceFile(name, str(folder / name), len(content), "", folder / name, sha256(content))
+        for name, content in CSVS.items()
     )
     assert source.version == resolve_source(str(folder)).version
     with local_copy(f"{folder}{ending}", source.version) as local:
