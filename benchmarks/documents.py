@@ -75,8 +75,7 @@ def _ours(source: Path, folder: Path) -> float:
 
 
 def _by_file(source: Path, folder: Path) -> float:
-    from embedtune.documents.build import BuildOptions
-    from embedtune.documents.plan import build_shard, merge_documents, plan_documents
+    from embedtune.documents.build import BuildOptions, build_shard, merge_documents, plan_documents
     from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 
     started = time.perf_counter()

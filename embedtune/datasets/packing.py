@@ -20,8 +20,7 @@ from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
 from embedtune.documents.shards.codec import ARRAY_SUFFIX
 from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, Shard
-from embedtune.documents.shards.reader import read_manifest
-from embedtune.documents.shards.reading import place_of
+from embedtune.documents.shards.reader import place_of, read_manifest
 from embedtune.documents.shards.writer import ShardFiles
 from embedtune.errors import ConfigError, InputError, StorageError, reason
 from embedtune.progress import Advance, progress, silent

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from embedtune.documents.schema import RELEVANCE_COLUMNS, Role, Split
 from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest
-from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.reader import BuiltFolder, read_manifest
 from embedtune.documents.shards.tables import RELEVANCE_NAME
 from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitColumns
 from embedtune.errors import InputError
@@ -88,9 +88,10 @@ def _is_parent(manifest: Manifest, split: Split) -> bool:
 
 def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.Table]:
     """Yield the rows, some at a time."""
-    is_train = any(shard.split is Split.TRAIN for shard in manifest.shards)
-    first, second = (read_table(folder, Split.TRAIN if is_train else split) for split in (Split.QUERY, Split.INDEX))
-    judged = read_relevance(folder)
+    built = BuiltFolder(folder, manifest)
+    is_train = bool(built.shards(Split.TRAIN))
+    first, second = (built.table(Split.TRAIN if is_train else split) for split in (Split.QUERY, Split.INDEX))
+    judged = built.relevance()
     if judged is None:
         raise InputError(f"{origin} has lost its judged pairs. Build it again.")
     queries, documents = _numbers(judged, first, second, origin)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from embedtune.documents.fingerprints import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import iter_tables, read_manifest
+from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import Modality
 
@@ -35,13 +35,8 @@ def count_leaks(train: Path, evaluation: Path) -> tuple[int, int]:
 
 
 def _keys(folder: Path, splits: tuple[Split, ...]) -> set[bytes]:
-    rows_format = read_manifest(folder).rows_format
-    return {
-        key
-        for split in splits
-        for table in iter_tables(folder, split)
-        for key in _keys_of(table, SplitColumns(rows_format, split))
-    }
+    built = BuiltFolder.open(folder)
+    return {key for split in splits for table in built.tables(split) for key in _keys_of(table, built.columns(split))}
 
 
 def _keys_of(table: pa.Table, form: SplitColumns) -> Iterator[bytes]:

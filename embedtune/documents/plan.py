@@ -1,147 +1,160 @@
-"""The same documents from many rows files at once: plan them together, write the part of each file, name the parts.
+"""Rows files become a plan of their documents: everything is decided here, nothing is written but the quarantine."""
 
-`plan_documents` reads the texts and digests of all rows, `build_shard` one rows file with its contents, and
-`merge_documents` only the lists of what was written. The result holds the Documents that `build_documents` makes of
-the rows of all files behind one another.
-"""
-
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from embedtune.documents.options import BuildOptions
-from embedtune.documents.plan_folder import (
-    PlannedFile,
-    evaluation_splits,
-    read_assignment,
-    read_header,
-    read_plan_relevance,
-    rows_fingerprint,
-    save_plan,
-    training_splits,
-)
-from embedtune.documents.planning import make_plan
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.manifest import Shard
-from embedtune.documents.shards.reader import documents_digest, read_part
-from embedtune.documents.shards.tables import write_manifest, write_part, write_shards
-from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading, save_split_rule
+import numpy as np
+import numpy.typing as npt
+
+from embedtune.documents.assignment import assign, relevance_table
+from embedtune.documents.contradictions import USABLE, check_bad_share, count_reasons, find_faults, write_quarantine
+from embedtune.documents.distinct_contents import DistinctContents, read_contents
+from embedtune.documents.document_set import DocumentSet, build_document_set
+from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.media_sizes import measure_media
+from embedtune.documents.plan_folder import DocumentsPlan
+from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
+from embedtune.documents.schema import BuildOptions, SplitRule
+from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_documents
+from embedtune.documents.summarise import RowCounts, summarise
+from embedtune.documents.summary import MediaSummary
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.storage.atomic import atomic_folder
+from embedtune.records.report import IngestReport, merge_reports
+from embedtune.records.rows import read_report
+
+_EXAMPLES = 5
 
 
-def plan_documents(rows: Sequence[Path], plan: Path, quarantine: Path, options: BuildOptions) -> DataSummary:
-    """Decide which rows of several files become which Documents.
+def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Group and split the documents of validated rows; how the rows are divided into files makes no difference.
 
     Args:
-        rows: Rows files as `records` writes them, all of one layout, in order.
-        plan: Folder to write the plan to.
-        quarantine: CSV file to write, with the rows that were set aside.
+        files: Rows files as `records` writes them, in order.
+        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
         options: How to split.
 
     Raises:
-        InputError: The rows cannot be used or split, or the files hold rows of different kinds.
+        InputError: The rows cannot be used or split.
         ConfigError: The split is not one for this layout.
         StorageError: A file cannot be read or written.
     """
-    made = make_plan(rows, quarantine, options)
-    save_plan(plan, made, rows)
-    return made.summary
+    corpus, counts = _load_corpus(files, quarantine, options)
+    return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), counts, options)
 
 
-def build_shard(rows: Path, plan: Path, number: int, train: Path, evaluation: Path) -> None:
-    """Write the Documents of one rows file of a plan.
+def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Do the same to look at the documents of one rows file, also of one that allows no split.
 
-    Args:
-        rows: The rows file.
-        plan: Folder that `plan_documents` wrote.
-        number: Number of the rows file in the plan, from 0.
-        train: Folder to write, a part of the training folder.
-        evaluation: Folder to write, a part of the evaluation folder.
+    Where it allows none, all documents are in the training folder.
 
     Raises:
-        InputError: The plan was made for another rows file.
+        InputError: None of the rows can be used.
+        ConfigError: The split is not one for this layout.
         StorageError: A file cannot be read or written.
     """
-    header = read_header(plan)
-    if not 0 <= number < len(header.files):
-        raise InputError(f"number={number}; the plan {plan} has the rows files 0 to {len(header.files) - 1}.")
-    if rows_fingerprint(rows) != header.files[number].fingerprint:
-        raise InputError(
-            f"{rows} is not the rows file that {plan} was made for as number {number}. Give the files in the order in "
-            "which they were planned, or plan the documents again."
-        )
-    assignment = read_assignment(plan, number)
-    prefix = _prefix(number)
-    with (
-        progress("Writing documents", len(assignment), "documents") as advance,
-        atomic_folder(evaluation) as evaluation_folder,
-        atomic_folder(train) as train_folder,
-    ):
-        for folder, splits in (
-            (train_folder, training_splits(header.rows_format)),
-            (evaluation_folder, evaluation_splits(header.rows_format)),
-        ):
-            write_part(folder, write_shards(rows, assignment, folder, splits, prefix, advance))
+    corpus, counts = _load_corpus([rows], quarantine, options)
+    try:
+        return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), counts, options)
+    except InputError:
+        nothing_held_out = all_in_training(corpus, "These documents cannot be split, so nothing is held out.")
+        return _plan(corpus, nothing_held_out, counts, options)
 
 
-def merge_documents(
-    plan: Path, train_parts: Sequence[str], evaluation_parts: Sequence[str], train: Path, evaluation: Path
-) -> DataSummary:
-    """Make one training and one evaluation folder of the parts, without copying or reading their shards.
+def make_whole_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Put all documents of one rows file into the training folder, also those that nobody judged; nothing is held out.
 
     Args:
-        plan: Folder that `plan_documents` wrote.
-        train_parts: Addresses of the training folders of `build_shard`, in the order of the rows files.
-        evaluation_parts: Addresses of its evaluation folders.
-        train: Folder to write.
-        evaluation: Folder to write.
+        rows: Rows file as `records` writes it.
+        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
+        options: Which share of rows may be set aside.
 
     Raises:
-        InputError: The parts are not those of the plan.
-        StorageError: A part is not finished, or a file cannot be read or written.
+        InputError: The rows cannot be used.
+        StorageError: A file cannot be read or written.
     """
-    header = read_header(plan)
-    summary = DataSummary.load(plan / SUMMARY_FILE)
-    train_shards = _collect(header.files, train_parts, training_splits(header.rows_format))
-    evaluation_shards = _collect(header.files, evaluation_parts, evaluation_splits(header.rows_format))
-    train_relevance, evaluation_relevance = read_plan_relevance(plan)
-    with atomic_folder(evaluation) as evaluation_folder, atomic_folder(train) as train_folder:
-        write_manifest(train_folder, header.rows_format, train_shards, train_relevance, "")
-        save_reading(train_folder, summary.reading)
-        save_split_rule(train_folder, summary.split_rule)
-        digest = documents_digest(train_folder)
-        write_manifest(evaluation_folder, header.rows_format, evaluation_shards, evaluation_relevance, digest)
-        summary.save(evaluation_folder / SUMMARY_FILE)
-    return summary
+    # Whatever split the source has, each of its judgments is kept, with its split.
+    corpus, counts = _load_corpus([rows], quarantine, replace(options, split=SplitRule.GROUP.value))
+    everything = np.ones(len(corpus), np.bool_)
+    split = replace(all_in_training(corpus, "Nothing is held out."), train=everything)
+    plan = _plan(corpus, split, counts, options)
+    if not corpus.layout.has_roles:
+        return plan
+    return replace(plan, train_relevance=relevance_table(corpus, split.train_pairs, divided=True))
 
 
-def _collect(files: Sequence[PlannedFile], parts: Sequence[str], splits: Sequence[Split]) -> list[Shard]:
-    """Return the shards of all parts, split by split, each in the order of the rows files."""
-    if len(parts) != len(files):
-        raise InputError(f"The plan has {len(files)} rows files, but there are {len(parts)} parts; give one for each.")
-    shards: list[Shard] = []
-    for number, (file, part) in enumerate(zip(files, parts, strict=True)):
-        found = read_part(part)
-        _check_part(number, part, file, found, splits)
-        shards += found
-    return [shard for split in splits for shard in shards if shard.split is split]
+def make_held_out_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
+    """Put all documents of one rows file into the evaluation folder.
+
+    Args:
+        rows: Rows file as `records` writes it.
+        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
+        options: The seed, and which share of rows may be set aside.
+
+    Raises:
+        InputError: The rows cannot be used, or give nothing to measure.
+        StorageError: A file cannot be read or written.
+    """
+    corpus, counts = _load_corpus([rows], quarantine, replace(options, split=SplitRule.AUTO.value))
+    return _plan(corpus, all_held_out(corpus), counts, options, 1.0)
 
 
-def _check_part(number: int, part: str, file: PlannedFile, found: Sequence[Shard], splits: Sequence[Split]) -> None:
-    documents: Counter[str] = Counter()
-    for shard in found:
-        documents[shard.split.value] += shard.rows
-    expected = {split.value: file.documents[split.value] for split in splits if split.value in file.documents}
-    others = [shard.name for shard in found if not shard.name.startswith(f"{shard.split}-{_prefix(number)}")]
-    if documents != expected or others:
-        raise InputError(
-            f"{part} is not the part of rows file {number}: it holds {dict(documents)} documents instead of "
-            f"{expected}{f', and {others[0]} of another file' if others else ''}. Give the parts in the order of the "
-            "rows files, all written for this plan."
-        )
+def _plan(
+    corpus: DocumentSet, split: SplitPlan, counts: RowCounts, options: BuildOptions, eval_share: float | None = None
+) -> DocumentsPlan:
+    has_training_pairs = corpus.layout.has_roles
+    share = options.eval_share if eval_share is None else eval_share
+    return DocumentsPlan(
+        rows_format=corpus.contents.rows_format,
+        assignments=assign(corpus, split),
+        train_relevance=relevance_table(corpus, split.train_pairs) if has_training_pairs else None,
+        evaluation_relevance=relevance_table(corpus, split.evaluation_pairs),
+        summary=summarise(corpus, split, counts, share, options.seed),
+    )
 
 
-def _prefix(number: int) -> str:
-    return f"{number:05}-"
+def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[DocumentSet, RowCounts]:
+    contents = read_contents(files)
+    prints = _fingerprints(contents, options.seed)
+    declared = declared_uses(contents, options.split == SplitRule.AUTO)
+    faults = find_faults(contents, prints, declared)
+    rejected = write_quarantine(quarantine, contents, faults)
+    check_bad_share(contents, faults, options.max_bad_share, quarantine, rejected)
+    uses, left_out = decide_uses(contents, prints.keys, declared, faults == USABLE)
+    corpus = build_document_set(contents, prints, uses)
+    read = [report for report in map(read_report, files) if report is not None]
+    media = measure_media(files, len(faults))
+    return corpus, _count_rows(corpus, faults, uses, left_out, media, merge_reports(read))
+
+
+def _fingerprints(contents: DistinctContents, seed: int) -> Fingerprints:
+    with progress("Reading contents", len(contents.values), "contents") as advance:
+        texts = fingerprint(contents.values[: contents.texts], seed, advance)
+        others = contents.values[contents.texts :]
+        return joined(texts, fingerprint_media(others, contents.rows_format.loaded, seed, advance))
+
+
+def _count_rows(
+    corpus: DocumentSet,
+    faults: npt.NDArray[np.int8],
+    uses: npt.NDArray[np.int8],
+    left_out: LeftOut,
+    media: tuple[MediaSummary, ...],
+    reading: IngestReport | None,
+) -> RowCounts:
+    contents = corpus.contents
+    usable = np.flatnonzero(faults == USABLE)
+    distinct = len(corpus.pairs) if contents.has_pairs else len(corpus)
+    examples = (contents.row(number) for number in usable[:_EXAMPLES].tolist())
+    plain = not contents.layout.is_trainable
+    return RowCounts(
+        rows=len(faults),
+        quarantined=len(faults) - len(usable),
+        duplicates=int(np.count_nonzero(uses >= Use.OPEN)) - distinct,
+        left_out=left_out,
+        examples=tuple((cells[0], "" if plain else cells[1]) for cells in examples),
+        set_aside=count_reasons(contents, faults),
+        media=media,
+        reading=reading,
+    )

@@ -5,23 +5,35 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.holdout import check_rule, choose_rule, hold_out_groups, hold_out_stratified
+from embedtune.documents.document_set import DocumentSet, Units
+from embedtune.documents.fingerprints import distinct
+from embedtune.documents.judgments import smallest_members
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
 from embedtune.documents.split_checks import (
+    STRATIFIED_MIN_TEXTS,
     AskedShare,
     check_evaluation,
     check_groups,
     check_train,
     verify_no_leak,
 )
-from embedtune.errors import InputError
+from embedtune.errors import ConfigError, InputError
+from embedtune.records.layouts import Layout
 
 Flags = npt.NDArray[np.bool_]
 
 NO_RULE = "none"
 """Rule of plain texts, and of a trial with data that allow no split: nothing is held out."""
+
+_AUTO_MIN_TEXTS = 8
+"""A label with at least this many different texts counts as rich: a fifth of it still gives a query and its match."""
+
+_AUTO_MIN_SHARE = 0.5
+"""Share of the documents that rich labels must hold for AUTO to choose STRATIFIED."""
+
+_LEAST_HELD = 2
+"""Groups to hold out at least (something must be irrelevant) and texts of a label (a query and its match)."""
 
 _LEAST_DOCUMENTS = 2
 """To search in: something must be wrong to find."""
@@ -67,9 +79,9 @@ def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: 
     if corpus.judgments.official:
         plan = _official_split(corpus)
     else:
-        applied, reason = choose_rule(corpus, rule)
+        applied, reason = _choose_rule(corpus, rule)
         check_groups(corpus, applied)
-        held = (hold_out_groups if applied is SplitRule.GROUP else hold_out_stratified)(corpus, share)
+        held = (_hold_out_groups if applied is SplitRule.GROUP else _hold_out_stratified)(corpus, share)
         divide = _divide_labelled if corpus.layout.has_labels else _divide_pairs
         plan = divide(corpus, held, applied, reason)
     asked = AskedShare(option, share)
@@ -111,7 +123,7 @@ def all_held_out(corpus: DocumentSet) -> SplitPlan:
     if corpus.judgments.official:
         plan = _official_split(corpus)
     else:
-        applied, reason = choose_rule(corpus, SplitRule.AUTO)
+        applied, reason = _choose_rule(corpus, SplitRule.AUTO)
         divide = _divide_labelled if corpus.layout.has_labels else _divide_pairs
         plan = divide(corpus, np.ones(len(corpus), np.bool_), applied, f"Everything is held out. {reason}")
     plan = replace(plan, train=np.zeros_like(plan.train), train_pairs=np.zeros_like(plan.train_pairs))
@@ -176,3 +188,101 @@ def _divide_labelled(corpus: DocumentSet, held: Flags, rule: SplitRule, reason: 
     query = units.first_of_each_label(eligible, per_label // 2)[units.of_document]
     no_pair = np.zeros(0, np.bool_)
     return SplitPlan(rule, reason, ~held, query, held & ~query, no_pair, no_pair)
+
+
+def check_rule(layout: Layout, rule: SplitRule) -> None:
+    """Check that rows of a layout can be held out by a rule.
+
+    Raises:
+        ConfigError: STRATIFIED for rows without labels, or a rule for plain texts.
+    """
+    if not layout.is_trainable and rule is not SplitRule.AUTO:
+        raise ConfigError(f"split='{rule}' cannot be applied to plain texts: nothing of them is held out. Use 'auto'.")
+    if rule is SplitRule.STRATIFIED and not layout.has_labels:
+        columns = ",".join(layout.columns)
+        raise ConfigError(
+            f"split='stratified' needs labelled rows (text,label), got {layout} ({columns}). "
+            "Use split='group' or split='auto'."
+        )
+
+
+def _choose_rule(corpus: DocumentSet, rule: SplitRule) -> tuple[SplitRule, str]:
+    """Return the rule to apply, STRATIFIED or GROUP, and why.
+
+    Raises:
+        ConfigError: STRATIFIED for rows without labels.
+    """
+    check_rule(corpus.layout, rule)
+    if rule is not SplitRule.AUTO:
+        return rule, f"split='{rule}' was asked for."
+    if not corpus.layout.has_labels:
+        groups = len(distinct(corpus.groups[corpus.judged])[0])
+        return SplitRule.GROUP, (
+            f"Pairs are held out by whole groups of connected rows ({groups} groups), so that no held-out query or "
+            "document was seen in training."
+        )
+    contents = np.bincount(corpus.units.label)
+    share = float(np.mean(contents[corpus.labels] >= _AUTO_MIN_TEXTS))
+    what = corpus.contents.plural
+    numbers = f"{share:.0%} of the documents have labels with at least {_AUTO_MIN_TEXTS} different {what}"
+    if share >= _AUTO_MIN_SHARE:
+        reason = f"{numbers} ({_AUTO_MIN_SHARE:.0%} or more), so new {what} of known labels are held out."
+        return SplitRule.STRATIFIED, reason
+    return SplitRule.GROUP, f"{numbers} (fewer than {_AUTO_MIN_SHARE:.0%}), so whole labels are held out."
+
+
+def _hold_out_groups(corpus: DocumentSet, eval_share: float) -> Flags:
+    """Hold out whole groups in the order of their draws until the share is as near as they come, and at least two.
+
+    A group larger than the share is passed over, so a giant group stays in training. Where fewer than two groups come
+    together so, the smallest others are added. The share is of the judged documents: what nobody judged is in no group
+    that could be trained on.
+
+    Returns:
+        Whether each document is held out (D,).
+    """
+    # The draw of one member, not the smallest of all: that would favour large groups.
+    order = np.argsort(corpus.draws[corpus.keys[corpus.representatives]], kind="stable")
+    sizes = np.bincount(corpus.groups[corpus.judged], minlength=len(order))[order]
+    wanted = eval_share * np.count_nonzero(corpus.judged)
+    fitting = np.where(sizes <= wanted, sizes, 0)
+    taken = (fitting > 0) & (np.cumsum(fitting) - fitting / 2 <= wanted)
+    count = max(_LEAST_HELD, int(np.count_nonzero(taken)))
+    held = np.zeros(len(sizes), np.bool_)
+    held[order[np.lexsort((sizes, sizes == 0, ~taken))[:count]]] = True
+    documents: Flags = held[corpus.groups] & corpus.judged
+    return documents
+
+
+def _hold_out_stratified(corpus: DocumentSet, eval_share: float) -> Flags:
+    """Hold out a share of the different texts of each label.
+
+    Texts whose content key has several labels stay in training, and so do labels with fewer than
+    STRATIFIED_MIN_TEXTS texts.
+
+    Returns:
+        Whether each document is held out (D,).
+    """
+    units = corpus.units
+    quota = _label_quota(corpus, units, eval_share)
+    held: Flags = units.first_of_each_label(~units.mixed, quota)[units.of_document]
+    return held
+
+
+def _label_quota(corpus: DocumentSet, units: Units, eval_share: float) -> npt.NDArray[np.int64]:
+    """Return how many texts of each label to hold out (L,).
+
+    Where the share of a label is below two texts, two are held out of as many such labels as keep the overall share:
+    a single held-out text could be neither a query with a match nor a match of a query.
+    """
+    texts = np.bincount(units.label)
+    target = np.where(texts >= STRATIFIED_MIN_TEXTS, eval_share * texts, 0.0)
+    quota = np.rint(target).astype(np.int64)
+    small = np.flatnonzero((target > 0) & (target < _LEAST_HELD))
+    count = round(float(target[small].sum()) / _LEAST_HELD)
+    if count == 0 and len(small) == np.count_nonzero(target):
+        count = 1
+    draws = corpus.draws[corpus.keys[smallest_members(corpus.ids, corpus.labels)]]
+    quota[small] = 0
+    quota[small[np.argsort(draws[small], kind="stable")[:count]]] = _LEAST_HELD
+    return np.minimum(quota, np.maximum(texts - _LEAST_HELD, 0))

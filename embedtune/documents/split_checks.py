@@ -7,7 +7,6 @@ import numpy.typing as npt
 
 from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.fingerprints import distinct
-from embedtune.documents.holdout import STRATIFIED_MIN_TEXTS
 from embedtune.documents.judgments import connecting
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
@@ -15,6 +14,9 @@ from embedtune.records.layouts import Modality
 from embedtune.text import excerpt
 
 _LEAST_GROUPS = 4
+
+STRATIFIED_MIN_TEXTS = 4
+"""A label with fewer different texts stays in training: two to train on and two to evaluate on are the least."""
 
 
 @dataclass(frozen=True)

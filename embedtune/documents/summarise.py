@@ -6,11 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedtune.documents.content_warnings import content_warnings
-from embedtune.documents.data_warnings import data_warnings, evaluation_warnings, left_out_warnings
+from embedtune.documents.data_warnings import (
+    content_warnings,
+    count_long,
+    data_warnings,
+    evaluation_warnings,
+    left_out_warnings,
+    long_warnings,
+)
 from embedtune.documents.document_set import DocumentSet
 from embedtune.documents.fingerprints import distinct
-from embedtune.documents.long_texts import count_long, long_warnings
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.split import NO_RULE, Flags, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
@@ -37,7 +42,7 @@ class RowCounts:
     examples: tuple[tuple[str, str], ...]
     """The first few usable rows."""
     set_aside: tuple[tuple[str, int, str], ...]
-    """Why rows were set aside, as `set_aside.count_reasons` tells it."""
+    """Why rows were set aside, as `contradictions.count_reasons` tells it."""
     media: tuple[MediaSummary, ...]
     """How large the images and meshes are."""
     reading: IngestReport | None

@@ -3,9 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.documents.gallery import Tile
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE
+
+Tile = npt.NDArray[np.uint8]
+"""Colours (height, width, 3)."""
 
 TILE_SIDE = 96
 """Pixels: sharp on a screen that draws it 48 wide with two pixels for one."""

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import iter_tables, read_manifest
-from embedtune.documents.split_columns import ContentColumns, SplitColumns
+from embedtune.documents.shards.reader import BuiltFolder
+from embedtune.documents.split_columns import ContentColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE
@@ -145,7 +145,7 @@ def decode(modality: Modality, value: str | bytes) -> Content:
         raise InputError("A stored image cannot be decoded. Run the ingest step again.") from error
 
 
-def spool_split(folder: Path, split: Split, scratch: Path) -> pa.Table:
+def spool_split(folder: BuiltFolder, split: Split, scratch: Path) -> pa.Table:
     """Copy a split, shard by shard, into one arrow file and map it into memory.
 
     Args:
@@ -157,12 +157,11 @@ def spool_split(folder: Path, split: Split, scratch: Path) -> pa.Table:
         The columns of `SplitColumns.schema` (N,).
 
     Raises:
-        StorageError: the manifest or a shard is missing, damaged, or not what the manifest says.
+        StorageError: a shard is missing, damaged, or not what the manifest says.
     """
-    form = SplitColumns(read_manifest(folder).rows_format, split)
     path = scratch / f"{split.value}.arrow"
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, form.schema) as writer:
-        for table in iter_tables(folder, split):
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, folder.columns(split).schema) as writer:
+        for table in folder.tables(split):
             writer.write_table(table)
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 

@@ -28,7 +28,7 @@ from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 
 if TYPE_CHECKING:
-    from embedtune.documents.gallery import Tile
+    from embedtune.documents.tiles import Tile
     from embedtune.retrieval.weak_spots import WeakSpots
 
 MAX_PAGE_BYTES = 950_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from embedtune.documents.gallery import Tile
+from embedtune.documents.tiles import Tile
 from embedtune.reports.rendering import trusted
 
 MAX_SHEET_BYTES = 600_000

@@ -8,12 +8,11 @@ import numpy as np
 import pyarrow as pa
 
 from embedtune.documents.fingerprints import content_key
-from embedtune.documents.gallery import Tile
 from embedtune.documents.schema import Split, SplitRule
-from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.split_columns import ContentColumns, SplitColumns
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
-from embedtune.documents.tiles import draw_tile
+from embedtune.documents.tiles import Tile, draw_tile
 from embedtune.errors import InputError
 from embedtune.models.contents import Contents, column_of, spool_split
 from embedtune.records.layouts import Layout, Modality
@@ -51,13 +50,13 @@ def read_held_out(folder: Path, scratch: Path) -> HeldOut:
         InputError: there are no queries or no index, or only the addresses of their contents.
         StorageError: the folder cannot be read.
     """
-    rows_format = read_manifest(folder).rows_format
-    queries, index = (spool_split(folder, split, scratch) for split in (Split.QUERY, Split.INDEX))
+    built = BuiltFolder.open(folder)
+    queries, index = (spool_split(built, split, scratch) for split in (Split.QUERY, Split.INDEX))
     if queries.num_rows == 0 or index.num_rows == 0:
         raise InputError(
             f"{folder} holds {queries.num_rows} queries and {index.num_rows} index documents; build it anew."
         )
-    return held_out_of(queries, index, read_relevance(folder), rows_format, _split_rule(folder))
+    return held_out_of(queries, index, built.relevance(), built.manifest.rows_format, _split_rule(folder))
 
 
 def held_out_of(

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from embedtune.documents.schema import Role, Split
-from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.split_columns import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.models.contents import Contents, Indices, column_of, spool_split
 
@@ -51,8 +51,8 @@ def read_training(folder: Path, scratch: Path) -> TrainingDocuments:
         InputError: only the addresses of the contents are there.
         StorageError: the folder cannot be read.
     """
-    form = SplitColumns(read_manifest(folder).rows_format, Split.TRAIN)
-    table = spool_split(folder, Split.TRAIN, scratch)
+    built = BuiltFolder.open(folder)
+    form, table = built.columns(Split.TRAIN), spool_split(built, Split.TRAIN, scratch)
     if form.is_parent:
         return _of_parents(table, form)
     pool = _pool(table, form.contents[0])
@@ -60,7 +60,7 @@ def read_training(folder: Path, scratch: Path) -> TrainingDocuments:
         return TrainingDocuments(pool, pool, None)
     roles = np.array(table[ROLE_COLUMN].to_pylist(), dtype=object)
     queries, documents = (pool.select(np.flatnonzero(roles != other)) for other in (Role.DOCUMENT, Role.QUERY))
-    relevance = read_relevance(folder)
+    relevance = built.relevance()
     names = ("query_id", "document_id", "relevance")
     pairs = ([], [], []) if relevance is None else tuple(relevance[name].to_pylist() for name in names)
     return TrainingDocuments(queries, documents, pairs)

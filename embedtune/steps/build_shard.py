@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.documents.plan import build_shard as build
+from embedtune.documents.build import build_shard as build
 from embedtune.errors import ConfigError
 from embedtune.steps.running import OutputFolder, step
 from embedtune.storage.atomic import check_writable

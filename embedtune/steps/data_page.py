@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedtune.documents.pictures import draw_gallery
+from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.summary import DataSummary
 from embedtune.records.quarantine_reasons import read_reasons
 from embedtune.reports.data import DataReport, data_html, data_markdown

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedtune.documents.long_texts import long_warnings
+from embedtune.documents.data_warnings import long_warnings
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
 from embedtune.documents.shards.reader import read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
@@ -43,7 +43,7 @@ from embedtune.storage.atomic import atomic_folder, check_writable, write_text_w
 from embedtune.training.fits import check_trainable
 
 if TYPE_CHECKING:
-    from embedtune.documents.gallery import Tile
+    from embedtune.documents.tiles import Tile
     from embedtune.models.comparing import Encoded
 
 DATA_FILE = "data.json"

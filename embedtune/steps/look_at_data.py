@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from embedtune.documents.build import BuildOptions, write_documents
+from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.leaks import count_leaks
-from embedtune.documents.pictures import draw_gallery
-from embedtune.documents.planning import make_plan, make_trial_plan
+from embedtune.documents.plan import make_plan, make_trial_plan
 from embedtune.documents.shards.manifest import FORMAT, MANIFEST_NAME
 from embedtune.documents.shards.reader import documents_digest, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedtune.documents.plan import merge_documents as merge
+from embedtune.documents.build import merge_documents as merge
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import ConfigError
 from embedtune.steps.data_page import write_data_page

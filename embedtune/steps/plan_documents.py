@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.plan import plan_documents as plan_all
+from embedtune.documents.build import plan_documents as plan_all
 from embedtune.documents.summary import DataSummary
 from embedtune.progress import note
 from embedtune.steps.running import OutputFile, OutputFolder, step

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from embedtune.documents.holdout import check_rule
-from embedtune.documents.options import BuildOptions
-from embedtune.documents.schema import SplitRule
+from embedtune.documents.schema import BuildOptions, SplitRule
+from embedtune.documents.split import check_rule
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
 from embedtune.records.csv.options import AUTO

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, SplitColumns
 from embedtune.models.contents import Contents, Indices, column_of, rows_of, spool_split
 
@@ -43,8 +43,9 @@ class TrainingSet:
             InputError: only the addresses of the contents are there.
             StorageError: the folder cannot be read.
         """
-        form = SplitColumns(read_manifest(folder).rows_format, Split.TRAIN)
-        return cls.from_table(spool_split(folder, Split.TRAIN, scratch), form, read_relevance(folder))
+        built = BuiltFolder.open(folder)
+        table = spool_split(built, Split.TRAIN, scratch)
+        return cls.from_table(table, built.columns(Split.TRAIN), built.relevance())
 
     @classmethod
     def from_table(cls, documents: pa.Table, form: SplitColumns, relevance: pa.Table | None) -> "TrainingSet":

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_manifest, read_relevance
+from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.split_columns import LABEL_COLUMN, ContentColumns, SplitColumns
 from embedtune.documents.summary import load_split_rule
 from embedtune.documents.validation_split import split_training
@@ -60,9 +60,9 @@ def read_examples(folder: Path, scratch: Path, config: FinetuneConfig) -> tuple[
     share = config.training.validation_share
     if not share:
         return TrainingSet.read(folder, scratch), None
-    form = SplitColumns(read_manifest(folder).rows_format, Split.TRAIN)
-    documents = spool_split(folder, Split.TRAIN, scratch)
-    split = split_training(documents, form, read_relevance(folder), load_split_rule(folder), share, config.seed)
+    built = BuiltFolder.open(folder)
+    form, documents = built.columns(Split.TRAIN), spool_split(built, Split.TRAIN, scratch)
+    split = split_training(documents, form, built.relevance(), load_split_rule(folder), share, config.seed)
     kept = _spooled(documents, _among(documents["id"], split.train), scratch / "kept.arrow")
     queries = _side(documents, form, split.queries, Split.QUERY)
     index = _side(documents, form, split.index, Split.INDEX)

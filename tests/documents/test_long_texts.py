@@ -3,7 +3,7 @@
 import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
-from embedtune.documents.long_texts import long_warnings
+from embedtune.documents.data_warnings import long_warnings
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
 

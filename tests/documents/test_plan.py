@@ -10,8 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from embedtune.documents.build import BuildOptions
-from embedtune.documents.plan import build_shard, merge_documents, plan_documents
+from embedtune.documents.build import BuildOptions, build_shard, merge_documents, plan_documents
 from embedtune.documents.plan_folder import PLAN_FILE, read_assignment
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table

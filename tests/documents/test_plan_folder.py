@@ -3,8 +3,7 @@
 import pyarrow.parquet as pq
 import pytest
 
-from embedtune.documents.build import BuildOptions
-from embedtune.documents.plan import plan_documents
+from embedtune.documents.build import BuildOptions, plan_documents
 from embedtune.documents.plan_folder import rows_fingerprint
 from embedtune.records.layouts import Layout, Modality
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import iter_tables, read_part, read_table
+from embedtune.documents.shards.reader import BuiltFolder, read_part, read_table
 from embedtune.documents.shards.tables import write_manifest, write_part
 from embedtune.documents.shards.writer import open_shards
 from embedtune.documents.split_columns import SplitColumns
@@ -40,7 +40,7 @@ def store_parts(store, tmp_path: Path) -> Path:
 def test_shards_are_fetched_one_by_one(store, tmp_path):
     folder = store_parts(store, tmp_path)
     assert [path.name for path in folder.iterdir()] == ["manifest.json"]
-    assert [len(table) for table in iter_tables(folder, Split.CORPUS)] == [3, 3]
+    assert [len(table) for table in BuiltFolder.open(folder).tables(Split.CORPUS)] == [3, 3]
     texts = read_table(folder, Split.CORPUS)["text"].to_pylist()
     assert texts == [f"text {number} {row}" for number in range(2) for row in range(3)]
 
@@ -49,7 +49,7 @@ def test_a_shard_that_was_replaced_or_removed(store, tmp_path):
     folder = store_parts(store, tmp_path)
     key = "parts/1/corpus-00001-00000.protobuf-array.gzip"
     store.client.fput_object(store.bucket, key, str(tmp_path / "0" / "corpus-00000-00000.protobuf-array.gzip"))
-    tables = iter_tables(folder, Split.CORPUS)
+    tables = BuiltFolder.open(folder).tables(Split.CORPUS)
     assert next(tables).num_rows == 3
     with pytest.raises(StorageError, match=f"{store.uri}/{key} was changed or cut off"):
         next(tables)

@@ -15,8 +15,8 @@ import pytest
 from kfp import dsl
 
 import embedtune
-from embedtune.documents.holdout import check_rule
 from embedtune.documents.schema import SplitRule
+from embedtune.documents.split import check_rule
 from embedtune.errors import ConfigError, EmbedtuneError, InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.steps.run_parameters import RunParameters

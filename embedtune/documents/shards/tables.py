@@ -7,21 +7,33 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from embedtune.documents.schema import Split
+from embedtune.documents.schema import Side, Split, content_id
 from embedtune.documents.shards.manifest import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
-from embedtune.documents.shards.rows_to_tables import content_columns, split_table
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitColumns
+from embedtune.documents.split_columns import (
+    DIVIDED_SCHEMA,
+    ID_COLUMN,
+    LABEL_COLUMN,
+    RELEVANCE_SCHEMA,
+    ROLE_COLUMN,
+    SCORE_COLUMN,
+    ContentColumns,
+    SplitColumns,
+)
 from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
+from embedtune.records import layouts
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
-from embedtune.records.rows import RowsFormat, iter_rows, read_format
+from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows, read_format
 
 RELEVANCE_NAME = "relevance.parquet"
+
+_ID_CHARACTERS = len(content_id(b""))
 
 _TEXT_BATCH = 10_000
 """Rows of texts in memory at a time."""
@@ -61,12 +73,12 @@ def write_shards(
         forms = {split: SplitColumns(rows_format, split) for split in splits}
         writers = {split: stack.enter_context(open_shards(folder, forms[split], prefix)) for split in splits}
         start = 0
-        for batch in iter_rows(rows, content_columns(rows_format), _batch_rows(rows_format)):
+        for batch in iter_rows(rows, _content_columns(rows_format), _batch_rows(rows_format)):
             for split, writer in writers.items():
                 end = int(np.searchsorted(numbers[split], start + len(batch)))
                 part = assigned[split].slice(done[split], end - done[split])
                 if len(part) > 0:
-                    writer.write(split_table(batch, part, start, forms[split]))
+                    writer.write(_split_table(batch, part, start, forms[split]))
                     advance(len(part))
                 done[split] = end
             start += len(batch)
@@ -148,3 +160,66 @@ def _explained(folder: Path) -> Iterator[None]:
         raise StorageError(
             f"Cannot write documents to {folder}: {reason(error)}. Free space or choose another place."
         ) from error
+
+
+def _content_columns(rows_format: RowsFormat) -> list[str]:
+    """Return the columns of a rows file that Documents are made of."""
+    names = [layouts.SCORE_COLUMN] if rows_format.layout.has_scores else []
+    for name, modality in zip(rows_format.layout.contents, rows_format.modalities, strict=True):
+        names.append(name)
+        if rows_format.loaded and modality is not Modality.TEXT:
+            names += [name + DIGEST_SUFFIX, name + URI_SUFFIX]
+    return names
+
+
+def _split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: SplitColumns) -> pa.Table:
+    """Return the Documents of one split that are made of a batch of rows.
+
+    Args:
+        batch: The rows (B,), with `_content_columns`.
+        assignment: What to make of which row (N,), see ASSIGNMENT_SCHEMA.
+        start: Number of the batch's first row in its file.
+        form: What the Documents hold.
+
+    Returns:
+        The columns of `form.schema` (N,).
+    """
+    rows, sides = assignment["row"].to_numpy() - start, assignment["side"].to_numpy()
+    names = form.rows_format.layout.contents
+    columns: dict[str, pa.Array | pa.ChunkedArray] = {ID_COLUMN: assignment["id"]}
+    if form.is_parent:
+        for name, content in zip(names, form.contents, strict=True):
+            columns[content.id_column] = _ids(batch, name, content).take(pa.array(rows))
+            columns |= _contents(batch, (name,), rows, content)
+    else:
+        for name, side in zip(names, (Side.FIRST, Side.SECOND), strict=False):
+            if (sides == side).all():
+                columns |= _contents(batch, (name,), rows, form.contents[0])
+                break
+        else:
+            columns |= _contents(batch, names, rows + len(batch) * sides.astype(np.int64), form.contents[0])
+    columns[LABEL_COLUMN], columns[ROLE_COLUMN] = assignment["label"], assignment["role"]
+    if form.has_score:
+        columns[SCORE_COLUMN] = batch.column(layouts.SCORE_COLUMN).take(pa.array(rows))
+    return pa.table([columns[name] for name in form.schema.names], names=form.schema.names).cast(form.schema)
+
+
+def _contents(
+    batch: pa.RecordBatch, names: tuple[str, ...], picks: npt.NDArray[np.int64], content: ContentColumns
+) -> dict[str, pa.Array]:
+    """Return the columns of a content, picked from the columns `names` one after the other."""
+    suffixes = dict.fromkeys(content.columns, "")
+    if content.modality is not Modality.TEXT and content.loaded:
+        suffixes[content.uri_column] = URI_SUFFIX
+    taken = pa.array(picks)
+    return {
+        column: pa.concat_arrays([batch.column(name + suffix) for name in names]).take(taken)
+        for column, suffix in suffixes.items()
+    }
+
+
+def _ids(batch: pa.RecordBatch, name: str, content: ContentColumns) -> pa.Array:
+    """Return the id of each content of a column (B,)."""
+    if content.modality is not Modality.TEXT and content.loaded:
+        return pc.utf8_slice_codeunits(batch.column(name + DIGEST_SUFFIX), 0, _ID_CHARACTERS)
+    return pa.array([content_id(value.encode()) for value in batch.column(name).to_pylist()], pa.string())

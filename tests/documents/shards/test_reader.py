@@ -13,7 +13,7 @@ from docarray import DocumentArray
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.codec import encode_documents
 from embedtune.documents.shards.manifest import FORMAT, Manifest, Shard
-from embedtune.documents.shards.reader import documents_digest, iter_tables, read_manifest, read_relevance, read_table
+from embedtune.documents.shards.reader import BuiltFolder, documents_digest, read_manifest, read_relevance, read_table
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
 from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
@@ -249,7 +249,7 @@ class TestDamage:
     def test_shards_are_checked_as_they_are_read(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         (folder / "index-1-00000.protobuf-array.gzip").unlink()
-        tables = iter_tables(folder, Split.INDEX)
+        tables = BuiltFolder.open(folder).tables(Split.INDEX)
         assert next(tables).equals(documents(3, 4))
         with pytest.raises(StorageError, match="index-1-00000"):
             next(tables)

@@ -13,7 +13,7 @@ import pytest
 
 from embedtune.documents.schema import Role, Side, Split, content_id
 from embedtune.documents.shards import writer as shard_writer
-from embedtune.documents.shards.reader import iter_tables, read_part, read_table
+from embedtune.documents.shards.reader import BuiltFolder, read_part, read_table
 from embedtune.documents.shards.tables import write_manifest, write_part, write_shards
 from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
 from embedtune.errors import InputError, StorageError
@@ -200,7 +200,9 @@ class TestShards:
         monkeypatch.setattr(shard_writer, "DOCUMENTS_PER_SHARD", 3)
         monkeypatch.setattr(shard_writer, "BYTES_PER_SHARD", 10)
         folder = build(tmp_path / "out", rows, self.rows_format, self.everything, Split.TRAIN)
-        sizes = [[len(text) for text in table["text"].to_pylist()] for table in iter_tables(folder, Split.TRAIN)]
+        sizes = [
+            [len(text) for text in table["text"].to_pylist()] for table in BuiltFolder.open(folder).tables(Split.TRAIN)
+        ]
         assert sizes == [[1, 1, 1], [1, 4], [6], [10], [11], [1, 9], [1]]
         assert read_table(folder, Split.TRAIN)["id"].to_pylist() == [f"train-{row}-0" for row in range(11)]
 
@@ -304,7 +306,7 @@ from pathlib import Path
 import pyarrow as pa
 from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import iter_tables
+from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.shards.tables import write_manifest, write_shards
 from embedtune.records.rows import read_format
 
@@ -320,7 +322,7 @@ start = peak()
 shards = write_shards(rows, assignment, out, (Split.TRAIN, Split.QUERY), "", lambda done: None)
 written = peak()
 write_manifest(out, read_format(rows), shards, None, "")
-read = sum(len(table) for split in (Split.TRAIN, Split.QUERY) for table in iter_tables(out, split))
+read = sum(len(table) for split in (Split.TRAIN, Split.QUERY) for table in BuiltFolder.open(out).tables(split))
 print(json.dumps([start, written, peak(), read, len(shards)]))
 """
 

@@ -11,8 +11,7 @@ from embedtune.datasets.catalogue import locate
 from embedtune.datasets.naming import Reference
 from embedtune.datasets.pull import pull_file
 from embedtune.documents.build import build_documents
-from embedtune.documents.options import BuildOptions
-from embedtune.documents.schema import Split
+from embedtune.documents.schema import BuildOptions, Split
 from embedtune.documents.shards.reader import read_relevance, read_table
 from embedtune.documents.summary import READING_FILE, SPLIT_FILE
 from embedtune.errors import ConfigError, InputError, StorageError

@@ -1,4 +1,4 @@
-"""Rows that cannot become documents: written down, and too many of them refused."""
+"""Rows that contradict others or themselves: found, written down, and too many of them refused."""
 
 import csv
 import io
@@ -8,13 +8,71 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.distinct_contents import DistinctContents
-from embedtune.documents.faults import FAULT_REASONS, USABLE
+from embedtune.documents.fingerprints import Fingerprints
+from embedtune.documents.row_uses import Use
 from embedtune.errors import InputError
+from embedtune.records.layouts import SCORE_COLUMN
 from embedtune.records.quarantine import RAISE_SHARE, QuarantineWriter
 from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
 
 _EXAMPLES = 3
+
+USABLE = 0
+"""Fault number of a row that can be used."""
+
+_SEVERAL_LABELS = 1
+_SAME_CONTENT = 2
+_SEVERAL_SCORES = 3
+_SEVERAL_GAINS = 4
+
+FAULT_REASONS = {
+    _SEVERAL_LABELS: "the same content has several labels",
+    _SAME_CONTENT: "query and document are the same content up to case, Unicode form and white space",
+    _SEVERAL_SCORES: "the same two contents have several scores",
+    _SEVERAL_GAINS: "the same document is judged differently for the same query",
+}
+"""Why a row is set aside, by fault number."""
+
+
+def find_faults(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+    """Return the fault number of each row (R,): USABLE or a key of FAULT_REASONS.
+
+    Of rows that contradict each other all are at fault: which one is right, nobody here can know. Contents are compared
+    up to case, Unicode form and white space, except for their labels: there each spelling is a document of its own.
+
+    Args:
+        contents: The rows.
+        prints: The fingerprints of `contents.values` (T,).
+        uses: What each row is to be used for; official judgments contradict only others of their split (R,).
+    """
+    faults = np.full(len(contents.lines), USABLE, np.int8)
+    if contents.layout.has_labels:
+        faults[_has_several(contents.first, contents.second)] = _SEVERAL_LABELS
+        return faults
+    if not contents.has_pairs:
+        return faults
+    judged = np.flatnonzero(uses >= Use.OPEN)
+    first, second = prints.keys[contents.first[judged]], prints.keys[contents.second[judged]]
+    if contents.row_values:
+        codes = (first * len(prints.draws) + second) * len(Use) + uses[judged]
+        pairs = np.unique(codes, return_inverse=True)[1]
+        fault = _SEVERAL_SCORES if SCORE_COLUMN in contents.row_values else _SEVERAL_GAINS
+        faults[judged[_has_several(pairs, contents.gains()[judged])]] = fault
+    # Two equal sentences with the score 1 are a fair example; a text is never an image.
+    if contents.layout.has_roles:
+        faults[judged[first == second]] = _SAME_CONTENT
+    return faults
+
+
+def _has_several(numbers: npt.NDArray[np.int64], values: npt.NDArray[np.int64 | np.float32]) -> npt.NDArray[np.bool_]:
+    """Tell for each row whether rows with its number, 0 or more, have more than one value (R,)."""
+    count = int(numbers.max(initial=-1)) + 1
+    one = np.zeros(count, values.dtype)
+    one[numbers] = values
+    several = np.zeros(count, np.bool_)
+    several[numbers[values != one[numbers]]] = True
+    return several[numbers]
 
 
 def write_quarantine(path: Path, contents: DistinctContents, faults: npt.NDArray[np.int8]) -> QuarantineWriter:

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from embedtune.documents.build import BuildOptions, build_documents
+from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.leaks import count_leaks
 from embedtune.documents.media_sizes import measure_media, power_histogram
-from embedtune.documents.pictures import draw_gallery
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import read_manifest
 from embedtune.documents.summary import DataSummary, MediaSummary

@@ -3,7 +3,7 @@
 import pytest
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.content_warnings import lists_of_labels, look_alikes
+from embedtune.documents.data_warnings import lists_of_labels, look_alikes
 from embedtune.records.layouts import Layout
 from embedtune.text import excerpt
 
