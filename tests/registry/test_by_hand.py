@@ -10,8 +10,9 @@ from mlflow import MlflowClient
 
 from embedtune.cli.main import main
 from embedtune.mlflow.connection import TRACKING_VARIABLE, connect, local_tracking_uri
+from embedtune.registry import by_hand
 from embedtune.registry.aliases import settle_aliases
-from embedtune.registry.state import read_state
+from embedtune.registry.state import RegistryState, read_state
 from tests.registry.conftest import comparison
 from tests.registry.interleaving import add_version
 
@@ -131,6 +132,12 @@ def test_first_champion_replaces_nobody(client, capsys, monkeypatch):
         "champion with `embedtune promote`."
     )
     assert "in place of" not in typed(capsys, monkeypatch, "promote", "untried", "1", "--dry-run")[1]
+
+
+def test_a_refusal_lists_the_latest_twenty_versions():
+    state = RegistryState("shop", {}, {version: {} for version in range(1, 26)})
+    there = ", ".join(str(version) for version in range(6, 26))
+    assert by_hand._listed(state) == f"there are versions {there}, champion is none"
 
 
 def test_what_makes_no_sense_is_refused_with_what_is_there(client, shop, capsys, monkeypatch):
