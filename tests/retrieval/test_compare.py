@@ -12,8 +12,8 @@ from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.examples import contents_of
 from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.measuring import Contestant
-from embedtune.retrieval.metric_names import METRIC_NAMES
+from embedtune.retrieval.measuring import Contestant, deciding_key, deciding_score
+from embedtune.retrieval.metric_names import METRIC_NAMES, parse_metric
 from embedtune.retrieval.units import Units
 
 LABELS = 6
@@ -81,6 +81,13 @@ def test_a_better_model_is_promoted_with_means_over_the_judged_queries() -> None
     ]
     assert evaluation.judged.query_ids == evaluation_set().query_ids[:38]
     assert comparison.evaluation_digest == evaluation.judged.digest() != evaluation_set().digest()
+
+
+def test_of_one_model_the_deciding_score_is_that_of_the_comparison() -> None:
+    data, metric = evaluation_set(), parse_metric("ndcg_at_10")
+    comparison = run(vectors(1.0), vectors(4.0)).comparison
+    assert deciding_key(data, metric) == comparison.decision.metric
+    assert deciding_score(data, vectors(4.0), metric) == comparison.value("ndcg_at_10", "tuned")
 
 
 def test_scores_equal_a_naive_recomputation() -> None:

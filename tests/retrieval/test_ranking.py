@@ -283,6 +283,8 @@ class TestBadInput:
             rank(self.ones, ["a"], self.ones, ["a", "b"], 1)
         with pytest.raises(InputError, match=r"index vectors have shape \(3,\)"):
             rank(self.ones, ["a", "b"], np.ones(3), ["a", "b", "c"], 1)
+        with pytest.raises(InputError, match=r"query vectors have shape \(2, 0\) for 2 ids; expected \(2, d\)"):
+            rank(np.ones((2, 0)), ["a", "b"], np.ones((2, 0)), ["a", "b"], 1)
         with pytest.raises(InputError, match="Query vectors have 3 dimensions and index vectors 2"):
             rank(self.ones, ["a", "b"], np.ones((1, 2)), ["a"], 1)
 

@@ -11,7 +11,8 @@ from embedtune.retrieval.correlation import correlation_intervals, pearson, spea
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
 from embedtune.retrieval.gate import Asked, Incumbent
 from embedtune.retrieval.judgments import Judgments
-from embedtune.retrieval.measuring import Contestant
+from embedtune.retrieval.measuring import Contestant, deciding_key, deciding_score
+from embedtune.retrieval.metric_names import parse_metric
 from embedtune.retrieval.units import Units
 
 COUNT = 30
@@ -56,6 +57,9 @@ def test_the_correlation_decides_whatever_metric_is_asked_for() -> None:
     assert comparison.decision.metric == "spearman"
     assert comparison.decision.better is (found.lower > 0) is True
     assert comparison.evaluation_digest == evaluation_set(SCORES).digest()
+    metric = parse_metric("mrr_at_10")
+    assert deciding_key(evaluation_set(SCORES), metric) == "spearman"
+    assert deciding_score(evaluation_set(SCORES), SIDES[0], metric) == found.of_against
     # One pair has the score 0, so its query has nothing to find.
     assert (comparison.pairs, comparison.queries, comparison.queries_without_relevant) == (COUNT, COUNT - 1, 1)
 
