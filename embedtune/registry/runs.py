@@ -319,8 +319,17 @@ def _metrics(run: "Run", request: RegistrationRequest, card: ModelCard, model_id
             for side, value in metric.values.items():
                 name = f"evaluations/{table.name}/{side}/{metric.name}"
                 yield Metric(name, value, time, 0, model_id=model_id if side == TUNED else None)
+    for name, value, step in _of_training(card):
+        yield Metric(name, value, time, step)
+
+
+def _of_training(card: ModelCard) -> "Iterator[tuple[str, float, int]]":
+    """Yield name, value and optimizer step of what the training logged, and of what it came to."""
     for point in card.history:
-        yield Metric("train/loss", point.loss, time, point.step)
-    yield Metric("train/seconds", card.seconds, time, 0)
-    yield Metric("train/texts_per_second", card.texts_per_second, time, 0)
-    yield Metric("parity/max_difference", card.parity_max_difference, time, 0)
+        yield "train/loss", point.loss, point.step
+    if card.validation is not None:
+        for score in card.validation.scores:
+            yield f"validation/{card.validation.metric}", score.value, score.step
+    yield "train/seconds", card.seconds, 0
+    yield "train/texts_per_second", card.texts_per_second, 0
+    yield "parity/max_difference", card.parity_max_difference, 0

@@ -15,9 +15,15 @@ _MAX_POINTS = 600
 
 
 def line_chart(
-    points: Sequence[tuple[float, float]], x_label: str, y_label: str, name: str, title: str, description: str
+    points: Sequence[tuple[float, float]],
+    x_label: str,
+    y_label: str,
+    name: str,
+    title: str,
+    description: str,
+    marked: tuple[float, float] | None = None,
 ) -> str:
-    """Draw one line.
+    """Draw one line, with a dot at one of its points.
 
     Args:
         points: (x, y) by ascending x, at least one.
@@ -26,6 +32,7 @@ def line_chart(
         name: Identifier, unique in the page.
         title: What the chart is, for those who hear the page.
         description: What the chart shows, for those who hear the page.
+        marked: The point with the dot; None: the last.
 
     Raises:
         ValueError: There is no point, or a coordinate is not a finite number.
@@ -35,14 +42,15 @@ def line_chart(
     y_ticks = ticks(min(y for _, y in points), max(y for _, y in points))
     x_low, x_high = _widened(points[0][0], points[-1][0])
     right, bottom = _WIDTH - _RIGHT, _HEIGHT - _BOTTOM
-    thinned = [
+    drawn = [
         (
             _position(x, (x_low, x_high), (_LEFT, right)),
             _position(y, (y_ticks[0], y_ticks[-1]), (bottom, _TOP)),
         )
-        for x, y in thin(points, _MAX_POINTS)
+        for x, y in (*thin(points, _MAX_POINTS), points[-1] if marked is None else marked)
     ]
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in thinned)
+    dot_x, dot_y = drawn.pop()
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
     parts = [
         _open("line-chart", (_WIDTH, _HEIGHT), name, title, description),
         *_y_axis(y_ticks, right, bottom),
@@ -50,7 +58,7 @@ def line_chart(
         f'<text class="axis" x="2" y="12">{escape(y_label)}</text>',
         f'<text class="axis end" x="{right}" y="{_HEIGHT - 4}">{escape(x_label)}</text>',
         f'<polyline class="line" points="{path}"/>',
-        f'<circle class="dot" cx="{thinned[-1][0]:.1f}" cy="{thinned[-1][1]:.1f}" r="3"/>',
+        f'<circle class="dot" cx="{dot_x:.1f}" cy="{dot_y:.1f}" r="3"/>',
         "</svg>",
     ]
     return "".join(parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from embedtune.documents.summary import DataSummary
-from embedtune.models.card import CutTexts, LossPoint
+from embedtune.models.card import CutTexts, LossPoint, Validation
 from embedtune.records.layouts import Modality
 from embedtune.reports.advice import next_steps
 from embedtune.reports.cells import shown_cells
@@ -23,6 +23,7 @@ from embedtune.reports.scored_rows import label_rows, query_rows
 from embedtune.reports.scripts import inline_script
 from embedtune.reports.side_tables import shown_side_tables
 from embedtune.reports.training import loss_curve
+from embedtune.reports.validation import metric_curve
 from embedtune.retrieval.comparison import Comparison, Decision
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
@@ -63,6 +64,8 @@ class EvaluationReport:
     """Where the tuned model is worst; None where single queries were not looked at."""
     made: str = ""
     """When the evaluation was made, '' where that is not said."""
+    validation: Validation | None = None
+    """How good the model was after each epoch of its training, None where nothing was held out to tell."""
 
     @property
     def base_model(self) -> str:
@@ -149,6 +152,7 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
         "side_tables": shown_side_tables(comparison, names),
         "texts": {(content.kind, content.id): content.text for content in comparison.contents},
         "curve": loss_curve(report.history),
+        "metric_curve": metric_curve(report.validation),
         "groups": _groups(report, share),
         "hits": _HITS,
         **_weak_spots(report, share, names),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from embedtune.models.card import CutTexts, LossPoint
+from embedtune.models.card import CutTexts, LossPoint, Validation
 from embedtune.records.report import IngestReport
 from embedtune.reports import numbers
 from embedtune.reports.charts import line_chart
@@ -13,6 +13,7 @@ from embedtune.reports.cut_texts import cut_warnings, text_rows
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.reading import shown_reading
 from embedtune.reports.rendering import render, trusted
+from embedtune.reports.validation import metric_curve
 
 _MARKDOWN_POINTS = 10
 
@@ -32,6 +33,8 @@ class TrainingReport:
     """What the model's length did to the training texts, None where nobody counted."""
     reading: IngestReport | None = None
     """How the data were read, None where nobody said."""
+    validation: Validation | None = None
+    """How good the model was after each epoch, None where nothing was held out to tell."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +92,7 @@ def _context(report: TrainingReport) -> dict[str, object]:
         "training": report.training,
         "provenance": report.provenance,
         "curve": loss_curve(report.history),
+        "metric_curve": metric_curve(report.validation),
         "text_rows": text_rows(report.texts),
         "warnings": () if report.texts is None else tuple(cut_warnings((report.texts, "training texts"))),
         "reading": shown_reading(report.reading),

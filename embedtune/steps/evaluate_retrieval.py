@@ -159,6 +159,7 @@ def _report(
         train_texts=card.train_texts,
         pictures=pictures,
         weak_spots=weak_spots(outcome),
+        validation=card.validation,
         made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
     )
 

@@ -58,6 +58,7 @@ def finetune(
         provenance=provenance_of(card),
         texts=card.train_texts,
         reading=card.reading,
+        validation=card.validation,
     )
     write_text_whole(html, training_html(report))
     return card

@@ -14,7 +14,7 @@ from embedtune.steps.ingest_csv import IngestCSVConfig
 from embedtune.steps.pod_settings import check_cpu, check_gpu_type, check_memory, check_node_selector, check_tolerations
 from embedtune.steps.register_model import RegisterModelConfig
 from embedtune.training.config import AUTO_LOSS, LOSSES, FinetuneConfig
-from embedtune.training.fits import check_augment, check_fits, check_tower, untrainable
+from embedtune.training.fits import check_augment, check_decides_alike, check_fits, check_tower, untrainable
 
 
 def _gpu_taint() -> list[dict[str, str]]:
@@ -161,6 +161,7 @@ class RunParameters:
     def _check_together(self, request: IngestRequest, training: FinetuneConfig) -> None:
         """Refuse what building and training would, of data whose layout or contents are named."""
         layout, modalities, options = request.wanted, _modalities(request), request.options
+        check_decides_alike(training.training, self.eval_metric)
         if layout is not None:
             check_rule(layout, SplitRule(self.eval_split))
         lacking = {Modality.IMAGE: not options.convert_to_blob, Modality.MESH: not options.create_point_clouds}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from embedtune.documents.shards.reader import read_manifest
-from embedtune.errors import InputError
+from embedtune.errors import ConfigError, InputError
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
@@ -17,7 +17,7 @@ from embedtune.training.batches import BatchPlan
 from embedtune.training.config import AUTO_LOSS, LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.label_batches import LabelBatches
-from embedtune.training.options import AUGMENTATIONS
+from embedtune.training.options import AUGMENTATIONS, TrainOptions
 from embedtune.training.pair_batches import PairBatches, ScoredBatches
 
 _AUGMENTED = {Modality.IMAGE: AUGMENTATIONS[:3], Modality.MESH: AUGMENTATIONS[3:]}
@@ -94,6 +94,23 @@ def check_tower(modalities: Sequence[Modality], tower: str) -> None:
         raise InputError(
             f"model_options: select_model is {tower!r}, which reads {TOWERS[tower].plural} alone, but the data hold "
             f"{what}. What fits: {fitting}."
+        )
+
+
+def check_decides_alike(options: TrainOptions, metric: str) -> None:
+    """Check that epochs are compared by what decides about the promotion.
+
+    Args:
+        options: The training's finer settings.
+        metric: What decides.
+
+    Raises:
+        ConfigError: they are compared by another metric.
+    """
+    if options.validation_share and options.validation_metric != metric:
+        raise ConfigError(
+            f"train_options: validation_metric is {options.validation_metric!r}, but eval_metric, which decides about "
+            f"promotion, is {metric!r}. Set both alike."
         )
 
 

@@ -7,7 +7,17 @@ import math
 import pytest
 
 from embedtune.errors import ModelError
-from embedtune.models.card import CARD_FILE, TRAINING_FILE, CutTexts, EpochFacts, LossPoint, ModelCard, trained_layout
+from embedtune.models.card import (
+    CARD_FILE,
+    TRAINING_FILE,
+    CutTexts,
+    EpochFacts,
+    EpochScore,
+    LossPoint,
+    ModelCard,
+    Validation,
+    trained_layout,
+)
 
 CARD = ModelCard(
     backbone="owner/mödel",
@@ -70,6 +80,7 @@ def test_what_a_model_is_and_how_it_was_trained_are_two_files(tmp_path):
         "options",
         "chosen",
         "history",
+        "validation",
         "epoch",
         "seconds",
         "texts_per_second",
@@ -130,7 +141,7 @@ def test_a_later_record_of_the_training(tmp_path):
 
 def test_a_card_of_an_earlier_version(tmp_path):
     facts = dataclasses.asdict(CARD)
-    del facts["others"]
+    del facts["others"], facts["validation"]
     (tmp_path / CARD_FILE).write_text(json.dumps(facts))
     assert ModelCard.load(tmp_path) == CARD
 
@@ -140,15 +151,18 @@ def test_a_card_of_a_later_version_keeps_what_this_one_does_not_know(tmp_path):
     later = json.loads(card_with(pooling="gem", options={"loss": "NewLoss", "depth": 3}))
     point = {"step": 1, "epoch": 0.5, "loss": 2.0, "rate": 1e-4}
     texts, epoch = CutTexts(9, 1, 2, 0, 64), EpochFacts(9, 8.0, 7.0)
+    validation = Validation("ndcg_at_10", 5, 9, (EpochScore(0, 0, 0.25), EpochScore(1, 12, 1 / 3)), 1)
+    scores = [{**dataclasses.asdict(score), "seconds": 2.0} for score in validation.scores]
     parts = {
         "train_texts": {**dataclasses.asdict(texts), "empty": 0},
         "epoch": {**dataclasses.asdict(epoch), "rows": 3},
+        "validation": {**dataclasses.asdict(validation), "rule": "group", "scores": scores},
     }
     (tmp_path / CARD_FILE).write_text(json.dumps({**later, "version": 2, "history": [point], **parts}))
     card = ModelCard.load(tmp_path)
     assert card.others == {"version": 2, "pooling": "gem"}
     assert (card.options, card.history) == ({"loss": "NewLoss", "depth": 3}, (LossPoint(1, 0.5, 2.0),))
-    assert (card.train_texts, card.epoch) == (texts, epoch)
+    assert (card.train_texts, card.epoch, card.validation) == (texts, epoch, validation)
     card.save(tmp_path / "again")
     assert ModelCard.load(tmp_path / "again") == card
 
@@ -170,6 +184,7 @@ def card_with(**changes: object) -> str:
         card_with(history=[1]),
         card_with(history=[{"step": 1}]),
         card_with(epoch=[1]),
+        card_with(validation={"metric": "ndcg_at_10"}),
         card_with(train_texts={"texts": 1}),
         card_with(format="another product's"),
         json.dumps({"history": []}),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from embedtune.models.card import EpochScore, Validation
 from embedtune.registry.champion import Champion
 from embedtune.registry.contents import check_model_name, registration_digest
 from embedtune.registry.request import Registration, RegistrationRequest
@@ -102,6 +103,18 @@ def test_metrics_of_all_sides_and_differences_at_the_start_of_the_run():
         ("train/texts_per_second", 8.0, 0),
         ("parity/max_difference", 1e-7, 0),
     }
+
+
+def test_the_metric_of_each_epoch_lies_at_the_steps_of_the_loss():
+    client = Client()
+    scores = (EpochScore(0, 0, 0.25), EpochScore(1, 12, 0.5))
+    card = dataclasses.replace(CARD, validation=Validation("spearman", 5, 6, scores, 1))
+    log_metrics(client, run_with(), request(ONE_METRIC), card, "m")
+    found = [each for batch in client.batches for each in batch if each.key.startswith("validation")]
+    assert [(each.key, each.value, each.step, each.timestamp, each.model_id) for each in found] == [
+        ("validation/spearman", 0.25, 0, 1234, None),
+        ("validation/spearman", 0.5, 12, 1234, None),
+    ]
 
 
 def test_no_more_is_sent_at_once_than_a_server_takes():

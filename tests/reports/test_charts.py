@@ -26,6 +26,15 @@ def test_line_goes_from_corner_to_corner() -> None:
     assert line_points(chart([(0, 0.0), (5, 0.5), (10, 1.0)])) == [(46.0, 170.0), (197.0, 98.0), (348.0, 26.0)]
 
 
+@pytest.mark.parametrize(("marked", "place"), [(None, ("348.0", "26.0")), ((5, 0.5), ("197.0", "98.0"))])
+def test_a_dot_is_at_the_marked_point_or_the_last(marked: tuple[float, float] | None, place: tuple[str, str]) -> None:
+    points = [(0, 0.0), (5, 0.5), (10, 1.0)]
+    svg = line_chart(points, "epoch", "nDCG@10", "n", "t", "d", marked)
+    (dot,) = ElementTree.fromstring(svg).iter("circle")
+    assert (dot.get("cx"), dot.get("cy")) == place
+    assert line_points(svg) == line_points(chart(points))
+
+
 def test_axes_are_labelled_and_ticked() -> None:
     texts = [text.text for text in ElementTree.fromstring(chart([(0, 0.0), (10, 1.0)])).iter("text")]
     assert texts == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0", "0", "2", "4", "6", "8", "10", "loss", "step"]

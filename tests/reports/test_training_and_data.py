@@ -1,11 +1,14 @@
 """The pages of the fine-tuning and the data step."""
 
+import dataclasses
 import re
 from types import SimpleNamespace
 
-from embedtune.models.card import LossPoint
+from embedtune.models.card import EpochScore, LossPoint, Validation
 from embedtune.reports.data import DataReport, data_html, data_markdown
+from embedtune.reports.evaluation import evaluation_html, evaluation_markdown
 from embedtune.reports.training import loss_curve, training_html
+from embedtune.reports.validation import metric_curve
 
 
 def words(html: str) -> str:
@@ -30,6 +33,37 @@ def test_a_long_history_is_listed_in_even_steps() -> None:
     curve = loss_curve(tuple(LossPoint(step, step / 10, 1.0) for step in range(1, 92)))
     assert curve is not None
     assert [point.step for point in curve.rows] == [1, 11, 21, 31, 41, 51, 61, 71, 81, 91]
+
+
+def test_metric_curve_knows_its_ends_the_best_epoch_and_the_kept_one() -> None:
+    scores = tuple(EpochScore(epoch, 10 * epoch, value) for epoch, value in enumerate((0.25, 0.5, 0.375)))
+    curve = metric_curve(Validation("map_at_5", 20, 40, scores, 2))
+    assert curve is not None
+    assert (curve.first, curve.last, curve.best) == (scores[0], scores[2], scores[1])
+    said = "from 0.250 before training to 0.375 after epoch 2; best 0.500 at epoch 1. The model has the weights of"
+    assert f"MAP@5 on held-out training documents, {said} epoch 2." in curve.chart
+    assert '<polyline class="line" points="46.0,170.0 197.0,26.0 348.0,98.0"/>' in curve.chart
+    assert '<circle class="dot" cx="348.0" cy="98.0"' in curve.chart
+    assert metric_curve(None) is None
+
+
+def test_pages_show_the_metric_of_each_epoch(samples: SimpleNamespace) -> None:
+    report = samples.evaluation_report()
+    pages = [evaluation_html(report), training_html(samples.training_report(report))]
+    for text in map(words, pages):
+        said = "before training, 0.725 after epoch 3; best 0.729 at epoch 2. The model has the weights of epoch 2"
+        assert said in text
+        assert "Epoch Step nDCG@10 0, before training 0 0.601 1 132 0.701 2, kept 264 0.729 3 396 0.725" in text
+        assert text.index("Training loss by optimizer step") < text.index("nDCG@10 by epoch")
+    markdown = evaluation_markdown(report)
+    assert "best 0.729 at epoch 2. The model has the weights of epoch 2.\n\n| Epoch | Step | nDCG\\@10 |" in markdown
+    assert "\n| 2 | 264 | 0.729 |\n" in markdown
+
+
+def test_pages_of_a_training_without_validation_say_nothing_of_one(samples: SimpleNamespace) -> None:
+    report = dataclasses.replace(samples.evaluation_report(), validation=None)
+    pages = [evaluation_html(report), training_html(samples.training_report(report)), evaluation_markdown(report)]
+    assert not any("alidation" in page[page.index("Training loss") :] for page in pages)
 
 
 def test_training_page(samples: SimpleNamespace) -> None:

@@ -20,7 +20,8 @@ from embedtune.documents.split import check_rule
 from embedtune.errors import ConfigError, EmbedtuneError, InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.steps.run_parameters import RunParameters
-from embedtune.training.fits import check_augment, check_fits, check_tower, untrainable
+from embedtune.training.fits import check_augment, check_decides_alike, check_fits, check_tower, untrainable
+from embedtune.training.options import TrainOptions
 from pipelines.compiling import PIPELINES, compiled_documents, parameters_of
 
 LIBRARY = Path(embedtune.__file__).parent
@@ -51,6 +52,8 @@ REFUSED: list[Changes] = [
     {"data_uri": "dataset://../x"},
     {"data_layout": "triples"},
     {"data_layout": "beir"},
+    *(train(**{name: value}) for name, value in (("validation_share", 1.0), ("validation_metric", "ndcg"))),
+    train(keep_best_epoch=True),
     *({"data_max_bad_share": share} for share in (-0.1, 1.1, NAN)),
     *({"data_csv_options": text} for text in ("x", "[]", "[" * 9999, "9" * 9999, '{"quote": 1}', '{"sep": "|"}')),
     *(csv(**{name: 1}) for name in ("encoding", "header", "task", "pos_value", "neg_value", "dialect")),
@@ -316,6 +319,10 @@ TOGETHER: list[tuple[Changes, Callable[[], object]]] = [
     (
         {**csv(is_labeled=True, **IMAGES), "train_loss": "CoSENTLoss"},
         lambda: check_fits(Layout.LABELLED, (Modality.IMAGE,), "CoSENTLoss"),
+    ),
+    (
+        train(validation_share=0.1, validation_metric="map_at_20"),
+        lambda: check_decides_alike(TrainOptions(validation_share=0.1, validation_metric="map_at_20"), "ndcg_at_10"),
     ),
     ({**csv(**IMAGES), **train(augment=["rotate"])}, lambda: check_augment((Modality.IMAGE,), ["rotate"])),
     ({**csv(task="text-to-text"), **train(augment=["flip"])}, lambda: check_augment((Modality.TEXT,), ["flip"])),

@@ -83,13 +83,16 @@ def trained(config: FinetuneConfig, documents: Path, folder: Path) -> tuple[Mode
 
 @pytest.mark.parametrize("loss", ["SupConLoss", "ProxyAnchorLoss"])
 def test_two_processes_end_with_the_model_of_one(documents, still, tmp_path, monkeypatch, on_cpus, loss):
-    one, alone = trained(config_of(still, 0, loss), documents, tmp_path / "one")
+    options = {"optimizer": "SGD", "items_per_label": 3, "validation_share": 0.2, "keep_best_epoch": True}
+    asked = {"loss": loss, "train_options": json.dumps(options)}
+    one, alone = trained(config_of(still, 0, **asked), documents, tmp_path / "one")
     monkeypatch.setenv(EVENTS_VARIABLE, str(tmp_path / "events"))
-    two, together = trained(config_of(still, 2, loss), documents, tmp_path / "two")
+    two, together = trained(config_of(still, 2, **asked), documents, tmp_path / "two")
     np.testing.assert_allclose(together, alone, rtol=0, atol=1e-5)
     assert [point.step for point in two.history] == [point.step for point in one.history]
     np.testing.assert_allclose([p.loss for p in two.history], [p.loss for p in one.history], rtol=1e-5)
     assert (two.epoch, two.options["gpu_count"]) == (one.epoch, "2")
+    assert (two.validation, two.chosen) == (one.validation, one.chosen)
     events = [json.loads(line) for line in (tmp_path / "events").read_text().splitlines()]
     assert [event["event"] for event in events if event["event"] in ("start", "end", "error")] == ["start", "end"]
     notes = [event["text"] for event in events if event["event"] == "note"]

@@ -5,7 +5,7 @@ import pytest
 
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.split_columns import RELEVANCE_SCHEMA
-from embedtune.errors import InputError
+from embedtune.errors import ConfigError, InputError
 from embedtune.models.contents import Contents
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
@@ -13,6 +13,7 @@ from embedtune.records.rows import RowsFormat
 from embedtune.training.config import LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import (
+    check_decides_alike,
     check_fits,
     check_tower,
     check_trainable,
@@ -21,6 +22,7 @@ from embedtune.training.fits import (
     plan_batches,
 )
 from embedtune.training.label_batches import LabelBatches
+from embedtune.training.options import TrainOptions
 from embedtune.training.pair_batches import PairBatches, ScoredBatches
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
@@ -163,3 +165,11 @@ def test_a_loss_that_does_not_fit_the_documents(tmp_path):
     check_trainable(tmp_path, "CoSENTLoss")
     with pytest.raises(InputError, match="SupConLoss does not fit data of the layout 'scored'"):
         check_trainable(tmp_path, "SupConLoss")
+
+
+def test_epochs_are_compared_by_what_decides():
+    asked = TrainOptions(validation_share=0.1, validation_metric="map_at_20")
+    check_decides_alike(asked, "map_at_20")
+    check_decides_alike(TrainOptions(validation_metric="map_at_20"), "ndcg_at_10")
+    with pytest.raises(ConfigError, match=r"validation_metric is .map_at_20., but eval_metric, .*, is .ndcg_at_10.\."):
+        check_decides_alike(asked, "ndcg_at_10")
