@@ -26,7 +26,8 @@ from benchmarks.memory import peak_mib
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
-from embedtune.records.rows import RowsFormat, open_rows
+from embedtune.records.output import open_output
+from embedtune.records.rows import RowsFormat
 
 _SIZE = 224
 _FIELD = 2048
@@ -120,14 +121,15 @@ def _bare(folder: Path, count: int) -> tuple[float, float]:
 
 
 def _ours(folder: Path, count: int) -> tuple[float, float]:
-    rows, target, quarantine = (folder / name for name in ("rows.parquet", "loaded.parquet", "quarantine.csv"))
-    names = [_image(folder, number).name for number in range(count)]
-    with open_rows(rows, RowsFormat(Layout.LABELLED, (Modality.IMAGE,), loaded=False)) as writer:
-        writer.write([list(range(1, count + 1)), names, [str(number % 100) for number in range(count)]])
-    started, cpu_started = time.perf_counter(), time.process_time()
-    report = load_contents(rows, target, quarantine, str(folder / "rows.csv"), LoadOptions())
-    if report.rows != count:
-        sys.exit(f"{count - report.rows} images were set aside: {report.first}")
+    with open_output(folder / "rows.parquet", folder / "quarantine.csv") as output:
+        output.begin(RowsFormat(Layout.LABELLED, (Modality.IMAGE,), loaded=False))
+        for number in range(count):
+            output.add((number + 1, _image(folder, number).name, str(number % 100)), 0)
+        output.flush()
+        started, cpu_started = time.perf_counter(), time.process_time()
+        load_contents(output, str(folder / "rows.csv"), LoadOptions())
+    if output.rows != count:
+        sys.exit(f"{count - output.rows} images were set aside: {output.first}")
     return time.perf_counter() - started, time.process_time() - cpu_started
 
 

@@ -17,7 +17,7 @@ from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.texts import first_row, read_texts
 from embedtune.records.layouts import Modality
 from embedtune.records.loader import ContentKey, ContentLoader, Failed, LoadOptions
-from embedtune.records.quarantine_reasons import without_options, without_place
+from embedtune.records.output import without_options, without_place
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_format
 from embedtune.records.source_kind import SourceKind, file_kind, names_kind
@@ -223,7 +223,7 @@ def _are_media(local: LocalSource) -> bool:
 
 
 def _load_options(options: CSVOptions) -> LoadOptions:
-    return LoadOptions(options.point_cloud_size, options.seed, _ALL)
+    return LoadOptions(options.point_cloud_size, options.seed)
 
 
 def _columns_of(path: Path, options: CSVOptions, trained: IngestReport) -> list[str | int] | None:

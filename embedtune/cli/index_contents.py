@@ -10,7 +10,8 @@ from embedtune.models.contents import Contents
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
-from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows, open_rows
+from embedtune.records.output import open_output
+from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows
 
 QUARANTINE_FILE = "quarantine.csv"
 _AT_A_TIME = 64
@@ -58,12 +59,14 @@ def load_addresses(
     Raises:
         InputError: none of them can be used.
     """
-    named, loaded = scratch / "addresses.parquet", scratch / "rows.parquet"
-    with open_rows(named, RowsFormat(Layout.PLAIN, (modality,), loaded=False)) as writer:
-        writer.write((list(range(1, len(addresses) + 1)), list(addresses)))
-    report = load_contents(named, loaded, scratch / QUARANTINE_FILE, origin, options)
-    first = tuple(each.replace(f": {_COLUMN}: ", ": ", 1) for each in report.first)  # no name that a person gave
-    return Loaded(loaded, report.rows, report.bad_rows, first)
+    loaded = scratch / "rows.parquet"
+    with open_output(loaded, scratch / QUARANTINE_FILE, max_bad_share=1) as output:
+        output.begin(RowsFormat(Layout.PLAIN, (modality,), loaded=False))
+        for row in enumerate(addresses, 1):
+            output.add(row, len(row[1]))
+        load_contents(output, origin, options)
+    first = tuple(each.replace(f": {_COLUMN}: ", ": ", 1) for each in output.first)  # no name that a person gave
+    return Loaded(loaded, output.rows, output.bad_rows, first)
 
 
 def index_of_texts(texts: list[str], description: str) -> Index:

@@ -8,7 +8,7 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from embedtune.datasets.manifest import DatasetSchema
 from embedtune.errors import InputError
 from embedtune.records.docarrays.limits import check_parts
-from embedtune.records.docarrays.survey import Survey
+from embedtune.records.docarrays.shapes import Survey
 from embedtune.records.docarrays.wire import MAX_DOCUMENT_BYTES
 from embedtune.records.layouts import LABEL_TAG
 from embedtune.records.rows import RowsFormat

@@ -18,10 +18,8 @@ from embedtune.documents.shards.tables import RELEVANCE_NAME
 from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
-from embedtune.records.quarantine import QuarantineWriter
+from embedtune.records.output import RowsOutput
 from embedtune.records.report import IngestReport
-from embedtune.records.rows import open_rows
-from embedtune.storage.atomic import atomic_path
 
 _BATCH_ROWS = {True: 10_000, False: 64}
 """Rows in memory at a time: of texts and addresses, and of images and meshes."""
@@ -41,7 +39,7 @@ def is_judged_folder(files: Sequence[Path]) -> bool:
     return manifest.relevance is not None and not any(_is_parent(manifest, shard.split) for shard in manifest.shards)
 
 
-def ingest_judged_folder(files: Sequence[Path], origin: str, rows: Path, quarantine: Path) -> IngestReport:
+def ingest_judged_folder(files: Sequence[Path], origin: str, output: RowsOutput) -> IngestReport:
     """Turn a folder of documents with judged pairs into rows, one for each pair; memory holds the contents.
 
     The line of a row is the number of its pair, from 1. Of beir, documents that nobody judged follow.
@@ -49,8 +47,7 @@ def ingest_judged_folder(files: Sequence[Path], origin: str, rows: Path, quarant
     Args:
         files: All files of the folder.
         origin: Its URI, for messages.
-        rows: Rows file to write.
-        quarantine: Quarantine file to write; it stays empty, since the Documents were checked when they were built.
+        output: Takes the rows; none is set aside, since the Documents were checked when they were built. Just opened.
 
     Raises:
         InputError: shards are elsewhere, or a judged Document is not in the folder.
@@ -66,13 +63,13 @@ def ingest_judged_folder(files: Sequence[Path], origin: str, rows: Path, quarant
             f"{origin} names shards in other places. Give the rows that the documents were made from, or a folder that "
             "holds its shards."
         )
-    with atomic_path(rows) as rows_part, open_rows(rows_part, manifest.rows_format) as writer:
-        for batch in _iter_batches(folder, manifest, origin):
-            writer.write([batch.column(name).to_pylist() for name in manifest.rows_format.schema.names])
-    with atomic_path(quarantine) as part, part.open("w", encoding="utf-8", newline="") as file:
-        QuarantineWriter(file)
+    output.begin(manifest.rows_format)
+    for batch in _iter_batches(folder, manifest, origin):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            output.add(row, sum(len(value) for value in row if isinstance(value, bytes | str)))
+    output.finish([])
     told = f"folder of documents, layout {manifest.layout}"
-    return IngestReport(writer.count, 0, manifest.layout, manifest.modalities, len(manifest.shards), told)
+    return IngestReport(output.rows, 0, manifest.layout, manifest.modalities, len(manifest.shards), told)
 
 
 def _folder(files: Sequence[Path]) -> Path | None:

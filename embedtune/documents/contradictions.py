@@ -10,13 +10,10 @@ import numpy.typing as npt
 from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.fingerprints import Fingerprints
 from embedtune.documents.row_uses import Use
-from embedtune.errors import InputError
 from embedtune.records.layouts import SCORE_COLUMN
-from embedtune.records.quarantine import RAISE_SHARE, QuarantineWriter
+from embedtune.records.output import Part, QuarantineWriter
 from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt
-
-_EXAMPLES = 3
 
 USABLE = 0
 """Fault number of a row that can be used."""
@@ -75,18 +72,17 @@ def _has_several(numbers: npt.NDArray[np.int64], values: npt.NDArray[np.int64 | 
     return several[numbers]
 
 
-def write_quarantine(path: Path, contents: DistinctContents, faults: npt.NDArray[np.int8]) -> QuarantineWriter:
-    """Write the rows with a fault, with line and reason.
+def set_aside(path: Path, contents: DistinctContents, faults: npt.NDArray[np.int8], max_bad_share: float) -> None:
+    """Write the rows with a fault, with line and reason, and refuse too many of them.
 
     Args:
-        path: The quarantine file; written also where no row has a fault.
+        path: The quarantine file; written also where no row has a fault, or too many have.
         contents: The rows (R).
         faults: The fault number of each row (R,).
-
-    Returns:
-        What was written, for `check_bad_share`.
+        max_bad_share: Largest share of rows with a fault to accept, 0..1.
 
     Raises:
+        InputError: More rows than that have a fault, or all have.
         StorageError: The file cannot be written.
     """
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
@@ -94,48 +90,13 @@ def write_quarantine(path: Path, contents: DistinctContents, faults: npt.NDArray
         for number in np.flatnonzero(faults != USABLE).tolist():
             reason = FAULT_REASONS[int(faults[number])]
             writer.add(int(contents.lines[number]), reason, _as_csv(contents, number), contents.source(number))
-    return writer
+    writer.check_shares([Part(None, "Building the documents", len(faults))], max_bad_share, path)
 
 
 def _as_csv(contents: DistinctContents, number: int) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(contents.row(number))
     return line.getvalue()
-
-
-def check_bad_share(
-    contents: DistinctContents,
-    faults: npt.NDArray[np.int8],
-    max_bad_share: float,
-    quarantine: Path,
-    rejected: QuarantineWriter,
-) -> None:
-    """Refuse rows of which too many have a fault.
-
-    Args:
-        contents: The rows (R).
-        faults: The fault number of each row (R,).
-        max_bad_share: Largest share of rows with a fault to accept, 0..1.
-        quarantine: Where these rows were written.
-        rejected: What wrote them.
-
-    Raises:
-        InputError: More rows than that have a fault, or all have.
-    """
-    bad = np.flatnonzero(faults != USABLE)
-    rows = len(faults)
-    if len(bad) <= max_bad_share * rows and len(bad) < rows:
-        return
-    rejected.show_first()
-    reasons = "; ".join(
-        f"{np.count_nonzero(faults == fault)} x {reason}" for fault, reason in FAULT_REASONS.items() if fault in faults
-    )
-    examples = "; ".join(_example(contents, number) for number in bad[:_EXAMPLES].tolist())
-    raise InputError(
-        f"{len(bad)} of {rows} rows ({len(bad) / rows:.2%}) cannot be used, max_bad_share allows "
-        f"{max_bad_share:g}. Reasons: {reasons}. Examples: {examples}. All of them are in {quarantine}. Correct these "
-        f"rows {RAISE_SHARE}"
-    )
 
 
 def count_reasons(contents: DistinctContents, faults: npt.NDArray[np.int8]) -> tuple[tuple[str, int, str], ...]:
@@ -153,12 +114,6 @@ def count_reasons(contents: DistinctContents, faults: npt.NDArray[np.int8]) -> t
         if rows.size:
             found.append((reason, len(rows), _cells(contents, int(rows[0]))))
     return tuple(sorted(found, key=lambda entry: -entry[1]))
-
-
-def _example(contents: DistinctContents, number: int) -> str:
-    source = contents.source(number)
-    place = f"{source} line {contents.lines[number]}" if source else f"line {contents.lines[number]}"
-    return f"{place}: {_cells(contents, number)}"
 
 
 def _cells(contents: DistinctContents, number: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.assignment import assign, relevance_table
-from embedtune.documents.contradictions import USABLE, check_bad_share, count_reasons, find_faults, write_quarantine
+from embedtune.documents.contradictions import USABLE, count_reasons, find_faults, set_aside
 from embedtune.documents.distinct_contents import DistinctContents, read_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
 from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
@@ -119,8 +119,7 @@ def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions)
     prints = _fingerprints(contents, options.seed)
     declared = declared_uses(contents, options.split == SplitRule.AUTO)
     faults = find_faults(contents, prints, declared)
-    rejected = write_quarantine(quarantine, contents, faults)
-    check_bad_share(contents, faults, options.max_bad_share, quarantine, rejected)
+    set_aside(quarantine, contents, faults, options.max_bad_share)
     uses, left_out = decide_uses(contents, prints.keys, declared, faults == USABLE)
     corpus = build_document_set(contents, prints, uses)
     read = [report for report in map(read_report, files) if report is not None]

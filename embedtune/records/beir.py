@@ -17,69 +17,123 @@ import numpy as np
 
 from embedtune.errors import InputError
 from embedtune.progress import Advance, progress
-from embedtune.records.beir_files import BEIRFiles, find_files
 from embedtune.records.beir_texts import EmptyTextError, TextStore, parse_text, read_lines
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.quarantine import Part, QuarantineWriter
+from embedtune.records.output import Part, RowsOutput
 from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
-from embedtune.storage.atomic import atomic_path
+from embedtune.records.rows import RowsFormat
+
+_SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+"""Of the name of a file of judgments, the split; in the order in which they are read."""
 
 _SCORE_NAMES = frozenset({"score", "relevance", "rel", "label"})
-_BATCH_ROWS = 10_000
-_BATCH_CHARACTERS = 4 << 20
 _LARGEST_SCORE = float(np.finfo(np.float32).max)
 _NOT_RELEVANT = (-1.0, -2.0)
 """Scores that TREC's assessors give to spam and junk."""
+_WHAT = ("query", "document")
 
 
-def ingest_beir(root: Path, origin: str, rows: Path, quarantine: Path, max_bad_share: float) -> IngestReport:
+def ingest_beir(root: Path, origin: str, output: RowsOutput) -> IngestReport:
     """Turn a BEIR folder into rows: one for each judgment, then one without query for each document not judged.
 
     The content of a document is its title and text, see `beir_texts.parse_text`. The line of a row is that of its
     judgment, or of its document in the corpus where nobody judged it; `source` names the file. Set aside are malformed
     lines, texts that are empty, ids that come again with another text, judgments of unknown ids, and scores that are
     negative or no number; but -1 and -2, which TREC gives to spam, count as 0, and a document or query without text
-    that no judgment names is passed over. Texts pass through a temporary file beside `rows`; memory holds the ids.
+    that no judgment names is passed over. Texts pass through a temporary file; memory holds the ids.
 
     Args:
         root: The folder, or one that holds nothing but it.
         origin: Its URI, for messages.
-        rows: Rows file to write. It appears only if nothing is raised.
-        quarantine: Quarantine file to write. It appears as soon as everything was read, even if it is then refused.
-        max_bad_share: Largest accepted share of bad lines in each of the files, 0..1.
+        output: Takes the rows and the lines that cannot be used; just opened.
 
     Raises:
         InputError: a file is missing or damaged, too many lines are bad, or no document is relevant to any query.
         StorageError: a file cannot be read, or an output cannot be written.
     """
-    files = find_files(root, origin)
-    with atomic_path(rows) as rows_part:
-        with atomic_path(quarantine) as quarantine_part, ExitStack() as stack:
-            rejected = QuarantineWriter(
-                stack.enter_context(quarantine_part.open("w", encoding="utf-8", newline="")), several_sources=True
-            )
-            spools = [stack.enter_context(tempfile.TemporaryFile(dir=rows.parent)) for _ in range(2)]
-            advance = stack.enter_context(progress(f"Reading {origin}", files.size, "bytes"))
-            reading = _Reading(files, TextStore(spools[0]), TextStore(spools[1]), rejected, advance)
-            rows_format = RowsFormat(Layout.BEIR, (Modality.TEXT, Modality.TEXT), several_sources=True)
-            reading.copy(stack.enter_context(open_rows(rows_part, rows_format)))
-        reading.check(origin, quarantine, max_bad_share)
+    files = _find_files(root, origin)
+    output.begin(RowsFormat(Layout.BEIR, (Modality.TEXT, Modality.TEXT), several_sources=True))
+    with ExitStack() as stack:
+        spools = [stack.enter_context(tempfile.TemporaryFile(dir=output.folder)) for _ in range(2)]
+        advance = stack.enter_context(progress(f"Reading {origin}", files.size, "bytes"))
+        reading = _Reading(files, origin, TextStore(spools[0]), TextStore(spools[1]), output, advance)
+        reading.read()
+    output.finish(list(reading.parts()), "lines")
+    if not reading.relevant:
+        raise InputError(
+            f"{origin}: none of the {sum(reading.counts.values())} judgments has a score above 0, so nothing says "
+            "what is relevant. Give judgments of relevant documents in qrels/*.tsv."
+        )
     return reading.report()
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The files of a BEIR folder."""
+
+    root: Path
+    """The folder itself."""
+    corpus: Path
+    queries: Path
+    judgments: tuple[tuple[Path, str], ...]
+    """Each file with its split, in the order in which they are read."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        paths = (self.corpus, self.queries, *(path for path, _ in self.judgments))
+        return sum(path.stat().st_size for path in paths)
+
+    def name(self, path: Path) -> str:
+        """Return the name of a file inside the folder."""
+        return path.relative_to(self.root).as_posix()
+
+
+def _find_files(root: Path, origin: str) -> _Files:
+    """Raise InputError where a file is missing, there twice, or its split cannot be told."""
+    inner = sorted({path.parent for path in root.glob("*/corpus.jsonl*")})
+    if not list(root.glob("corpus.jsonl*")) and len(inner) == 1:
+        root = inner[0]
+    corpus, queries = (_only(root, name, origin) for name in ("corpus.jsonl", "queries.jsonl"))
+    found = sorted([*root.glob("qrels/*.tsv"), *root.glob("qrels.tsv")])
+    if not found:
+        raise InputError(
+            f"{origin} has a corpus and queries, but no judgments (qrels/train.tsv, qrels/dev.tsv, qrels/test.tsv). "
+            "Add them; or have them synthesised: give the texts of queries and corpus as CSVs with one text per row "
+            "(layout 'plain') to the synthesis."
+        )
+    if len(found) == 1 and found[0].stem not in _SPLITS:
+        return _Files(root, corpus, queries, ((found[0], ""),))
+    unknown = [path.name for path in found if path.stem not in _SPLITS]
+    if unknown:
+        raise InputError(
+            f"{origin}: the judgments in {', '.join(unknown)} are of no known split. Name the files train.tsv, dev.tsv "
+            "and test.tsv, or give a single one."
+        )
+    found.sort(key=lambda path: list(_SPLITS).index(path.stem))
+    return _Files(root, corpus, queries, tuple((path, _SPLITS[path.stem]) for path in found))
+
+
+def _only(root: Path, name: str, origin: str) -> Path:
+    found = [path for path in (root / name, root / f"{name}.gz") if path.is_file()]
+    if len(found) != 1:
+        problem = f"has both {name} and {name}.gz" if found else f"has no {name} or {name}.gz"
+        raise InputError(f"{origin} {problem}. Give a BEIR folder: corpus.jsonl, queries.jsonl and qrels/*.tsv.")
+    return found[0]
 
 
 @dataclass
 class _Reading:
     """The reading of one folder and what it has found so far."""
 
-    files: BEIRFiles
+    files: _Files
+    origin: str
     queries: TextStore
     corpus: TextStore
-    rejected: QuarantineWriter
+    output: RowsOutput
     advance: Advance
     lines: dict[Path, int] = field(default_factory=dict)
     """Lines of each file, good and bad, without a header."""
-    rows: int = 0
     relevant: int = 0
     spam: int = 0
     """Judgments with a score of -1 or -2."""
@@ -89,20 +143,20 @@ class _Reading:
     counts: dict[str, int] = field(default_factory=dict)
     """Judgments of each split."""
 
-    def copy(self, writer: RowsWriter) -> None:
+    def read(self) -> None:
         """Read everything and write the rows."""
         self._read_texts(self.files.queries, self.queries)
         self._read_texts(self.files.corpus, self.corpus)
         judged = bytearray(len(self.corpus))
-        batch = _Batch(writer)
         for path, split in self.files.judgments:
-            self.counts[split] = self.counts.get(split, 0) + self._judge(path, split, judged, batch)
+            self.counts[split] = self.counts.get(split, 0) + self._judge(path, split, judged)
         name = self.files.name(self.files.corpus)
         for number in range(len(self.corpus)):
             if not judged[number]:
-                batch.add((self.corpus.lines[number], name, None, self.corpus.text(number), 0.0, ""))
-        batch.flush()
-        self.rows = writer.count
+                self._add(self.corpus.lines[number], name, None, self.corpus.text(number), 0.0, "")
+
+    def _add(self, line: int, name: str, query: str | None, document: str, score: float, split: str) -> None:
+        self.output.add((line, name, query, document, score, split), len(query or "") + len(document))
 
     def _read_texts(self, path: Path, store: TextStore) -> None:
         for line, raw, problem in read_lines(path, self.advance):
@@ -115,8 +169,10 @@ class _Reading:
                 self.empty[path, error.identifier] = line
             except ValueError as error:
                 self._reject(path, line, str(error), raw)
+        if not self.lines.get(path):
+            raise InputError(f"{self.origin}: {self.files.name(path)} is empty. Give one JSON object per line.")
 
-    def _judge(self, path: Path, split: str, judged: bytearray, batch: "_Batch") -> int:
+    def _judge(self, path: Path, split: str, judged: bytearray) -> int:
         name, count, width = self.files.name(path), 0, 0
         for line, raw, problem in read_lines(path, self.advance):
             cells = [cell.strip() for cell in raw.decode("utf-8-sig", "replace").split("\t")]
@@ -136,7 +192,7 @@ class _Reading:
             self.judged_queries.add(query)
             self.relevant += score > 0
             count += 1
-            batch.add((line, name, self.queries.text(query), self.corpus.text(document), score, split))
+            self._add(line, name, self.queries.text(query), self.corpus.text(document), score, split)
         return count
 
     def _parse(self, cells: list[str]) -> tuple[int, int, float]:
@@ -158,27 +214,16 @@ class _Reading:
         return self.queries.numbers[cells[0]], self.corpus.numbers[cells[1]], score
 
     def _reject(self, path: Path, line: int, reason: str, raw: bytes) -> None:
-        self.rejected.add(line, reason, raw.decode("utf-8", "replace"), self.files.name(path))
+        self.output.reject(line, reason, raw.decode("utf-8", "replace"), self.files.name(path))
 
-    def check(self, origin: str, quarantine: Path, max_bad_share: float) -> None:
-        """Refuse a folder that cannot be used.
+    def parts(self) -> Iterator[Part]:
+        """Yield what was read of each file.
 
-        Raises:
-            InputError: too many bad lines, or nothing to learn from.
+        The judgments come last: where the ids of all queries are lost, those of the judgments are unknown as well.
         """
-        for path in (self.files.queries, self.files.corpus):
-            if not self.lines.get(path):
-                raise InputError(f"{origin}: {self.files.name(path)} is empty. Give one JSON object per line.")
-        # The judgments come last: where the ids of all queries are lost, those of the judgments are unknown as well.
-        files = (self.files.queries, self.files.corpus, *(path for path, _ in self.files.judgments))
-        names = {path: self.files.name(path) for path in files}
-        parts = [Part(name, f"{origin.rstrip('/')}/{name}", self.lines.get(path, 0)) for path, name in names.items()]
-        self.rejected.check_shares(parts, max_bad_share, quarantine, "lines")
-        if not self.relevant:
-            raise InputError(
-                f"{origin}: none of the {sum(self.counts.values())} judgments has a score above 0, so nothing says "
-                "what is relevant. Give judgments of relevant documents in qrels/*.tsv."
-            )
+        for path in (self.files.queries, self.files.corpus, *(path for path, _ in self.files.judgments)):
+            name = self.files.name(path)
+            yield Part(name, f"{self.origin.rstrip('/')}/{name}", self.lines.get(path, 0))
 
     def report(self) -> IngestReport:
         """Return what was found."""
@@ -190,7 +235,7 @@ class _Reading:
         modalities = (Modality.TEXT, Modality.TEXT)
         count = 2 + len(self.files.judgments)
         return IngestReport(
-            self.rows, self.rejected.count, Layout.BEIR, modalities, count, told, notes=tuple(self._notes())
+            self.output.rows, self.output.bad_rows, Layout.BEIR, modalities, count, told, notes=tuple(self._notes())
         )
 
     def _notes(self) -> Iterator[str]:
@@ -220,30 +265,3 @@ def _parse_score(cell: str) -> float:
     if score < 0 and score not in _NOT_RELEVANT:
         raise ValueError(f"the score {cell!r} is negative")
     return score
-
-
-_WHAT = ("query", "document")
-
-_Row = tuple[int, str, str | None, str, float, str]
-
-
-class _Batch:
-    """Collects rows until they are worth writing."""
-
-    def __init__(self, writer: RowsWriter) -> None:
-        self._writer = writer
-        self._rows: list[_Row] = []
-        self._characters = 0
-
-    def add(self, row: _Row) -> None:
-        """Add one row."""
-        self._rows.append(row)
-        self._characters += len(row[3]) + len(row[2] or "")
-        if len(self._rows) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was collected."""
-        if self._rows:
-            self._writer.write(list(zip(*self._rows, strict=True)))
-            self._rows, self._characters = [], 0

@@ -7,17 +7,16 @@ split of `documents` decides what is held out. Folders below that of the class m
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import PurePosixPath
 
 from embedtune.errors import InputError
 from embedtune.records.csv.addresses import MEDIA_SUFFIXES, media_suffix
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.quarantine import Part, QuarantineWriter
+from embedtune.records.output import Part, RowsOutput
 from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, open_rows
+from embedtune.records.rows import RowsFormat
 from embedtune.records.source_kind import common_folder
-from embedtune.storage.atomic import atomic_path
 from embedtune.text import excerpt, stripped
 
 _SPLIT_FOLDERS = frozenset({"train", "test", "val", "valid", "validation"})
@@ -32,9 +31,7 @@ _CURE = "convert images to .jpg or .png and meshes to .off, .stl or .glb, "
 _MOST_ENDINGS = 5
 
 
-def ingest_class_folders(
-    names: Sequence[str], origin: str, rows: Path, quarantine: Path, max_bad_share: float = 0.01
-) -> IngestReport:
+def ingest_class_folders(names: Sequence[str], origin: str, output: RowsOutput) -> IngestReport:
     """Turn the names of the files into labelled rows whose contents are addresses.
 
     Only names are looked at; the files are opened when their contents are loaded. The line of a row is the number of
@@ -44,9 +41,7 @@ def ingest_class_folders(
     Args:
         names: Paths of the files relative to the folder, with '/'.
         origin: URI of the folder, for messages.
-        rows: Rows file to write. It appears only if nothing is raised.
-        quarantine: Quarantine file to write: files that cannot be used.
-        max_bad_share: Largest accepted share of these, 0..1.
+        output: Takes the rows and the files that cannot be used; just opened.
 
     Raises:
         InputError: no images or meshes, both, files outside of class folders, one class, no class with two files, a
@@ -57,34 +52,28 @@ def ingest_class_folders(
     modality = _check_modality(origin, names, media)
     labels = dict(zip((name for name, _ in media), _labels([name for name, _ in media], origin), strict=True))
     unread = _unread(names, list(labels))
-    lines, addresses, classes = [], [], []
-    with atomic_path(quarantine) as part, part.open("w", encoding="utf-8", newline="") as file:
-        rejected = QuarantineWriter(file)
-        for line, name in enumerate(names, 1):
-            problem = _problem(name, labels[name]) if name in labels else _UNREAD if name in unread else ""
-            if problem:
-                rejected.add(line, problem, _shown(name))
-            elif name in labels:
-                lines.append(line)
-                addresses.append(name)
-                classes.append(labels[name].strip())
+    used = {}
+    output.begin(RowsFormat(Layout.LABELLED, (modality,), loaded=False))
+    for line, name in enumerate(names, 1):
+        problem = _problem(name, labels[name]) if name in labels else _UNREAD if name in unread else ""
+        if problem:
+            output.reject(line, problem, _shown(name))
+        elif name in labels:
+            used[name] = labels[name].strip()
+            output.add((line, name, used[name]), len(name))
+    if used:
+        _check_lost(origin, {**labels, **unread}, set(used.values()))
     endings = f" (not read: {_endings(unread)})" if unread else ""
-    total = len(labels) + len(unread)
-    if classes:
-        _check_lost(origin, {**labels, **unread}, classes)
-    rejected.check_shares([Part("", origin + endings, total)], max_bad_share, quarantine, "files", _CURE)
-    counts = _check_classes(origin, classes)
-    rows_format = RowsFormat(Layout.LABELLED, (modality,), loaded=False)
-    with atomic_path(rows) as part, open_rows(part, rows_format) as writer:
-        writer.write((lines, addresses, classes))
+    output.finish([Part("", origin + endings, len(labels) + len(unread))], "files", _CURE)
+    counts = _check_classes(origin, list(used.values()))
     told = f"a folder per class, {len(counts)} classes"
     ignored = [name for name in names if name not in labels and name not in unread]
     if ignored:
         told += f", {len(ignored)} of {len(names)} files ignored: {_endings(ignored)}"
-    folders = (set(PurePosixPath(name).parts[:-1]) - {label} for name, label in zip(addresses, classes, strict=True))
+    folders = (set(PurePosixPath(name).parts[:-1]) - {label} for name, label in used.items())
     if any(names & _SPLIT_FOLDERS for names in folders):
         told += ", its folders train and test taken together"
-    return IngestReport(len(lines), rejected.count, Layout.LABELLED, (modality,), len(labels), told)
+    return IngestReport(output.rows, output.bad_rows, Layout.LABELLED, (modality,), len(labels), told)
 
 
 def _unread(names: Sequence[str], media: Sequence[str]) -> dict[str, str]:
@@ -177,9 +166,9 @@ def _problem(name: str, label: str) -> str:
     return "the name contains a NUL character" if "\0" in name else ""
 
 
-def _check_lost(origin: str, labels: Mapping[str, str], classes: Sequence[str]) -> None:
+def _check_lost(origin: str, labels: Mapping[str, str], classes: Set[str]) -> None:
     """Refuse a folder of which a whole class is lost."""
-    lost = {label.strip() for label in labels.values()} - set(classes) - {""}
+    lost = {label.strip() for label in labels.values()} - classes - {""}
     for label in sorted(lost):
         names = [name for name, each in labels.items() if each.strip() == label]
         problem = _problem(names[0], label) or _endings(names)

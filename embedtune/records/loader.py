@@ -38,8 +38,6 @@ class LoadOptions:
     """Points drawn from a mesh, 1 to 1,000,000."""
     seed: int = 42
     """Decides, together with a mesh's file, which points are drawn; 0 or more."""
-    max_bad_share: float = 0.01
-    """Largest accepted share of rows that cannot be used among all rows, those set aside before included, 0..1."""
     workers: int = 0
     """Threads, 1 to 64; 0 for 16 where the source or its first rows name a server, else two more than CPUs. Large
     contents are decoded by as many of them at a time as there are CPUs, 8 at most."""
@@ -62,8 +60,6 @@ class LoadOptions:
                 raise ConfigError(f"{name}={value!r} is not accepted. Give a whole number from {least} to {most}.")
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed!r} is negative. Give 0 or more.")
-        if not 0 <= self.max_bad_share <= 1:
-            raise ConfigError(f"max_bad_share={self.max_bad_share!r} is not a share. Give a number from 0 to 1.")
 
     def workers_for(self, addresses: Iterable[str]) -> int:
         """Return the number of threads: many to wait for servers; from a disk they would be in each other's way."""

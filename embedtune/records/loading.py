@@ -12,18 +12,14 @@ import pyarrow.parquet as pq
 
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.continued_quarantine import continued_quarantine
 from embedtune.records.layouts import CONTENT_COLUMNS, LABEL_COLUMN, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
 from embedtune.records.load_queue import LoadQueue, Ticket
 from embedtune.records.loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
-from embedtune.records.quarantine import Part, QuarantineWriter
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, RowsWriter, iter_rows, open_rows, read_format
-from embedtune.storage.atomic import atomic_path
+from embedtune.records.output import Part, RowsOutput
+from embedtune.records.rows import RowsFormat, iter_rows
 from embedtune.text import excerpt
 
 _WINDOW_BYTES = 32 << 20
-_BATCH_BYTES = 8 << 20
 _BATCH_ROWS = 2_000
 _ADVANCE_ROWS = 50
 _HOPELESS_CONTENTS = 200
@@ -33,72 +29,35 @@ _PEEKED_ROWS = 1_000
 Queue = LoadQueue[ContentKey, Loaded | Failed]
 
 
-@dataclass(frozen=True)
-class LoadReport:
-    """The outcome of loading."""
-
-    rows: int
-    """Rows written, all of their contents loaded."""
-    bad_rows: int
-    """Rows set aside because a content could not be loaded; those set aside before are not among them."""
-    first: tuple[str, ...]
-    """The first few of them, as 'line N: reason: row'."""
-    warnings: tuple[str, ...] = ()
-    """What a person should know about the rows set aside."""
-
-
-def load_contents(
-    rows: Path,
-    target: Path,
-    quarantine: Path,
-    origins: Mapping[str, str] | str,
-    options: LoadOptions,
-    report: IngestReport | None = None,
-) -> LoadReport:
-    """Load the images or meshes that a rows file names, several at a time, in the order of its rows.
+def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options: LoadOptions) -> tuple[str, ...]:
+    """Load the images or meshes that the rows of an output name, several at a time, in their order.
 
     What is stored of a content says `loader.Loaded`; its address is kept beside it, the content of a `data:`
     address left out. An address that occurs again soon is loaded once. What may be opened say
-    `storage.access.AccessRules` for each origin. Memory does not grow with the rows: about 250 MiB, and more only where
-    single contents are very large.
+    `storage.access.AccessRules` for each origin. Rows with a content that cannot be loaded are set aside. Memory does
+    not grow with the rows: about 250 MiB, and more only where single contents are very large.
 
     Args:
-        rows: Rows file with addresses (`RowsFormat.loaded` False).
-        target: Rows file to write. It appears only if nothing is raised.
-        quarantine: CSV with the columns `line,reason,row` to which the rows with a content that cannot be loaded are
-            added; it is made where there is none. It changes as soon as all rows were tried, even if too many failed.
+        output: Holds rows with addresses (`RowsFormat.loaded` False); their contents take the places of these.
         origins: Address that the rows came from, which relative addresses start from; of several sources, for each
             name in the column `source`.
         options: How to load.
-        report: How the rows were read; `target` says so too, with its own counts.
+
+    Returns:
+        What a person should know about the rows set aside.
 
     Raises:
         InputError: too many rows are set aside, here and before; or of the first 200 contents each may not be opened,
-            or none can be reached; or the rows hold no addresses.
-        StorageError: the rows are missing or damaged, or an output cannot be written.
+            or none can be reached.
+        StorageError: an output cannot be written.
     """
-    rows_format = read_format(rows)
-    if rows_format.loaded:
-        raise InputError(f"{rows} holds contents, not addresses. Give the rows file that reading the source wrote.")
-    with atomic_path(target) as target_part:
-        with (
-            atomic_path(quarantine) as quarantine_part,
-            continued_quarantine(quarantine, quarantine_part, rows_format.several_sources) as (rejected, earlier),
-            open_rows(target_part, replace(rows_format, loaded=True)) as writer,
-        ):
-            work = _Work(rows_format, origins, writer, rejected)
-            work.run(rows, options)
-            warnings = work.warnings()
-            if report is not None:
-                writer.report = replace(
-                    report,
-                    rows=writer.count,
-                    bad_rows=report.bad_rows + rejected.count,
-                    warnings=(*report.warnings, *warnings),
-                )
-        work.hope.check_at_end()
-        _check_shares(work, earlier, quarantine, options.max_bad_share)
-    return LoadReport(writer.count, rejected.count, tuple(rejected.first), warnings)
+    rows_format = output.rows_format
+    with output.rewritten(replace(rows_format, loaded=True)) as (rows, earlier):
+        work = _Work(rows_format, origins, output)
+        work.run(rows, options)
+    work.hope.check_at_end()
+    output.finish(list(work.parts(earlier)), cure="and what they name, ")
+    return work.warnings()
 
 
 @dataclass(frozen=True)
@@ -116,10 +75,8 @@ class _Work:
         self,
         rows_format: RowsFormat,
         origins: Mapping[str, str] | str,
-        writer: RowsWriter,
-        rejected: QuarantineWriter,
+        output: RowsOutput,
     ) -> None:
-        self.rejected = rejected
         self.seen = Counter[str]()
         self.what = next(modality for modality in rows_format.modalities if modality is not Modality.TEXT).plural
         self._origins = origins
@@ -129,7 +86,7 @@ class _Work:
             self._names.index(name): modality for name, modality in modalities.items() if modality is not Modality.TEXT
         }
         self._told = [self._names.index(name) for name in (*modalities, *VALUE_COLUMNS[rows_format.layout])]
-        self._batch = _Batch(writer)
+        self._output = output
         self._label = self._names.index(LABEL_COLUMN) if LABEL_COLUMN in self._names else None
         self._labels: tuple[set[object], set[object]] = set(), set()
         self.hope = _Hope(self.what)
@@ -145,7 +102,13 @@ class _Work:
                 self._finish(row, queue)
                 if number % _ADVANCE_ROWS == 0 or number == total:
                     advance(_ADVANCE_ROWS if number % _ADVANCE_ROWS == 0 else number % _ADVANCE_ROWS)
-            self._batch.flush()
+
+    def parts(self, earlier: Counter[str]) -> Iterator[Part]:
+        """Yield what was tried of each source, with what was set aside before."""
+        for name in sorted({*self.seen, *earlier}):
+            before = f" ({earlier[name]} rows were set aside before)" if earlier[name] else ""
+            loading = f"{name}, loading" if name else "Loading"
+            yield Part(name, f"{loading} {self.what}{before}", self.seen[name] + earlier[name])
 
     def warnings(self) -> tuple[str, ...]:
         """Return what the rows set aside mean: which labels are lost with them."""
@@ -193,7 +156,7 @@ class _Work:
         # From the right, so that the places of the others stay.
         for place, cell, content in reversed(found):
             values[place : place + 1] = (content.data, content.digest, _named(cell))
-        self._batch.add(values, sum(len(content.data) for _, _, content in found))
+        self._output.add(values, sum(len(content.data) for _, _, content in found))
         self._note_label(row, True)
 
     def _note_label(self, row: _Row, is_kept: bool) -> None:
@@ -207,7 +170,9 @@ class _Work:
         line = row.cells[self._names.index(LINE_COLUMN)]
         text = io.StringIO()
         csv.writer(text, lineterminator="").writerow([row.cells[told] for told in self._told])
-        self.rejected.add(int(str(line)), f"{self._names[place]}: {failed.reason}", text.getvalue(), self._source(row))
+        self._output.reject(
+            int(str(line)), f"{self._names[place]}: {failed.reason}", text.getvalue(), self._source(row)
+        )
 
 
 class _Hope:
@@ -244,29 +209,6 @@ class _Hope:
         )
 
 
-class _Batch:
-    """Collects rows until they are worth writing."""
-
-    def __init__(self, writer: RowsWriter) -> None:
-        self._writer = writer
-        self._rows: list[list[object]] = []
-        self._bytes = 0
-
-    def add(self, row: list[object], size: int) -> None:
-        """Add one row with contents of so many bytes."""
-        self._rows.append(row)
-        self._bytes += size
-        if len(self._rows) >= _BATCH_ROWS or self._bytes >= _BATCH_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what was collected."""
-        if self._rows:
-            self._writer.write([list(column) for column in zip(*self._rows, strict=True)])
-        self._rows = []
-        self._bytes = 0
-
-
 def _iter_cells(rows: Path) -> Iterator[tuple[object, ...]]:
     for batch in iter_rows(rows, batch_rows=_BATCH_ROWS):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
@@ -278,13 +220,3 @@ def _size_of(content: Loaded | Failed) -> int:
 
 def _named(cell: str) -> str:
     return cell.partition(",")[0] if cell[:5].lower() == "data:" else cell
-
-
-def _check_shares(work: _Work, earlier: Counter[str], quarantine: Path, max_bad_share: float) -> None:
-    parts = []
-    for name in sorted({*work.seen, *earlier}):
-        before = f" ({earlier[name]} rows were set aside before)" if earlier[name] else ""
-        loading = f"{name}, loading" if name else "Loading"
-        parts.append(Part(name, f"{loading} {work.what}{before}", work.seen[name] + earlier[name]))
-    cure = "and what they name, "
-    work.rejected.check_shares(parts, max_bad_share, quarantine, cure=cure, earlier=earlier)

@@ -48,8 +48,6 @@ _LAYOUT_KEY = b"embedtune.layout"
 _MODALITIES_KEY = b"embedtune.modalities"
 _REPORT_KEY = b"embedtune.report"
 _REPORT_FORMAT = {"format": "embedtune-ingest-report", "version": 1}
-_COPIED_ROWS = {True: 10_000, False: 64}
-"""Rows in memory at a time: of texts and addresses, and of images and meshes."""
 
 
 @dataclass(frozen=True)
@@ -125,22 +123,6 @@ def open_rows(path: Path, rows_format: RowsFormat) -> Iterator[RowsWriter]:
         rows = RowsWriter(writer, schema)
         yield rows
         rows.finish()
-
-
-def copy_rows(source: Path, target: Path, report: IngestReport) -> None:
-    """Copy a rows file and write into it how its rows were read, which is known only when all of them are.
-
-    Raises:
-        StorageError: the file is missing or damaged.
-        InputError: it is not a rows file.
-        OSError: the copy cannot be written.
-    """
-    rows_format = read_format(source)
-    small = not rows_format.loaded or all(modality is Modality.TEXT for modality in rows_format.modalities)
-    with open_rows(target, rows_format) as writer:
-        for batch in iter_rows(source, batch_rows=_COPIED_ROWS[small]):
-            writer.write(batch.columns)
-        writer.report = report
 
 
 def read_report(path: Path) -> IngestReport | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.summary import DataSummary
-from embedtune.records.quarantine_reasons import read_reasons
+from embedtune.records.output import read_reasons
 from embedtune.reports.data import DataReport, data_html, data_markdown
 from embedtune.storage.atomic import write_text_whole
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from embedtune.documents.build import BuildOptions, hold_out_documents
 from embedtune.errors import InputError
 from embedtune.progress import note
-from embedtune.records.quarantine import SET_OPTIONS
-from embedtune.records.quarantine_reasons import read_reasons, without_options, without_place
+from embedtune.records.output import SET_OPTIONS, read_reasons, without_options, without_place
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
 from embedtune.storage.sources import LocalSource
 

@@ -1,9 +1,8 @@
 """Step 2: a CSV, or another source of data, becomes validated rows with the contents that they name."""
 
-import dataclasses
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from embedtune.errors import InputError
@@ -13,16 +12,16 @@ from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.csv.ingest import ingest_csv as ingest_files
 from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.request import CSV_LAYOUTS, CSVSource, IngestRequest, source_names
-from embedtune.records.docarrays.request import DocumentsRequest, MeshOptions
 from embedtune.records.layouts import Modality
 from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
+from embedtune.records.output import RowsOutput, check_share, open_output
 from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, copy_rows, read_format
+from embedtune.records.rows import RowsFormat
 from embedtune.records.source_kind import SourceKind, passed_over, source_kind, table_names
 from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source
-from embedtune.storage.atomic import PART_SUFFIX, atomic_path, check_writable
+from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
 from embedtune.storage.sources import LocalSource
 
@@ -49,27 +48,18 @@ class IngestCSVConfig:
 
     def __post_init__(self) -> None:
         check_address(self.uri)
-        self.request()
-        self.documents_request()
+        check_share(self.max_bad_share)
+        _ = self.request
 
+    @cached_property
+    def options(self) -> CSVOptions:
+        """`csv_options`, read."""
+        return CSVOptions.from_json(self.csv_options)
+
+    @cached_property
     def request(self) -> IngestRequest:
-        """Return what the rows of CSV files are to be read as.
-
-        Raises:
-            ConfigError: a value is not accepted.
-        """
-        options = CSVOptions.from_json(self.csv_options)
-        return IngestRequest(self.layout, options, self.max_bad_share, self.whole)
-
-    def documents_request(self) -> DocumentsRequest:
-        """Return how saved DocumentArrays are to be read.
-
-        Raises:
-            ConfigError: a value is not accepted.
-        """
-        options = CSVOptions.from_json(self.csv_options)
-        meshes = MeshOptions(options.point_cloud_size, options.seed)
-        return DocumentsRequest(self.max_bad_share, options.pos_value, options.neg_value, meshes)
+        """What the rows of CSV files are to be read as."""
+        return IngestRequest(self.layout, self.options, self.whole)
 
 
 @step
@@ -106,60 +96,70 @@ def read_opened(
     source: LocalSource, config: IngestCSVConfig, rows: Path, quarantine: Path, tell: Callable[[str], None]
 ) -> IngestReport:
     """Do the same with a source that is open already; see `read_source`."""
-    options = config.request().options
-    with (
-        atomic_path(rows) as whole,
-        tempfile.TemporaryDirectory(dir=rows.parent, prefix=".rows-", suffix=PART_SUFFIX) as scratch,
-    ):
-        read = Path(scratch) / "rows.parquet"
-        report, origins = _read(source, config, read, quarantine)
-        title = parse_location(config.uri).title
+    options = config.options
+    with open_output(rows, quarantine, config.max_bad_share) as output:
+        report, origins = _read(source, config, output)
         warnings = (*report.warnings, *_broken(source))
-        report = dataclasses.replace(report, source=title, version=config.version, warnings=warnings)
-        for sentence in (report.describe(), *report.notes, *report.warnings):
+        for sentence in (report.describe(), *report.notes, *warnings):
             tell(sentence)
-        if _keeps_addresses(read_format(read), options):
-            copy_rows(read, whole, report)
-            return report
-        loading = LoadOptions(options.point_cloud_size, options.seed, config.max_bad_share)
-        loaded = load_contents(read, whole, quarantine, origins, loading, report)
-    for sentence in (
-        f"{loaded.rows} rows with their contents loaded, {loaded.bad_rows} set aside because one cannot be",
-        *loaded.warnings,
-    ):
-        tell(sentence)
-    return dataclasses.replace(report, rows=loaded.rows, bad_rows=report.bad_rows + loaded.bad_rows)
+        if not _keeps_addresses(output.rows_format, options):
+            lost = load_contents(output, origins, LoadOptions(options.point_cloud_size, options.seed))
+            bad_rows = output.bad_rows - report.bad_rows
+            tell(f"{output.rows} rows with their contents loaded, {bad_rows} set aside because one cannot be")
+            for sentence in lost:
+                tell(sentence)
+            warnings = (*warnings, *lost)
+        report = replace(
+            report,
+            rows=output.rows,
+            bad_rows=output.bad_rows,
+            warnings=warnings,
+            source=parse_location(config.uri).title,
+            version=config.version,
+        )
+        output.tell(report)
+    return report
 
 
 def _read(
-    source: LocalSource, config: IngestCSVConfig, rows: Path, quarantine: Path
+    source: LocalSource, config: IngestCSVConfig, output: RowsOutput
 ) -> tuple[IngestReport, dict[str, str] | str]:
     """Read the rows, and return what relative addresses in them start from, for each source if there are several."""
     names = [path.relative_to(source.root).as_posix() for path in source.files]
-    request, folder = config.request(), f"{source.root}/"
+    folder = f"{source.root}/"
     match _kind(names, source, config.uri):
         case SourceKind.BEIR:
-            return ingest_beir(source.root, config.uri, rows, quarantine, config.max_bad_share), folder
+            return ingest_beir(source.root, config.uri, output), folder
         case SourceKind.CLASS_FOLDERS:
-            return ingest_class_folders(names, config.uri, rows, quarantine, config.max_bad_share), folder
+            return ingest_class_folders(names, config.uri, output), folder
         case SourceKind.DOCUMENTS:
-            # docarray takes a third of a second to import, which other sources need not pay.
-            from embedtune.documents.built_folder import ingest_judged_folder, is_judged_folder
-            from embedtune.records.docarrays.ingest import ingest_documents
-
-            if is_judged_folder(source.files):
-                return ingest_judged_folder(source.files, config.uri, rows, quarantine), _array_origins(source, rows)
-            asked = config.documents_request()
-            report = ingest_documents(source.files, config.uri, rows, quarantine, asked)
-            return report, _array_origins(source, rows)
+            return _read_documents(source, config, output)
     wanted = table_names(names) if len(names) > 1 else names
     titles, origins = (dict(zip(names, each, strict=True)) for each in (source.titles, source.origins))
     found = [CSVSource(source.root / name, titles[name]) for name in wanted]
-    report = ingest_files(found, rows, quarantine, request)
-    report = dataclasses.replace(report, notes=(*report.notes, *passed_over(names, wanted)))
+    report = ingest_files(found, output, config.request)
+    report = replace(report, notes=(*report.notes, *passed_over(names, wanted)))
     if len(found) == 1:
         return report, origins[wanted[0]]
     return report, {title: origins[name] for title, name in zip(source_names(found), wanted, strict=True)}
+
+
+def _read_documents(
+    source: LocalSource, config: IngestCSVConfig, output: RowsOutput
+) -> tuple[IngestReport, dict[str, str] | str]:
+    # docarray takes a third of a second to import, which other sources need not pay.
+    from embedtune.documents.built_folder import ingest_judged_folder, is_judged_folder
+    from embedtune.records.docarrays.ingest import array_files, ingest_documents
+
+    if is_judged_folder(source.files):
+        report = ingest_judged_folder(source.files, config.uri, output)
+    else:
+        report = ingest_documents(source.files, config.uri, output, config.options)
+    places = dict(zip(source.files, source.origins, strict=True))
+    origins = {name: places[path] for name, path in array_files(source.files).items()}
+    if output.rows_format.several_sources:
+        return report, origins
+    return report, next(iter(origins.values()), source.origins[0])
 
 
 def _kind(names: Sequence[str], source: LocalSource, uri: str) -> SourceKind:
@@ -173,17 +173,6 @@ def _kind(names: Sequence[str], source: LocalSource, uri: str) -> SourceKind:
 def _broken(source: LocalSource) -> Iterator[str]:
     if source.broken:
         yield f"Not read, for they are broken links or no regular files: {', '.join(source.broken[:_MOST_TOLD])}."
-
-
-def _array_origins(source: LocalSource, rows: Path) -> dict[str, str] | str:
-    """Return where the relative addresses in the Documents of each file start."""
-    from embedtune.records.docarrays.ingest import array_files
-
-    origins = dict(zip(source.files, source.origins, strict=True))
-    files = array_files(source.files)
-    if read_format(rows).several_sources:
-        return {name: origins[path] for name, path in files.items()}
-    return next((origins[path] for path in files.values()), source.origins[0])
 
 
 def _keeps_addresses(rows_format: RowsFormat, options: CSVOptions) -> bool:

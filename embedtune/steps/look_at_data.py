@@ -14,7 +14,7 @@ from embedtune.documents.shards.reader import documents_digest, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.quarantine_reasons import read_reasons, without_place
+from embedtune.records.output import read_reasons, without_place
 from embedtune.records.rows import is_rows_file
 from embedtune.reports.data import DataReport
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_source

@@ -9,7 +9,7 @@ from embedtune.datasets.push import push as push_documents
 from embedtune.documents.build import BuildOptions, collect_documents
 from embedtune.errors import InputError
 from embedtune.progress import note
-from embedtune.records.quarantine_reasons import read_reasons, without_place
+from embedtune.records.output import read_reasons, without_place
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
 from embedtune.storage.sources import LocalSource
 

@@ -95,7 +95,7 @@ class RunParameters:
         training = self._training()
         self._evaluation()
         self._registration()
-        self._check_together(reading.request(), training)
+        self._check_together(reading.request, training)
         check_cpu("train_cpu", self.train_cpu)
         check_memory("train_memory", self.train_memory)
         check_gpu_type(self.gpu_type)
@@ -110,7 +110,7 @@ class RunParameters:
             max_bad_share=self.data_max_bad_share,
             whole=not self.by_file,
         )
-        if self.by_file and reading.request().options.size is not None:
+        if self.by_file and reading.options.size is not None:
             raise ConfigError(
                 "The CSV option size counts the rows of all files, which finetune-sharded reads one by one. Use "
                 "sampling_rate, which keeps the same rows either way, or the pipeline finetune."

@@ -117,8 +117,8 @@ class TestQuarantine:
         rows = write_rows(tmp_path / "rows", Layout.LABELLED, [*labelled(10, 8), ("twice", "a"), ("twice", "b")])
         outputs = [tmp_path / name for name in ("train", "evaluation", "quarantine.csv")]
         message = (
-            r"2 of 82 rows \(2\.44%\) cannot be used, max_bad_share allows 0\.01\. Reasons: 2 x the same "
-            r"content has several labels\. Examples: line 82: 'twice', 'a'; line 83: 'twice', 'b'\. All of them are in"
+            r"2 of 82 rows \(2\.44%\) cannot be used, max_bad_share allows 0\.01\. First ones: line 82: the same "
+            r"content has several labels: 'twice,a'; line 83: the same content has several labels: 'twice,b'\. All of"
         )
         with pytest.raises(InputError, match=message):
             build_documents(rows, *outputs, BuildOptions())

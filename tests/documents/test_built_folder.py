@@ -16,8 +16,10 @@ from embedtune.documents.schema import Split
 from embedtune.documents.shards.manifest import MANIFEST_NAME
 from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
 from embedtune.errors import InputError, StorageError
-from embedtune.records.docarrays.ingest import DocumentsRequest, ingest_documents
+from embedtune.records.csv.options import CSVOptions
+from embedtune.records.docarrays.ingest import ingest_documents
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.output import open_output
 from embedtune.records.rows import RowsFormat, open_rows, read_rows
 
 TEXT, IMAGE, MESH = Modality
@@ -71,9 +73,11 @@ def make(folder, layout, modalities, loaded=True):
 
 def read_folder(files, *places):
     """Read a folder as the step does."""
-    if is_judged_folder(files):
-        return ingest_judged_folder(files, *places)
-    return ingest_documents(files, *places, DocumentsRequest(0.0))
+    origin, rows, bad = places
+    with open_output(rows, bad, max_bad_share=0) as output:
+        if is_judged_folder(files):
+            return ingest_judged_folder(files, origin, output)
+        return ingest_documents(files, origin, output, CSVOptions())
 
 
 def read_back(folder, part):

@@ -12,6 +12,7 @@ from embedtune.errors import InputError, StorageError
 from embedtune.records import beir_texts
 from embedtune.records.beir import ingest_beir
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.output import open_output
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_rows
 
@@ -42,7 +43,8 @@ class Folder:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
 
     def ingest(self, share: float = 0.0) -> tuple[IngestReport, list[tuple[object, ...]]]:
-        report = ingest_beir(self.root, "s3://bucket/beir", self.out / "rows", self.out / "bad.csv", share)
+        with open_output(self.out / "rows", self.out / "bad.csv", share) as output:
+            report = ingest_beir(self.root, "s3://bucket/beir", output)
         found, table = read_rows(self.out / "rows")
         assert found == RowsFormat(Layout.BEIR, (Modality.TEXT, Modality.TEXT), several_sources=True)
         assert report.rows == len(table)
@@ -315,9 +317,11 @@ PEAK = """
 import sys
 from pathlib import Path
 from embedtune.records.beir import ingest_beir
+from embedtune.records.output import open_output
 
 root, out = map(Path, sys.argv[1:])
-ingest_beir(root, "beir", out / "rows", out / "bad.csv", 0.0)
+with open_output(out / "rows", out / "bad.csv", 0.0) as output:
+    ingest_beir(root, "beir", output)
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 """

@@ -5,6 +5,7 @@ import pytest
 from embedtune.errors import InputError
 from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.output import open_output
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_rows
 
@@ -12,7 +13,8 @@ from embedtune.records.rows import RowsFormat, read_rows
 @pytest.fixture
 def ingest(tmp_path):
     def run(names, share=0.01) -> tuple[IngestReport, list[tuple[object, ...]]]:
-        report = ingest_class_folders(names, "s3://bucket/set/", tmp_path / "rows", tmp_path / "bad.csv", share)
+        with open_output(tmp_path / "rows", tmp_path / "bad.csv", share) as output:
+            report = ingest_class_folders(names, "s3://bucket/set/", output)
         found, table = read_rows(tmp_path / "rows")
         assert found == RowsFormat(Layout.LABELLED, tuple(map(Modality, report.modalities)), loaded=False)
         return report, list(zip(*table.to_pydict().values(), strict=True))

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections import namedtuple
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,19 +16,19 @@ import pytest
 import trimesh
 from PIL import Image
 
-from embedtune.errors import ConfigError, InputError, StorageError
+from embedtune.errors import ConfigError, InputError
 from embedtune.media.limits import ImageLimits
 from embedtune.media.points import read_mesh
 from embedtune.records import loading
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.load_queue import LoadQueue
 from embedtune.records.loader import LoadOptions
-from embedtune.records.loading import LoadReport, load_contents
-from embedtune.records.quarantine import QuarantineWriter
-from embedtune.records.rows import RowsFormat, open_rows, read_rows
+from embedtune.records.loading import load_contents
+from embedtune.records.output import open_output
+from embedtune.records.rows import RowsFormat, read_rows
 
 DATA = Path(__file__).parents[3] / "shared" / "data" / "finetuner-examples"
-LENIENT = LoadOptions(max_bad_share=1)
+Outcome = namedtuple("Outcome", "rows bad_rows first warnings")
 IMAGE, TEXT, MESH = Modality.IMAGE, Modality.TEXT, Modality.MESH
 
 
@@ -52,11 +53,16 @@ def images(tmp_path):
 def load(tmp_path):
     """Write rows, given as one list for each column, and load their contents."""
 
-    def run(rows_format, columns, options=LENIENT, origins=None):
-        with open_rows(tmp_path / "rows", rows_format) as writer:
-            writer.write(columns)
+    def run(rows_format, columns, options=None, origins=None, share=1.0, before=()):
         source = str(tmp_path / "source.csv") if origins is None else origins
-        return load_contents(tmp_path / "rows", tmp_path / "loaded", tmp_path / "quarantine.csv", source, options)
+        with open_output(tmp_path / "loaded", tmp_path / "quarantine.csv", share) as output:
+            output.begin(rows_format)
+            for row in zip(*columns, strict=True):
+                output.add(row, 0)
+            for bad in before:
+                output.reject(*bad)
+            warnings = load_contents(output, source, options or LoadOptions())
+        return Outcome(output.rows, output.bad_rows, output.first, warnings)
 
     return run
 
@@ -80,7 +86,7 @@ def quarantined(tmp_path):
 
 def test_images_become_contents_with_digest_and_address(images, load, tmp_path):
     report = load(labelled(), by_line(list(images), list("abcde")))
-    assert report == LoadReport(5, 0, ())
+    assert report == Outcome(5, 0, [], ())
     rows_format, table = read_rows(tmp_path / "loaded")
     assert rows_format == RowsFormat(Layout.LABELLED, (IMAGE,))
     assert table.schema.field("content").type == pa.large_binary()
@@ -152,7 +158,7 @@ def test_every_failure_is_set_aside_with_its_reason(images, load, tmp_path):
         "http://x.org/a",
     ]
     names = ["images/0.jpg", *bad, "images/1.jpg"]
-    options = LoadOptions(max_bad_share=1, image_limits=ImageLimits(max_bytes=1999, max_pixels=9999))
+    options = LoadOptions(image_limits=ImageLimits(max_bytes=1999, max_pixels=9999))
     report = load(labelled(), by_line(names, [f"=label, {number}" for number in range(10)]), options)
     assert (report.rows, report.bad_rows) == (2, 8)
     assert report.first[0].startswith("line 2: content: the image cannot be decoded: image file is truncated")
@@ -184,27 +190,22 @@ def test_one_bad_side_of_a_pair_sets_the_row_aside(images, load, tmp_path):
 
 
 def test_rows_that_were_set_aside_before_stay_and_count(images, load, tmp_path):
-    with (tmp_path / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
-        earlier = QuarantineWriter(file)
-        earlier.add(1, 'a "quoted"\nreason', "=a\r\nrow")
-        earlier.add(2, "plain", '"')
-    before = (tmp_path / "quarantine.csv").read_bytes()
+    before = [(1, 'a "quoted"\nreason', "=a\r\nrow"), (2, "plain", '"')]
     names = [*images, "gone.jpg"]
-    assert load(labelled(), by_line(names), LoadOptions(max_bad_share=3 / 8)).bad_rows == 1
-    assert (tmp_path / "quarantine.csv").read_bytes().startswith(before)
+    assert load(labelled(), by_line(names), share=3 / 8, before=before).bad_rows == 3
+    assert quarantined(tmp_path)[1:3] == [["1", 'a "quoted"\nreason', "'=a\r\nrow"], ["2", "plain", '"']]
     assert len(quarantined(tmp_path)) == 4
-    (tmp_path / "quarantine.csv").write_bytes(before)
     with pytest.raises(
         InputError,
-        match=r"^Loading images \(2 rows were set aside before\): 3 of 8 rows \(37.50%\) .*allows 0.37[.] .*line 6",
+        match=r"^Loading images \(2 rows were set aside before\): 3 of 8 rows \(37.50%\) .*allows 0.37[.] .*line 1",
     ):
-        load(labelled(), by_line(names), LoadOptions(max_bad_share=0.37))
+        load(labelled(), by_line(names), share=0.37, before=before)
     assert len(quarantined(tmp_path)) == 4
 
 
 def test_too_many_bad_rows_leave_a_quarantine_file_but_no_rows(images, load, tmp_path, capsys):
     with pytest.raises(InputError, match=r"1 of 6 rows \(16.67%\) cannot be used, max_bad_share allows 0.01. First"):
-        load(labelled(), by_line([*images, "gone.jpg"]), LoadOptions())
+        load(labelled(), by_line([*images, "gone.jpg"]), share=0.01)
     assert not (tmp_path / "loaded").exists()
     assert len(quarantined(tmp_path)) == 2
     assert "line 6: content: " in capsys.readouterr().err
@@ -251,14 +252,12 @@ def test_many_images_hide_no_file_whose_images_are_lost(images, load, tmp_path):
     columns = [list(range(len(names))), ["one.csv"] * (len(names) - 2) + ["two.csv"] * 2, names, ["a"] * len(names)]
     message = r"^two.csv, loading images: 2 of 2 rows \(100.00%\) cannot be used, nothing is left.*csv line 200: con"
     with pytest.raises(InputError, match=message):
-        load(labelled(several=True), columns, LoadOptions(max_bad_share=1.0), origins=origins)
-    with (tmp_path / "quarantine.csv").open("w", encoding="utf-8", newline="") as file:
-        earlier = QuarantineWriter(file, several_sources=True)
-        earlier.add(1, "of before", "row", "two.csv")
+        load(labelled(several=True), columns, origins=origins)
     columns[2][-1] = names[0]
     message = r"^two.csv, loading images \(1 rows were set aside before\): 2 of 3 rows .*allows 0.5"
+    before = [(1, "of before", "row", "two.csv")]
     with pytest.raises(InputError, match=message):
-        load(labelled(several=True), columns, LoadOptions(max_bad_share=0.5), origins=origins)
+        load(labelled(several=True), columns, origins=origins, share=0.5, before=before)
 
 
 def test_a_given_root_may_be_opened_too(images, load, tmp_path, monkeypatch):
@@ -291,16 +290,10 @@ def test_a_data_address_keeps_only_its_head(load, tmp_path):
     assert loaded(tmp_path)[0]["content_uri"] == "data:image/jpeg;base64"
 
 
-def test_arguments(images, load, tmp_path):
-    for wrong in ({"point_cloud_size": 0}, {"workers": -1}, {"workers": 65}, {"seed": -1}, {"max_bad_share": 1.1}):
+def test_arguments():
+    for wrong in ({"point_cloud_size": 0}, {"workers": -1}, {"workers": 65}, {"seed": -1}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
             LoadOptions(**wrong)
-    load(labelled(), by_line(list(images)))
-    with pytest.raises(InputError, match="holds contents, not addresses"):
-        load_contents(tmp_path / "loaded", tmp_path / "again", tmp_path / "quarantine.csv", "", LENIENT)
-    with pytest.raises(StorageError, match="does not exist"):
-        load_contents(tmp_path / "none", tmp_path / "again", tmp_path / "quarantine.csv", "", LENIENT)
-    assert not (tmp_path / "again").exists()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -344,7 +337,7 @@ def test_a_server_that_is_not_there_ends_the_work_soon(load, tmp_path, monkeypat
     ):
         load(labelled(), by_line(names))
     assert time.monotonic() - started < 8
-    assert sorted(os.listdir(tmp_path)) == ["rows"]
+    assert os.listdir(tmp_path) == []
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data beside the repository is absent")
@@ -359,7 +352,7 @@ def test_the_examples_of_finetuner_end_soon(name, hosts, load, monkeypatch):
         rows_format, first, second = RowsFormat(Layout.TEXT_IMAGE, (TEXT, IMAGE), loaded=False), second, first
     started = time.monotonic()
     with pytest.raises(InputError, match="can be loaded, since each of them " + ("cannot" if hosts else "may not")):
-        load(rows_format, [list(range(1, 201)), list(first), list(second)], LoadOptions(), str(DATA / f"{name}.csv"))
+        load(rows_format, [list(range(1, 201)), list(first), list(second)], origins=str(DATA / f"{name}.csv"))
     assert time.monotonic() - started < 30
 
 
@@ -372,7 +365,7 @@ def test_an_interrupt_ends_the_work_at_once(load, tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             load(labelled(), by_line([f"http://{host}/{number}.jpg" for number in range(100)]))
         assert time.monotonic() - started < 3
-    assert sorted(os.listdir(tmp_path)) == ["rows"]
+    assert os.listdir(tmp_path) == []
 
 
 def test_the_queue_holds_no_more_than_it_may():

@@ -6,6 +6,7 @@ from embedtune.errors import InputError
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 
 ROOT = Path(__file__).parents[2]
@@ -15,8 +16,9 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="../shared/data beside
 
 
 def ingest(source, tmp_path, **options):
-    request = IngestRequest(options=CSVOptions(**options), max_bad_share=0.0)
-    report = ingest_csv([CSVSource(source, source.name)], tmp_path / "rows", tmp_path / "quarantine", request)
+    request = IngestRequest(options=CSVOptions(**options))
+    with open_output(tmp_path / "rows", tmp_path / "quarantine", max_bad_share=0) as output:
+        report = ingest_csv([CSVSource(source, source.name)], output, request)
     rows = [tuple(row.values()) for row in read_rows(tmp_path / "rows")[1].to_pylist()]
     assert (report.bad_rows, report.rows) == (0, len(rows))
     return report, rows

@@ -8,8 +8,9 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.output import open_output
 from embedtune.records.report import CSVFacts, IngestReport, merge_reports
-from embedtune.records.rows import RowsFormat, copy_rows, open_rows, read_report, read_rows
+from embedtune.records.rows import RowsFormat, open_rows, read_report, read_rows
 
 FACTS = CSVFacts(
     dialect="excel-semicolon",
@@ -65,10 +66,15 @@ def test_reports_of_other_versions():
 
 
 def test_a_rows_file_says_how_it_was_read(tmp_path, rows):
-    copy_rows(rows, tmp_path / "copy", REPORT)
-    assert read_report(tmp_path / "copy") == REPORT
-    assert read_rows(tmp_path / "copy")[1] == read_rows(rows)[1]
-    assert pq.ParquetFile(tmp_path / "copy").metadata.row_group(0).column(1).compression == "ZSTD"
+    rows_format, table = read_rows(rows)
+    with open_output(tmp_path / "told", tmp_path / "bad.csv") as output:
+        output.begin(rows_format)
+        for row in table.to_pylist():
+            output.add(tuple(row.values()), 1)
+        output.tell(REPORT)
+    assert read_report(tmp_path / "told") == REPORT
+    assert read_rows(tmp_path / "told")[1] == table
+    assert pq.ParquetFile(tmp_path / "told").metadata.row_group(0).column(1).compression == "ZSTD"
 
 
 def test_a_rows_file_that_does_not_say(rows):

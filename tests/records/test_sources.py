@@ -5,10 +5,12 @@ import csv
 import pytest
 
 from embedtune.errors import InputError, StorageError
+from embedtune.records import output as output_module
 from embedtune.records.csv import ingest as ingest_module
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 
 
@@ -21,7 +23,8 @@ def ingest(tmp_path):
             path.write_bytes(content.encode() if isinstance(content, str) else content)
             sources.append(CSVSource(path, f"s3://data/{name}"))
         rows = tmp_path / "rows.parquet"
-        report = ingest_csv(sources, rows, tmp_path / "bad.csv", IngestRequest(layout, CSVOptions(**options), share))
+        with open_output(rows, tmp_path / "bad.csv", share) as output:
+            report = ingest_csv(sources, output, IngestRequest(layout, CSVOptions(**options)))
         return report, read_rows(rows)[1].to_pydict()
 
     return read
@@ -111,11 +114,11 @@ def test_a_header_in_a_later_file_only(ingest):
 
 
 def test_long_values_are_written_before_they_fill_the_memory(ingest, monkeypatch):
-    monkeypatch.setattr(ingest_module, "_BATCH_BYTES", 1000)
+    monkeypatch.setattr(output_module, "_BATCH_BYTES", 1000)
     written = []
-    write = ingest_module.RowsWriter.write
+    write = output_module.RowsWriter.write
     monkeypatch.setattr(
-        ingest_module.RowsWriter,
+        output_module.RowsWriter,
         "write",
         lambda self, columns: (written.append(len(columns[0])), write(self, columns)),
     )
@@ -162,8 +165,8 @@ def test_files_with_a_header_only_are_noted(ingest):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(InputError, match="no file to read"):
-        ingest_csv([], tmp_path / "rows", tmp_path / "bad", IngestRequest())
+    with pytest.raises(InputError, match="no file to read"), open_output(tmp_path / "rows", tmp_path / "bad") as output:
+        ingest_csv([], output, IngestRequest())
 
 
 def test_names_tell_files_apart(tmp_path):

@@ -14,7 +14,7 @@ from embedtune.documents.shards.reader import read_table
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
-from embedtune.records.rows import copy_rows, open_rows, read_report, read_rows
+from embedtune.records.rows import open_rows, read_report, read_rows
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 from embedtune.steps.resolve_data import resolve_data
@@ -149,7 +149,10 @@ def test_what_the_reading_warns_of_is_on_the_page_too(
     source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = ingest_csv(IngestCSVConfig(str(source)), tmp_path / "read", tmp_path / "bad.csv")
-    copy_rows(tmp_path / "read", tmp_path / "rows", replace(report, notes=("Noted.",), warnings=("Look here.",)))
+    rows_format, table = read_rows(tmp_path / "read")
+    with open_rows(tmp_path / "rows", rows_format) as writer:
+        writer.write(table.combine_chunks().to_batches()[0].columns)
+        writer.report = replace(report, notes=("Noted.",), warnings=("Look here.",))
     assert build(tmp_path).warnings[0] == "Look here."
     assert "Look here." in capsys.readouterr().err
     page = (tmp_path / "data.html").read_text(encoding="utf-8")

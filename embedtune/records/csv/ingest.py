@@ -1,7 +1,6 @@
 """Turn CSV files into validated rows and a quarantine file."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
@@ -11,33 +10,28 @@ from embedtune.records.csv.named_tables import NamedRecords
 from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.reading_plan import FilePlan, IngestPlan, file_stamp, plan_files
 from embedtune.records.csv.request import CSVSource, IngestRequest
-from embedtune.records.csv.row_parsers import LearnableCheck, Row, RowParser
+from embedtune.records.csv.row_parsers import LearnableCheck, RowParser
 from embedtune.records.csv.sampling import RowSampler
 from embedtune.records.layouts import Modality
-from embedtune.records.quarantine import SET_OPTIONS, Part, QuarantineWriter
+from embedtune.records.output import SET_OPTIONS, Part, RowsOutput
 from embedtune.records.report import CSVFacts, IngestReport
-from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
-from embedtune.storage.atomic import atomic_path
+from embedtune.records.rows import RowsFormat
 from embedtune.text import excerpt, shown_names
 
-_BATCH_ROWS = 10_000
-_BATCH_BYTES = 1 << 26
 _ROWS_BETWEEN_LOOKS = 100
 
 
-def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, request: IngestRequest) -> IngestReport:
-    """Read CSV files of one layout, in order, into one file of validated rows.
+def ingest_csv(sources: Sequence[CSVSource], output: RowsOutput, request: IngestRequest) -> IngestReport:
+    """Read CSV files of one layout, in order, into validated rows.
 
     What is not set is detected on the beginnings of the files and reported: see `encodings.read_sample`,
     `dialect_detection.choose_dialect`, `header.find_head` and `columns.find_columns` for the rules. Values are
-    stripped of white space around them; blank lines are skipped; records that `row_parsers` cannot use go to the
-    quarantine file. Contents that are not text stay addresses. Memory does not grow with the files.
+    stripped of white space around them; blank lines are skipped; records that `row_parsers` cannot use are set aside.
+    Contents that are not text stay addresses. Memory does not grow with the files.
 
     Args:
         sources: The files, at least one.
-        rows: Parquet file to write, see `rows`. It appears only if nothing is raised.
-        quarantine: CSV to write with the columns `line,reason,row`, and `source` of several files, also where no row is
-            bad. It appears as soon as everything was read, even if it is then refused.
+        output: Takes the rows and those that are set aside; just opened.
         request: What to read the files as.
 
     Raises:
@@ -46,76 +40,61 @@ def ingest_csv(sources: Sequence[CSVSource], rows: Path, quarantine: Path, reque
             between the files, too many bad rows, or nothing to learn from.
     """
     plan = plan_files(sources, request)
-    with atomic_path(rows) as rows_part:
-        with atomic_path(quarantine) as quarantine_part:
-            copy = _copy_files(plan, request.options, rows_part, quarantine_part)
-        _check_shares(plan, copy, quarantine, request.max_bad_share)
-        if request.whole:
-            copy.check.finish(plan.label)
+    columns = plan.columns
+    texts_only = all(modality is Modality.TEXT for modality in columns.modalities)
+    rows_format = RowsFormat(columns.layout, columns.modalities, loaded=texts_only, several_sources=plan.several)
+    check = LearnableCheck(columns.layout)
+    output.begin(rows_format, check.watch)
+    copy = _Copy(plan, request.options, output)
+    what = plan.files[0].name if not plan.several else f"{len(plan.files)} files"
+    with progress(f"Reading {what}", sum(file.stamp[0] for file in plan.files), "bytes") as advance:
+        for file in plan.files:
+            copy.file(file, advance)
+    output.finish(_parts(plan, copy), cure=SET_OPTIONS)
+    if not copy.kept + output.bad_rows:
+        raise InputError(
+            f"{plan.label}: no row is left, because the sampling_rate kept none. Raise it, or change the seed."
+        )
+    if request.whole:
+        check.finish(plan.label)
     return _report(plan, copy, request)
 
 
-def _copy_files(plan: IngestPlan, options: CSVOptions, rows: Path, quarantine: Path) -> "_Copy":
-    columns = plan.columns
-    texts_only = all(modality is Modality.TEXT for modality in columns.modalities)
-    several = plan.several
-    rows_format = RowsFormat(columns.layout, columns.modalities, loaded=texts_only, several_sources=several)
-    size = sum(file.stamp[0] for file in plan.files)
-    what = plan.files[0].name if not several else f"{len(plan.files)} files"
-    with (
-        quarantine.open("w", encoding="utf-8", newline="") as file,
-        open_rows(rows, rows_format) as writer,
-        progress(f"Reading {what}", size, "bytes") as advance,
-    ):
-        copy = _Copy(plan, options, writer, QuarantineWriter(file, several))
-        for each in plan.files:
-            copy.file(each, advance)
-    return copy
-
-
 class _Copy:
-    """Copies the records of files to a rows file.
+    """Copies the records of files to an output.
 
     Attributes:
+        output: Where they go.
         kept: Records that became rows.
-        rejected: Records that did not.
         without_value: Records without any value, which count as blank.
         unknown: Files with columns that none of the first rows has.
         counts: Of each file the records that became rows, and those that did not.
         notes: What was set aside because it is no data, such as a footer.
         warnings: What may be no data.
-        check: Saw all rows.
     """
 
-    def __init__(self, plan: IngestPlan, options: CSVOptions, writer: RowsWriter, rejected: QuarantineWriter) -> None:
+    def __init__(self, plan: IngestPlan, options: CSVOptions, output: RowsOutput) -> None:
         """Begin with nothing copied."""
+        self.output = output
         self.kept = 0
-        self.rejected = rejected
         self.counts: list[tuple[int, int]] = []
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        self.check = LearnableCheck(plan.columns.layout)
         self._columns = plan.columns
         self._several = plan.several
         self.without_value = 0
         self.unknown: dict[str, NamedRecords] = {}
-        self._writer = writer
         rate = options.sampling_rate
         self._sampler = None if rate is None else RowSampler(rate, options.seed)
         self._size = options.size
-
-    @property
-    def rows(self) -> int:
-        """Rows written; a record may be several."""
-        return self._writer.count
 
     def file(self, plan: FilePlan, advance: Advance) -> None:
         """Copy one file, unless there are rows enough already."""
         reader = plan.records(self._columns)
         parse = RowParser(self._columns).parse
         extra = ExtraRows(self._columns, looks=plan.table is None)
-        before = self.kept, self.rejected.count
-        told, weight, pending = 0, 0, list[Row]()
+        before = self.kept, self.output.bad_rows
+        told = weight = size = 0
         for line, cells, problem, held, sort in extra.records(reader):
             if sort:
                 self._set_aside(plan, line, sort, held or reader.raw)
@@ -126,25 +105,23 @@ class _Copy:
                 continue
             found = problem or parse(line, cells)
             if isinstance(found, str):
-                self.rejected.add(line, found, held or reader.raw, plan.name)
+                self.output.reject(line, found, held or reader.raw, plan.name)
                 continue
             self.kept += 1
-            pending += found
-            long = self.kept % _ROWS_BETWEEN_LOOKS == 0 and reader.weight - weight >= _BATCH_BYTES
-            if long or len(pending) >= _BATCH_ROWS:
-                self._write(pending, plan.name)
-                pending = []
+            if self.kept % _ROWS_BETWEEN_LOOKS == 0:
+                size, weight = reader.weight - weight, reader.weight
                 position = reader.position
                 advance(position - told)
-                told, weight = position, reader.weight
-        if pending:
-            self._write(pending, plan.name)
+                told = position
+            for row in found:
+                self.output.add((line, plan.name, *row[1:]) if self._several else row, size)
+                size = 0
         self.without_value += reader.without_value
         if isinstance(reader, NamedRecords) and reader.unknown:
             self.unknown[plan.name] = reader
         self.notes += extra.notes(plan.name if self._several else "")
         self.warnings += [f"{plan.name}: {extra.warning}" if self._several else extra.warning] if extra.warning else []
-        self.counts.append((self.kept - before[0], self.rejected.count - before[1]))
+        self.counts.append((self.kept - before[0], self.output.bad_rows - before[1]))
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
             raise StorageError(f"{plan.source.origin} changed while it was read. Start again when it is complete.")
@@ -155,30 +132,15 @@ class _Copy:
                 f"{plan.source.origin}: on line {line} the header comes again with its columns in another order, "
                 f"{excerpt(raw)}. Bring the rows below it into the order of the others."
             )
-        self.rejected.add_uncounted(line, sort, raw, plan.name)
-
-    def _write(self, rows: list[Row], name: str) -> None:
-        columns: list[Sequence[object]] = list(zip(*rows, strict=True))
-        self.check.watch(columns[1:])
-        if self._several:
-            columns.insert(1, [name] * len(rows))
-        self._writer.write(columns)
+        self.output.pass_over(line, sort, raw, plan.name)
 
 
-def _check_shares(plan: IngestPlan, copy: _Copy, quarantine: Path, max_bad_share: float) -> None:
-    if not copy.kept + copy.rejected.count:
-        raise InputError(
-            f"{plan.label}: no row is left, because the sampling_rate kept none. Raise it, or change the seed."
-        )
-    parts = [
-        Part(
-            file.name,
-            f"{file.source.origin}, read as {file.read_as}, layout {plan.columns.layout}",
-            sum(counts),
-        )
+def _parts(plan: IngestPlan, copy: _Copy) -> list[Part]:
+    layout = plan.columns.layout
+    return [
+        Part(file.name, f"{file.source.origin}, read as {file.read_as}, layout {layout}", sum(counts))
         for file, counts in zip(plan.files, copy.counts, strict=True)
     ]
-    copy.rejected.check_shares(parts, max_bad_share, quarantine, cure=SET_OPTIONS)
 
 
 def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:
@@ -192,8 +154,8 @@ def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestRepo
     }
     is_csv = first.table is None
     return IngestReport(
-        rows=copy.rows,
-        bad_rows=copy.rejected.count,
+        rows=copy.output.rows,
+        bad_rows=copy.output.bad_rows,
         layout=columns.layout.value,
         modalities=tuple(modality.value for modality in columns.modalities),
         sources=len(plan.files),

@@ -107,6 +107,8 @@ class CSVOptions:
                 f"CSV option encoding={self.encoding!r} is not a text encoding that Python knows. Accepted: 'auto', "
                 "'utf-8', 'utf-16', 'cp1252', 'latin-1' and the others of Python's codecs module."
             )
+        if (relevant := self.pos_value.strip()) and relevant == self.neg_value.strip():
+            raise ConfigError(f"pos_value and neg_value are both {relevant!r}. Give two different values.")
         self._check_numbers()
         if self.columns is not None:
             object.__setattr__(self, "columns", _checked_columns(self.columns, self.header))

@@ -36,8 +36,6 @@ class IngestRequest:
     """'auto' (see `columns.find_columns`), or one of CSV_LAYOUTS."""
     options: CSVOptions = field(default_factory=CSVOptions)
     """How to read the files."""
-    max_bad_share: float = 0.01
-    """Largest accepted share of rows that cannot be used among all rows of a file, 0 to 1."""
     whole: bool = True
     """False: the files are a part of the data, so it is not checked whether they alone hold anything to learn from."""
 
@@ -49,8 +47,6 @@ class IngestRequest:
         """
         if self.layout not in (AUTO, *CSV_LAYOUTS):
             raise ConfigError(f"layout={self.layout!r} is not accepted. Choose one of auto, {', '.join(CSV_LAYOUTS)}.")
-        if not 0 <= self.max_bad_share <= 1:
-            raise ConfigError(f"max_bad_share={self.max_bad_share!r} is not a share. Give a number from 0 to 1.")
         self._check_labelled()
         self._check_task()
         self._check_columns()

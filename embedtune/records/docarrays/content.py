@@ -13,7 +13,7 @@ from docarray.proto.docarray_pb2 import DocumentProto, NdArrayProto
 from embedtune.errors import InputError
 from embedtune.media.pixels import encode_pixels
 from embedtune.records.csv.addresses import media_suffix
-from embedtune.records.docarrays.request import MeshOptions
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE
 from embedtune.text import excerpt, stripped
@@ -78,7 +78,7 @@ def content_kind(document: DocumentProto) -> ContentKind:
     return ContentKind(modality, Form.ADDRESS)
 
 
-def stored_content(document: DocumentProto, kind: ContentKind, options: MeshOptions) -> tuple[object, ...]:
+def stored_content(document: DocumentProto, kind: ContentKind, options: CSVOptions) -> tuple[object, ...]:
     """Return a content as the columns of a rows file hold it (`records.rows`).
 
     Images become JPEG or PNG files in RGB (`images.read_image`); tensors of images PNG files; meshes point clouds.
@@ -150,7 +150,7 @@ def _place(uri: str) -> str:
     return "" if uri[:5].lower() == "data:" or "\0" in uri else uri.strip()
 
 
-def _read_blob(document: DocumentProto, modality: Modality, options: MeshOptions) -> bytes:
+def _read_blob(document: DocumentProto, modality: Modality, options: CSVOptions) -> bytes:
     if modality is Modality.IMAGE:
         from embedtune.media.images import read_image
 

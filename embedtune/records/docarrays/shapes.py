@@ -1,4 +1,4 @@
-"""What rows a foreign Document becomes.
+"""What rows foreign Documents become, and what most of a source are, which decides what is read of it.
 
 Read are the shapes that Jina Finetuner knew (its docs/walkthrough/create-training-data.md, and the session datasets of
 its version 0.4):
@@ -11,15 +11,16 @@ its version 0.4):
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from docarray.proto.docarray_pb2 import DocumentProto
 from google.protobuf.struct_pb2 import Value
 
 from embedtune.errors import InputError
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.docarrays.content import ContentKind, content_kind, stored_content
-from embedtune.records.docarrays.request import MeshOptions, number_text
 from embedtune.records.layouts import LABEL_TAG, SCORE_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.text import excerpt, stripped
@@ -27,6 +28,7 @@ from embedtune.text import excerpt, stripped
 _SESSION_TAG = "finetuner"
 _SESSION_KEY = "label"
 _CHUNKS = 2
+_MOST_LABELS = 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,10 @@ class MatchValues:
         return float(label == self.positive)
 
 
+DEFAULT_VALUES = MatchValues("1", "-1")
+"""What the labels of matches mean where nobody says so."""
+
+
 def rows_format(document: DocumentProto) -> RowsFormat:
     """Tell what rows a Document becomes.
 
@@ -71,7 +77,7 @@ def rows_format(document: DocumentProto) -> RowsFormat:
 
 
 def document_rows(
-    document: DocumentProto, found: RowsFormat, values: MatchValues, options: MeshOptions
+    document: DocumentProto, found: RowsFormat, values: MatchValues, options: CSVOptions
 ) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a Document: the columns of a rows file without line and source.
 
@@ -87,7 +93,7 @@ def document_rows(
     if found.layout is Layout.MATCHES:
         query = _stored(document, options)
         for match in document.matches:
-            yield (*query, *_stored(match, options), values.gain(match_label(match)))
+            yield (*query, *_stored(match, options), values.gain(_match_label(match)))
     elif found.layout is Layout.LABELLED:
         yield (*_stored(document, options), _label(document))
     elif found.layout is Layout.PLAIN:
@@ -100,15 +106,92 @@ def document_rows(
         yield (*contents, _score(document)) if found.layout is Layout.SCORED else tuple(contents)
 
 
-def match_label(match: DocumentProto) -> str:
-    """Return the label of a match as text; '1' for the number 1.
+@dataclass
+class Survey:
+    """What the Documents of a source are."""
+
+    total: int = 0
+    formats: Counter[RowsFormat] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    """Of matches, the first few different ones."""
+    problem: str = ""
+    """Why the first unusable Document is that."""
+
+    def watch(self, document: DocumentProto | str) -> None:
+        """Look at one Document."""
+        self.total += 1
+        try:
+            if isinstance(document, str):
+                raise InputError(document)
+            found = rows_format(document)
+            if found.layout is Layout.MATCHES:
+                for match in document.matches:
+                    self._watch_label(_match_label(match))
+        except InputError as error:
+            self.problem = self.problem or str(error)
+            return
+        self.formats[found] += 1
+
+    def _watch_label(self, label: str) -> None:
+        if label in self.labels or len(self.labels) < _MOST_LABELS:
+            self.labels[label] += 1
+
+
+def chosen_format(survey: Survey, origin: str) -> RowsFormat:
+    """Return what most Documents become.
 
     Raises:
-        InputError: it has none, or one that is neither text nor number.
+        InputError: there are no Documents, or none that can be used.
     """
+    if not survey.total:
+        raise InputError(f"{origin} holds no Documents. Give an array with at least two.")
+    if not survey.formats:
+        raise InputError(
+            f"{origin}: none of the {survey.total} Documents can be used; the first one because {survey.problem}."
+        )
+    return survey.formats.most_common(1)[0][0]
+
+
+def match_values(survey: Survey, positive: str, negative: str, origin: str) -> MatchValues:
+    """Return what the labels of the matches mean.
+
+    Args:
+        survey: What was seen.
+        positive: Label that means relevant, '' if nobody said so.
+        negative: Label that means not relevant, '' if nobody said so.
+        origin: URI of the source, for messages.
+
+    Raises:
+        InputError: it cannot be told.
+    """
+    told = ", ".join(excerpt(label) for label, _ in survey.labels.most_common(5))
+    if not positive and not negative:
+        if not {DEFAULT_VALUES.positive, DEFAULT_VALUES.negative} & set(survey.labels):
+            raise InputError(
+                f"{origin}: the labels of the matches are {told}, expected 1 (relevant) and -1 (not relevant). Say "
+                "with pos_value and neg_value which is which; where matches are search results and no judgments, "
+                "clear them."
+            )
+        return DEFAULT_VALUES
+    if positive and negative:
+        return MatchValues(positive, negative)
+    given = positive or negative
+    others = [label for label in survey.labels if label != given]
+    if len(others) > 1 or given not in survey.labels:
+        name, other = ("pos_value", "neg_value") if positive else ("neg_value", "pos_value")
+        raise InputError(
+            f"{origin}: the labels of the matches are {told}; with {name}={given!r} alone there must be that one and "
+            f"one other. Give {other}, too."
+        )
+    rest = others[0] if others else ""
+    return MatchValues(positive or rest, negative or rest)
+
+
+def _match_label(match: DocumentProto) -> str:
+    """Return the label of a match as text; '1' for the number 1."""
     session = match.tags.fields[_SESSION_TAG] if _SESSION_TAG in match.tags.fields else Value()
     if _SESSION_KEY in session.struct_value.fields:
-        return value_text(session.struct_value.fields[_SESSION_KEY], "label of a match")
+        return _value_text(session.struct_value.fields[_SESSION_KEY], "label of a match")
     label = _label(match)
     if not label:
         raise InputError(
@@ -118,12 +201,8 @@ def match_label(match: DocumentProto) -> str:
     return label
 
 
-def value_text(value: Value, what: str) -> str:
-    """Return a value of `tags` as text, whole numbers without a point: protobuf turns 1 into 1.0.
-
-    Raises:
-        InputError: it is neither text, number, true nor false, or it is empty.
-    """
+def _value_text(value: Value, what: str) -> str:
+    """Return a value of `tags` as text, whole numbers without a point: protobuf turns 1 into 1.0."""
     kind = value.WhichOneof("kind")
     if kind == "string_value":
         text = stripped(str(value.string_value))
@@ -134,10 +213,11 @@ def value_text(value: Value, what: str) -> str:
         return str(value.bool_value)
     if kind != "number_value" or not math.isfinite(value.number_value):
         raise InputError(f"the {what} is neither a text nor a finite number")
-    return number_text(value.number_value)
+    number = float(value.number_value)
+    return str(int(number)) if number.is_integer() else repr(number)
 
 
-def _stored(document: DocumentProto, options: MeshOptions) -> tuple[object, ...]:
+def _stored(document: DocumentProto, options: CSVOptions) -> tuple[object, ...]:
     return stored_content(document, content_kind(document), options)
 
 
@@ -145,11 +225,11 @@ def _label(document: DocumentProto) -> str:
     """Return the label, '' where there is none."""
     if LABEL_TAG not in document.tags.fields:
         return ""
-    return value_text(document.tags.fields[LABEL_TAG], "label")
+    return _value_text(document.tags.fields[LABEL_TAG], "label")
 
 
 def _score(document: DocumentProto) -> float:
-    text = value_text(document.tags.fields[SCORE_TAG], "score")
+    text = _value_text(document.tags.fields[SCORE_TAG], "score")
     try:
         score = float(text)
     except ValueError:

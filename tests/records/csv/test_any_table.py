@@ -10,8 +10,8 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 
 DRAWS, PARTS = 2000, 10
@@ -196,9 +196,9 @@ def written(rng: random.Random, records: list[list[str]]) -> str:
 def outcome(drawn: Drawn, folder) -> str:
     path = folder / "drawn.csv"
     path.write_text(drawn.content, encoding="utf-8", newline="")
-    request = IngestRequest(options=CSVOptions(), max_bad_share=0.5)
     try:
-        report = ingest_csv([CSVSource(path, path.name)], folder / "rows", folder / "bad.csv", request)
+        with open_output(folder / "rows", folder / "bad.csv", max_bad_share=0.5) as output:
+            report = ingest_csv([CSVSource(path, path.name)], output, IngestRequest())
     except InputError as error:
         return f"asked: {error}"
     read = [tuple(row.values())[1:] for row in read_rows(folder / "rows")[1].to_pylist()]

@@ -6,6 +6,7 @@ from embedtune.errors import InputError
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 
 KINDS = ["late", "broken", "refund"]
@@ -21,8 +22,9 @@ def ingest(tmp_path):
             path = tmp_path / f"{number}.csv"
             path.write_text("\n".join(lines) + "\n", encoding="utf-8")
             sources.append(CSVSource(path, path.name))
-        request = IngestRequest(options=CSVOptions(**options), max_bad_share=0)
-        report = ingest_csv(sources, tmp_path / "rows", tmp_path / "bad.csv", request)
+        request = IngestRequest(options=CSVOptions(**options))
+        with open_output(tmp_path / "rows", tmp_path / "bad.csv", max_bad_share=0) as output:
+            report = ingest_csv(sources, output, request)
         rows = [",".join(map(str, list(row.values())[-2:])) for row in read_rows(tmp_path / "rows")[1].to_pylist()]
         return report, rows, (tmp_path / "bad.csv").read_text(encoding="utf-8").splitlines()[1:]
 

@@ -14,6 +14,7 @@ from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.reader import FIELD_LIMIT
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.records.rows import read_rows
 
@@ -35,8 +36,8 @@ class Ingest:
         source = self.folder / "source.csv"
         source.write_bytes(content.encode() if isinstance(content, str) else content)
         options = CSVOptions() if options is None else options
-        request = IngestRequest(layout, options, share)
-        report = ingest_csv([CSVSource(source, str(source))], self.rows, self.bad, request)
+        with open_output(self.rows, self.bad, share) as output:
+            report = ingest_csv([CSVSource(source, str(source))], output, IngestRequest(layout, options))
         found, table = read_rows(self.rows)
         assert (found.layout, found.modalities) == (report.layout, report.modalities)
         return Outcome(report, list(zip(*table.to_pydict().values(), strict=True)), self.quarantine())
@@ -299,10 +300,11 @@ def test_a_first_quote_that_swallows_the_file(ingest):
 
 
 def test_a_folder_and_a_missing_file(ingest, tmp_path):
-    with pytest.raises(InputError, match="is a folder"):
-        ingest_csv([CSVSource(tmp_path, "here")], ingest.rows, ingest.bad, IngestRequest())
-    with pytest.raises(StorageError, match=r"s3://data/none\.csv does not exist"):
-        ingest_csv([CSVSource(tmp_path / "none.csv", "s3://data/none.csv")], ingest.rows, ingest.bad, IngestRequest())
+    with pytest.raises(InputError, match="is a folder"), open_output(ingest.rows, ingest.bad) as output:
+        ingest_csv([CSVSource(tmp_path, "here")], output, IngestRequest())
+    message = r"s3://data/none\.csv does not exist"
+    with pytest.raises(StorageError, match=message), open_output(ingest.rows, ingest.bad) as output:
+        ingest_csv([CSVSource(tmp_path / "none.csv", "s3://data/none.csv")], output, IngestRequest())
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
@@ -421,12 +423,13 @@ def test_a_full_disk_is_a_storage_error(tmp_path):
     source = tmp_path / "source.csv"
     source.write_text(LABELLED * 100 + f"{'bad ' * 500}\n" * 100)
     outputs = (tmp_path / "rows.parquet", tmp_path / "quarantine.csv")
-    request = IngestRequest("labelled", CSVOptions(dialect="excel", header="no"), 1.0)
+    request = IngestRequest("labelled", CSVOptions(dialect="excel", header="no"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
     try:
-        with pytest.raises(StorageError, match=r"cannot be written: .*File too large"):
-            ingest_csv([CSVSource(source, str(source))], *outputs, request)
+        message = r"cannot be written: .*File too large"
+        with pytest.raises(StorageError, match=message), open_output(*outputs, max_bad_share=1) as output:
+            ingest_csv([CSVSource(source, str(source))], output, request)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [path.name for path in tmp_path.iterdir()] == ["source.csv"]

@@ -11,6 +11,7 @@ from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.output import open_output
 from embedtune.records.rows import RowsFormat, read_rows
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
@@ -21,9 +22,10 @@ def ingest(tmp_path):
     def read(content, layout="auto", share=1.0, whole=True, **options):
         source = tmp_path / "source.csv"
         source.write_bytes(content if isinstance(content, bytes) else content.encode())
-        request = IngestRequest(layout, CSVOptions.from_json(json.dumps(options)), share, whole)
+        request = IngestRequest(layout, CSVOptions.from_json(json.dumps(options)), whole)
         outputs = (tmp_path / "rows.parquet", tmp_path / "bad.csv")
-        report = ingest_csv([CSVSource(source, "source.csv")], *outputs, request)
+        with open_output(*outputs, share) as output:
+            report = ingest_csv([CSVSource(source, "source.csv")], output, request)
         found, table = read_rows(outputs[0])
         with outputs[1].open(encoding="utf-8", newline="") as file:
             bad = [(int(line), reason) for line, reason, _ in list(csv.reader(file))[1:]]

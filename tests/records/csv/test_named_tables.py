@@ -19,6 +19,7 @@ from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.reader import FIELD_LIMIT
 from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.csv.texts import read_texts
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 
 
@@ -58,8 +59,9 @@ def ingest(tmp_path):
         for name, content in files.items():
             (tmp_path / name).write_bytes(content)
             sources.append(CSVSource(tmp_path / name, f"s3://data/{name}"))
-        request = IngestRequest(layout, CSVOptions(**options), share)
-        report = ingest_csv(sources, tmp_path / "rows", tmp_path / "bad.csv", request)
+        request = IngestRequest(layout, CSVOptions(**options))
+        with open_output(tmp_path / "rows", tmp_path / "bad.csv", share) as output:
+            report = ingest_csv(sources, output, request)
         with (tmp_path / "bad.csv").open(newline="") as file:
             bad = [(int(row["line"]), row["reason"], row["row"]) for row in csv.DictReader(file)]
         columns = read_rows(tmp_path / "rows")[1].to_pydict()
@@ -279,8 +281,9 @@ def test_damaged_parquet(ingest, tmp_path):
         with suppress(InputError):
             ingest({"a.parquet": _broken(whole, place)}, share=1.0)
     source = CSVSource(tmp_path / "none.parquet", "s3://x/none.parquet")
-    with pytest.raises(StorageError, match=r"s3://x/none.parquet does not exist"):
-        ingest_csv([source], tmp_path / "rows", tmp_path / "bad.csv", IngestRequest())
+    message = r"s3://x/none.parquet does not exist"
+    with pytest.raises(StorageError, match=message), open_output(tmp_path / "rows", tmp_path / "bad.csv") as output:
+        ingest_csv([source], output, IngestRequest())
 
 
 def _broken(content, at):
@@ -322,9 +325,11 @@ import sys
 from pathlib import Path
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 
 path = Path(sys.argv[1])
-ingest_csv([CSVSource(path, str(path))], path.parent / "rows", path.parent / "bad", IngestRequest("labelled"))
+with open_output(path.parent / "rows", path.parent / "bad") as output:
+    ingest_csv([CSVSource(path, str(path))], output, IngestRequest("labelled"))
 lines = Path("/proc/self/status").read_text().splitlines()
 print(next(line.split()[1] for line in lines if line.startswith("VmHWM:")))
 """

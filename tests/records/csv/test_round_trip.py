@@ -11,6 +11,7 @@ from embedtune.errors import EmbedtuneError
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 from embedtune.text import stripped
 
@@ -60,8 +61,8 @@ def written_and_read(layout, rows, options, encoding="utf-8", **style):
                 file.flush()
                 starts.append(1 + physical_lines(source.read_bytes().decode(encoding)))
                 writer.writerow(row)
-        request = IngestRequest(layout, options, 0.0)
-        ingest_csv([CSVSource(source, str(source))], target, Path(folder) / "quarantine.csv", request)
+        with open_output(target, Path(folder) / "quarantine.csv", max_bad_share=0) as output:
+            ingest_csv([CSVSource(source, str(source))], output, IngestRequest(layout, options))
         table = read_rows(target)[1]
     found = [tuple(row.values()) for row in table.to_pylist()]
     found = [tuple(round(value, 4) if isinstance(value, float) else value for value in row) for row in found]
@@ -153,6 +154,7 @@ def test_no_bytes_raise_anything_but_our_errors(content, layout, columns, labell
     with tempfile.TemporaryDirectory() as folder, suppress(EmbedtuneError):
         source = Path(folder) / "source.csv"
         source.write_bytes(content)
-        request = IngestRequest(layout, CSVOptions(columns=columns, is_labeled=labelled), 1.0)
-        ingest_csv([CSVSource(source, "source.csv")], Path(folder) / "rows", Path(folder) / "bad", request)
+        request = IngestRequest(layout, CSVOptions(columns=columns, is_labeled=labelled))
+        with open_output(Path(folder) / "rows", Path(folder) / "bad", max_bad_share=1) as output:
+            ingest_csv([CSVSource(source, "source.csv")], output, request)
         read_rows(Path(folder) / "rows")

@@ -8,6 +8,7 @@ from embedtune.errors import ConfigError, InputError
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 
 
@@ -19,8 +20,9 @@ def ingest(tmp_path):
             path = tmp_path / f"{number}.csv"
             path.write_bytes(content if isinstance(content, bytes) else content.encode())
             sources.append(CSVSource(path, path.name))
-        request = IngestRequest(layout, CSVOptions.from_json(json.dumps(options)), share)
-        report = ingest_csv(sources, tmp_path / "rows", tmp_path / "bad.csv", request)
+        request = IngestRequest(layout, CSVOptions.from_json(json.dumps(options)))
+        with open_output(tmp_path / "rows", tmp_path / "bad.csv", share) as output:
+            report = ingest_csv(sources, output, request)
         return report, [tuple(row.values())[1:] for row in read_rows(tmp_path / "rows")[1].to_pylist()]
 
     return read
@@ -250,8 +252,9 @@ def test_a_column_that_is_misspelt_is_named(tmp_path):
     source = tmp_path / "data.csv"
     source.write_text("text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(20)), encoding="utf-8")
     request = IngestRequest(options=CSVOptions(columns=("text", "lable")))
-    with pytest.raises(InputError, match="columns names 'lable', but the file has the columns text, label"):
-        ingest_csv([CSVSource(source, str(source))], tmp_path / "rows", tmp_path / "bad.csv", request)
+    message = "columns names 'lable', but the file has the columns text, label"
+    with pytest.raises(InputError, match=message), open_output(tmp_path / "rows", tmp_path / "bad.csv") as output:
+        ingest_csv([CSVSource(source, str(source))], output, request)
 
 
 def test_a_first_row_that_is_not_certain_is_told(ingest):

@@ -12,9 +12,10 @@ from docarray import Document, DocumentArray
 from PIL import Image
 
 from embedtune.errors import ConfigError, InputError
-from embedtune.records.docarrays.content import MeshOptions
-from embedtune.records.docarrays.ingest import DocumentsRequest, ingest_documents
+from embedtune.records.csv.options import CSVOptions
+from embedtune.records.docarrays.ingest import ingest_documents
 from embedtune.records.layouts import Layout, Modality
+from embedtune.records.output import check_share, open_output
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_rows
 
@@ -36,10 +37,11 @@ class Ingest:
         source = self.folder / "train.bin"
         with source.open("wb") as file:
             DocumentArray(documents).save_binary(file, protocol, compress)
-        return self.files([source], DocumentsRequest(share, **asked))
+        return self.files([source], share, **asked)
 
-    def files(self, files, request=None) -> Outcome:
-        report = ingest_documents(files, "s3://bucket/train", self.rows, self.bad, request or DocumentsRequest(0.0))
+    def files(self, files, share=0.0, **asked) -> Outcome:
+        with open_output(self.rows, self.bad, share) as output:
+            report = ingest_documents(files, "s3://bucket/train", output, CSVOptions(**asked))
         found, table = read_rows(self.rows)
         assert report.rows == len(table)
         assert report.layout == found.layout
@@ -219,8 +221,8 @@ def test_meshes_by_uri_and_by_blob(ingest):
     off = b"OFF\n4 4 0\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n"
     done = ingest([labelled("a", uri="bed/1.off"), labelled("b", uri="b.glb"), labelled("b", uri="c.obj")])
     assert done.format == RowsFormat(Layout.LABELLED, (MESH,), loaded=False)
-    asked = MeshOptions(point_cloud_size=16, seed=3)
-    done = ingest([labelled("a", uri="1.off", blob=off), labelled("b", uri="2.OFF", blob=off)], meshes=asked)
+    meshes = [labelled("a", uri="1.off", blob=off), labelled("b", uri="2.OFF", blob=off)]
+    done = ingest(meshes, point_cloud_size=16, seed=3)
     assert done.format == RowsFormat(Layout.LABELLED, (MESH,))
     clouds = [np.frombuffer(row[1], "<f4").reshape(16, 3) for row in done.rows]
     assert (clouds[0] == clouds[1]).all()
@@ -467,7 +469,7 @@ def test_several_shards_are_several_sources(ingest):
             )
     (ingest.folder / "README.md").write_text("about")
     (ingest.folder / "manifest.json").write_text("{}")
-    done = ingest.files(list(ingest.folder.iterdir()), DocumentsRequest(0.34))
+    done = ingest.files(list(ingest.folder.iterdir()), 0.34)
     assert done.format == RowsFormat(Layout.LABELLED, (TEXT,), several_sources=True)
     assert done.rows == [
         (1, "a.protobuf.bz2", "a-z", "z"),
@@ -497,6 +499,6 @@ def test_folder_without_arrays(ingest):
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_request_is_checked(share):
     with pytest.raises(ConfigError, match="is not a share"):
-        DocumentsRequest(share)
+        check_share(share)
     with pytest.raises(ConfigError, match="pos_value and neg_value are both '1'"):
-        DocumentsRequest(pos_value=" 1", neg_value="1")
+        CSVOptions(pos_value=" 1", neg_value="1")

@@ -15,10 +15,12 @@ from docarray import Document, DocumentArray
 from docarray.proto.docarray_pb2 import DocumentArrayProto, DocumentProto
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records.docarrays import copying as array_copying
+from embedtune.records.csv.options import CSVOptions
+from embedtune.records.docarrays import ingest as array_ingest
 from embedtune.records.docarrays import limits as array_limits
 from embedtune.records.docarrays import wire as array_wire
-from embedtune.records.docarrays.ingest import DocumentsRequest, ingest_documents
+from embedtune.records.docarrays.ingest import ingest_documents
+from embedtune.records.output import open_output
 
 DOCUMENTS = [Document(text=f"text {n}", tags={"finetuner_label": str(n % 2)}) for n in range(20)]
 
@@ -36,9 +38,8 @@ def ingest(tmp_path):
     def run(data: bytes, name: str = "train.protobuf-array.gzip", share: float = 0.0):
         source = tmp_path / name
         source.write_bytes(data)
-        return ingest_documents(
-            [source], "s3://bucket/a", tmp_path / "rows", tmp_path / "bad.csv", DocumentsRequest(share)
-        )
+        with open_output(tmp_path / "rows", tmp_path / "bad.csv", share) as output:
+            return ingest_documents([source], "s3://bucket/a", output, CSVOptions())
 
     return run
 
@@ -247,7 +248,7 @@ def test_large_honest_documents_pass(ingest, tmp_path):
 
 
 def test_query_beside_each_of_many_matches_is_bounded(ingest, tmp_path, monkeypatch):
-    monkeypatch.setattr(array_copying, "_MAX_ROW_BYTES", 10 << 20)
+    monkeypatch.setattr(array_ingest, "_MAX_ROW_BYTES", 10 << 20)
     matches = [Document(text=f"m{n}", tags={"finetuner_label": 1}) for n in range(100)]
     documents = [Document(text="q" * size, matches=matches) for size in (100_000, 110_000)]
     report = ingest(saved("protobuf-array", None, tmp_path, documents), share=0.5)
@@ -285,9 +286,10 @@ def test_document_that_is_no_protobuf_among_others(ingest):
 
 
 def test_array_gone_or_a_folder(ingest, tmp_path):
+    outputs = (tmp_path / "rows", tmp_path / "bad.csv")
     for path in (tmp_path / "gone.da", tmp_path):
-        with pytest.raises(StorageError, match="cannot be read"):
-            ingest_documents([path], "s3://bucket/a", tmp_path / "rows", tmp_path / "bad.csv", DocumentsRequest())
+        with pytest.raises(StorageError, match="cannot be read"), open_output(*outputs) as output:
+            ingest_documents([path], "s3://bucket/a", output, CSVOptions())
 
 
 def test_memory_does_not_grow_with_the_array(ingest, tmp_path):
@@ -296,6 +298,7 @@ def test_memory_does_not_grow_with_the_array(ingest, tmp_path):
     path = tmp_path / "large.da"
     path.write_bytes(bomb(document.SerializeToString(), 2_000))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    report = ingest_documents([path], "a", tmp_path / "rows", tmp_path / "bad.csv", DocumentsRequest())
+    with open_output(tmp_path / "rows", tmp_path / "bad.csv") as output:
+        report = ingest_documents([path], "a", output, CSVOptions())
     assert report.rows == 2_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 << 10
