@@ -93,14 +93,9 @@ def feed_file(digest: Digest, path: Path, advance: Advance) -> None:
             advance(len(chunk))
 
 
-def check_digest(source: Path, expected: str, found: str) -> None:
-    """Check that a file still has the SHA-256 that was taken of it; '' expects nothing.
-
-    Raises:
-        StorageError: it has another.
-    """
-    if expected not in ("", found):
-        raise StorageError(f"{source} changed while it was being stored. Start again when nothing writes to it.")
+def changed(source: Path) -> StorageError:
+    """Return the error of a file that is not any more what it was when its SHA-256 was taken."""
+    return StorageError(f"{source} changed while it was being stored. Start again when nothing writes to it.")
 
 
 def check_small(content: bytes, what: str) -> bytes:

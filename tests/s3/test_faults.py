@@ -3,6 +3,8 @@
 import json
 import os
 import resource
+import signal
+import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -174,13 +176,27 @@ def largest_file(size):
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
 def test_an_interrupted_upload_takes_its_parts_back(store, make, error):
     source = make("folder", b"x", 5 * PART) / "large.bin"
+    told, is_interrupted = [], threading.Event()
 
-    def interrupt(_):
-        raise error
+    def interrupt(signal_number, _):
+        is_interrupted.set()
+        signal.default_int_handler(signal_number, _)
 
-    with pytest.raises(error):
-        open_store(store.uri).put_file("large.bin", source, "", interrupt)
+    def advance(count):
+        told.append(count)
+        if error is ValueError:
+            raise error
+        os.kill(os.getpid(), signal.SIGINT)
+        is_interrupted.wait(10)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with pytest.raises(error):
+            open_store(store.uri).put_file("large.bin", source, "", advance)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert store.unfinished_uploads() == store.names() == []
+    assert PART <= sum(told) < 5 * PART
 
 
 class TestCredentials:

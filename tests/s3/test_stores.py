@@ -1,6 +1,7 @@
 """One suite for every kind of store: a folder and a prefix of the object store behave alike."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -136,6 +137,13 @@ class TestObjects(Suite):
     def place(self, store):
         yield open_store(f"{store.uri}/my place")
         assert store.unfinished_uploads() == []
+
+    @pytest.mark.parametrize("change", [-1, 1])
+    def test_a_file_that_shrinks_or_grows_meanwhile(self, place, file, change):
+        source = file(bytes(PART_BYTES + 1))
+        with pytest.raises(StorageError, match="changed while it was being stored"):
+            place.put_file("file", source, "", lambda _: os.truncate(source, PART_BYTES + 1 + change))
+        assert place.names() == []
 
     def test_a_bucket_that_does_not_exist(self, store, tmp_path):
         place = open_store(f"s3://{store.bucket}-none/place")

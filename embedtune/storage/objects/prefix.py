@@ -17,7 +17,7 @@ from embedtune.storage.errors import DamagedError, MissingObjectError, Unreachab
 from embedtune.storage.listing import Listing, SourceFile, is_data, matches, sorted_files
 from embedtune.storage.locations import Location, ObjectStore
 from embedtune.storage.objects.client import store_client, store_errors
-from embedtune.storage.objects.uploads import Destination, Headers, send_file
+from embedtune.storage.objects.uploads import Destination, send_file
 from embedtune.storage.ownership import run_folders
 from embedtune.storage.store import StoredFile
 from embedtune.storage.web.http import HostMemory, SlowError, content_pool, read_body, read_whole, receive
@@ -190,8 +190,9 @@ class ObjectPrefix:
         def request(offset: int) -> BaseHTTPResponse:
             nonlocal etag
             # The rest must be of the same object as what came before.
-            headers: Headers = {"If-Match": etag} if etag else {}
-            response = self._client.get_object(self._bucket, self._prefix + name, offset, request_headers=headers)
+            response = self._client.get_object(
+                self._bucket, self._prefix + name, offset, request_headers={"If-Match": etag} if etag else None
+            )
             etag = response.headers.get("ETag", "")
             return response
 
