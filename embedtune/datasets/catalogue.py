@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,12 +12,13 @@ from embedtune.datasets.naming import (
     ROOT_VARIABLE,
     Reference,
     check_name,
+    copy_uri,
     dataset_uri,
     is_name,
     is_version,
-    object_prefix,
     parse_reference,
 )
+from embedtune.datasets.public import public_among
 from embedtune.errors import StorageError
 from embedtune.progress import note
 from embedtune.storage.errors import DamagedError, DeniedError
@@ -34,11 +35,13 @@ class Found:
     reference: Reference
     """With its version."""
     manifest: DatasetManifest
+    place: str
+    """The folder or prefix with its manifest: where it was pushed to, or its copy for everyone."""
 
     @property
     def uri(self) -> str:
         """The folder or prefix with its files, and nothing else."""
-        return dataset_uri(self.reference, self.manifest.folder)
+        return f"{self.place}/{self.manifest.folder}"
 
 
 def locate(reference: str) -> Found:
@@ -63,10 +66,10 @@ def find(reference: Reference) -> Found:
     """
     if reference.version:
         with _privacy_explained(reference):
-            manifest = read_version(reference)
-        if manifest is None:
+            found = _read(reference)
+        if found is None:
             raise _missing(reference)
-        return Found(reference, manifest)
+        return found
     with _privacy_explained(reference):
         complete = read_complete([reference.at(version) for version in list_versions(reference)])
     if not complete:
@@ -84,14 +87,29 @@ def list_versions(reference: Reference) -> list[str]:
 
 
 def read_version(reference: Reference) -> DatasetManifest | None:
-    """Return the manifest of a version; None if there is none.
+    """Return the manifest of a version that was pushed; None if there is none.
 
     Raises:
-        StorageError: it cannot be read, access is denied, or the store fails.
+        DamagedError: it cannot be read.
+        StorageError: access is denied, or the store fails.
     """
     uri = dataset_uri(reference)
     content = open_store(uri).get_bytes(MANIFEST_NAME)
     return None if content is None else parse_manifest(content, reference.version, uri)
+
+
+def _read(reference: Reference) -> Found | None:
+    """Read a version where it was pushed to or, for who may not read there, in its copy for everyone."""
+    try:
+        manifest, uri = read_version(reference), dataset_uri(reference)
+    except DeniedError:
+        uri, content = copy_uri(reference), None
+        with suppress(DeniedError):
+            content = open_store(uri).get_bytes(MANIFEST_NAME)
+        if content is None:
+            raise
+        manifest = parse_manifest(content, reference.version, uri)
+    return None if manifest is None else Found(reference, manifest, uri)
 
 
 def read_complete(references: Sequence[Reference]) -> list[Found]:
@@ -113,19 +131,11 @@ def read_complete(references: Sequence[Reference]) -> list[Found]:
 
 
 def _read_complete(reference: Reference) -> Found | DeniedError | None:
-    uri = dataset_uri(reference)
     try:
-        content = open_store(uri).get_bytes(MANIFEST_NAME)
+        return _read(reference)
     except DeniedError as error:
         return error
     except DamagedError as error:
-        note(f"Left out: {error}")
-        return None
-    if content is None:
-        return None
-    try:
-        return Found(reference, parse_manifest(content, reference.version, uri))
-    except StorageError as error:
         note(f"Left out: {error}")
         return None
 
@@ -207,8 +217,8 @@ def list_datasets(user: str = "") -> list[Dataset]:
     with _denial_explained(f"the list of {what}", hint):
         names = open_store(dataset_uri(owner).rstrip("/")).names()
         complete = read_complete(_references(above + name for name in names))
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        found = list(pool.map(describe, complete))
+    public = _public_among(complete)
+    found = [_described(each, each.reference in public) for each in complete]
     found.sort(key=lambda entry: datetime.fromisoformat(entry.pushed), reverse=True)
     return sorted(found, key=lambda entry: (entry.user, entry.name))
 
@@ -229,6 +239,10 @@ def describe(found: Found) -> Dataset:
     Raises:
         StorageError: the store fails.
     """
+    return _described(found, bool(_public_among([found])))
+
+
+def _described(found: Found, public: bool) -> Dataset:
     manifest, reference = found.manifest, found.reference
     return Dataset(
         user=reference.user,
@@ -239,19 +253,13 @@ def describe(found: Found) -> Dataset:
         layout=manifest.layout,
         created=manifest.created,
         pushed=manifest.pushed,
-        public=_is_public(found),
+        public=public,
     )
 
 
-def _is_public(found: Found) -> bool:
-    place = object_prefix(found.reference)
-    if place is None:
-        return False
-    # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.objects.policies import is_public
-
+def _public_among(found: Sequence[Found]) -> set[Reference]:
     try:
-        return is_public(*place)
+        return public_among([each.reference for each in found])
     except DeniedError:
         # Not everyone may read the policy.
-        return found.manifest.public
+        return {each.reference for each in found if each.manifest.public}

@@ -2,9 +2,10 @@
 
 from embedtune.datasets.catalogue import list_versions, read_version
 from embedtune.datasets.manifest import MANIFEST_NAME
-from embedtune.datasets.naming import Reference, dataset_uri, object_prefix, parse_reference
+from embedtune.datasets.naming import Reference, dataset_uri, is_version, parse_reference
+from embedtune.datasets.public import check_closable, copies, remove_copies, remove_statement
 from embedtune.errors import StorageError
-from embedtune.storage.errors import DeniedError
+from embedtune.storage.errors import DamagedError
 from embedtune.storage.opening import open_store
 
 _ATTEMPTS = 5
@@ -21,7 +22,9 @@ def versions_to_delete(reference: str) -> list[Reference]:
         StorageError: there is nothing, access is denied, or the store fails.
     """
     asked = parse_reference(reference)
-    versions = [version for version in list_versions(asked) if asked.version in ("", version)]
+    copied = {entry.name.partition("/")[0] for entry in copies(asked.at(""))}
+    there = sorted({*list_versions(asked), *filter(is_version, copied)})
+    versions = [version for version in there if asked.version in ("", version)]
     if not versions:
         raise StorageError(
             f"There is no dataset {asked} to delete. `embedtune datasets --user {asked.user}` lists what is there."
@@ -32,7 +35,8 @@ def versions_to_delete(reference: str) -> list[Reference]:
 def delete(reference: str) -> list[str]:
     """Remove one version of a dataset, or all versions of a name.
 
-    The manifest goes first, so that no half of a version is ever there, and what made it public before its files.
+    The copy for everyone goes first, then the manifest, so that no half of a version is ever there, and what made it
+    public before its files.
     After an interruption the same call goes on.
 
     Args:
@@ -54,11 +58,12 @@ def delete(reference: str) -> list[str]:
 
 def _delete(version: Reference) -> None:
     try:
-        _check_privacy(version)
+        if _says_public(version):
+            check_closable(version)
         for _ in range(_ATTEMPTS):
             _remove_files(version)
             # A push of the same content may have found its files there just before they went, and be done.
-            if not open_store(dataset_uri(version)).names(MANIFEST_NAME):
+            if not open_store(dataset_uri(version)).names(MANIFEST_NAME) and not copies(version):
                 return
     except StorageError as error:
         raise StorageError(
@@ -72,61 +77,16 @@ def _remove_files(version: Reference) -> None:
     # The user's folder, because one that becomes empty goes as well: that of all users shall stay.
     store = open_store(dataset_uri(Reference(version.user, "")).rstrip("/"))
     above = f"{version.folder.removeprefix(f'{version.user}/')}/"
+    remove_copies(version, [entry.name for entry in copies(version)])
     store.remove([f"{above}{MANIFEST_NAME}"])
-    _make_private(version)
+    remove_statement(version)
     store.remove([f"{above}{entry.name}" for entry in open_store(dataset_uri(version)).entries()])
-
-
-def _check_privacy(version: Reference) -> None:
-    """Refuse where a version is public and what makes it so could not be found.
-
-    It would stay, and make public what is pushed there later.
-    """
-    place = object_prefix(version)
-    if place is None or not _says_public(version):
-        return
-    # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.objects.policies import is_public
-
-    try:
-        is_public(*place)
-    except DeniedError as error:
-        raise StorageError(
-            f"it is readable for everyone by the policy of the bucket {place[0]}, which these credentials may not read "
-            f"and so not change. Give those of a user who may. ({error})"
-        ) from error
 
 
 def _says_public(version: Reference) -> bool:
     try:
         manifest = read_version(version)
-    except DeniedError:
-        raise
-    except StorageError:
+    except DamagedError:
         # It can be deleted although, or because, it is damaged.
         return False
     return manifest is not None and manifest.public
-
-
-def _make_private(version: Reference) -> None:
-    place = object_prefix(version)
-    if place is None:
-        return
-    # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.objects.policies import is_public, make_private
-
-    try:
-        is_open = is_public(*place)
-    except DeniedError:
-        # Its manifest says that it is private.
-        return
-    if not is_open:
-        return
-    try:
-        make_private(*place)
-    except DeniedError:
-        raise
-    except StorageError:
-        # Where everything in the bucket is public, ours is gone now, and the files go next.
-        if not is_public(*place):
-            raise

@@ -18,6 +18,9 @@ USER_VARIABLE = "EMBEDTUNE_USER"
 VERSION_LENGTH = 12
 """Characters of a version: the first ones of the SHA-256 of its content."""
 
+PUBLIC_FOLDER = "_public"
+"""Folder below the root with the copies of versions that everyone may read; no user can be called so."""
+
 _PREFIX = "dataset://"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 _VERSION = re.compile(rf"[0-9a-f]{{{VERSION_LENGTH}}}")
@@ -156,8 +159,18 @@ def dataset_uri(reference: Reference, *parts: str) -> str:
     return "/".join((base.rstrip("/"), reference.folder, *parts))
 
 
-def object_prefix(reference: Reference) -> tuple[ObjectStore, str, str] | None:
-    """Return the store, the bucket and the prefix of a dataset's objects; None where datasets are in a folder.
+def copy_uri(reference: Reference) -> str:
+    """Return the address of the copies of a dataset's versions that everyone may read.
+
+    Raises:
+        ConfigError, StorageError: as of `datasets_root`.
+    """
+    root = dataset_uri(Reference("", "")).rstrip("/")
+    return "/".join(filter(None, (root, PUBLIC_FOLDER, reference.folder)))
+
+
+def object_prefix(folder: str) -> tuple[ObjectStore, str, str] | None:
+    """Return the store, the bucket and the prefix of a folder below the root; None where datasets are in a folder.
 
     Raises:
         ConfigError, StorageError: as of `datasets_root`.
@@ -165,4 +178,4 @@ def object_prefix(reference: Reference) -> tuple[ObjectStore, str, str] | None:
     root = datasets_root()
     if root.scheme is Scheme.FILE:
         return None
-    return root.store, root.bucket, "/".join(filter(None, (root.key, reference.folder)))
+    return root.store, root.bucket, "/".join(filter(None, (root.key, folder)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from embedtune.datasets.catalogue import Dataset, Found, describe, find
 from embedtune.datasets.manifest import DatasetFile
-from embedtune.datasets.naming import dataset_uri, parse_reference
+from embedtune.datasets.naming import parse_reference
 from embedtune.errors import StorageError
 from embedtune.progress import note, progress, silent
 from embedtune.storage.atomic import atomic_path, resumable_folder
@@ -131,7 +131,7 @@ def _shards(found: Found) -> list[DatasetFile]:
 
 def _fetch(found: Found, files: Sequence[DatasetFile], folder: Path) -> None:
     """Fetch files into a folder that may hold some of them, or beginnings."""
-    store = open_store(dataset_uri(found.reference))
+    store = open_store(found.place)
     try:
         with progress(f"Pulling {found.reference}", sum(file.size for file in files), "bytes") as advance:
             fetch_files(store, found.manifest.folder, files, folder, advance)

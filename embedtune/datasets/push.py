@@ -1,13 +1,16 @@
 """Store Documents under a name."""
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embedtune.datasets.catalogue import Dataset, Found, describe, read_version
 from embedtune.datasets.manifest import MANIFEST_NAME, DatasetManifest
 from embedtune.datasets.naming import (
+    PUBLIC_FOLDER,
     ROOT_VARIABLE,
     VERSION_LENGTH,
     Reference,
@@ -18,11 +21,12 @@ from embedtune.datasets.naming import (
     own_user,
 )
 from embedtune.datasets.packing import Packed, ReadRows, packed
+from embedtune.datasets.public import copies, publish, remove_copies
 from embedtune.errors import ConfigError, StorageError
 from embedtune.progress import note, progress
 from embedtune.storage.folders import abandoned, is_complete, send_again, send_files
 from embedtune.storage.opening import open_store
-from embedtune.storage.store import Store
+from embedtune.storage.store import Store, StoredFile
 
 if TYPE_CHECKING:
     from docarray import DocumentArray
@@ -53,7 +57,7 @@ def push(documents: "DocumentArray | Path | str", name: str, public: bool, user:
         StorageError: something cannot be read, access is denied, or the store fails; no other version is touched.
     """
     reference = Reference(own_user(user), check_name(name, "the name of a dataset"))
-    if public and object_prefix(reference) is None:
+    if public and object_prefix(PUBLIC_FOLDER) is None:
         raise ConfigError(
             f"{reference} cannot be public: datasets are kept in a folder of this machine, {dataset_uri(reference)}. "
             f"Set {ROOT_VARIABLE} to a prefix of an object store, such as s3://bucket/datasets."
@@ -61,7 +65,7 @@ def push(documents: "DocumentArray | Path | str", name: str, public: bool, user:
     with packed(documents, read_rows) as ready:
         found = _store(reference.at(ready.contents.content[:VERSION_LENGTH]), ready, public)
     try:
-        _remove_leftovers(found)
+        _remove_leftovers(found, public)
     except StorageError as error:
         # What was pushed is there all the same.
         note(f"What interrupted pushes of {reference} left cannot be removed: {error}")
@@ -76,14 +80,14 @@ def _store(reference: Reference, ready: Packed, public: bool) -> Found:
         manifest = _announce(store, reference, replace(before, pushed=now), public)
         # Somebody may have deleted it meanwhile.
         if is_complete(store, manifest.folder, manifest.files):
-            return Found(reference, manifest)
+            return Found(reference, manifest, dataset_uri(reference))
     manifest = _manifest(ready, now if before is None else before.created, now, before is not None and before.public)
     files = list(zip(ready.files, ready.paths, strict=True))
     with progress(f"Pushing {reference}", manifest.size, "bytes") as advance:
         send_files(store, ready.folder, files, advance)
     manifest = _announce(store, reference, manifest, public)
     send_again(store, ready.folder, files)
-    return Found(reference, manifest)
+    return Found(reference, manifest, dataset_uri(reference))
 
 
 def _announce(store: Store, reference: Reference, manifest: DatasetManifest, public: bool) -> DatasetManifest:
@@ -91,7 +95,12 @@ def _announce(store: Store, reference: Reference, manifest: DatasetManifest, pub
     store.put_bytes(MANIFEST_NAME, manifest.to_json())
     if not public:
         return manifest
-    _make_public(reference)
+    try:
+        publish(reference, manifest)
+    except StorageError as error:
+        raise StorageError(
+            f"{reference} is stored, but not public: {error} Then push it again with --public, or delete it."
+        ) from error
     manifest = replace(manifest, public=True)
     store.put_bytes(MANIFEST_NAME, manifest.to_json())
     return manifest
@@ -118,33 +127,31 @@ def _is_whole(store: Store, manifest: DatasetManifest) -> bool:
     return all(store.holds(f"{manifest.folder}/{file.name}", file.size, file.sha256) for file in manifest.files)
 
 
-def _make_public(reference: Reference) -> None:
-    place = object_prefix(reference)
-    if place is None:
-        return
-    # minio takes a quarter of a second to import, which a folder of datasets need not pay.
-    from embedtune.storage.objects.policies import make_public
-
-    try:
-        make_public(*place)
-    except StorageError as error:
-        raise StorageError(
-            f"{reference} is stored, but not public: {error} Then push it again with --public, or delete it."
-        ) from error
-
-
-def _remove_leftovers(found: Found) -> None:
+def _remove_leftovers(found: Found, public: bool) -> None:
     """Remove the files of a name that belong to no complete version and that nobody has added to for a day."""
-    store = open_store(dataset_uri(found.reference.at("")))
-    entries = store.entries()
-    whole = {
-        entry.name.removesuffix(f"/{MANIFEST_NAME}") for entry in entries if entry.name.endswith(f"/{MANIFEST_NAME}")
-    }
+    name, version = found.reference.at(""), found.reference.version
+    store = open_store(dataset_uri(name))
+    entries, copied = store.entries(), copies(name)
+    # The store's own clock: the manifest is among the newest files.
+    now = max((entry.modified for entry in entries), default=0.0)
+    whole = _with_manifest(entries)
+    store.remove(abandoned(entries, partial(_leftover_of, whole, {version: found.manifest.names}), now))
+    # A copy of a version that is no more is public no longer.
+    whole &= _with_manifest(copied)
+    named = {version: found.manifest.names} if public else {}
+    remove_copies(name, abandoned(copied, partial(_leftover_of, whole, named), now))
 
-    def part_of(name: str) -> str:
-        version, _, rest = name.partition("/")
-        if version == found.reference.version:
-            return "" if rest in {MANIFEST_NAME, *found.manifest.names} else version
-        return version if rest and is_version(version) and version not in whole else ""
 
-    store.remove(abandoned(entries, part_of))
+def _with_manifest(entries: Iterable[StoredFile]) -> set[str]:
+    parts = [entry.name.partition("/") for entry in entries]
+    return {version for version, _, rest in parts if rest == MANIFEST_NAME}
+
+
+def _leftover_of(whole: Collection[str], named: Mapping[str, Collection[str]], name: str) -> str:
+    """Return the version to which a file belonged, '' where it does; of some it is known which files they name."""
+    version, _, rest = name.partition("/")
+    if not rest or not is_version(version):
+        return ""
+    if version in named:
+        return "" if rest == MANIFEST_NAME or rest in named[version] else version
+    return "" if version in whole else version

@@ -126,14 +126,14 @@ def fetch_files(store: Store, folder: str, files: Sequence[KeptFile], target: Pa
     transfer_all(fetch, files, advance)
 
 
-def abandoned(entries: Sequence[StoredFile], part_of: Callable[[str], str]) -> list[str]:
+def abandoned(entries: Sequence[StoredFile], part_of: Callable[[str], str], now: float) -> list[str]:
     """Return the names of the files that belong to something incomplete that nobody has added to for a day.
 
     Args:
-        entries: What is there; the newest of these tells what time it is by the store's own clock.
+        entries: What is there.
         part_of: What a file belongs to by its name; '' for what is whole, or not ours.
+        now: What time it is by the store's own clock, in seconds since 1970.
     """
-    now = max((entry.modified for entry in entries), default=0.0)
     newest: dict[str, float] = {}
     for entry in entries:
         part = part_of(entry.name)
@@ -292,7 +292,9 @@ def _tidy(store: Store, uri: str, digest: str, before: str) -> None:
 
     entries = store.entries()
     replaced = [entry.name for entry in entries if before != digest and entry.name.startswith(f"{before}/")]
-    store.remove(list({*replaced, *abandoned(entries, part_of)}))
+    # The store's own clock: the manifest is the newest file.
+    now = max((entry.modified for entry in entries), default=0.0)
+    store.remove(list({*replaced, *abandoned(entries, part_of, now)}))
 
 
 def _fetch_folder(store: Store, manifest: _Manifest, local: Path) -> bool:

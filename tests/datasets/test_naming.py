@@ -95,13 +95,13 @@ def test_a_user_without_a_name(monkeypatch, error):
 def test_where_datasets_are(monkeypatch, tmp_path):
     reference = Reference("alice", "train", VERSION)
     assert dataset_uri(reference) == f"{tmp_path}/alice/train/{VERSION}"
-    assert object_prefix(reference) is None
+    assert object_prefix(reference.folder) is None
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "s3://bucket/private-artifacts/team/datasets/")
     assert dataset_uri(reference, "x") == f"s3://bucket/private-artifacts/team/datasets/alice/train/{VERSION}/x"
-    assert object_prefix(reference) == ("s3", "bucket", f"private-artifacts/team/datasets/alice/train/{VERSION}")
+    assert object_prefix(reference.folder) == ("s3", "bucket", f"private-artifacts/team/datasets/alice/train/{VERSION}")
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "minio://bucket")
     assert dataset_uri(reference) == f"minio://bucket/alice/train/{VERSION}"
-    assert object_prefix(reference) == ("minio", "bucket", f"alice/train/{VERSION}")
+    assert object_prefix(reference.folder) == ("minio", "bucket", f"alice/train/{VERSION}")
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "relative")
     monkeypatch.chdir(tmp_path)
     assert datasets_root().path == tmp_path / "relative"

@@ -1,6 +1,7 @@
 import io
 import json
 import threading
+from functools import partial
 
 import pytest
 import urllib3
@@ -9,7 +10,7 @@ from minio.error import S3Error
 from embedtune.errors import StorageError
 from embedtune.storage.locations import ObjectStore
 from embedtune.storage.objects import policies
-from embedtune.storage.objects.policies import is_public, make_private, make_public
+from embedtune.storage.objects.policies import Policy, make_private, make_public, read_policy
 from embedtune.storage.opening import open_store
 
 OTHERS = [
@@ -31,6 +32,10 @@ def soon(monkeypatch):
 def statements(store):
     found = json.loads(store.client.get_bucket_policy(store.bucket))["Statement"]
     return found if isinstance(found, list) else [found]
+
+
+def is_public(store, bucket, prefix):
+    return read_policy(store, bucket).opens(prefix)
 
 
 def status(store, endpoint, method, path):
@@ -106,8 +111,10 @@ def test_a_wider_statement_of_others(store):
     store.client.set_bucket_policy(store.bucket, json.dumps({"Version": "2012-10-17", "Statement": theirs}))
     assert is_public(ObjectStore.S3, store.bucket, "data/v1")
     make_public(ObjectStore.S3, store.bucket, "data/v1")
-    with pytest.raises(StorageError, match="stays readable for everyone by another statement"):
-        make_private(ObjectStore.S3, store.bucket, "data/v1")
+    assert read_policy(ObjectStore.S3, store.bucket).has("data/v1")
+    make_private(ObjectStore.S3, store.bucket, "data/v1")
+    assert not read_policy(ObjectStore.S3, store.bucket).has("data/v1")
+    assert is_public(ObjectStore.S3, store.bucket, "data/v1")
     assert len(statements(store)) == 1
 
 
@@ -132,9 +139,15 @@ def test_two_at_once_lose_nothing(store):
 
 @pytest.mark.parametrize("prefix", ["", "/", "/a", "a/", "a*", "a?b", "${aws:username}"])
 def test_prefixes_that_would_open_too_much(prefix):
-    for action in (make_public, make_private, is_public):
+    policy = Policy("bucket", [])
+    for action in (
+        partial(make_public, ObjectStore.S3, "bucket"),
+        partial(make_private, ObjectStore.S3, "bucket"),
+        policy.opens,
+        policy.has,
+    ):
         with pytest.raises(StorageError, match="cannot be made public"):
-            action(ObjectStore.S3, "bucket", prefix)
+            action(prefix)
 
 
 RESOURCE = "arn:aws:s3:::bucket/data/v1/*"
@@ -161,8 +174,9 @@ PLAIN = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "s3:GetObject",
 def test_statements_as_stores_write_them(changes, ours, opens):
     """SeaweedFS gives lists of one element back as plain strings."""
     statement = PLAIN | changes
-    assert policies._is_ours(statement, RESOURCE) is ours
-    assert policies._opens(statement, RESOURCE) is opens
+    policy = Policy("bucket", [statement])
+    assert policy.has("data/v1") is ours
+    assert policy.opens("data/v1") is opens
 
 
 def test_a_user_who_may_not(strict_store, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from embedtune.errors import StorageError
 from embedtune.storage import digests
 from embedtune.storage import store as stores
-from embedtune.storage.errors import DamagedError
+from embedtune.storage.errors import DamagedError, MissingObjectError
 from embedtune.storage.objects import prefix as objects
 from embedtune.storage.objects.uploads import PART_BYTES
 from embedtune.storage.opening import open_store
@@ -152,3 +152,18 @@ class TestObjects(Suite):
         assert place.entries() == place.names() == place.children() == []
         with pytest.raises(StorageError, match="does not exist"):
             place.put_bytes("file", b"x")
+
+
+@pytest.mark.parametrize("largest", [5 << 30, 5 << 20], ids=["at once", "in parts"])
+def test_a_copy_within_the_store(store, file, monkeypatch, largest):
+    """What is larger than S3 copies at once, 5 GiB, it copies in parts, which take no metadata over."""
+    monkeypatch.setattr("minio.api.MAX_PART_SIZE", largest)
+    content = bytes(range(256)) * (12 << 12)
+    place = open_store(store.uri)
+    digest = place.put_file(NAME, file(content), sha256(content))
+    place.copy_file(NAME, "copy of it", digest)
+    assert store.client.get_object(store.bucket, "copy of it").read() == content
+    assert place.holds("copy of it", len(content), digest)
+    with pytest.raises(MissingObjectError):
+        place.copy_file("nothing", "copy of it", digest)
+    assert place.holds("copy of it", len(content), digest)

@@ -7,6 +7,7 @@ else has. So every change is read back after a moment, and made again if somebod
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,6 +20,34 @@ from embedtune.storage.objects.client import store_client, store_errors
 
 _ATTEMPTS = 5
 _SETTLE_S = 0.2
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a bucket's policy says."""
+
+    bucket: str
+    statements: list[Any]
+
+    def opens(self, prefix: str) -> bool:
+        """Tell whether it lets everyone read all objects below a prefix; the prefix is as for `make_public`."""
+        resource = _resource(self.bucket, prefix)
+        return any(_opens(statement, resource) for statement in self.statements)
+
+    def has(self, prefix: str) -> bool:
+        """Tell whether the statement that `make_public` adds for this very prefix is there."""
+        resource = _resource(self.bucket, prefix)
+        return any(_is_ours(statement, resource) for statement in self.statements)
+
+
+def read_policy(store: ObjectStore, bucket: str) -> Policy:
+    """Return what a bucket's policy says.
+
+    Raises:
+        StorageError: access is denied, the store does not answer, or the policy is none.
+    """
+    with store_errors(f"{store}://{bucket}"):
+        return Policy(bucket, _statements(_read(store_client(store), bucket)))
 
 
 def make_public(store: ObjectStore, bucket: str, prefix: str) -> None:
@@ -46,7 +75,7 @@ def make_public(store: ObjectStore, bucket: str, prefix: str) -> None:
 
 
 def make_private(store: ObjectStore, bucket: str, prefix: str) -> None:
-    """Take back what `make_public` did; nothing happens where it did nothing.
+    """Take back what `make_public` did; nothing happens where it did nothing, and other statements stay as they are.
 
     Args:
         store: Whose store has it.
@@ -54,33 +83,14 @@ def make_private(store: ObjectStore, bucket: str, prefix: str) -> None:
         prefix: As for `make_public`.
 
     Raises:
-        StorageError: as of `make_public`; or another statement of the bucket still lets everyone read the prefix, which
-            is left for a person to decide.
-    """
-    resource = _resource(bucket, prefix)
-    _change(
-        store,
-        bucket,
-        prefix,
-        lambda statements: [statement for statement in statements if not _is_ours(statement, resource)],
-    )
-    if is_public(store, bucket, prefix):
-        raise StorageError(
-            f"{store}://{bucket}/{prefix}/ stays readable for everyone by another statement of the bucket's policy. "
-            "Have the store's administrator change that one."
-        )
-
-
-def is_public(store: ObjectStore, bucket: str, prefix: str) -> bool:
-    """Tell whether the bucket's policy lets everyone read all objects below a prefix.
-
-    Raises:
         StorageError: as of `make_public`.
     """
     resource = _resource(bucket, prefix)
-    with store_errors(f"{store}://{bucket}"):
-        statements = _statements(_read(store_client(store), bucket))
-    return any(_opens(statement, resource) for statement in statements)
+
+    def remove(statements: list[Any]) -> list[Any]:
+        return [statement for statement in statements if not _is_ours(statement, resource)]
+
+    _change(store, bucket, prefix, remove)
 
 
 def _change(store: ObjectStore, bucket: str, prefix: str, edit: Callable[[list[Any]], list[Any]]) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from minio.commonconfig import REPLACE, CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
@@ -212,6 +213,24 @@ class ObjectPrefix:
         except MissingObjectError:
             return None
         return check_small(content, self._uri(name))
+
+    def copy_file(self, name: str, target: str, sha256: str) -> None:
+        """Copy a file within the store, which does it itself, whatever its size.
+
+        Args:
+            name: Which.
+            target: Name of the copy.
+            sha256: What its content has, remembered for `holds`: what is put together of parts takes no metadata over.
+
+        Raises:
+            MissingObjectError: there is none of that name.
+        """
+        origin = CopySource(self._bucket, self._prefix + name)
+        metadata: dict[str, str | list[str] | tuple[str]] = {"sha256": sha256}
+        with store_errors(self._uri(name)):
+            self._client.copy_object(
+                self._bucket, self._prefix + target, origin, metadata=metadata, metadata_directive=REPLACE
+            )
 
     def holds(self, name: str, size: int, sha256: str) -> bool:
         """Tell whether a file with that content was stored under that name."""
