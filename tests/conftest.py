@@ -1,11 +1,13 @@
-"""What several test folders share: a tiny model with random weights. No test needs the internet."""
+"""What several test folders share: tiny models with random weights, and a server. No test needs the internet."""
 
 import os
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.mlflow_server import mlflow_serving
 
 # Read once, when huggingface_hub is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -52,3 +54,10 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         return made[kind]
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an MLflow server; whoever shares it registers models of their own names."""
+    with mlflow_serving(tmp_path_factory.mktemp("server")) as url:
+        yield url

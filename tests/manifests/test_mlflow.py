@@ -17,6 +17,7 @@ import boto3
 import pytest
 
 from tests.manifests.rendering import MANIFESTS, ROOT, needs_kubectl, one, render
+from tests.mlflow_server import QUIET
 from tests.s3.conftest import moto_server
 
 pytestmark = needs_kubectl
@@ -63,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     given["MLFLOW_FLASK_SERVER_SECRET_KEY"] = "of the secret embedtune-mlflow-server"
     with moto_server({}) as store:
         settings |= {"MLFLOW_HOST": "127.0.0.1", "MLFLOW_PORT": str(port), "MLFLOW_S3_ENDPOINT_URL": store}
-        settings |= {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # the image's
+        settings |= QUIET
         boto3.client("s3", endpoint_url=store, **_ACCESS).create_bucket(Bucket=BUCKET)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "AWS_"))}
         kept |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}

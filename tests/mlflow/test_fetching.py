@@ -124,9 +124,9 @@ class TestFetch:
         assert tree(tmp_path / "got") == tree(model_folder)
 
     def test_from_a_server(
-        self, server: str, make_request, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, mlflow_server: str, make_request, model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv(TRACKING_VARIABLE, server)
+        monkeypatch.setenv(TRACKING_VARIABLE, mlflow_server)
         register_model(make_request("fetched"))
         client = connect_to_read()
         version = find_version(client, "models:/fetched@champion")

@@ -22,7 +22,7 @@ def local(tmp_path_factory):
     return local_tracking_uri(tmp_path_factory.mktemp("at-once"))
 
 
-@pytest.fixture(params=["local", "served"])
+@pytest.fixture(params=["local", "mlflow_server"], ids=["local", "served"])
 def client(request, monkeypatch):
     uri = request.getfixturevalue(request.param)
     monkeypatch.setenv(TRACKING_VARIABLE, uri)

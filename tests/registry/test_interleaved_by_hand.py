@@ -239,11 +239,11 @@ def test_of_two_persons_one_is_told_that_the_other_came_in_between(party):
 
 
 def test_on_a_server_a_registration_between_the_calls_of_a_command_is_as_one_before_or_after_it(
-    served, party, monkeypatch
+    mlflow_server, party, monkeypatch
 ):
     """After its announcement, and before it moves the champion: the twin goes through all of its calls."""
-    monkeypatch.setenv(TRACKING_VARIABLE, served)
-    client, ends = connect(served), one_after_the_other(GAINS["better than all"], "promote 1")
+    monkeypatch.setenv(TRACKING_VARIABLE, mlflow_server)
+    client, ends = connect(mlflow_server), one_after_the_other(GAINS["better than all"], "promote 1")
     for place in (5, 9):
         name = f"by hand {place}"
         put(start(GAINS["better than all"]), client, name)

@@ -8,9 +8,9 @@ from embedtune.registry.register import register_model
 
 
 @pytest.fixture
-def client(served, monkeypatch):
-    monkeypatch.setenv(TRACKING_VARIABLE, served)
-    return connect(served)
+def client(mlflow_server, monkeypatch):
+    monkeypatch.setenv(TRACKING_VARIABLE, mlflow_server)
+    return connect(mlflow_server)
 
 
 @pytest.fixture

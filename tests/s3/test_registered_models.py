@@ -13,10 +13,9 @@ from embedtune.mlflow.fetching import fetch_model
 from embedtune.mlflow.versions import RegisteredVersion, find_version
 from embedtune.registry.register import register_model
 from embedtune.registry.request import RegistrationRequest
-from tests.mlflow.conftest import server
 from tests.registry.conftest import _no_platform_run, comparison, model_folder
 
-__all__ = ["_no_platform_run", "model_folder", "server"]
+__all__ = ["_no_platform_run", "model_folder"]
 
 
 def tree(folder: Path) -> dict[str, str]:
@@ -25,11 +24,11 @@ def tree(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def client(server: str, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
+def client(mlflow_server: str, monkeypatch: pytest.MonkeyPatch) -> MlflowClient:
     """As in the images, where MLflow reaches no object store by itself."""
     for name in ("boto3", "botocore"):
         monkeypatch.setitem(sys.modules, name, None)
-    monkeypatch.setenv(TRACKING_VARIABLE, server)
+    monkeypatch.setenv(TRACKING_VARIABLE, mlflow_server)
     return connect_to_read()
 
 
