@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embedtune.errors import ModelError
+from embedtune.importing import importing
 from embedtune.models.backbones import Backbone, Place
 from embedtune.models.card import CARD_FILE, ModelCard, trained_layout
 from embedtune.models.options import TOWERS
@@ -67,8 +68,8 @@ class Encoder:
 
     @cached_property
     def _model(self) -> "SentenceTransformer":
-        # torch takes seconds to import; `embedtune --help` must not.
-        from embedtune.models.loading import load_backbone
+        with importing("sentence_transformers"):  # seconds; `embedtune --help` must not take them
+            from embedtune.models.loading import load_backbone
 
         return load_backbone(self._backbone, 0)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from embedtune.cli.fields import merged, with_fields
 from embedtune.cli.options import OVERWRITE, REQUIRED, Option, make_command
+from embedtune.importing import importing
 from embedtune.models.backbones import open_backbone
 from embedtune.models.options import ModelOptions
 from embedtune.storage.outputs import Output, check_outputs
@@ -49,11 +50,11 @@ def _run(values: dict[str, object]) -> None:
     if isinstance(output, Path):
         read = [("--model", str(values["model"]))]
         check_outputs([Output("--output", output, is_folder=True)], read, bool(values["overwrite"]))
-    # torch takes seconds to import; `embedtune --help` must not.
-    from embedtune.models.changed import save_changed
-    from embedtune.models.layers import layers_of
-    from embedtune.models.loading import load_backbone
-    from embedtune.models.tailoring import tailor
+    with importing("sentence_transformers"):  # seconds; `embedtune --help` must not take them
+        from embedtune.models.changed import save_changed
+        from embedtune.models.layers import layers_of
+        from embedtune.models.loading import load_backbone
+        from embedtune.models.tailoring import tailor
 
     with open_backbone(str(values["model"]), "") as backbone:
         model = load_backbone(backbone, 0)

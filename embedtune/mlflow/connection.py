@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from embedtune.errors import RegistryError
+from embedtune.importing import importing
 from embedtune.mlflow.beside_database import SQLITE, database_path
 from embedtune.mlflow.failures import GoneError, RefusedError, UnreachableError
 from embedtune.mlflow.local_database import check_writable_database, move_along, sole_user
@@ -101,7 +102,8 @@ def connect(tracking_uri: str) -> "MlflowClient":
         os.environ.setdefault(variable, value)
     database = database_path(tracking_uri)
     with translated_errors(tracking_uri), _settings(_FIRST_CONTACT):
-        from mlflow import MlflowClient
+        with importing("mlflow"):
+            from mlflow import MlflowClient
 
         # Two processes that make the tables of one new database at a time break each other (MLflow 3.17).
         with nullcontext() if database is None else sole_user(database):

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from embedtune.errors import ConfigError, InputError, ModelError, RegistryError, StorageError
+from embedtune.importing import importing
 from embedtune.mlflow.connection import connect_to_read
 from embedtune.mlflow.failures import GoneError, UnreachableError
 from embedtune.mlflow.versions import SCHEME, find_version
@@ -104,7 +105,8 @@ def _encode(
     options: EvalOptions,
     further: Mapping[str, tuple[Contents, Contents]],
 ) -> "Encoded":
-    from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds
+    with importing("sentence_transformers"):
+        from embedtune.models.comparing import ModelToEncode, encode_all
 
     with ExitStack() as stack:
         folder = _fetch(stack, uri, version)

@@ -14,6 +14,7 @@ from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
 from embedtune.documents.shards.reader import read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
+from embedtune.importing import importing
 from embedtune.models.card import ModelCard
 from embedtune.models.registered import RegisteredName
 from embedtune.progress import note
@@ -174,7 +175,8 @@ def _outcome(
     data: DataSummary,
 ) -> tuple[Evaluation, dict[str, Vectors]]:
     """Encode with all models and compare; return the vectors of all held-out contents as well."""
-    from embedtune.models.comparing import ModelToEncode, encode_all  # torch takes seconds; a wrong folder need not
+    with importing("sentence_transformers"):  # seconds, which a wrong folder need not cost
+        from embedtune.models.comparing import ModelToEncode, encode_all
 
     options = config.measuring
     models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model)}

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from embedtune.cpus import available_cpus
+from embedtune.importing import importing
 from embedtune.models.card import ModelCard
 from embedtune.progress import note
 from embedtune.reports.cut_texts import cut_warnings
@@ -44,7 +45,8 @@ def finetune(
         note(
             f"The processes of {gpus} GPUs share {cpus} {'CPU' if cpus == 1 else 'CPUs'}. On a cluster raise train_cpu."
         )
-    from embedtune.training.finetune import finetune_model  # torch takes seconds, which wrong documents need not cost
+    with importing("torch"):  # seconds, which wrong documents need not cost
+        from embedtune.training.finetune import finetune_model
 
     card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
     if card.train_texts is not None:

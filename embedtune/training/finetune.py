@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from embedtune.errors import TrainingError
+from embedtune.importing import importing
 from embedtune.models.card import ModelCard
 from embedtune.models.devices import check_gpus, gpu_environments
 from embedtune.training.config import FinetuneConfig
@@ -39,8 +40,9 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
     count = int(config.gpu_count)
     if count < 2:
         check_gpus(count)
-        from embedtune.training.processes import ALONE
-        from embedtune.training.taking_part import take_part  # seconds and memory, which who starts others can spare
+        with importing("sentence_transformers"):  # seconds and memory, which who starts others can spare
+            from embedtune.training.processes import ALONE
+            from embedtune.training.taking_part import take_part
 
         take_part(documents, model_folder, config, checkpoint_root, ALONE)
     else:

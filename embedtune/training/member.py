@@ -10,6 +10,7 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
+from embedtune.importing import importing
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.launching import tell_error
 
@@ -23,8 +24,9 @@ def main() -> None:
 
     sys.excepthook = tell
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from embedtune.training.processes import joined  # torch takes seconds, in which the parent may end
-    from embedtune.training.taking_part import take_part
+    with importing("sentence_transformers"):  # seconds, in which the parent may end
+        from embedtune.training.processes import joined
+        from embedtune.training.taking_part import take_part
 
     # It would warn that it does not use the group of processes, which is for us to use.
     logging.getLogger("transformers.training_args").setLevel(logging.ERROR)

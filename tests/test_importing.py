@@ -1,0 +1,63 @@
+"""Garbage is looked for before libraries are imported and after it, not meanwhile, and only the first time."""
+
+import gc
+import sys
+
+import pytest
+
+from embedtune.importing import importing
+
+
+@pytest.fixture(autouse=True)
+def _thawed():
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def collected():
+    """Generations that Python begins and ends to look through."""
+    found = []
+    gc.collect()  # the next time that Python does so by itself is far
+
+    def note(phase, facts):
+        found.append((phase, facts["generation"]))
+
+    gc.callbacks.append(note)
+    yield found
+    gc.callbacks.remove(note)
+
+
+def test_nothing_is_looked_through_meanwhile_nor_ever_after(collected):
+    with importing("a library that nobody has"):
+        assert collected == [("start", 2), ("stop", 2)]
+        made = [[] for _ in range(100_000)]
+        assert len(collected) == 2
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > len(made)
+    made.extend([] for _ in range(100_000))
+    assert len(collected) > 2
+
+
+def test_what_was_imported_before_is_left_alone(collected, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imported", sys)
+    frozen = gc.get_freeze_count()
+    with importing("imported"):
+        assert gc.isenabled()
+    assert (collected, gc.get_freeze_count()) == ([], frozen)
+
+
+def test_a_failure_ends_it():
+    with pytest.raises(ImportError), importing("nothing"):
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_who_collects_nothing_goes_on_so():
+    gc.disable()
+    try:
+        with importing("a library that nobody has"):
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
