@@ -1,6 +1,7 @@
 """Garbage is looked for before libraries are imported and after it, not meanwhile, and only the first time."""
 
 import gc
+import subprocess
 import sys
 
 import pytest
@@ -61,3 +62,22 @@ def test_who_collects_nothing_goes_on_so():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+LAST_LOOK = """
+import atexit, gc, sys
+from embedtune.importing import importing
+
+# What is registered first is called last.
+atexit.register(lambda: print(len([one for one in gc.get_objects() if one is made])))
+made = ["in a cycle"]
+with importing(sys.argv[1]):
+    pass
+made.append(made)
+"""
+
+
+@pytest.mark.parametrize(("library", "seen"), [("a library that nobody has", 0), ("sys", 1)])
+def test_the_process_ends_without_a_last_look(library, seen):
+    ended = subprocess.run([sys.executable, "-c", LAST_LOOK, library], capture_output=True, text=True, check=True)
+    assert ended.stdout == f"{seen}\n"
