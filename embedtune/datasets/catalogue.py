@@ -44,34 +44,23 @@ class Found:
         return f"{self.place}/{self.manifest.folder}"
 
 
-def locate(reference: str) -> Found:
-    """Find the dataset of a name; see `find`.
+def locate(name: str) -> Found:
+    """Find one version of a dataset, or its latest.
 
     Args:
-        reference: `name`, `user/name`, either with `@version`, with `dataset://` before it or not.
+        name: `name`, `user/name`, either with `@version`, with `dataset://` before it or not.
 
     Raises:
         ConfigError: it is no such name, or the environment names no place for datasets.
-        StorageError: there is no such dataset, it is private, or the store fails.
+        StorageError: there is no such dataset, it is private, its manifest cannot be read, or the store fails.
     """
-    return find(parse_reference(reference))
-
-
-def find(reference: Reference) -> Found:
-    """Find one version of a dataset, or its latest.
-
-    Raises:
-        ConfigError: the environment names no place for datasets.
-        StorageError: there is none, it is private, its manifest cannot be read, or the store fails.
-    """
-    if reference.version:
-        with _privacy_explained(reference):
-            found = _read(reference)
-        if found is None:
-            raise _missing(reference)
-        return found
+    reference = parse_reference(name)
     with _privacy_explained(reference):
-        complete = read_complete([reference.at(version) for version in list_versions(reference)])
+        if reference.version:
+            found = _read(reference)
+            complete = [] if found is None else [found]
+        else:
+            complete = _read_complete([reference.at(version) for version in list_versions(reference)])
     if not complete:
         raise _missing(reference)
     return max(complete, key=lambda found: (pushed_at(found.manifest), found.reference.version))
@@ -112,15 +101,10 @@ def _read(reference: Reference) -> Found | None:
     return None if manifest is None else Found(reference, manifest, uri)
 
 
-def read_complete(references: Sequence[Reference]) -> list[Found]:
-    """Return those of several versions that are complete; what cannot be read is told of and left out.
-
-    Raises:
-        DeniedError: all that are there are private.
-        StorageError: the store fails.
-    """
+def _read_complete(references: Sequence[Reference]) -> list[Found]:
+    """Return those that are complete; what cannot be read is told of and left out, unless it is all that is there."""
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        results = list(pool.map(_read_complete, references))
+        results = list(pool.map(_read_or_tell, references))
     found = [result for result in results if isinstance(result, Found)]
     denied = [result for result in results if isinstance(result, DeniedError)]
     if denied and not found:
@@ -130,7 +114,7 @@ def read_complete(references: Sequence[Reference]) -> list[Found]:
     return found
 
 
-def _read_complete(reference: Reference) -> Found | DeniedError | None:
+def _read_or_tell(reference: Reference) -> Found | DeniedError | None:
     try:
         return _read(reference)
     except DeniedError as error:
@@ -216,7 +200,7 @@ def list_datasets(user: str = "") -> list[Dataset]:
     hint = "Set the credentials of a user who may list them." if user else "Name a user whose datasets you may list."
     with _denial_explained(f"the list of {what}", hint):
         names = open_store(dataset_uri(owner).rstrip("/")).names()
-        complete = read_complete(_references(above + name for name in names))
+        complete = _read_complete(_references(above + name for name in names))
     public = _public_among(complete)
     found = [_described(each, each.reference in public) for each in complete]
     found.sort(key=lambda entry: datetime.fromisoformat(entry.pushed), reverse=True)

@@ -36,8 +36,7 @@ def delete(reference: str) -> list[str]:
     """Remove one version of a dataset, or all versions of a name.
 
     The copy for everyone goes first, then the manifest, so that no half of a version is ever there, and what made it
-    public before its files.
-    After an interruption the same call goes on.
+    public before its files. After an interruption the same call goes on.
 
     Args:
         reference: `name`, `user/name`, either with `@version`, with `dataset://` before it or not. Without a version,

@@ -6,9 +6,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from embedtune.datasets.catalogue import Dataset, Found, describe, find
+from embedtune.datasets.catalogue import Dataset, Found, describe, locate
 from embedtune.datasets.manifest import DatasetFile
-from embedtune.datasets.naming import parse_reference
 from embedtune.errors import StorageError
 from embedtune.progress import note, progress, silent
 from embedtune.storage.atomic import atomic_path, resumable_folder
@@ -43,7 +42,7 @@ def pull(reference: str) -> "DocumentArray":
 
     from embedtune.records.docarrays.wire import iter_array
 
-    found = find(parse_reference(reference))
+    found = locate(reference)
     array = DocumentArray()
     with TemporaryDirectory(prefix="embedtune-") as folder:
         _fetch(found, _shards(found), Path(folder))
@@ -72,7 +71,7 @@ def pull_file(reference: str, output: Path) -> Dataset:
         ConfigError: it is no such name, or the environment names no place for datasets.
         StorageError: there is no such dataset, it is private, damaged, the store fails, or `output` cannot be written.
     """
-    found = find(parse_reference(reference))
+    found = locate(reference)
     if output.is_dir():
         raise StorageError(f"{output} is a folder. Give the path of a file.")
     shards = output.with_name(f".{output.name}.shards")
@@ -106,7 +105,7 @@ def pull_files(reference: str, folder: Path) -> tuple[Path, ...]:
         ConfigError: it is no such name, or the environment names no place for datasets.
         StorageError: there is no such dataset, it is private, damaged, the store fails, or the disk is full.
     """
-    found = find(parse_reference(reference))
+    found = locate(reference)
     _fetch(found, found.manifest.files, folder)
     return tuple(sorted(folder / file.name for file in found.manifest.files))
 

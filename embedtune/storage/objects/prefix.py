@@ -226,10 +226,13 @@ class ObjectPrefix:
             MissingObjectError: there is none of that name.
         """
         origin = CopySource(self._bucket, self._prefix + name)
-        metadata: dict[str, str | list[str] | tuple[str]] = {"sha256": sha256}
         with store_errors(self._uri(name)):
             self._client.copy_object(
-                self._bucket, self._prefix + target, origin, metadata=metadata, metadata_directive=REPLACE
+                self._bucket,
+                self._prefix + target,
+                origin,
+                metadata={"sha256": sha256},
+                metadata_directive=REPLACE,
             )
 
     def holds(self, name: str, size: int, sha256: str) -> bool:
