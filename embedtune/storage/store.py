@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 from embedtune.errors import StorageError, reason
 from embedtune.progress import Advance, silent
 from embedtune.storage.atomic import atomic_path, is_part
-from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, Digest, changed, check_small, file_sha256
+from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, changed, check_small, file_sha256
 from embedtune.storage.errors import DamagedError, reading
 from embedtune.storage.locations import Location
 
@@ -87,13 +87,12 @@ class FolderStore:
 
     def put_file(self, name: str, source: Path, sha256: str = "", advance: Advance = silent) -> str:
         """Store a file; its SHA-256 comes back."""
-        digest = hashlib.sha256()
         with atomic_path(self._path(name)) as part:
             with _open(source) as reader:
-                _copy(reader, part, advance, digest)
-            if sha256 not in ("", digest.hexdigest()):
+                found = _copy(reader, part, advance)
+            if sha256 not in ("", found):
                 raise changed(source)
-        return digest.hexdigest()
+        return found
 
     def put_bytes(self, name: str, content: bytes) -> None:
         """Store a small content."""
@@ -102,17 +101,17 @@ class FolderStore:
 
     def get_file(self, name: str, target: Path, sha256: str = "", advance: Advance = silent) -> bool:
         """Fetch a file; False if there is none of that name."""
-        source, digest = self._path(name), hashlib.sha256()
+        source = self._path(name)
         if not source.is_file():
             return False
         try:
             with _open(source) as reader:
-                _copy(reader, target, advance, digest)
+                found = _copy(reader, target, advance)
         except OSError as error:
             raise StorageError(
                 f"{source} cannot be copied to {target}: {reason(error)}. Check space and permissions."
             ) from error
-        if sha256 not in ("", digest.hexdigest()):
+        if sha256 not in ("", found):
             target.unlink()
             raise DamagedError(f"{source} is damaged: its content has not the SHA-256 {sha256}. Store it again.")
         return True
@@ -188,9 +187,12 @@ def _open(source: Path) -> BinaryIO:
         return source.open("rb")
 
 
-def _copy(reader: BinaryIO, target: Path, advance: Advance, digest: Digest) -> None:
+def _copy(reader: BinaryIO, target: Path, advance: Advance) -> str:
+    """Copy a file, and return its SHA-256."""
+    digest = hashlib.sha256()
     with target.open("wb") as writer:
         while chunk := reader.read(CHUNK_BYTES):
             writer.write(chunk)
             digest.update(chunk)
             advance(len(chunk))
+    return digest.hexdigest()

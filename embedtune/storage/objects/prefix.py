@@ -1,6 +1,7 @@
 """Objects and prefixes of the object store. Imports minio."""
 
 import contextlib
+import hashlib
 import io
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from urllib3 import BaseHTTPResponse
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance, silent
-from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file, sha256_beside
+from embedtune.storage.digests import SMALL_BYTES, Digest, check_small, feed_file
 from embedtune.storage.errors import DamagedError, MissingObjectError, UnreachableError, reading
 from embedtune.storage.listing import Listing, SourceFile, is_data, matches, sorted_files
 from embedtune.storage.locations import Location, ObjectStore
@@ -170,15 +171,15 @@ class ObjectPrefix:
         return self._get(name, target, sha256, advance, resume=False)
 
     def _get(self, name: str, target: Path, sha256: str, advance: Advance, resume: bool) -> bool:
+        digest = hashlib.sha256()
         try:
-            with sha256_beside() as digest:
-                if resume:
-                    _feed(digest, target, advance)
-                self._receive(name, target, digest, resume, advance)
-                found = digest.hexdigest()
+            if resume:
+                with reading(target, "Remove it and start again."):
+                    feed_file(digest, target, advance)
+            self._receive(name, target, digest, resume, advance)
         except MissingObjectError:
             return False
-        if sha256 not in ("", found):
+        if sha256 not in ("", digest.hexdigest()):
             target.unlink()
             raise DamagedError(
                 f"{self._uri(name)} is damaged: its content has not the SHA-256 {sha256}. Store it again."
@@ -288,11 +289,6 @@ class ObjectPrefix:
 
     def _uri(self, name: str) -> str:
         return f"{self._store}://{self._bucket}/{self._prefix}{name}"
-
-
-def _feed(digest: Digest, target: Path, advance: Advance) -> None:
-    with reading(target, "Remove it and start again."):
-        feed_file(digest, target, advance)
 
 
 def _code(error: StorageError) -> str:
