@@ -149,8 +149,16 @@ class TestRepetition:
         (failed,) = client.search_runs([experiment])
         assert failed.info.status == "FAILED"
         assert failed.info.run_name == "upload: tiny-bert, TripletMarginLoss, 3 epochs"
+        statuses = []
+
+        def look(self, name, source, put_file=FolderStore.put_file):
+            if name == "MLmodel":
+                statuses.append(client.get_run(failed.info.run_id).info.status)
+            return put_file(self, name, source)
+
+        monkeypatch.setattr(FolderStore, "put_file", look)
         registration = register_model(make_request("upload", experiment="upload"))
-        assert registration.run_id == failed.info.run_id
+        assert (registration.run_id, statuses) == (failed.info.run_id, ["RUNNING"])
         assert client.get_run(registration.run_id).info.status == "FINISHED"
 
 
@@ -352,6 +360,17 @@ def test_a_base_that_the_catalogue_knows_has_its_licence_told(make_request):
     assert "that it was tuned from: Apache-2.0.\n" in describe_version(request, card)
     assert "base_model_licence" not in version_tags(request, CARD, "digest")
     assert "Licence" not in describe_version(request, CARD)
+
+
+def test_the_values_of_a_version_are_those_of_the_metric_that_decided(make_request):
+    judged = make_request("valued").comparison
+    others = [dataclasses.replace(each, values={"base": 0.25, "tuned": 0.125}) for each in judged.metrics]
+    metrics = tuple(
+        each if each.name == "ndcg_at_10" else other for each, other in zip(judged.metrics, others, strict=True)
+    )
+    request = make_request("valued", comparison=dataclasses.replace(judged, metrics=metrics[::-1]))
+    tags = version_tags(request, CARD, "digest")
+    assert (tags["ndcg_at_10_base"], tags["ndcg_at_10_tuned"], tags["evaluation_value"]) == ("0.5000", "0.6000", "0.6")
 
 
 def test_unknown_data_makes_no_nameless_dataset(make_request, client):

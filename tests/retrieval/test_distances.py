@@ -3,15 +3,15 @@ import pytest
 
 from embedtune.retrieval.distances import DISTANCES, open_space
 
-QUERIES, INDEX = np.array([[3.0, 4.0], [0.0, 0.0]]), np.array([[0.0, 2.0], [1.0, 0.0]])
+QUERIES, INDEX = np.array([[3.0, 4.0], [0.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 2.0], [1.0, 0.0]])
 
 
 @pytest.mark.parametrize(
     ("distance", "terms"),
     [
-        ("cosine", [1.0, 1.0]),
-        ("dot", [5 / 8 * 2 / 4, 0.0]),  # over the power of two above each
-        ("euclidean", [(5 / 8 + 2 / 8) ** 2 / 2, (2 / 8) ** 2 / 2]),
+        ("cosine", [1.0, 1.0, 1.0]),
+        ("dot", [5 / 8 * 2 / 4, 0.0, 1 / 2 * 2 / 4]),  # over the power of two above each
+        ("euclidean", [(5 / 8 + 2 / 8) ** 2 / 2, (2 / 8) ** 2 / 2, (1 / 8 + 2 / 8) ** 2 / 2]),
     ],
 )
 def test_error_bounds(distance: str, terms: list[float]) -> None:
