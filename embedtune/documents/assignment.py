@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from embedtune.documents.document_set import DocumentSet
+from embedtune.documents.fingerprints import Codes, Flags, Numbers
 from embedtune.documents.schema import Role, Side, Split
 from embedtune.documents.split import SplitPlan
 from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
@@ -20,15 +20,15 @@ class _Members:
     """The N Documents of one split, in the order of their rows."""
 
     split: Split
-    homes: npt.NDArray[np.int64]
+    homes: Numbers
     """As DocumentSet.homes (N,)."""
     side: Side | None
     """Where all contents of a row become one Document; None where `homes` tells the side."""
     ids: pa.Array
     """(N,)."""
-    labels: npt.NDArray[np.int64]
+    labels: Numbers
     """Numbers of the labels (N,)."""
-    roles: npt.NDArray[np.int8] | None
+    roles: Codes | None
     """0, 1, 2 for the roles in their order (N,), or None."""
 
 
@@ -58,9 +58,7 @@ def _splits(corpus: DocumentSet, plan: SplitPlan) -> Iterator[_Members]:
         yield _contents(corpus, Split.TRAIN, plan.train, roles)
 
 
-def _contents(
-    corpus: DocumentSet, split: Split, members: npt.NDArray[np.bool_], roles: npt.NDArray[np.int8] | None = None
-) -> _Members:
+def _contents(corpus: DocumentSet, split: Split, members: Flags, roles: Codes | None = None) -> _Members:
     numbers = np.flatnonzero(members)
     numbers = numbers[np.argsort(corpus.homes[numbers], kind="stable")]
     return _Members(
@@ -73,7 +71,7 @@ def _contents(
     )
 
 
-def _parents(corpus: DocumentSet, members: npt.NDArray[np.bool_]) -> _Members:
+def _parents(corpus: DocumentSet, members: Flags) -> _Members:
     judgments = corpus.judgments
     numbers = np.flatnonzero(members)
     numbers = numbers[np.argsort(judgments.rows[numbers], kind="stable")]
@@ -87,7 +85,7 @@ def _parents(corpus: DocumentSet, members: npt.NDArray[np.bool_]) -> _Members:
     )
 
 
-def _roles(corpus: DocumentSet, train_pairs: npt.NDArray[np.bool_]) -> npt.NDArray[np.int8]:
+def _roles(corpus: DocumentSet, train_pairs: Flags) -> Codes:
     """Return the number of each training document's Role (D,)."""
     pairs = corpus.pairs[train_pairs]
     numbers = np.zeros(len(corpus), np.int8)
@@ -119,7 +117,7 @@ def _table(corpus: DocumentSet, members: _Members, start: int, stop: int) -> pa.
     return pa.table(columns, schema=ASSIGNMENT_SCHEMA)
 
 
-def relevance_table(corpus: DocumentSet, members: npt.NDArray[np.bool_], divided: bool = False) -> pa.Table | None:
+def relevance_table(corpus: DocumentSet, members: Flags, divided: bool = False) -> pa.Table | None:
     """Return some judged pairs with RELEVANCE_SCHEMA, or None where rows have one content.
 
     Args:

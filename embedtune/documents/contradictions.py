@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.documents.distinct_contents import DistinctContents
-from embedtune.documents.fingerprints import Fingerprints
+from embedtune.documents.fingerprints import Codes, Fingerprints, Flags, Numbers
 from embedtune.documents.row_uses import Use
 from embedtune.records.layouts import SCORE_COLUMN
 from embedtune.records.output import Part, QuarantineWriter
@@ -32,7 +32,7 @@ FAULT_REASONS = {
 """Why a row is set aside, by fault number."""
 
 
-def find_faults(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> npt.NDArray[np.int8]:
+def find_faults(contents: DistinctContents, prints: Fingerprints, uses: Codes) -> Codes:
     """Return the fault number of each row (R,): USABLE or a key of FAULT_REASONS.
 
     Of rows that contradict each other all are at fault: which one is right, nobody here can know. Contents are compared
@@ -62,7 +62,7 @@ def find_faults(contents: DistinctContents, prints: Fingerprints, uses: npt.NDAr
     return faults
 
 
-def _has_several(numbers: npt.NDArray[np.int64], values: npt.NDArray[np.int64 | np.float32]) -> npt.NDArray[np.bool_]:
+def _has_several(numbers: Numbers, values: npt.NDArray[np.int64 | np.float32]) -> Flags:
     """Tell for each row whether rows with its number, 0 or more, have more than one value (R,)."""
     count = int(numbers.max(initial=-1)) + 1
     one = np.zeros(count, values.dtype)
@@ -72,7 +72,7 @@ def _has_several(numbers: npt.NDArray[np.int64], values: npt.NDArray[np.int64 | 
     return several[numbers]
 
 
-def set_aside(path: Path, contents: DistinctContents, faults: npt.NDArray[np.int8], max_bad_share: float) -> None:
+def set_aside(path: Path, contents: DistinctContents, faults: Codes, max_bad_share: float) -> None:
     """Write the rows with a fault, with line and reason, and refuse too many of them.
 
     Args:
@@ -99,7 +99,7 @@ def _as_csv(contents: DistinctContents, number: int) -> str:
     return line.getvalue()
 
 
-def count_reasons(contents: DistinctContents, faults: npt.NDArray[np.int8]) -> tuple[tuple[str, int, str], ...]:
+def count_reasons(contents: DistinctContents, faults: Codes) -> tuple[tuple[str, int, str], ...]:
     """Return each reason that rows were set aside for, how many were, and the cells of the first one.
 
     The most frequent comes first; how the rows are divided into files makes no difference.

@@ -5,13 +5,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.fingerprints import Flags, Numbers, content_key
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.schema import OFFICIAL_RULE
 from embedtune.documents.split import SplitPlan
@@ -208,14 +207,14 @@ def _spelt(label: str) -> str:
     return excerpt(cut) if unicodedata.is_normalized("NFC", cut) else ascii(cut)
 
 
-def _are_nothing(texts: pa.Array) -> npt.NDArray[np.bool_]:
-    found: npt.NDArray[np.bool_] = pc.is_in(
-        pc.utf8_lower(texts), value_set=pa.array(sorted(_NOTHING), texts.type)
-    ).to_numpy(zero_copy_only=False)
+def _are_nothing(texts: pa.Array) -> Flags:
+    found: Flags = pc.is_in(pc.utf8_lower(texts), value_set=pa.array(sorted(_NOTHING), texts.type)).to_numpy(
+        zero_copy_only=False
+    )
     return found
 
 
-def _about_nothing(contents: DistinctContents, numbers: npt.NDArray[np.int64]) -> str:
+def _about_nothing(contents: DistinctContents, numbers: Numbers) -> str:
     sides = (contents.first, contents.second) if contents.has_pairs else (contents.first,)
     every = np.concatenate(sides)
     counts = np.bincount(every[every != NO_CONTENT], minlength=len(contents.values))[numbers]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedtune.documents.fingerprints import Numbers
 from embedtune.errors import InputError
 from embedtune.records.layouts import (
     LABEL_COLUMN,
@@ -30,9 +31,9 @@ class DistinctContents:
     """R rows of F rows files over T distinct contents; two rows with the same numbers and values are duplicates."""
 
     rows_format: RowsFormat
-    starts: npt.NDArray[np.int64]
+    starts: Numbers
     """Number of the first row of each rows file, and R (F + 1,)."""
-    lines: npt.NDArray[np.int64]
+    lines: Numbers
     """1-based line of the source on which each row starts (R,)."""
     sources: pa.ChunkedArray | None
     """Name of each row's source (R,), or None where there is one source only."""
@@ -40,9 +41,9 @@ class DistinctContents:
     """Distinct contents (T,), texts before others: a text itself, of others the SHA-256, or the address."""
     texts: int
     """How many of them are texts, 0..T."""
-    first: npt.NDArray[np.int64]
+    first: Numbers
     """Number of each row's first content, 0..T-1, or NO_CONTENT (R,)."""
-    second: npt.NDArray[np.int64]
+    second: Numbers
     """Number of each row's second content, 0..T-1, or label, 0..L-1 (labelled, plain) (R,)."""
     labels: pa.Array
     """Distinct labels (L,); a null one where rows have none."""
@@ -197,7 +198,7 @@ def _sources(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.ChunkedArr
 
 def number_contents(
     columns: list[pa.ChunkedArray], modalities: Sequence[Modality]
-) -> tuple[pa.Array, int, list[npt.NDArray[np.int64]]]:
+) -> tuple[pa.Array, int, list[Numbers]]:
     """Number the distinct contents of one or two columns.
 
     Columns of one modality share their contents; a text is never the same as an image.
@@ -219,7 +220,7 @@ def number_contents(
     return pa.concat_arrays([texts, others]), len(texts), [first, second + len(texts)]
 
 
-def _number(values: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+def _number(values: pa.ChunkedArray) -> tuple[pa.Array, Numbers]:
     """Return the distinct values in order of first sight and each value's number among them, NO_CONTENT for null."""
     encoded = values.dictionary_encode().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
@@ -227,7 +228,7 @@ def _number(values: pa.ChunkedArray) -> tuple[pa.Array, npt.NDArray[np.int64]]:
     return encoded.dictionary, pc.fill_null(encoded.indices, NO_CONTENT).to_numpy().astype(np.int64)
 
 
-def _labels(tables: Sequence[pa.Table], layout: Layout) -> tuple[pa.Array, npt.NDArray[np.int64]]:
+def _labels(tables: Sequence[pa.Table], layout: Layout) -> tuple[pa.Array, Numbers]:
     if layout.has_labels:
         return _number(_column(tables, LABEL_COLUMN).cast(pa.large_string()))
     rows = sum(len(table) for table in tables)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from embedtune.documents.distinct_contents import DistinctContents
-from embedtune.documents.fingerprints import Fingerprints, connected_components, distinct
+from embedtune.documents.fingerprints import Codes, Fingerprints, Flags, Numbers, connected_components, distinct
 from embedtune.documents.judgments import Judgments, collect_judgments, connect, smallest_members
 from embedtune.documents.row_uses import Use
 from embedtune.records.layouts import Layout
@@ -18,31 +18,29 @@ from embedtune.records.layouts import Layout
 class Units:
     """The U distinct (label, content key) pairs: what a label's contents are when their spelling does not count."""
 
-    label: npt.NDArray[np.int64]
+    label: Numbers
     """Number of the label (U,)."""
-    mixed: npt.NDArray[np.bool_]
+    mixed: Flags
     """Whether other labels have the same content key (U,)."""
     draw: npt.NDArray[np.uint64]
     """Seeded random number of the content key (U,)."""
-    of_document: npt.NDArray[np.int64]
+    of_document: Numbers
     """Number of each document's unit (D,)."""
 
-    def per_label(self, members: npt.NDArray[np.bool_], labels: int) -> npt.NDArray[np.int64]:
+    def per_label(self, members: Flags, labels: int) -> Numbers:
         """Count the units that `members` (D,) have of each of the labels 0..labels-1 (L,)."""
         present = np.zeros(len(self.label), np.bool_)
         present[self.of_document[members]] = True
         return np.bincount(self.label[present], minlength=labels)
 
-    def first_of_each_label(
-        self, eligible: npt.NDArray[np.bool_], quota: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.bool_]:
+    def first_of_each_label(self, eligible: Flags, quota: Numbers) -> Flags:
         """Mark up to `quota` (L,) eligible units of each label, in the order of their draws (U,)."""
         order = np.lexsort((self.draw, ~eligible, self.label))
         labels = self.label[order]
         starts = np.searchsorted(labels, np.arange(len(quota)))
         position = np.empty(len(order), np.int64)
         position[order] = np.arange(len(order)) - starts[labels]
-        chosen: npt.NDArray[np.bool_] = eligible & (position < quota[self.label])
+        chosen: Flags = eligible & (position < quota[self.label])
         return chosen
 
 
@@ -52,26 +50,26 @@ class DocumentSet:
 
     contents: DistinctContents
     """The rows."""
-    homes: npt.NDArray[np.int64]
+    homes: Numbers
     """Where each document is read from: twice its row, and one more for the second content of that row (D,)."""
     ids: pa.Array
     """Document ids (D,)."""
     words: npt.NDArray[np.int32]
     """Length of each text in words, 0 for other contents (D,)."""
-    keys: npt.NDArray[np.int64]
+    keys: Numbers
     """Number of each document's content key, 0..K-1 (D,); all different where rows have two contents."""
     draws: npt.NDArray[np.uint64]
     """Seeded random number of each content key (K,)."""
-    groups: npt.NDArray[np.int64]
+    groups: Numbers
     """Number of each document's group, 0..G-1: what is held out together (D,)."""
-    representatives: npt.NDArray[np.int64]
+    representatives: Numbers
     """The document of each group whose id is smallest, 0..D-1 (G,): a choice that no row order changes."""
-    labels: npt.NDArray[np.int64]
+    labels: Numbers
     """Number of each document's label, 0..L-1 (D,)."""
     label_names: pa.Array
     """The labels (L,): the user's own, null for plain, or where rows have two contents the smallest id of those that
     are related."""
-    searched: npt.NDArray[np.bool_]
+    searched: Flags
     """Whether a document is the second content of a row, or the only one: what a query searches in (D,)."""
     judgments: Judgments
     """The judged pairs; none where rows have one content."""
@@ -82,7 +80,7 @@ class DocumentSet:
         return self.contents.layout
 
     @property
-    def pairs(self) -> npt.NDArray[np.int64]:
+    def pairs(self) -> Numbers:
         """The judged pairs as (query, document) numbers (P, 2)."""
         return self.judgments.pairs
 
@@ -95,7 +93,7 @@ class DocumentSet:
         return Units(label, np.bincount(key, minlength=keys)[key] > 1, self.draws[key], of_document)
 
     @cached_property
-    def judged(self) -> npt.NDArray[np.bool_]:
+    def judged(self) -> Flags:
         """Tell which documents the split decides about (D,): all, but for those of beir that nobody judged."""
         if not self.contents.has_pairs:
             return np.ones(len(self), np.bool_)
@@ -112,7 +110,7 @@ class DocumentSet:
         return len(self.keys)
 
 
-def build_document_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> DocumentSet:
+def build_document_set(contents: DistinctContents, prints: Fingerprints, uses: Codes) -> DocumentSet:
     """Merge duplicates and connect what belongs together.
 
     Groups are connected components over content keys (texts that differ only in case, Unicode form and white space are
@@ -127,7 +125,7 @@ def build_document_set(contents: DistinctContents, prints: Fingerprints, uses: n
     return (_paired_set if contents.has_pairs else _labelled_set)(contents, prints, uses)
 
 
-def _labelled_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> DocumentSet:
+def _labelled_set(contents: DistinctContents, prints: Fingerprints, uses: Codes) -> DocumentSet:
     homes = _homes(contents, np.flatnonzero(uses == Use.OPEN), np.empty(0, np.int64))
     used = np.flatnonzero(homes >= 0)
     used_labels, labels = distinct(contents.second[homes[used] // 2])
@@ -151,7 +149,7 @@ def _labelled_set(contents: DistinctContents, prints: Fingerprints, uses: npt.ND
     )
 
 
-def _paired_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8]) -> DocumentSet:
+def _paired_set(contents: DistinctContents, prints: Fingerprints, uses: Codes) -> DocumentSet:
     homes = _homes(contents, np.flatnonzero(uses >= Use.OPEN), np.flatnonzero(uses == Use.DOCUMENT))
     used = np.flatnonzero(homes >= 0)
     used_keys, keys = distinct(prints.keys[used])
@@ -182,9 +180,7 @@ def _paired_set(contents: DistinctContents, prints: Fingerprints, uses: npt.NDAr
     )
 
 
-def _homes(
-    contents: DistinctContents, rows: npt.NDArray[np.int64], document_rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _homes(contents: DistinctContents, rows: Numbers, document_rows: Numbers) -> Numbers:
     """Return where each content is seen first among some rows, as DocumentSet.homes, or -1 (T,).
 
     Args:
@@ -201,6 +197,6 @@ def _homes(
     return homes
 
 
-def _take(values: pa.Array, numbers: npt.NDArray[np.int64]) -> pa.Array:
+def _take(values: pa.Array, numbers: Numbers) -> pa.Array:
     """Take numbers, without a copy where these are all in order."""
     return values if np.array_equal(numbers, np.arange(len(values))) else values.take(pa.array(numbers))

@@ -13,6 +13,11 @@ import pyarrow.compute as pc
 from embedtune.documents.schema import content_id
 from embedtune.progress import Advance
 
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int8]
+"""Members of an IntEnum."""
+
 _DIGEST_BYTES = 16
 _BATCH = 20_000
 _NO_IDS = pa.nulls(0, pa.string())  # pa.array imports pandas
@@ -27,7 +32,7 @@ class Fingerprints:
     """Document ids (D,): the first 128 bits of the content's SHA-256 in hexadecimal."""
     words: npt.NDArray[np.int32]
     """Number of white-space separated words of a text, 0 for other contents (D,)."""
-    keys: npt.NDArray[np.int64]
+    keys: Numbers
     """Dense number of the content key, 0..K-1 (D,)."""
     draws: npt.NDArray[np.uint64]
     """Seeded random number of each content key (K,)."""
@@ -107,7 +112,7 @@ def _digest(key: str, salt: bytes) -> bytes:
     return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES, key=salt).digest()
 
 
-def _dense_keys(digests: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+def _dense_keys(digests: bytes) -> tuple[Numbers, npt.NDArray[np.uint64]]:
     """Number the distinct digests in order of first sight; the draw is a digest's first 8 bytes."""
     count = len(digests) // _DIGEST_BYTES
     array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_DIGEST_BYTES), count, [None, pa.py_buffer(digests)])
@@ -117,7 +122,7 @@ def _dense_keys(digests: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.u
     return encoded.indices.to_numpy().astype(np.int64), draws
 
 
-def distinct(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def distinct(numbers: Numbers) -> tuple[Numbers, Numbers]:
     """Return what np.unique with return_inverse does, without its sort; for numbers not far above their count.
 
     Args:
@@ -131,9 +136,7 @@ def distinct(numbers: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt
     return np.flatnonzero(present), (np.cumsum(present) - 1)[numbers]
 
 
-def connected_components(
-    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], nodes: int
-) -> npt.NDArray[np.int64]:
+def connected_components(first: Numbers, second: Numbers, nodes: int) -> Numbers:
     """Find the connected components of an undirected graph.
 
     A union-find that hooks all roots at once: each round joins the roots at the two ends of every edge, smaller node
@@ -159,7 +162,7 @@ def connected_components(
     return parent
 
 
-def _flatten(parent: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _flatten(parent: Numbers) -> Numbers:
     while True:
         grandparent = parent[parent]
         if np.array_equal(grandparent, parent):

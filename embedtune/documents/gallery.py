@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedtune.documents.fingerprints import Numbers
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.reader import BuiltFolder
 from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
@@ -133,7 +133,7 @@ def _parents(
     return [PictureGroup("", tuple(picture for group in groups for picture in group.pictures)[:most])]
 
 
-def _choose(rows: npt.NDArray[np.int64], count: int, draw: np.random.Generator) -> list[int]:
+def _choose(rows: Numbers, count: int, draw: np.random.Generator) -> list[int]:
     """Return some of the rows in their order, all of them where these are no more."""
     chosen = rows if len(rows) <= count else draw.choice(rows, count, replace=False)
     return sorted(chosen.tolist())

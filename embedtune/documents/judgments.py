@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.distinct_contents import DistinctContents
-from embedtune.documents.fingerprints import Fingerprints, connected_components
+from embedtune.documents.fingerprints import Codes, Fingerprints, Flags, Numbers, connected_components
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import content_id
 from embedtune.records.layouts import Layout
@@ -18,13 +18,13 @@ from embedtune.records.layouts import Layout
 class Judgments:
     """P distinct judged pairs of the D documents of a corpus."""
 
-    pairs: npt.NDArray[np.int64]
+    pairs: Numbers
     """Number of the query and of the document, 0..D-1 (P, 2)."""
     gains: npt.NDArray[np.float32]
     """How relevant the document is, 0 or more; similarity for scored (P,)."""
-    uses: npt.NDArray[np.int8]
+    uses: Codes
     """Use.OPEN for all, or Use.TRAIN and Use.EVALUATION where the source divides them (P,)."""
-    rows: npt.NDArray[np.int64]
+    rows: Numbers
     """Row that a pair is written from where a Document holds both contents, else the first one that judges it (P,)."""
     ids: pa.Array
     """Id of the Document that holds both contents (P,); none where each is a Document of its own."""
@@ -42,9 +42,7 @@ class Judgments:
         return cls(np.empty((0, 2), np.int64), gains, uses, nothing, pa.array([], pa.string()))
 
 
-def collect_judgments(
-    contents: DistinctContents, prints: Fingerprints, uses: npt.NDArray[np.int8], documents: npt.NDArray[np.int64]
-) -> Judgments:
+def collect_judgments(contents: DistinctContents, prints: Fingerprints, uses: Codes, documents: Numbers) -> Judgments:
     """Merge rows that judge the same pair, up to spelling.
 
     Args:
@@ -73,8 +71,8 @@ def collect_judgments(
 
 
 def _smallest_parents(
-    contents: DistinctContents, prints: Fingerprints, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], pa.Array]:
+    contents: DistinctContents, prints: Fingerprints, rows: Numbers, numbers: Numbers
+) -> tuple[Numbers, pa.Array]:
     """Return of each pair the row whose Document has the smallest id, which no row order changes, and that id.
 
     Args:
@@ -89,7 +87,7 @@ def _smallest_parents(
     return rows[smallest], ids.take(pa.array(smallest))
 
 
-def smallest_members(ids: pa.Array, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def smallest_members(ids: pa.Array, numbers: Numbers) -> Numbers:
     """Return the position of the smallest id among those with equal number, for each number 0..N-1 (N,).
 
     Args:
@@ -108,15 +106,13 @@ def smallest_members(ids: pa.Array, numbers: npt.NDArray[np.int64]) -> npt.NDArr
     return smallest
 
 
-def connecting(judgments: Judgments, layout: Layout) -> npt.NDArray[np.bool_]:
+def connecting(judgments: Judgments, layout: Layout) -> Flags:
     """Tell which judged pairs are of related documents (P,); see `connect`."""
-    binding: npt.NDArray[np.bool_] = judgments.uses != Use.EVALUATION
+    binding: Flags = judgments.uses != Use.EVALUATION
     return binding & (judgments.gains > 0) if layout.is_ranked else binding
 
 
-def connect(
-    judgments: Judgments, layout: Layout, draws: npt.NDArray[np.uint64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def connect(judgments: Judgments, layout: Layout, draws: npt.NDArray[np.uint64]) -> tuple[Numbers, Numbers]:
     """Find which documents are related and which are to be held out together.
 
     Related are the connected components over the judgments. In matches and beir only documents that are relevant

@@ -5,13 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from embedtune.documents.assignment import assign, relevance_table
 from embedtune.documents.contradictions import USABLE, count_reasons, find_faults, set_aside
 from embedtune.documents.distinct_contents import DistinctContents, read_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.fingerprints import Codes, Fingerprints, fingerprint, fingerprint_media, joined
 from embedtune.documents.media_sizes import measure_media
 from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
@@ -136,8 +135,8 @@ def _fingerprints(contents: DistinctContents, seed: int) -> Fingerprints:
 
 def _count_rows(
     corpus: DocumentSet,
-    faults: npt.NDArray[np.int8],
-    uses: npt.NDArray[np.int8],
+    faults: Codes,
+    uses: Codes,
     left_out: LeftOut,
     media: tuple[MediaSummary, ...],
     reading: IngestReport | None,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
+from embedtune.documents.fingerprints import Codes, Flags, Numbers
 from embedtune.records.layouts import SPLIT_COLUMN
 
 _TRAIN, _DEV, _TEST = "train", "dev", "test"
@@ -45,7 +45,7 @@ class LeftOut:
     """Official judgments of a split that is used for neither training nor evaluation."""
 
 
-def declared_uses(contents: DistinctContents, follow_split: bool) -> npt.NDArray[np.int8]:
+def declared_uses(contents: DistinctContents, follow_split: bool) -> Codes:
     """Return what each row is used for as far as its source says (R,): Use.
 
     Where the judgments of beir are divided into two or three splits, the test split is for the evaluation, or dev where
@@ -73,17 +73,17 @@ def declared_uses(contents: DistinctContents, follow_split: bool) -> npt.NDArray
     return uses
 
 
-def _equals(column: pa.ChunkedArray, value: str) -> npt.NDArray[np.bool_]:
-    equal: npt.NDArray[np.bool_] = pc.equal(column, value).to_numpy()
+def _equals(column: pa.ChunkedArray, value: str) -> Flags:
+    equal: Flags = pc.equal(column, value).to_numpy()
     return equal
 
 
 def decide_uses(
     contents: DistinctContents,
-    keys: npt.NDArray[np.int64],
-    declared: npt.NDArray[np.int8],
-    usable: npt.NDArray[np.bool_],
-) -> tuple[npt.NDArray[np.int8], LeftOut]:
+    keys: Numbers,
+    declared: Codes,
+    usable: Flags,
+) -> tuple[Codes, LeftOut]:
     """Return what each row is used for in the end (R,), and what is left out.
 
     A document of beir stays in the corpus whatever is wrong with its judgments. An official training judgment goes
@@ -108,21 +108,17 @@ def decide_uses(
     return uses, LeftOut(queries, int(np.count_nonzero(overlapping)), other)
 
 
-def _overlapping(
-    contents: DistinctContents, keys: npt.NDArray[np.int64], uses: npt.NDArray[np.int8]
-) -> npt.NDArray[np.bool_]:
+def _overlapping(contents: DistinctContents, keys: Numbers, uses: Codes) -> Flags:
     """Tell which training judgments touch an evaluation query (R,)."""
     asked = np.zeros(int(keys.max()) + 1, np.bool_)
     asked[keys[contents.first[uses == Use.EVALUATION]]] = True
     # A row without a query is no training judgment, whatever the content before the first one is.
-    touching: npt.NDArray[np.bool_] = asked[keys[contents.first]] | asked[keys[contents.second]]
+    touching: Flags = asked[keys[contents.first]] | asked[keys[contents.second]]
     touching &= uses == Use.TRAIN
     return touching
 
 
-def _unanswered(
-    contents: DistinctContents, keys: npt.NDArray[np.int64], uses: npt.NDArray[np.int8]
-) -> tuple[npt.NDArray[np.bool_], int]:
+def _unanswered(contents: DistinctContents, keys: Numbers, uses: Codes) -> tuple[Flags, int]:
     """Tell which judgments are of a query without a relevant document (R,), and the number of these queries."""
     judged = uses >= Use.OPEN
     codes = keys[contents.first] * len(Use) + uses

@@ -3,10 +3,9 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
 from embedtune.documents.document_set import DocumentSet, Units
-from embedtune.documents.fingerprints import distinct
+from embedtune.documents.fingerprints import Flags, Numbers, distinct
 from embedtune.documents.judgments import smallest_members
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
@@ -20,8 +19,6 @@ from embedtune.documents.split_checks import (
 )
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout
-
-Flags = npt.NDArray[np.bool_]
 
 NO_RULE = "none"
 """Rule of plain texts, and of a trial with data that allow no split: nothing is held out."""
@@ -269,7 +266,7 @@ def _hold_out_stratified(corpus: DocumentSet, eval_share: float) -> Flags:
     return held
 
 
-def _label_quota(corpus: DocumentSet, units: Units, eval_share: float) -> npt.NDArray[np.int64]:
+def _label_quota(corpus: DocumentSet, units: Units, eval_share: float) -> Numbers:
     """Return how many texts of each label to hold out (L,).
 
     Where the share of a label is below two texts, two are held out of as many such labels as keep the overall share:

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import distinct
+from embedtune.documents.fingerprints import Flags, distinct
 from embedtune.documents.judgments import connecting
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
@@ -80,7 +79,7 @@ def check_groups(corpus: DocumentSet, rule: SplitRule) -> None:
         )
 
 
-def check_train(corpus: DocumentSet, train: npt.NDArray[np.bool_], asked: AskedShare, rule: str) -> None:
+def check_train(corpus: DocumentSet, train: Flags, asked: AskedShare, rule: str) -> None:
     """Refuse a training split without both relevant and irrelevant pairs of contents.
 
     Raises:
@@ -116,9 +115,7 @@ def _advice(corpus: DocumentSet, rule: str, asked: AskedShare) -> str:
     )
 
 
-def check_evaluation(
-    corpus: DocumentSet, query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_], asked: AskedShare
-) -> None:
+def check_evaluation(corpus: DocumentSet, query: Flags, index: Flags, asked: AskedShare) -> None:
     """Refuse an evaluation split that measures nothing.
 
     Raises:
@@ -146,9 +143,7 @@ def check_evaluation(
     )
 
 
-def verify_no_leak(
-    corpus: DocumentSet, train: npt.NDArray[np.bool_], query: npt.NDArray[np.bool_], index: npt.NDArray[np.bool_]
-) -> None:
+def verify_no_leak(corpus: DocumentSet, train: Flags, query: Flags, index: Flags) -> None:
     """Check the promises of a split over all documents.
 
     Raises:
@@ -173,7 +168,7 @@ def verify_no_leak(
         raise RuntimeError("A judged pair is torn between training and evaluation; please report this bug.")
 
 
-def count_shared(corpus: DocumentSet, first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> int:
+def count_shared(corpus: DocumentSet, first: Flags, second: Flags) -> int:
     """Return how many content keys two sets of documents (D,) have in common."""
     present = np.zeros((2, len(corpus.draws)), np.bool_)
     present[0, corpus.keys[first]] = True

@@ -15,9 +15,9 @@ from embedtune.documents.data_warnings import (
     long_warnings,
 )
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import distinct
+from embedtune.documents.fingerprints import Flags, distinct
 from embedtune.documents.row_uses import LeftOut
-from embedtune.documents.split import NO_RULE, Flags, SplitPlan
+from embedtune.documents.split import NO_RULE, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
 from embedtune.records.layouts import Modality

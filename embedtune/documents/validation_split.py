@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.assignment import relevance_table
 from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents, number_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import fingerprint, fingerprint_media, joined
+from embedtune.documents.fingerprints import Flags, Numbers, fingerprint, fingerprint_media, joined
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import SplitRule
 from embedtune.documents.split import split_documents
@@ -21,7 +20,7 @@ from embedtune.records.layouts import RELEVANCE_COLUMN, Modality
 SHARE_OPTION = "validation_share"
 """What the share is called where people set it."""
 
-_Sides = list[npt.NDArray[np.int64]]
+_Sides = list[Numbers]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ def split_training(
     )
 
 
-def _where(ids: pa.Array, members: npt.NDArray[np.bool_]) -> pa.Array:
+def _where(ids: pa.Array, members: Flags) -> pa.Array:
     return ids.filter(pa.array(members))
 
 

@@ -7,11 +7,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from embedtune.documents.fingerprints import Numbers
 from embedtune.documents.schema import Side, Split, content_id
 from embedtune.documents.shards.manifest import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
 from embedtune.documents.shards.writer import open_shards
@@ -205,7 +205,7 @@ def _split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: 
 
 
 def _contents(
-    batch: pa.RecordBatch, names: tuple[str, ...], picks: npt.NDArray[np.int64], content: ContentColumns
+    batch: pa.RecordBatch, names: tuple[str, ...], picks: Numbers, content: ContentColumns
 ) -> dict[str, pa.Array]:
     """Return the columns of a content, picked from the columns `names` one after the other."""
     suffixes = dict.fromkeys(content.columns, "")

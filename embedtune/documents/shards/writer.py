@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from embedtune.documents.fingerprints import Numbers
 from embedtune.documents.shards.codec import ARRAY_SUFFIX, encode_documents
 from embedtune.documents.shards.manifest import Shard
 from embedtune.documents.split_columns import SplitColumns
@@ -173,7 +173,7 @@ class ShardWriter:
                 self._files.write(part, end - start, int(ends[end] - ends[start]))
             start = end
 
-    def _end(self, ends: npt.NDArray[np.int64], start: int) -> int:
+    def _end(self, ends: Numbers, start: int) -> int:
         """Return how many of the N Documents fit into the shard that is being written; one fits into a new shard.
 
         Args:
@@ -207,7 +207,7 @@ def _is_text(form: SplitColumns) -> bool:
     return all(content.modality is Modality.TEXT for content in form.contents)
 
 
-def _sizes(table: pa.Table, form: SplitColumns) -> npt.NDArray[np.int64]:
+def _sizes(table: pa.Table, form: SplitColumns) -> Numbers:
     """Return the bytes of each Document's contents (N,)."""
     names = [name for content in form.contents for name in content.columns]
     sizes = sum(pc.binary_length(table[name]).to_numpy() for name in names)
