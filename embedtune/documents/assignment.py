@@ -118,12 +118,9 @@ def _table(corpus: DocumentSet, members: _Members, start: int, stop: int) -> pa.
 
 
 def relevance_table(corpus: DocumentSet, members: Flags, divided: bool = False) -> pa.Table | None:
-    """Return some judged pairs with RELEVANCE_SCHEMA, or None where rows have one content.
+    """Return some judged pairs (P,) with RELEVANCE_SCHEMA, or None where rows have one content.
 
-    Args:
-        corpus: The documents.
-        members: Which pairs (P,).
-        divided: Whether to tell the split of each pair where the source gives it one (DIVIDED_SCHEMA).
+    Divided, it tells the split of each pair where the source gives it one (DIVIDED_SCHEMA).
     """
     if not corpus.contents.has_pairs:
         return None

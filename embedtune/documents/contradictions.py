@@ -37,11 +37,7 @@ def find_faults(contents: DistinctContents, prints: Fingerprints, uses: Codes) -
 
     Of rows that contradict each other all are at fault: which one is right, nobody here can know. Contents are compared
     up to case, Unicode form and white space, except for their labels: there each spelling is a document of its own.
-
-    Args:
-        contents: The rows.
-        prints: The fingerprints of `contents.values` (T,).
-        uses: What each row is to be used for; official judgments contradict only others of their split (R,).
+    Official judgments contradict only others with their use (R,).
     """
     faults = np.full(len(contents.lines), USABLE, np.int8)
     if contents.layout.has_labels:
@@ -73,18 +69,7 @@ def _has_several(numbers: Numbers, values: npt.NDArray[np.int64 | np.float32]) -
 
 
 def set_aside(path: Path, contents: DistinctContents, faults: Codes, max_bad_share: float) -> None:
-    """Write the rows with a fault, with line and reason, and refuse too many of them.
-
-    Args:
-        path: The quarantine file; written also where no row has a fault, or too many have.
-        contents: The rows (R).
-        faults: The fault number of each row (R,).
-        max_bad_share: Largest share of rows with a fault to accept, 0..1.
-
-    Raises:
-        InputError: More rows than that have a fault, or all have.
-        StorageError: The file cannot be written.
-    """
+    """Write the rows with a fault, with line and reason, even if there are none; refuse more than a share of them."""
     with atomic_path(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = QuarantineWriter(file, contents.sources is not None)
         for number in np.flatnonzero(faults != USABLE).tolist():
@@ -103,10 +88,6 @@ def count_reasons(contents: DistinctContents, faults: Codes) -> tuple[tuple[str,
     """Return each reason that rows were set aside for, how many were, and the cells of the first one.
 
     The most frequent comes first; how the rows are divided into files makes no difference.
-
-    Args:
-        contents: The rows (R).
-        faults: The fault number of each row (R,).
     """
     found = []
     for fault, reason in FAULT_REASONS.items():

@@ -46,24 +46,17 @@ _AROUND_PARTS = " []()'\""
 _END_SIGNS = " .,:;!?…。、"
 
 
-def data_warnings(corpus: DocumentSet, plan: SplitPlan, torn: int) -> list[str]:
-    """Return what is conspicuous about the documents and how they are related.
-
-    Args:
-        corpus: The documents.
-        plan: Where they go.
-        torn: Judged pairs between training and evaluation.
-    """
-    warnings = []
+def data_warnings(corpus: DocumentSet, plan: SplitPlan, torn: int) -> Iterator[str]:
+    """Yield what is conspicuous about the documents and their relations; `torn` judged pairs lie across the split."""
     sizes = np.bincount(corpus.groups)
     largest_share = sizes.max() / len(corpus)
     if largest_share > LARGE_GROUP_SHARE:
-        warnings.append(
+        yield (
             f"One group of connected rows holds {largest_share:.0%} of the documents (most connected: "
             f"{most_connected(corpus, int(sizes.argmax()))}). If its rows are unrelated, remove what joins them."
         )
     if torn:
-        warnings.append(
+        yield (
             f"{torn} of {len(corpus.pairs)} judged pairs are not used: their wrong answer is in training and their "
             "query in the evaluation, or the other way round."
         )
@@ -71,61 +64,51 @@ def data_warnings(corpus: DocumentSet, plan: SplitPlan, torn: int) -> list[str]:
     lone = float(np.mean(contents[corpus.labels[plan.train]] == 1))
     # A document that is relevant to no query of matches or beir is meant to serve as a negative.
     if lone > LONE_LABEL_SHARE and corpus.layout.has_labels:
-        warnings.append(
+        yield (
             f"{lone:.0%} of the training documents are alone with their label: they serve as negatives only. Add "
             f"{corpus.contents.plural} with the same labels."
         )
     named = corpus.contents.split_names
     if len(named) == 1 and not corpus.judgments.official:
-        warnings.append(
+        yield (
             f"The source has judgments of one split only ({named[0]}), so a part of them is held out, and the numbers "
             "do not compare with published ones."
         )
     mixed = int(np.count_nonzero(corpus.units.mixed[corpus.units.of_document]))
     if mixed and corpus.layout.has_labels:
-        warnings.append(
+        yield (
             f"{mixed} documents have a label that another spelling of the same content contradicts. They stay in "
             "training; mend the labels."
         )
-    return warnings
 
 
-def left_out_warnings(left_out: LeftOut, unanswered: int) -> list[str]:
-    """Return which judgments are not used although nothing is wrong with them.
-
-    Args:
-        left_out: Judgments that are not used.
-        unanswered: Queries without any relevant document.
-    """
-    warnings = []
+def left_out_warnings(left_out: LeftOut, unanswered: int) -> Iterator[str]:
+    """Yield which judgments are not used although nothing is wrong with them."""
     if unanswered:
-        warnings.append(f"{unanswered} queries are left out, since no document is relevant to them.")
+        yield f"{unanswered} queries are left out, since no document is relevant to them."
     if left_out.overlapping_judgments:
-        warnings.append(
+        yield (
             f"{left_out.overlapping_judgments} training judgments are left out, since their query or document is a "
             "query of the evaluation."
         )
     if left_out.other_judgments:
-        warnings.append(f"{left_out.other_judgments} judgments of the split dev are used for neither side.")
-    return warnings
+        yield f"{left_out.other_judgments} judgments of the split dev are used for neither side."
 
 
-def evaluation_warnings(corpus: DocumentSet, plan: SplitPlan, eval_share: float) -> list[str]:
-    """Return what limits the evaluation."""
-    warnings = []
+def evaluation_warnings(corpus: DocumentSet, plan: SplitPlan, eval_share: float) -> Iterator[str]:
+    """Yield what limits the evaluation."""
     queries = int(np.count_nonzero(plan.query))
     if queries < FEW_QUERIES:
-        warnings.append(
+        yield (
             f"Only {queries} queries for the evaluation: confidence intervals will be wide. Add rows"
             f"{' or raise eval_share' if eval_share < 1 else ''} to get {FEW_QUERIES} or more."
         )
     held_share = float(np.mean(~plan.train[corpus.judged]))
     if plan.rule != OFFICIAL_RULE and abs(held_share - eval_share) > _HELD_SHARE_TOLERANCE * eval_share:
-        warnings.append(
+        yield (
             f"{held_share:.1%} of the documents are held out instead of {eval_share:.1%}: groups are held out whole, "
             "and labels with few texts stay in training."
         )
-    return warnings
 
 
 def content_warnings(contents: DistinctContents) -> Iterator[str]:
@@ -149,11 +132,7 @@ def content_warnings(contents: DistinctContents) -> Iterator[str]:
 def look_alikes(labels: dict[str, int]) -> list[list[tuple[str, int]]]:
     """Group labels that differ in nothing but Unicode form, case, white space, unseen signs, or points at the end.
 
-    Args:
-        labels: The labels and how many rows have each.
-
-    Returns:
-        The groups of two labels and more, and in each the most frequent first; the one with the most rows first.
+    Given how many rows have each, the most frequent comes first in each group, and the group with the most rows.
     """
     groups: dict[str, list[tuple[str, int]]] = {}
     for label, count in labels.items():

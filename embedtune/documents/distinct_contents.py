@@ -106,16 +106,9 @@ class DistinctContents:
 
 
 def read_contents(files: Sequence[Path]) -> DistinctContents:
-    """Number the distinct contents of validated rows; how the rows are divided into files makes no difference.
+    """Number the distinct contents of rows files of one format, however the rows are divided into files.
 
     Loaded images and meshes are known by their digests; they themselves are not read.
-
-    Args:
-        files: Rows files as `records` writes them, all of the same format.
-
-    Raises:
-        InputError: There are no rows, or the files differ in layout, modalities or loading.
-        StorageError: A file is missing or damaged.
     """
     rows_format = _common_format(files)
     tables = [read_rows(path, _columns(path))[1] for path in files]
@@ -199,17 +192,10 @@ def _sources(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.ChunkedArr
 def number_contents(
     columns: list[pa.ChunkedArray], modalities: Sequence[Modality]
 ) -> tuple[pa.Array, int, list[Numbers]]:
-    """Number the distinct contents of one or two columns.
+    """Return the T distinct contents of one or two columns, how many are texts, and each column's numbers of them (R,).
 
-    Columns of one modality share their contents; a text is never the same as an image.
-
-    Args:
-        columns: Texts, and of other contents what tells one from another, R each.
-        modalities: Of each column.
-
-    Returns:
-        The T distinct values, texts before others; how many of them are texts; and for each column the number of each
-        cell, NO_CONTENT where it is null (R,).
+    Columns of one modality share their contents; a text is never the same as an image, and texts come first. Of others
+    the columns hold what tells one from another; a null cell has the number NO_CONTENT.
     """
     if len(set(modalities)) == 1:
         rows = len(columns[0])

@@ -111,16 +111,11 @@ class DocumentSet:
 
 
 def build_document_set(contents: DistinctContents, prints: Fingerprints, uses: Codes) -> DocumentSet:
-    """Merge duplicates and connect what belongs together.
+    """Merge duplicates and connect what belongs together, of rows that are used (R,), at least one of them.
 
     Groups are connected components over content keys (texts that differ only in case, Unicode form and white space are
     one node, and one document where rows have two contents): of queries and documents as `judgments.connect` tells, of
     labels through the contents they share.
-
-    Args:
-        contents: The rows (R).
-        prints: The fingerprints of `contents.values`.
-        uses: What each row is used for (R,); at least one is used.
     """
     return (_paired_set if contents.has_pairs else _labelled_set)(contents, prints, uses)
 
@@ -181,12 +176,9 @@ def _paired_set(contents: DistinctContents, prints: Fingerprints, uses: Codes) -
 
 
 def _homes(contents: DistinctContents, rows: Numbers, document_rows: Numbers) -> Numbers:
-    """Return where each content is seen first among some rows, as DocumentSet.homes, or -1 (T,).
+    """Return where each content is seen first, as DocumentSet.homes, or -1 (T,).
 
-    Args:
-        contents: The rows.
-        rows: Those of which all contents count.
-        document_rows: Those of which only the second content counts.
+    All contents count of `rows`, the second one only of `document_rows`.
     """
     homes = np.full(len(contents.values), np.iinfo(np.int64).max)
     np.minimum.at(homes, contents.first[rows], 2 * rows)

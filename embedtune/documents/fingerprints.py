@@ -50,15 +50,10 @@ def content_key(text: str) -> str:
 
 
 def fingerprint(texts: pa.Array, seed: int, advance: Advance) -> Fingerprints:
-    """Compute ids, lengths, content keys and seeded draws.
+    """Compute ids, lengths, content keys and seeded draws of distinct texts (D,); tell `advance` the number just done.
 
     A draw depends on the seed and the content key only, not on the row order or on other rows: when the data grow, old
     texts tend to stay on their side of the split.
-
-    Args:
-        texts: Distinct texts (D,).
-        seed: Seed of the draws, 0..2**64-1.
-        advance: Called with the number of texts just done.
     """
     ids: list[pa.Array] = []
     words: list[npt.NDArray[np.int32]] = []
@@ -74,14 +69,7 @@ def fingerprint(texts: pa.Array, seed: int, advance: Advance) -> Fingerprints:
 
 
 def fingerprint_media(values: pa.Array, loaded: bool, seed: int, advance: Advance) -> Fingerprints:
-    """Do the same for contents that are no texts: each is its own content key.
-
-    Args:
-        values: SHA-256 of distinct contents in hexadecimal, or their addresses (D,).
-        loaded: Whether these are digests.
-        seed: Seed of the draws, 0..2**64-1.
-        advance: Called with the number of contents just done.
-    """
+    """Do the same for contents that are no texts, given by SHA-256 or else by address: each is its own key."""
     salt = seed.to_bytes(8, "big")
     names = values.to_pylist()
     keys, draws = _dense_keys(b"".join(_digest(name, salt) for name in names))
@@ -125,11 +113,7 @@ def _dense_keys(digests: bytes) -> tuple[Numbers, npt.NDArray[np.uint64]]:
 def distinct(numbers: Numbers) -> tuple[Numbers, Numbers]:
     """Return what np.unique with return_inverse does, without its sort; for numbers not far above their count.
 
-    Args:
-        numbers: Any of 0..N-1 (C,).
-
-    Returns:
-        The D different ones, ascending (D,), and the position of each number among them (C,).
+    The D different ones of C numbers of 0..N-1, ascending (D,), and the position of each number among them (C,).
     """
     present = np.zeros(int(numbers.max(initial=-1)) + 1, np.bool_)
     present[numbers] = True

@@ -43,14 +43,7 @@ class Judgments:
 
 
 def collect_judgments(contents: DistinctContents, prints: Fingerprints, uses: Codes, documents: Numbers) -> Judgments:
-    """Merge rows that judge the same pair, up to spelling.
-
-    Args:
-        contents: The rows (R).
-        prints: The fingerprints of `contents.values`.
-        uses: What each row is used for (R,).
-        documents: Number of each content's document, 0..D-1 (T,).
-    """
+    """Merge rows (R,) that judge the same pair, up to spelling; `documents` numbers the one of each content (T,)."""
     rows = np.flatnonzero(uses >= Use.OPEN)
     queries, answers = documents[contents.first[rows]], documents[contents.second[rows]]
     codes = (queries * (int(answers.max(initial=0)) + 1) + answers) * len(Use) + uses[rows]
@@ -75,11 +68,7 @@ def _smallest_parents(
 ) -> tuple[Numbers, pa.Array]:
     """Return of each pair the row whose Document has the smallest id, which no row order changes, and that id.
 
-    Args:
-        contents: The rows.
-        prints: The fingerprints of their contents.
-        rows: Rows to choose from (J,).
-        numbers: Number of each one's pair, 0..P-1 (J,).
+    The rows to choose from (J,) have each the number of their pair, 0..P-1 (J,).
     """
     first, second = (prints.ids.take(pa.array(side[rows])).to_pylist() for side in (contents.first, contents.second))
     ids = pa.array([content_id((one + other).encode()) for one, other in zip(first, second, strict=True)], pa.string())
@@ -88,12 +77,7 @@ def _smallest_parents(
 
 
 def smallest_members(ids: pa.Array, numbers: Numbers) -> Numbers:
-    """Return the position of the smallest id among those with equal number, for each number 0..N-1 (N,).
-
-    Args:
-        ids: Document ids (D,); of equal ones the first is taken.
-        numbers: A number from 0..N-1 for each id, each of them at least once (D,).
-    """
+    """Return the position of the smallest of the ids (D,) with each number 0..N-1 (N,); of equal ids the first."""
     counts = np.bincount(numbers)
     smallest = np.empty(len(counts), np.int64)
     smallest[numbers] = np.arange(len(numbers))
@@ -120,12 +104,7 @@ def connect(judgments: Judgments, layout: Layout, draws: npt.NDArray[np.uint64])
     judgments connect nothing, so that no training label tells of them.
 
     Held out together are related documents, and with them those that are relevant to no query: each goes with the one
-    of its queries that has the smallest draw, so that most queries keep their wrong answers.
-
-    Args:
-        judgments: The judged pairs.
-        layout: What a row means.
-        draws: Seeded random number of each document (D,).
+    of its queries that has the smallest draw (D,), so that most queries keep their wrong answers.
 
     Returns:
         The smallest number of each document's related ones (D,), and of those held out with it (D,).

@@ -7,23 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from embedtune.documents.assignment import assign, relevance_table
-from embedtune.documents.contradictions import USABLE, count_reasons, find_faults, set_aside
+from embedtune.documents.contradictions import USABLE, find_faults, set_aside
 from embedtune.documents.distinct_contents import DistinctContents, read_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import Codes, Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
 from embedtune.documents.media_sizes import measure_media
 from embedtune.documents.plan_folder import DocumentsPlan
-from embedtune.documents.row_uses import LeftOut, Use, decide_uses, declared_uses
+from embedtune.documents.row_uses import decide_uses, declared_uses
 from embedtune.documents.schema import BuildOptions, SplitRule
 from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_documents
-from embedtune.documents.summarise import RowCounts, summarise
-from embedtune.documents.summary import MediaSummary
+from embedtune.documents.summarise import RowOutcome, summarise
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.report import IngestReport, merge_reports
+from embedtune.records.report import merge_reports
 from embedtune.records.rows import read_report
-
-_EXAMPLES = 5
 
 
 def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> DocumentsPlan:
@@ -39,68 +36,40 @@ def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) ->
         ConfigError: The split is not one for this layout.
         StorageError: A file cannot be read or written.
     """
-    corpus, counts = _load_corpus(files, quarantine, options)
-    return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), counts, options)
+    corpus, outcome = _load_corpus(files, quarantine, options)
+    return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), outcome, options)
 
 
 def make_trial_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
-    """Do the same to look at the documents of one rows file, also of one that allows no split.
-
-    Where it allows none, all documents are in the training folder.
-
-    Raises:
-        InputError: None of the rows can be used.
-        ConfigError: The split is not one for this layout.
-        StorageError: A file cannot be read or written.
-    """
-    corpus, counts = _load_corpus([rows], quarantine, options)
+    """Do the same to look at the documents of one rows file; if it allows no split, all documents are for training."""
+    corpus, outcome = _load_corpus([rows], quarantine, options)
     try:
-        return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), counts, options)
+        return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), outcome, options)
     except InputError:
         nothing_held_out = all_in_training(corpus, "These documents cannot be split, so nothing is held out.")
-        return _plan(corpus, nothing_held_out, counts, options)
+        return _plan(corpus, nothing_held_out, outcome, options)
 
 
 def make_whole_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
-    """Put all documents of one rows file into the training folder, also those that nobody judged; nothing is held out.
-
-    Args:
-        rows: Rows file as `records` writes it.
-        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
-        options: Which share of rows may be set aside.
-
-    Raises:
-        InputError: The rows cannot be used.
-        StorageError: A file cannot be read or written.
-    """
+    """Put all documents of one rows file into the training folder, those that nobody judged, too; hold nothing out."""
     # Whatever split the source has, each of its judgments is kept, with its split.
-    corpus, counts = _load_corpus([rows], quarantine, replace(options, split=SplitRule.GROUP.value))
+    corpus, outcome = _load_corpus([rows], quarantine, replace(options, split=SplitRule.GROUP.value))
     everything = np.ones(len(corpus), np.bool_)
     split = replace(all_in_training(corpus, "Nothing is held out."), train=everything)
-    plan = _plan(corpus, split, counts, options)
+    plan = _plan(corpus, split, outcome, options)
     if not corpus.layout.has_roles:
         return plan
     return replace(plan, train_relevance=relevance_table(corpus, split.train_pairs, divided=True))
 
 
 def make_held_out_plan(rows: Path, quarantine: Path, options: BuildOptions) -> DocumentsPlan:
-    """Put all documents of one rows file into the evaluation folder.
-
-    Args:
-        rows: Rows file as `records` writes it.
-        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
-        options: The seed, and which share of rows may be set aside.
-
-    Raises:
-        InputError: The rows cannot be used, or give nothing to measure.
-        StorageError: A file cannot be read or written.
-    """
-    corpus, counts = _load_corpus([rows], quarantine, replace(options, split=SplitRule.AUTO.value))
-    return _plan(corpus, all_held_out(corpus), counts, options, 1.0)
+    """Put all documents of one rows file into the evaluation folder; see `split.all_held_out`."""
+    corpus, outcome = _load_corpus([rows], quarantine, replace(options, split=SplitRule.AUTO.value))
+    return _plan(corpus, all_held_out(corpus), outcome, options, 1.0)
 
 
 def _plan(
-    corpus: DocumentSet, split: SplitPlan, counts: RowCounts, options: BuildOptions, eval_share: float | None = None
+    corpus: DocumentSet, split: SplitPlan, rows: RowOutcome, options: BuildOptions, eval_share: float | None = None
 ) -> DocumentsPlan:
     has_training_pairs = corpus.layout.has_roles
     share = options.eval_share if eval_share is None else eval_share
@@ -109,11 +78,11 @@ def _plan(
         assignments=assign(corpus, split),
         train_relevance=relevance_table(corpus, split.train_pairs) if has_training_pairs else None,
         evaluation_relevance=relevance_table(corpus, split.evaluation_pairs),
-        summary=summarise(corpus, split, counts, share, options.seed),
+        summary=summarise(corpus, split, rows, share, options.seed),
     )
 
 
-def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[DocumentSet, RowCounts]:
+def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[DocumentSet, RowOutcome]:
     contents = read_contents(files)
     prints = _fingerprints(contents, options.seed)
     declared = declared_uses(contents, options.split == SplitRule.AUTO)
@@ -123,7 +92,7 @@ def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions)
     corpus = build_document_set(contents, prints, uses)
     read = [report for report in map(read_report, files) if report is not None]
     media = measure_media(files, len(faults))
-    return corpus, _count_rows(corpus, faults, uses, left_out, media, merge_reports(read))
+    return corpus, RowOutcome(faults, uses, left_out, media, merge_reports(read))
 
 
 def _fingerprints(contents: DistinctContents, seed: int) -> Fingerprints:
@@ -131,28 +100,3 @@ def _fingerprints(contents: DistinctContents, seed: int) -> Fingerprints:
         texts = fingerprint(contents.values[: contents.texts], seed, advance)
         others = contents.values[contents.texts :]
         return joined(texts, fingerprint_media(others, contents.rows_format.loaded, seed, advance))
-
-
-def _count_rows(
-    corpus: DocumentSet,
-    faults: Codes,
-    uses: Codes,
-    left_out: LeftOut,
-    media: tuple[MediaSummary, ...],
-    reading: IngestReport | None,
-) -> RowCounts:
-    contents = corpus.contents
-    usable = np.flatnonzero(faults == USABLE)
-    distinct = len(corpus.pairs) if contents.has_pairs else len(corpus)
-    examples = (contents.row(number) for number in usable[:_EXAMPLES].tolist())
-    plain = not contents.layout.is_trainable
-    return RowCounts(
-        rows=len(faults),
-        quarantined=len(faults) - len(usable),
-        duplicates=int(np.count_nonzero(uses >= Use.OPEN)) - distinct,
-        left_out=left_out,
-        examples=tuple((cells[0], "" if plain else cells[1]) for cells in examples),
-        set_aside=count_reasons(contents, faults),
-        media=media,
-        reading=reading,
-    )

@@ -83,9 +83,6 @@ def rows_fingerprint(path: Path) -> str:
     """Return what tells one rows file from another without reading it all: the SHA-256 of its parquet footer.
 
     The footer holds the number of rows, and of each column the place, the size, the least and the greatest value.
-
-    Raises:
-        StorageError: The file cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -99,16 +96,7 @@ def rows_fingerprint(path: Path) -> str:
 
 
 def save_plan(folder: Path, plan: DocumentsPlan, rows: Sequence[Path]) -> None:
-    """Write a plan folder, whole or not at all.
-
-    Args:
-        folder: Where to write.
-        plan: The plan.
-        rows: The rows files that it was made from (F,).
-
-    Raises:
-        StorageError: It cannot be written, or a rows file is gone.
-    """
+    """Write the plan of F rows files to a folder, whole or not at all."""
     files = tuple(
         PlannedFile(rows_fingerprint(path), _count_splits(assignment))
         for path, assignment in zip(rows, plan.assignments, strict=True)
@@ -139,11 +127,7 @@ def _count_splits(assignment: pa.Table) -> dict[str, int]:
 
 
 def read_header(folder: Path) -> PlanHeader:
-    """Read what a plan folder says about itself.
-
-    Raises:
-        StorageError: There is no plan that this version can read.
-    """
+    """Read what a plan folder says about itself."""
     path = folder / PLAN_FILE
     try:
         return parse_as(PlanHeader, path.read_bytes(), _FORMAT, _VERSION)
@@ -154,20 +138,12 @@ def read_header(folder: Path) -> PlanHeader:
 
 
 def read_assignment(folder: Path, number: int) -> pa.Table:
-    """Read the assignment of one rows file of a plan folder, by its number from 0.
-
-    Raises:
-        StorageError: It is missing or damaged.
-    """
+    """Read the assignment of one rows file of a plan folder, by its number from 0."""
     return _read(folder / _assignment_name(number))
 
 
 def read_plan_relevance(folder: Path) -> tuple[pa.Table | None, pa.Table | None]:
-    """Read the judged pairs of training and of evaluation, None where the layout has none.
-
-    Raises:
-        StorageError: They are damaged.
-    """
+    """Read the judged pairs of training and of evaluation, None where the layout has none."""
     paths = folder / _TRAIN_RELEVANCE, folder / _EVALUATION_RELEVANCE
     train, evaluation = (_read(path) if path.exists() else None for path in paths)
     return train, evaluation

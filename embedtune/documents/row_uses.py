@@ -46,16 +46,12 @@ class LeftOut:
 
 
 def declared_uses(contents: DistinctContents, follow_split: bool) -> Codes:
-    """Return what each row is used for as far as its source says (R,): Use.
+    """Return what each row is used for as far as its source says (R,): Use; all judgments are open if none is to follow.
 
     Where the judgments of beir are divided into two or three splits, the test split is for the evaluation, or dev where
     there is no test; train is for training, or dev where there is no train. With train and test, dev is not used: it is
     neither trained on nor measured, so that the numbers compare with published ones. Judgments without a split are for
     training.
-
-    Args:
-        contents: The rows.
-        follow_split: False: all judgments are open, whatever the source says.
     """
     uses = np.where(contents.first == NO_CONTENT, Use.DOCUMENT, Use.OPEN).astype(np.int8)
     if not contents.layout.has_splits or not follow_split:

@@ -93,11 +93,7 @@ OFFICIAL_RULE = "official"
 
 
 def content_id(content: bytes) -> str:
-    """Return the id of a content: the first 128 bits of its SHA-256, in hexadecimal.
-
-    Args:
-        content: A text in UTF-8, the bytes of a stored image or mesh, or the address of a content that is not loaded.
-    """
+    """Return the id of a text in UTF-8, a stored image or mesh, or an address: 128 bits of its SHA-256, hexadecimal."""
     return hashlib.sha256(content).hexdigest()[:_ID_CHARACTERS]
 
 

@@ -96,12 +96,7 @@ def _no_split(corpus: DocumentSet, rule: SplitRule) -> SplitPlan:
 
 
 def all_in_training(corpus: DocumentSet, reason: str) -> SplitPlan:
-    """Hold nothing out; documents that nobody judged are nowhere.
-
-    Args:
-        corpus: The documents.
-        reason: Why, in one sentence.
-    """
+    """Hold nothing out, for a reason in one sentence; documents that nobody judged are nowhere."""
     nothing, no_pair = np.zeros(len(corpus), np.bool_), np.zeros(len(corpus.pairs), np.bool_)
     return SplitPlan(NO_RULE, reason, corpus.judged, nothing, nothing, ~no_pair, no_pair)
 
@@ -160,13 +155,7 @@ def _divide_pairs(corpus: DocumentSet, held: Flags, rule: SplitRule, reason: str
 
 
 def _ends(corpus: DocumentSet, pairs: Flags, sides: tuple[int, ...]) -> Flags:
-    """Tell which documents are at one of the sides of some judged pairs (D,).
-
-    Args:
-        corpus: The documents.
-        pairs: Which pairs (P,).
-        sides: 0 for their queries, 1 for their documents.
-    """
+    """Tell which documents (D,) are at some sides of some pairs (P,): 0 for their queries, 1 for their documents."""
     members = np.zeros(len(corpus), np.bool_)
     members[corpus.pairs[pairs][:, sides]] = True
     return members
@@ -204,11 +193,7 @@ def check_rule(layout: Layout, rule: SplitRule) -> None:
 
 
 def _choose_rule(corpus: DocumentSet, rule: SplitRule) -> tuple[SplitRule, str]:
-    """Return the rule to apply, STRATIFIED or GROUP, and why.
-
-    Raises:
-        ConfigError: STRATIFIED for rows without labels.
-    """
+    """Return the rule to apply, STRATIFIED or GROUP, and why."""
     check_rule(corpus.layout, rule)
     if rule is not SplitRule.AUTO:
         return rule, f"split='{rule}' was asked for."
@@ -229,14 +214,11 @@ def _choose_rule(corpus: DocumentSet, rule: SplitRule) -> tuple[SplitRule, str]:
 
 
 def _hold_out_groups(corpus: DocumentSet, eval_share: float) -> Flags:
-    """Hold out whole groups in the order of their draws until the share is as near as they come, and at least two.
+    """Hold out whole groups in the order of their draws until the share is as near as they come, and at least two (D,).
 
     A group larger than the share is passed over, so a giant group stays in training. Where fewer than two groups come
     together so, the smallest others are added. The share is of the judged documents: what nobody judged is in no group
     that could be trained on.
-
-    Returns:
-        Whether each document is held out (D,).
     """
     # The draw of one member, not the smallest of all: that would favour large groups.
     order = np.argsort(corpus.draws[corpus.keys[corpus.representatives]], kind="stable")
@@ -252,13 +234,10 @@ def _hold_out_groups(corpus: DocumentSet, eval_share: float) -> Flags:
 
 
 def _hold_out_stratified(corpus: DocumentSet, eval_share: float) -> Flags:
-    """Hold out a share of the different texts of each label.
+    """Hold out a share of the different texts of each label (D,).
 
     Texts whose content key has several labels stay in training, and so do labels with fewer than
     STRATIFIED_MIN_TEXTS texts.
-
-    Returns:
-        Whether each document is held out (D,).
     """
     units = corpus.units
     quota = _label_quota(corpus, units, eval_share)

@@ -51,12 +51,7 @@ def modality_of(corpus: DocumentSet, document: int) -> Modality:
 
 
 def check_groups(corpus: DocumentSet, rule: SplitRule) -> None:
-    """Refuse documents that no split can divide.
-
-    Raises:
-        InputError: There is one label only, or one group only while whole groups are to be held out, or nothing is
-            judged relevant.
-    """
+    """Refuse documents that no split divides: one label, nothing relevant, or one group to be held out whole."""
     if corpus.contents.has_pairs and not corpus.pairs.size:
         raise InputError(
             f"None of the {len(corpus)} documents is relevant to a query, so there is nothing to learn and nothing to "
@@ -80,11 +75,7 @@ def check_groups(corpus: DocumentSet, rule: SplitRule) -> None:
 
 
 def check_train(corpus: DocumentSet, train: Flags, asked: AskedShare, rule: str) -> None:
-    """Refuse a training split without both relevant and irrelevant pairs of contents.
-
-    Raises:
-        InputError: Fewer than two labels (groups for pairs) have two different contents in training.
-    """
+    """Refuse a training split in which fewer than two labels (groups for pairs) have two different contents."""
     contents = corpus.units.per_label(train, len(corpus.label_names))
     usable = int(np.count_nonzero(contents >= 2))
     if usable >= 2:
@@ -116,11 +107,7 @@ def _advice(corpus: DocumentSet, rule: str, asked: AskedShare) -> str:
 
 
 def check_evaluation(corpus: DocumentSet, query: Flags, index: Flags, asked: AskedShare) -> None:
-    """Refuse an evaluation split that measures nothing.
-
-    Raises:
-        InputError: There is no query, or all of the index is relevant to every query.
-    """
+    """Refuse an evaluation split without a query, or with an index that is all relevant to every query."""
     labels = len(distinct(corpus.labels[index])[0])
     queries = int(np.count_nonzero(query))
     if queries >= 1 and labels >= 2:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from embedtune.documents.contradictions import USABLE, count_reasons
 from embedtune.documents.data_warnings import (
     content_warnings,
     count_long,
@@ -14,51 +15,47 @@ from embedtune.documents.data_warnings import (
     left_out_warnings,
     long_warnings,
 )
+from embedtune.documents.distinct_contents import DistinctContents
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import Flags, distinct
-from embedtune.documents.row_uses import LeftOut
+from embedtune.documents.fingerprints import Codes, Flags, distinct
+from embedtune.documents.row_uses import LeftOut, Use
 from embedtune.documents.split import NO_RULE, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
 from embedtune.records.layouts import Modality
 from embedtune.records.report import IngestReport
 
+_EXAMPLES = 5
 _HISTOGRAM_BARS = 20
 _LARGEST_GROUPS = 5
 
 
-@dataclass(frozen=True)
-class RowCounts:
-    """What became of the rows."""
+@dataclass(frozen=True, eq=False)
+class RowOutcome:
+    """What became of the R rows."""
 
-    rows: int
-    """Validated rows read."""
-    quarantined: int
-    """Rows set aside."""
-    duplicates: int
-    """Rows merged into an earlier one."""
+    faults: Codes
+    """As `contradictions.find_faults` returned them (R,)."""
+    uses: Codes
+    """What each row is used for: Use (R,)."""
     left_out: LeftOut
-    """Judgments that are not used although nothing is wrong with them."""
-    examples: tuple[tuple[str, str], ...]
-    """The first few usable rows."""
-    set_aside: tuple[tuple[str, int, str], ...]
-    """Why rows were set aside, as `contradictions.count_reasons` tells it."""
     media: tuple[MediaSummary, ...]
     """How large the images and meshes are."""
     reading: IngestReport | None
     """How the rows were read."""
 
 
-def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_share: float, seed: int) -> DataSummary:
+def summarise(corpus: DocumentSet, plan: SplitPlan, rows: RowOutcome, eval_share: float, seed: int) -> DataSummary:
     """Describe documents and their split for a person."""
     plain = not corpus.layout.is_trainable
     held = plan.query | plan.index
     long = count_long(corpus)
+    used = int(np.count_nonzero(rows.uses >= Use.OPEN))
     return DataSummary(
         layout=corpus.layout.value,
-        rows=counts.rows,
-        quarantined=counts.quarantined,
-        duplicates=counts.duplicates,
+        rows=len(rows.faults),
+        quarantined=int(np.count_nonzero(rows.faults)),
+        duplicates=used - (len(corpus.pairs) if corpus.contents.has_pairs else len(corpus)),
         split_rule=str(plan.rule),
         split_reason=plan.reason,
         eval_share=eval_share,
@@ -69,8 +66,8 @@ def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_shar
         relevant_per_query=_relevant_per_query(corpus, plan),
         largest_group_share=0.0 if plain else float(np.bincount(corpus.groups).max() / len(corpus)),
         label_histogram=_labels(corpus) if corpus.layout.has_labels else (),
-        examples=counts.examples,
-        warnings=(*_warnings(corpus, plan, counts, eval_share), *long_warnings(int(_texts(corpus).sum()), *long)),
+        examples=_examples(corpus.contents, rows.faults),
+        warnings=(*_warnings(corpus, plan, rows, eval_share), *long_warnings(int(_texts(corpus).sum()), *long)),
         modalities=tuple(modality.value for modality in corpus.contents.rows_format.modalities),
         length_histogram=_lengths(corpus),
         largest_groups=() if plain else _groups(corpus),
@@ -78,14 +75,14 @@ def summarise(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_shar
         shared_contents=count_shared(corpus, plan.train, held),
         gain_histogram=_gains(corpus, plan),
         torn_judgments=_torn(corpus, plan),
-        unanswered_queries=_unanswered(corpus, plan, counts.left_out),
-        overlapping_judgments=counts.left_out.overlapping_judgments,
-        other_judgments=counts.left_out.other_judgments,
-        set_aside=counts.set_aside,
-        media=counts.media,
+        unanswered_queries=_unanswered(corpus, plan, rows.left_out),
+        overlapping_judgments=rows.left_out.overlapping_judgments,
+        other_judgments=rows.left_out.other_judgments,
+        set_aside=count_reasons(corpus.contents, rows.faults),
+        media=rows.media,
         long_texts=long[0],
         alike_texts=long[1],
-        reading=counts.reading,
+        reading=rows.reading,
     )
 
 
@@ -124,6 +121,11 @@ def _relevant_per_query(corpus: DocumentSet, plan: SplitPlan) -> float:
         return float(np.count_nonzero(plan.evaluation_pairs & (corpus.judgments.gains > 0)) / queries)
     per_label = np.bincount(corpus.labels[plan.index], minlength=len(corpus.label_names))
     return float(per_label[corpus.labels[plan.query]].mean())
+
+
+def _examples(contents: DistinctContents, faults: Codes) -> tuple[tuple[str, str], ...]:
+    rows = (contents.row(number) for number in np.flatnonzero(faults == USABLE)[:_EXAMPLES].tolist())
+    return tuple((cells[0], cells[1] if contents.layout.is_trainable else "") for cells in rows)
 
 
 def _labels(corpus: DocumentSet) -> tuple[tuple[str, int], ...]:
@@ -167,15 +169,15 @@ def _unanswered(corpus: DocumentSet, plan: SplitPlan, left_out: LeftOut) -> int:
     return left_out.unanswered_queries + int(np.count_nonzero(asking & ~plan.train & ~plan.query))
 
 
-def _warnings(corpus: DocumentSet, plan: SplitPlan, counts: RowCounts, eval_share: float) -> Iterator[str]:
-    if counts.reading is not None:
-        yield from counts.reading.warnings
-    if counts.quarantined > 0:
-        yield f"{counts.quarantined} of {counts.rows} rows were set aside; see the quarantine file."
+def _warnings(corpus: DocumentSet, plan: SplitPlan, rows: RowOutcome, eval_share: float) -> Iterator[str]:
+    if rows.reading is not None:
+        yield from rows.reading.warnings
+    if aside := np.count_nonzero(rows.faults):
+        yield f"{aside} of {len(rows.faults)} rows were set aside; see the quarantine file."
     yield from content_warnings(corpus.contents)
     if corpus.layout.is_trainable:
         if plan.train.any():
             yield from data_warnings(corpus, plan, _torn(corpus, plan))
-        yield from left_out_warnings(counts.left_out, _unanswered(corpus, plan, counts.left_out))
+        yield from left_out_warnings(rows.left_out, _unanswered(corpus, plan, rows.left_out))
     if plan.rule != NO_RULE:
         yield from evaluation_warnings(corpus, plan, eval_share)

@@ -46,16 +46,9 @@ _ENCODED_TOGETHER = 1_000
 
 
 def encode_documents(table: pa.Table, form: SplitColumns) -> bytes:
-    """Return Documents as the bytes of a DocumentArrayProto, equal for equal tables.
+    """Return Documents, N rows of `form.schema`, as the bytes of a DocumentArrayProto, equal for equal tables.
 
     The bytes of two tables one after the other are those of both tables in one.
-
-    Args:
-        table: Columns of `form.schema` (N rows).
-        form: What the Documents hold.
-
-    Raises:
-        InputError: an image is neither JPEG nor PNG, or a mesh is no array of points.
     """
     starts = range(0, len(table), _ENCODED_TOGETHER)
     return b"".join(_encode(table.slice(start, _ENCODED_TOGETHER), form) for start in starts)
@@ -142,19 +135,7 @@ def _fill_mesh(document: Any, data: bytes) -> None:
 
 
 def decode_documents(data: bytes, form: SplitColumns, name: str) -> pa.Table:
-    """Read back what `encode_documents` wrote.
-
-    Args:
-        data: The bytes, compressed with gzip.
-        form: What the Documents hold.
-        name: What to call the bytes in an error.
-
-    Returns:
-        Columns of `form.schema` (N rows).
-
-    Raises:
-        StorageError: The bytes are not gzip-compressed protobuf, or a Document lacks what the form says.
-    """
+    """Read back what `encode_documents` wrote, compressed with gzip, as `form.schema`; errors call the bytes `name`."""
     documents = parse_documents(data, name).docs
     columns: dict[str, list[Any]] = {ID_COLUMN: [document.id for document in documents]}
     if form.is_parent:
@@ -222,11 +203,7 @@ def _check_filled(columns: dict[str, list[Any]], form: SplitColumns, name: str) 
 
 
 def parse_documents(data: bytes, name: str) -> "DocumentArrayProto":
-    """Return the message inside compressed bytes, refusing anything that is not a DocumentArray in protobuf.
-
-    Raises:
-        StorageError: The bytes are not gzip, are cut off, or hold a pickle or something else.
-    """
+    """Return the message inside compressed bytes, refusing anything that is not a DocumentArray in protobuf."""
     try:
         content = gzip.decompress(data)
     except (OSError, EOFError, zlib.error) as error:

@@ -154,15 +154,7 @@ def parse_manifest(text: str | bytes, path: str) -> Manifest:
 
 
 def parse_part(text: str | bytes, uri: str) -> tuple[Shard, ...]:
-    """Read the JSON that lists the shards of a part.
-
-    Args:
-        text: The JSON.
-        uri: Address of the part's folder without a slash at its end; the shards' own addresses begin with it.
-
-    Raises:
-        StorageError: It is not a list that this version can read.
-    """
+    """Read which shards a part holds: their addresses begin with its own, a folder's without a slash at the end."""
     part = _parse(_Part, text, PART_FORMAT, f"{uri}/{PART_NAME}")
     return tuple(dataclasses.replace(shard, uri=f"{uri}/{shard.name}") for shard in part.shards)
 

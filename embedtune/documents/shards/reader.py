@@ -140,14 +140,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def read_part(uri: str) -> tuple[Shard, ...]:
-    """Read which shards a part holds, with the address of each.
-
-    Args:
-        uri: Path or address on the object store of a folder that `writing.write_part` completed.
-
-    Raises:
-        StorageError: There is no list of shards, or it is not one that this version can read.
-    """
+    """Read which shards a part holds, with the address of each; `tables.write_part` completed the folder."""
     location = parse_location(uri)
     # A manifest is read in other working folders than the one it was written in.
     folder = str(location.path.absolute()) if location.scheme is Scheme.FILE else uri.rstrip("/")

@@ -45,7 +45,7 @@ _MEDIA_BATCH = 64
 def write_shards(
     rows: Path, assignment: pa.Table, folder: Path, splits: Sequence[Split], prefix: str, advance: Advance
 ) -> tuple[Shard, ...]:
-    """Write the Documents that are made of the contents of one rows file, reading the file once.
+    """Write the Documents of some splits that are made of one rows file, reading the file once; return their shards.
 
     Memory is bounded by a batch of rows, whatever the size of the file. Equal rows and assignments give equal bytes.
 
@@ -53,16 +53,9 @@ def write_shards(
         rows: Validated rows with their contents, or with the addresses of images and meshes.
         assignment: Which contents become Documents, with the columns of ASSIGNMENT_SCHEMA; other splits are left out.
         folder: Where to write; it is made if it is not there.
-        splits: The splits to write.
+        splits: The splits to write, and the order of their shards.
         prefix: Goes into the names of the shards before their numbers, so that those of several rows files differ.
         advance: Called with the number of Documents just written.
-
-    Returns:
-        The shards, in the order of `splits`.
-
-    Raises:
-        InputError: the assignment was made for other rows, or a content is none of its modality.
-        StorageError: the rows cannot be read, or a file cannot be written.
     """
     rows_format = read_format(rows)
     assigned = {split: assignment.filter(pc.equal(assignment["split"], split.value)) for split in splits}
@@ -87,11 +80,7 @@ def write_shards(
 
 
 def write_part(folder: Path, shards: Sequence[Shard]) -> None:
-    """List the shards of a folder, so that a manifest elsewhere can name them (`shards.read_part`).
-
-    Raises:
-        StorageError: The list cannot be written.
-    """
+    """List the shards of a folder, so that a manifest elsewhere can name them (`reader.read_part`)."""
     with _explained(folder):
         (folder / PART_NAME).write_text(part_to_json(shards), encoding="utf-8")
 
@@ -107,9 +96,6 @@ def write_manifest(
         shards: All shards, in the order in which the Documents are to be read.
         relevance: The judged pairs with RELEVANCE_COLUMNS, or None where the rows judge none.
         train_digest: Digest of the training documents that these were held out from, '' for training documents.
-
-    Raises:
-        StorageError: A file cannot be written.
     """
     with _explained(folder):
         folder.mkdir(exist_ok=True)
@@ -173,17 +159,7 @@ def _content_columns(rows_format: RowsFormat) -> list[str]:
 
 
 def _split_table(batch: pa.RecordBatch, assignment: pa.Table, start: int, form: SplitColumns) -> pa.Table:
-    """Return the Documents of one split that are made of a batch of rows.
-
-    Args:
-        batch: The rows (B,), with `_content_columns`.
-        assignment: What to make of which row (N,), see ASSIGNMENT_SCHEMA.
-        start: Number of the batch's first row in its file.
-        form: What the Documents hold.
-
-    Returns:
-        The columns of `form.schema` (N,).
-    """
+    """Return the Documents (N,) that an assignment makes of a batch, whose first row has the number `start`."""
     rows, sides = assignment["row"].to_numpy() - start, assignment["side"].to_numpy()
     names = form.rows_format.layout.contents
     columns: dict[str, pa.Array | pa.ChunkedArray] = {ID_COLUMN: assignment["id"]}

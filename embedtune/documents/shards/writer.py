@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +75,10 @@ class ShardFiles:
         self.rows = self.size = 0
         self._folder, self._prefix, self._is_text, self._portion = folder, prefix, is_text, portion
         self._done: list[WrittenFile] = []
-        self._file: _File | None = None
+        self._file: IO[bytes] | None = None
+        self._compressor: zlib._Compress | None = None
+        self._waiting = bytearray()
+        self._sha256 = hashlib.sha256()
 
     def write(self, data: bytes, rows: int, size: int) -> None:
         """Append Documents to the file that is being written, a new one where there is none.
@@ -85,18 +89,20 @@ class ShardFiles:
             size: Number of bytes that they count for.
         """
         if self._file is None:
-            path = self._folder / f"{self._prefix}{len(self._done):05}{ARRAY_SUFFIX}"
-            self._file = _File(path, self._is_text, self._portion)
-        self._file.write(data)
+            self._file = (self._folder / self._name).open("wb")
+        self._waiting += data
         self.rows += rows
         self.size += size
+        if len(self._waiting) >= self._portion:
+            self._compress(self._file)
 
     def finish(self) -> tuple[WrittenFile, ...]:
         """Complete the file that is being written, if there is one, and return all; what follows begins another."""
         if self._file is not None:
-            size, sha256 = self._file.finish()
-            self._done.append(WrittenFile(self._file.name, self.rows, size, sha256))
-            self._file, self.rows, self.size = None, 0, 0
+            self._put(self._file, self._compress(self._file).flush())
+            self._done.append(WrittenFile(self._name, self.rows, self._file.tell(), self._sha256.hexdigest()))
+            self.close()
+            self.rows, self.size, self._compressor, self._sha256 = 0, 0, None, hashlib.sha256()
         return tuple(self._done)
 
     def close(self) -> None:
@@ -105,44 +111,22 @@ class ShardFiles:
             self._file.close()
             self._file = None
 
+    @property
+    def _name(self) -> str:
+        return f"{self._prefix}{len(self._done):05}{ARRAY_SUFFIX}"
 
-class _File:
-    """One file that is being written."""
-
-    def __init__(self, path: Path, is_text: bool | None, portion: int) -> None:
-        self.name = path.name
-        self._is_text, self._portion = is_text, portion
-        self._file = path.open("wb")
-        self._compressor: zlib._Compress | None = None
-        self._waiting = bytearray()
-        self._sha256 = hashlib.sha256()
-
-    def write(self, data: bytes) -> None:
-        self._waiting += data
-        if len(self._waiting) >= self._portion:
-            self._compress()
-
-    def finish(self) -> tuple[int, str]:
-        self._put(self._compress().flush())
-        size = self._file.tell()
-        self.close()
-        return size, self._sha256.hexdigest()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _compress(self) -> "zlib._Compress":
+    def _compress(self, file: IO[bytes]) -> "zlib._Compress":
         if self._compressor is None:
             sample = bytes(self._waiting[:_SAMPLE_BYTES]) if self._is_text is None else b""
             is_worth_it = len(zlib.compress(sample, 1)) < _WORTH_IT * len(sample) if sample else self._is_text
             self._compressor = zlib.compressobj(_LEVEL if is_worth_it else _STORED, wbits=_GZIP_BITS)
-        self._put(self._compressor.compress(self._waiting))
+        self._put(file, self._compressor.compress(self._waiting))
         self._waiting.clear()
         return self._compressor
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, file: IO[bytes], data: bytes) -> None:
         self._sha256.update(data)
-        self._file.write(data)
+        file.write(data)
 
 
 class ShardWriter:
@@ -154,14 +138,7 @@ class ShardWriter:
         self._most_bytes = BYTES_PER_SHARD if _is_text(form) else MEDIA_BYTES_PER_SHARD
 
     def write(self, table: pa.Table) -> None:
-        """Append Documents.
-
-        Args:
-            table: Columns of the form's schema (N rows).
-
-        Raises:
-            InputError: a content is none of its modality.
-        """
+        """Append N Documents, given as the columns of the form's schema."""
         ends = np.concatenate([[0], np.cumsum(_sizes(table, self._form))])
         start = 0
         while start < len(table):
@@ -174,12 +151,7 @@ class ShardWriter:
             start = end
 
     def _end(self, ends: Numbers, start: int) -> int:
-        """Return how many of the N Documents fit into the shard that is being written; one fits into a new shard.
-
-        Args:
-            ends: Bytes of the contents before each Document, and of all (N + 1,).
-            start: Number of Documents that are written already.
-        """
+        """Return which Document no longer fits into the shard; `ends` has the bytes before each and of all (N + 1,)."""
         rows, size = self._files.rows, self._files.size
         fitting = int(np.searchsorted(ends, ends[start] + self._most_bytes - size, side="right")) - 1
         end = max(start, min(fitting, start + DOCUMENTS_PER_SHARD - rows))
@@ -192,13 +164,7 @@ class ShardWriter:
 
 @contextmanager
 def open_shards(folder: Path, form: SplitColumns, prefix: str = "") -> Iterator[ShardWriter]:
-    """Open the shards of one split for writing.
-
-    Args:
-        folder: An existing folder.
-        form: What the Documents hold.
-        prefix: Goes into the file names before their numbers.
-    """
+    """Open the shards of one split in an existing folder; the prefix goes into their names before the numbers."""
     with closing(ShardFiles(folder, f"{form.split}-{prefix}", _is_text(form))) as files:
         yield ShardWriter(files, form)
 
