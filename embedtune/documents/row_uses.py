@@ -46,7 +46,7 @@ class LeftOut:
 
 
 def declared_uses(contents: DistinctContents, follow_split: bool) -> Codes:
-    """Return what each row is used for as far as its source says (R,): Use; all judgments are open if none is to follow.
+    """Return what each row is used for as far as its source says (R,): Use; all judgments are open if none is followed.
 
     Where the judgments of beir are divided into two or three splits, the test split is for the evaluation, or dev where
     there is no test; train is for training, or dev where there is no train. With train and test, dev is not used: it is

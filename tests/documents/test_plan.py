@@ -152,7 +152,7 @@ class TestSameDocuments:
             file.write([range(41), sources, *zip(*rows, strict=True)])
         plan_documents([tmp_path / "rows"], tmp_path / "plan", tmp_path / "q.csv", OPTIONS)
         assert (tmp_path / "q.csv").read_text(encoding="utf-8").splitlines()[1].endswith('"Same,same",b.csv')
-        with pytest.raises(InputError, match=r"Examples: b\.csv line 40: 'Same', 'same'"):
+        with pytest.raises(InputError, match=r"First ones: b\.csv line 40: .*'Same,same'"):
             plan_documents([tmp_path / "rows"], tmp_path / "plan", tmp_path / "q.csv", BuildOptions())
 
     def test_the_merged_digest_does_not_depend_on_the_place_of_the_parts(self, divided, tmp_path):
