@@ -1,7 +1,7 @@
 """Rows become numbers of distinct contents."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -161,8 +161,9 @@ def _telling_column(name: str, modality: Modality, loaded: bool) -> str:
 
 
 def _columns(path: Path) -> list[str]:
-    """Return the columns to read: all but the bytes of loaded contents."""
-    return [field.name for field in read_format(path).schema if not pa.types.is_large_binary(field.type)]
+    """Return the columns to read: all but the bytes of loaded contents and their sizes."""
+    schema = replace(read_format(path), measured=False).schema
+    return [field.name for field in schema if not pa.types.is_large_binary(field.type)]
 
 
 def _column(tables: Sequence[pa.Table], name: str) -> pa.ChunkedArray:

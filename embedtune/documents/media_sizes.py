@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,21 @@ from embedtune.documents.summary import MediaSummary
 from embedtune.errors import InputError
 from embedtune.progress import progress
 from embedtune.records.layouts import Modality
-from embedtune.records.rows import DIGEST_SUFFIX, POINT_BYTES, RowsFormat, iter_rows, read_format
+from embedtune.records.rows import DIGEST_SUFFIX, POINT_BYTES, SIZE_SUFFIX, RowsFormat, iter_rows, read_format
 
-_BATCH_ROWS = 64
+_BATCH_ROWS = {True: 10_000, False: 64}
+"""Rows in memory at a time: of sizes, and of images and meshes."""
 _SHAPES = 5
 
-
-@dataclass(frozen=True)
-class _Size:
-    data_bytes: int
-    shape: tuple[int, ...]
-    """Width and height of an image, number of points of a mesh; empty where the content cannot be read."""
+_Size = tuple[int, ...]
+"""Bytes, and width and height of an image or number of points of a mesh, which lack where it cannot be read."""
 
 
 def measure_media(files: Sequence[Path], rows: int) -> tuple[MediaSummary, ...]:
-    """Measure every different image and mesh of rows files; of an image only the header is decoded.
+    """Tell how large every different image and mesh of rows files is.
 
     Args:
-        files: Rows files of the same format.
+        files: Rows files of the same format; where one does not hold the sizes, the headers of its images are read.
         rows: Their number of rows, for the display of progress.
 
     Returns:
@@ -38,19 +34,19 @@ def measure_media(files: Sequence[Path], rows: int) -> tuple[MediaSummary, ...]:
         StorageError: a file is missing or damaged.
     """
     rows_format = read_format(files[0])
-    modalities = dict.fromkeys(rows_format.modalities)
-    modalities.pop(Modality.TEXT, None)
-    if not rows_format.loaded or not modalities:
+    sizes: dict[Modality, list[_Size]] = {
+        modality: [] for modality in rows_format.modalities if modality is not Modality.TEXT
+    }
+    if not rows_format.loaded or not sizes:
         return ()
-    sizes: dict[Modality, list[_Size]] = {modality: [] for modality in modalities}
     with progress("Measuring contents", rows * len(rows_format.modalities), "contents") as advance:
-        for modality, content in _distinct_contents(files, rows_format):
-            sizes[modality].append(_Size(len(content), _shape(modality, content)))
+        for modality, size in _distinct_sizes(files, rows_format):
+            sizes[modality].append(size)
             advance(1)
     return tuple(_summarise(modality, found) for modality, found in sizes.items())
 
 
-def _distinct_contents(files: Sequence[Path], rows_format: RowsFormat) -> Iterator[tuple[Modality, bytes]]:
+def _distinct_sizes(files: Sequence[Path], rows_format: RowsFormat) -> Iterator[tuple[Modality, _Size]]:
     columns = {
         name: modality
         for name, modality in zip(rows_format.layout.contents, rows_format.modalities, strict=True)
@@ -58,37 +54,40 @@ def _distinct_contents(files: Sequence[Path], rows_format: RowsFormat) -> Iterat
     }
     seen: set[bytes] = set()
     for path in files:
-        for batch in iter_rows(path, [part for name in columns for part in (name, name + DIGEST_SUFFIX)], _BATCH_ROWS):
+        measured = read_format(path).measured
+        suffix = SIZE_SUFFIX if measured else ""
+        names = [part for name in columns for part in (name + suffix, name + DIGEST_SUFFIX)]
+        for batch in iter_rows(path, names, _BATCH_ROWS[measured]):
             for name, modality in columns.items():
                 digests = batch.column(name + DIGEST_SUFFIX).to_pylist()
-                for digest, content in zip(map(bytes.fromhex, digests), batch.column(name), strict=True):
+                for digest, found in zip(map(bytes.fromhex, digests), batch.column(name + suffix), strict=True):
                     if digest not in seen:
                         seen.add(digest)
-                        yield modality, content.as_py()
+                        yield modality, tuple(found.as_py()) if measured else _size(modality, found.as_py())
 
 
-def _shape(modality: Modality, content: bytes) -> tuple[int, ...]:
+def _size(modality: Modality, content: bytes) -> _Size:
     if modality is Modality.MESH:
-        return (len(content) // POINT_BYTES,)
+        return len(content), len(content) // POINT_BYTES
     # Pillow takes time to import, and data without images do not need it.
     from embedtune.media.images import open_image
     from embedtune.media.limits import DEFAULT_IMAGE_LIMITS
 
     try:
-        return open_image(content, DEFAULT_IMAGE_LIMITS).size
+        return len(content), *open_image(content, DEFAULT_IMAGE_LIMITS).size
     except InputError:
-        return ()
+        return (len(content),)
 
 
 def _summarise(modality: Modality, sizes: Sequence[_Size]) -> MediaSummary:
-    shapes = Counter(size.shape for size in sizes if size.shape)
-    most = sorted(shapes.items(), key=lambda entry: (-entry[1], entry[0]))[:_SHAPES]
+    shapes = [shape for _, *shape in sizes if shape]
+    most = sorted(Counter(map(tuple, shapes)).items(), key=lambda entry: (-entry[1], entry[0]))[:_SHAPES]
     return MediaSummary(
         modality=modality.value,
         contents=len(sizes),
-        unreadable=sum(not size.shape for size in sizes),
-        bytes_histogram=power_histogram([size.data_bytes for size in sizes]),
-        size_histogram=power_histogram([max(size.shape) for size in sizes if size.shape]),
+        unreadable=len(sizes) - len(shapes),
+        bytes_histogram=power_histogram([size[0] for size in sizes]),
+        size_histogram=power_histogram([max(shape) for shape in shapes]),
         shapes=tuple((" × ".join(f"{side:,}" for side in shape), count) for shape, count in most),
     )
 

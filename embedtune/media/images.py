@@ -82,7 +82,7 @@ def read_image(data: bytes, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> bytes
         InputError: not an image of these formats, damaged or cut short, or above the limits. The message is a short
             reason without the file's name.
     """
-    return store_image(open_image(data, limits), data)
+    return store_image(open_image(data, limits), data)[0]
 
 
 def fit_image(data: bytes, side: int, paper: int) -> npt.NDArray[np.uint8] | None:
@@ -140,8 +140,8 @@ def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
     return image
 
 
-def store_image(image: ImageFile.ImageFile, data: bytes) -> bytes:
-    """Decode an opened image and return the file to keep. See `read_image`.
+def store_image(image: ImageFile.ImageFile, data: bytes) -> tuple[bytes, tuple[int, int]]:
+    """Decode an opened image and return the file to keep, and its width and height. See `read_image`.
 
     Args:
         image: What `open_image` returned.
@@ -150,17 +150,19 @@ def store_image(image: ImageFile.ImageFile, data: bytes) -> bytes:
     Raises:
         InputError: the image is damaged or cut short.
     """
+    size = image.size
     try:
         is_kept_jpeg = image.format in _JPEG_FORMATS and image.mode == "RGB" and _orientation(image) not in _TO_UPRIGHT
         if is_kept_jpeg:
             _draft(image)
         image.load()
         if is_kept_jpeg:
-            return data
+            return data, size
         to_upright = _TO_UPRIGHT.get(_orientation(image))
         if to_upright is None and _is_plain_png(image, data):
-            return data
-        return _encoded(image if to_upright is None else image.transpose(to_upright))
+            return data, size
+        upright = image if to_upright is None else image.transpose(to_upright)
+        return _encoded(upright), upright.size
     except Image.DecompressionBombError as error:
         raise InputError("a frame of the image has far more pixels than accepted") from error
     except MALFORMED as error:

@@ -86,6 +86,8 @@ class Loaded(NamedTuple):
     """What is stored: an image file, or the points of a mesh as little-endian float32."""
     digest: str
     """SHA-256 in hexadecimal: of the stored image file, or of the mesh's file, whatever points were drawn."""
+    size: tuple[int, ...]
+    """Bytes of what is stored, and width and height of an image in pixels or number of points of a mesh."""
 
 
 class Failure(StrEnum):
@@ -136,8 +138,8 @@ class ContentLoader:
         image = open_image(data, limits)
         # For small images, waiting for each other would cost more than it saves.
         with self._decoders if image.width * image.height > _LARGE_PIXELS else nullcontext():
-            stored = store_image(image, data)
-        return Loaded(stored, hashlib.sha256(stored).hexdigest())
+            stored, shape = store_image(image, data)
+        return Loaded(stored, hashlib.sha256(stored).hexdigest(), (len(stored), *shape))
 
     def _mesh(self, key: ContentKey) -> Loaded:
         # trimesh takes half a second to import, which images need not pay.
@@ -148,7 +150,8 @@ class ContentLoader:
             data = self._read(key, options.mesh_limits.max_bytes)
             with self._large_mesh if len(data) > _LARGE_MESH_BYTES else nullcontext(), self._decoders:
                 cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed, options.mesh_limits)
-        return Loaded(cloud.astype(POINT_DTYPE).tobytes(), hashlib.sha256(data).hexdigest())
+        points = cloud.astype(POINT_DTYPE).tobytes()
+        return Loaded(points, hashlib.sha256(data).hexdigest(), (len(points), len(cloud)))
 
     def _read(self, key: ContentKey, max_bytes: int) -> bytes:
         reader = self._readers.get(key.origin)

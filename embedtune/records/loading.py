@@ -2,31 +2,37 @@
 
 import csv
 import io
+import threading
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Self
 
 import pyarrow.parquet as pq
 
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.layouts import CONTENT_COLUMNS, LABEL_COLUMN, LINE_COLUMN, SOURCE_COLUMN, VALUE_COLUMNS, Modality
-from embedtune.records.load_queue import LoadQueue, Ticket
+from embedtune.records.layouts import LABEL_COLUMN, SOURCE_COLUMN, Modality
 from embedtune.records.loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
 from embedtune.records.output import Part, RowsOutput
 from embedtune.records.rows import RowsFormat, iter_rows
 from embedtune.text import excerpt
 
 _WINDOW_BYTES = 32 << 20
+_ROWS_AHEAD = 2_000
+"""Enough to keep the threads busy while the one who asks writes what it took."""
 _BATCH_ROWS = 2_000
 _ADVANCE_ROWS = 50
 _HOPELESS_CONTENTS = 200
 _MOST_TOLD = 3
 _PEEKED_ROWS = 1_000
 
-Queue = LoadQueue[ContentKey, Loaded | Failed]
+Cells = tuple[object, ...]
+"""The values of a row, in the order of the file's columns."""
 
 
 def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options: LoadOptions) -> tuple[str, ...]:
@@ -52,7 +58,7 @@ def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options:
         StorageError: an output cannot be written.
     """
     rows_format = output.rows_format
-    with output.rewritten(replace(rows_format, loaded=True)) as (rows, earlier):
+    with output.rewritten(replace(rows_format, loaded=True, measured=True)) as (rows, earlier):
         work = _Work(rows_format, origins, output)
         work.run(rows, options)
     work.hope.check_at_end()
@@ -60,46 +66,121 @@ def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options:
     return work.warnings()
 
 
-@dataclass(frozen=True)
-class _Row:
-    cells: tuple[object, ...]
-    """The values of the row, in the order of the file's columns."""
-    tickets: tuple[Ticket[ContentKey, Loaded | Failed], ...]
-    """Of its contents that are not text, in order."""
+class _Asked(Future[Loaded | Failed]):
+    """A content that was asked for, perhaps by several rows."""
+
+    def __init__(self, key: ContentKey, number: int) -> None:
+        super().__init__()
+        self.key = key
+        self.number = number
+        self.holders = 0
+
+
+class _Ahead:
+    """Loads contents by several threads ahead of who takes them, each once as long as a row ahead needs it.
+
+    What is loaded and not yet taken fills `_WINDOW_BYTES`; on top comes at most one content for each thread. Leaving
+    it does not wait for a thread that is in the middle of something, so that an interrupt ends the work at once: that
+    is why these are no threads of a ThreadPoolExecutor, for which Python waits when it ends.
+    """
+
+    def __init__(self, load: Callable[[ContentKey], Loaded | Failed], workers: int) -> None:
+        self._load = load
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(workers)]
+        self._queue: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._asked: dict[ContentKey, _Asked] = {}
+        self._changed = threading.Condition()
+        self._count = 0
+        self._awaited = -1
+        self._held_bytes = 0
+        self._is_over = False
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+        for _ in self._threads:
+            self._queue.put(None)
+
+    def ask(self, key: ContentKey) -> _Asked:
+        """Have something loaded, unless it is there or on its way; it has to be given to `take` as often."""
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = _Asked(key, self._count)
+            self._count += 1
+            self._queue.put(asked)
+        asked.holders += 1
+        return asked
+
+    def take(self, asked: _Asked) -> Loaded | Failed:
+        """Wait for a content, and let go of it when nobody else asked for it."""
+        if not asked.done():
+            with self._changed:
+                self._awaited = asked.number
+                if self._held_bytes >= _WINDOW_BYTES:
+                    self._changed.notify_all()
+        content = asked.result()
+        asked.holders -= 1
+        if not asked.holders:
+            del self._asked[asked.key]
+            with self._changed:
+                was_full = self._held_bytes >= _WINDOW_BYTES
+                self._held_bytes -= _size_of(content)
+                if was_full:
+                    self._changed.notify_all()
+        return content
+
+    def _work(self) -> None:
+        while (asked := self._queue.get()) is not None and not self._is_over:
+            with self._changed:
+                # What is waited for is loaded even where memory is full; before it there is nothing but what was taken.
+                self._changed.wait_for(lambda: self._may_load(asked.number))
+            try:
+                content = self._load(asked.key)
+            except BaseException as error:
+                # A bug; `take` raises it.
+                asked.set_exception(error)
+                raise
+            with self._changed:
+                self._held_bytes += _size_of(content)
+            asked.set_result(content)
+
+    def _may_load(self, number: int) -> bool:
+        return self._held_bytes < _WINDOW_BYTES or number <= self._awaited or self._is_over
 
 
 class _Work:
     """Everything that one run of `load_contents` shares."""
 
-    def __init__(
-        self,
-        rows_format: RowsFormat,
-        origins: Mapping[str, str] | str,
-        output: RowsOutput,
-    ) -> None:
+    def __init__(self, rows_format: RowsFormat, origins: Mapping[str, str] | str, output: RowsOutput) -> None:
         self.seen = Counter[str]()
-        self.what = next(modality for modality in rows_format.modalities if modality is not Modality.TEXT).plural
+        self._output = output
         self._origins = origins
         self._names = rows_format.schema.names
-        modalities = dict(zip(CONTENT_COLUMNS[rows_format.layout], rows_format.modalities, strict=True))
+        contents = dict(zip(rows_format.layout.contents, rows_format.modalities, strict=True))
         self._media = {
-            self._names.index(name): modality for name, modality in modalities.items() if modality is not Modality.TEXT
+            self._names.index(name): modality for name, modality in contents.items() if modality is not Modality.TEXT
         }
-        self._told = [self._names.index(name) for name in (*modalities, *VALUE_COLUMNS[rows_format.layout])]
-        self._output = output
+        self._told = self._names.index(rows_format.layout.contents[0])
         self._label = self._names.index(LABEL_COLUMN) if LABEL_COLUMN in self._names else None
-        self._labels: tuple[set[object], set[object]] = set(), set()
+        self.what = next(iter(self._media.values())).plural
         self.hope = _Hope(self.what)
+        self._labels: tuple[set[object], set[object]] = set(), set()
 
     def run(self, rows: Path, options: LoadOptions) -> None:
         """Load everything."""
         total = pq.read_metadata(rows).num_rows
         with (
             progress(f"Loading {self.what}", total, "rows") as advance,
-            LoadQueue(ContentLoader(options).load, _size_of, self._workers(rows, options), _WINDOW_BYTES) as queue,
+            _Ahead(ContentLoader(options).load, self._workers(rows, options)) as ahead,
         ):
-            for number, row in enumerate(self._in_order(rows, queue), start=1):
-                self._finish(row, queue)
+            for number, (cells, asked) in enumerate(self._in_order(rows, ahead), start=1):
+                self._finish(cells, [(each.key, ahead.take(each)) for each in asked])
                 if number % _ADVANCE_ROWS == 0 or number == total:
                     advance(_ADVANCE_ROWS if number % _ADVANCE_ROWS == 0 else number % _ADVANCE_ROWS)
 
@@ -125,54 +206,43 @@ class _Work:
         first = islice(_iter_cells(rows), _PEEKED_ROWS)
         return options.workers_for([*origins, *(str(cells[place]) for cells in first for place in self._media)])
 
-    def _in_order(self, rows: Path, queue: Queue) -> Iterator[_Row]:
+    def _in_order(self, rows: Path, ahead: _Ahead) -> Iterator[tuple[Cells, list[_Asked]]]:
         """Ask for the contents of the rows ahead, and yield each row when its turn has come."""
-        waiting: deque[_Row] = deque()
+        waiting: deque[tuple[Cells, list[_Asked]]] = deque()
         for cells in _iter_cells(rows):
-            while waiting and not queue.wait_for_room(waiting[0].tickets):
+            origin = self._origins if isinstance(self._origins, str) else self._origins[self._source(cells)]
+            keys = [ContentKey(modality, origin, str(cells[place])) for place, modality in self._media.items()]
+            waiting.append((cells, [ahead.ask(key) for key in keys]))
+            if len(waiting) >= _ROWS_AHEAD:
                 yield waiting.popleft()
-            waiting.append(self._asked(cells, queue))
-        yield from waiting
+        while waiting:
+            yield waiting.popleft()
 
-    def _asked(self, cells: tuple[object, ...], queue: Queue) -> _Row:
-        origin = self._origins
-        if not isinstance(origin, str):
-            origin = origin[str(cells[self._names.index(SOURCE_COLUMN)])]
-        keys = [ContentKey(modality, origin, str(cells[place])) for place, modality in self._media.items()]
-        return _Row(cells, tuple(queue.ask(key) for key in keys))
-
-    def _finish(self, row: _Row, queue: Queue) -> None:
-        self.seen[self._source(row)] += 1
-        contents = queue.take(row.tickets)
-        found: list[tuple[int, str, Loaded]] = []
-        for place, ticket, content in zip(self._media, row.tickets, contents, strict=True):
-            self.hope.note(ticket.key, content)
+    def _finish(self, cells: Cells, contents: Sequence[tuple[ContentKey, Loaded | Failed]]) -> None:
+        """Write a row, or set it aside where one of its contents cannot be used."""
+        self.seen[self._source(cells)] += 1
+        loaded: dict[int, tuple[object, ...]] = {}
+        size = 0
+        for place, (key, content) in zip(self._media, contents, strict=True):
+            self.hope.note(key, content)
             if isinstance(content, Failed):
-                self._reject(row, place, content)
-                self._note_label(row, False)
-                return
-            found.append((place, ticket.key.cell, content))
-        values = list(row.cells)
-        # From the right, so that the places of the others stay.
-        for place, cell, content in reversed(found):
-            values[place : place + 1] = (content.data, content.digest, _named(cell))
-        self._output.add(values, sum(len(content.data) for _, _, content in found))
-        self._note_label(row, True)
-
-    def _note_label(self, row: _Row, is_kept: bool) -> None:
+                self._reject(cells, place, content)
+                break
+            loaded[place] = (content.data, content.digest, _named(key.cell), content.size)
+            size += len(content.data)
+        else:
+            self._output.add([v for place, cell in enumerate(cells) for v in loaded.get(place, (cell,))], size)
         if self._label is not None:
-            self._labels[0 if is_kept else 1].add(row.cells[self._label])
+            self._labels[0 if len(loaded) == len(contents) else 1].add(cells[self._label])
 
-    def _source(self, row: _Row) -> str:
-        return str(row.cells[self._names.index(SOURCE_COLUMN)]) if SOURCE_COLUMN in self._names else ""
+    def _source(self, cells: Cells) -> str:
+        return str(cells[self._names.index(SOURCE_COLUMN)]) if SOURCE_COLUMN in self._names else ""
 
-    def _reject(self, row: _Row, place: int, failed: Failed) -> None:
-        line = row.cells[self._names.index(LINE_COLUMN)]
+    def _reject(self, cells: Cells, place: int, failed: Failed) -> None:
         text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow([row.cells[told] for told in self._told])
-        self._output.reject(
-            int(str(line)), f"{self._names[place]}: {failed.reason}", text.getvalue(), self._source(row)
-        )
+        csv.writer(text, lineterminator="").writerow(cells[self._told :])
+        reason = f"{self._names[place]}: {failed.reason}"
+        self._output.reject(int(str(cells[0])), reason, text.getvalue(), self._source(cells))
 
 
 class _Hope:

@@ -4,7 +4,9 @@ Its columns are `line`, `source` where the rows come from several files, the lay
 (`records.layouts`). How they were read (`report.IngestReport`) is JSON in the file's metadata. A content of modality
 text is a string. A content of another modality is first the address as it stands in the source (string,
 `RowsFormat.loaded` False); once loaded (`records.loading`), its column holds bytes (large_binary) and is
-followed by `<column>_digest` and `<column>_uri` (string).
+followed by `<column>_digest`, `<column>_uri` (string) and `<column>_size` (list of int64: its bytes, and width and
+height of an image or number of points of a mesh). Contents that a DocumentArray held have no size, nor have rows that
+older versions wrote.
 Every string is stripped of white space around it and not empty, without NUL; only the query of a BEIR document that
 nobody judged is null.
 """
@@ -13,7 +15,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,9 @@ POINT_BYTES = 3 * POINT_DTYPE.itemsize
 URI_SUFFIX = "_uri"
 """Ending of the column with the address that a loaded content came from, as the source names it."""
 
+SIZE_SUFFIX = "_size"
+"""Ending of the column with the size of a loaded content: see `loader.Loaded`."""
+
 _READ_BYTES = 1 << 20
 _LAYOUT_KEY = b"embedtune.layout"
 _MODALITIES_KEY = b"embedtune.modalities"
@@ -61,6 +66,8 @@ class RowsFormat:
     """False: contents that are not text are still addresses."""
     several_sources: bool = False
     """Whether there is a column `source`."""
+    measured: bool = field(default=False, compare=False)
+    """Whether loaded contents that are not text have a column with their size."""
 
     @property
     def schema(self) -> pa.Schema:
@@ -80,9 +87,10 @@ class RowsFormat:
         unjudged = self.layout is Layout.BEIR and name == CONTENT_COLUMNS[Layout.BEIR][0]
         if modality is Modality.TEXT or not self.loaded:
             return [pa.field(name, pa.string(), nullable=unjudged)]
-        names = (name, name + DIGEST_SUFFIX, name + URI_SUFFIX)
-        kinds = (pa.large_binary(), pa.string(), pa.string())
-        return [pa.field(*field, nullable=False) for field in zip(names, kinds, strict=True)]
+        kinds = {"": pa.large_binary(), DIGEST_SUFFIX: pa.string(), URI_SUFFIX: pa.string()}
+        if self.measured:
+            kinds[SIZE_SUFFIX] = pa.list_(pa.int64())
+        return [pa.field(name + suffix, kind, nullable=False) for suffix, kind in kinds.items()]
 
 
 class RowsWriter:
@@ -216,4 +224,5 @@ def _format_of(path: Path, file: pq.ParquetFile) -> RowsFormat:
         if modality is not Modality.TEXT
     ]
     loaded = all(name + DIGEST_SUFFIX in schema.names for name in media)
-    return RowsFormat(layout, modalities, loaded, SOURCE_COLUMN in schema.names)
+    measured = bool(media) and all(name + SIZE_SUFFIX in schema.names for name in media)
+    return RowsFormat(layout, modalities, loaded, SOURCE_COLUMN in schema.names, measured)

@@ -21,9 +21,8 @@ from embedtune.media.limits import ImageLimits
 from embedtune.media.points import read_mesh
 from embedtune.records import loading
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.load_queue import LoadQueue
-from embedtune.records.loader import LoadOptions
-from embedtune.records.loading import load_contents
+from embedtune.records.loader import ContentKey, Loaded, LoadOptions
+from embedtune.records.loading import _Ahead, load_contents
 from embedtune.records.output import open_output
 from embedtune.records.rows import RowsFormat, read_rows
 
@@ -96,6 +95,7 @@ def test_images_become_contents_with_digest_and_address(images, load, tmp_path):
             "content": content,
             "content_digest": hashlib.sha256(content).hexdigest(),
             "content_uri": name,
+            "content_size": [len(content), 8, 8],
             "label": label,
         }
         for line, (name, content), label in zip(range(1, 6), images.items(), "abcde", strict=True)
@@ -109,7 +109,7 @@ def test_the_text_of_text_image_rows_passes_through(images, load, tmp_path):
     rows = loaded(tmp_path)
     assert [row["text"] for row in rows] == ["=one", "two\nlines"]
     assert [row["image"] for row in rows] == [images[name] for name in names]
-    assert set(rows[0]) == {"line", "text", "image", "image_digest", "image_uri"}
+    assert set(rows[0]) == {"line", "text", "image", "image_digest", "image_uri", "image_size"}
 
 
 def test_pairs_and_scores(images, load, tmp_path):
@@ -131,6 +131,7 @@ def test_meshes_become_points(load, tmp_path):
     points = np.frombuffer(row["content"], "<f4").reshape(100, 3)
     assert np.array_equal(points, read_mesh(data, ".ply", 100, 7))
     assert row["content_digest"] == hashlib.sha256(data).hexdigest()
+    assert row["content_size"] == [1200, 100]
 
 
 def test_what_is_stored_has_the_digest_when_an_image_is_written_anew(load, tmp_path):
@@ -139,6 +140,19 @@ def test_what_is_stored_has_the_digest_when_an_image_is_written_anew(load, tmp_p
     row = loaded(tmp_path)[0]
     assert Image.open(io.BytesIO(row["content"])).mode == "RGB"
     assert row["content_digest"] == hashlib.sha256(row["content"]).hexdigest()
+    assert row["content_size"] == [len(row["content"]), 3, 2]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.tif"])
+def test_the_size_is_that_of_the_upright_image_that_is_stored(load, tmp_path, name):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 24), "red").save(tmp_path / name, exif=exif)
+    Image.new("RGB", (40, 24), "red").save(tmp_path / f"plain-{name}")
+    load(labelled(), by_line([name, f"plain-{name}"]))
+    for row, shape in zip(loaded(tmp_path), ([24, 40], [40, 24]), strict=True):
+        assert list(Image.open(io.BytesIO(row["content"])).size) == shape
+        assert row["content_size"] == [len(row["content"]), *shape]
 
 
 def test_every_failure_is_set_aside_with_its_reason(images, load, tmp_path):
@@ -368,24 +382,22 @@ def test_an_interrupt_ends_the_work_at_once(load, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == []
 
 
-def test_the_queue_holds_no_more_than_it_may():
-    held = []
+def test_no_more_is_held_than_fits_in_memory(monkeypatch):
+    monkeypatch.setattr(loading, "_WINDOW_BYTES", 10_000)
+    loaded = []
 
     def slow(key):
-        time.sleep(0.2 if key == 0 else 0)
-        held.append(key)
-        return bytes(1000)
+        time.sleep(0.2 if key.cell == "0" else 0)
+        loaded.append(int(key.cell))
+        return Loaded(bytes(1000), "", (1000, 1, 1))
 
-    with LoadQueue(slow, len, 4, 10_000) as queue:
-        waiting = []
-        for key in range(200):
-            while waiting and not queue.wait_for_room(waiting[0]):
-                assert len(held) - (key - len(waiting)) <= 10 + 4
-                assert queue.take(waiting.pop(0)) == [bytes(1000)]
-            waiting.append([queue.ask(key)])
-        while waiting:
-            queue.take(waiting.pop(0))
-    assert sorted(held) == list(range(200))
+    with _Ahead(slow, 4) as ahead:
+        asked = [ahead.ask(ContentKey(IMAGE, "", str(number))) for number in range(200)]
+        for number, each in enumerate(asked):
+            assert ahead.take(each) == Loaded(bytes(1000), "", (1000, 1, 1))
+            assert len(loaded) - number <= 10 + 4 + 1
+    assert sorted(loaded) == list(range(200))
+    assert not ahead._asked
 
 
 def test_a_bug_in_a_thread_surfaces(monkeypatch):
@@ -395,11 +407,10 @@ def test_a_bug_in_a_thread_surfaces(monkeypatch):
     def fail(key):
         raise ZeroDivisionError
 
-    with LoadQueue(fail, len, 2, 1000) as queue, pytest.raises(RuntimeError, match="died while it loaded 'key'"):
-        queue.take([queue.ask("key")])
-    for thread in threading.enumerate():
-        if thread.daemon and thread.name.endswith("(_work)"):
-            thread.join(5)
+    with _Ahead(fail, 2) as ahead, pytest.raises(ZeroDivisionError):
+        ahead.take(ahead.ask(ContentKey(IMAGE, "", "a")))
+    for thread in ahead._threads:
+        thread.join(5)
     assert [arguments.exc_type for arguments in told] == [ZeroDivisionError]
 
 
