@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import PurePosixPath
 
 from embedtune.errors import InputError
-from embedtune.records.csv.addresses import MEDIA_SUFFIXES, media_suffix
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import MEDIA_SUFFIXES, Layout, Modality, media_suffix
 from embedtune.records.output import Part, RowsOutput
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat

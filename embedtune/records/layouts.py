@@ -1,5 +1,6 @@
 """What one row of the source means: the facts of each layout, and the columns of its validated rows."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -142,6 +143,26 @@ class Modality(StrEnum):
     def plural(self) -> str:
         """The word for several contents."""
         return {Modality.TEXT: "texts", Modality.IMAGE: "images", Modality.MESH: "meshes"}[self]
+
+
+MEDIA_SUFFIXES: dict[Modality, tuple[str, ...]] = {
+    Modality.IMAGE: (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+    Modality.MESH: (".off", ".obj", ".stl", ".ply", ".glb"),
+}
+"""Endings of the files of each modality, in lower case."""
+
+_SUFFIXES = {suffix: modality for modality, suffixes in MEDIA_SUFFIXES.items() for suffix in suffixes}
+_DATA_IMAGE = re.compile(r"data:image/", re.IGNORECASE)
+
+
+def media_suffix(value: str) -> Modality | None:
+    """Return the modality that the ending of a path or URL tells, None where it tells none."""
+    if _DATA_IMAGE.match(value):
+        return Modality.IMAGE
+    if "://" in value:
+        value = re.split(r"[?#]", value, maxsplit=1)[0]
+    dot = value.rfind(".")
+    return _SUFFIXES.get(value[dot:].lower()) if dot >= 0 else None
 
 
 LABEL_TAG = "finetuner_label"

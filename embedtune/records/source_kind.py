@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
 from embedtune.errors import InputError, StorageError, reason
-from embedtune.records.csv.addresses import media_suffix
+from embedtune.records.layouts import media_suffix
 from embedtune.text import excerpt, shown_names
 
 _BEIR_FILE = re.compile(r"(corpus|queries)\.jsonl(\.gz)?|(qrels/[^/]+|qrels)\.tsv")

@@ -12,8 +12,7 @@ from embedtune.errors import InputError
 from embedtune.media.limits import MeshLimits
 from embedtune.media.mesh_files import MESH_SUFFIXES
 from embedtune.media.points import read_mesh
-from embedtune.records.csv.addresses import MEDIA_SUFFIXES
-from embedtune.records.layouts import Modality
+from embedtune.records.layouts import MEDIA_SUFFIXES, Modality
 
 SQUARE = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]
 OFF = b"OFF\n4 2 0\n0 0 0\n1 0 0\n1 1 0\n0 1 0\n3 0 1 2\n3 0 2 3\n"

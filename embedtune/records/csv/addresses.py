@@ -5,18 +5,10 @@ from collections.abc import Sequence
 
 from embedtune.errors import InputError
 from embedtune.records.csv.column_names import Role, names_any_address, role_of
-from embedtune.records.layouts import Modality
+from embedtune.records.layouts import MEDIA_SUFFIXES, Modality, media_suffix
 from embedtune.text import excerpt
 
-MEDIA_SUFFIXES: dict[Modality, tuple[str, ...]] = {
-    Modality.IMAGE: (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
-    Modality.MESH: (".off", ".obj", ".stl", ".ply", ".glb"),
-}
-"""Endings of the files of each modality, in lower case."""
-
-_SUFFIXES = {suffix: modality for modality, suffixes in MEDIA_SUFFIXES.items() for suffix in suffixes}
 _WITH_SCHEME = re.compile(r"(?:(?:https?|s3|minio|file)://|data:[\w.+-]+/[\w.+-]+[;,])\S+", re.IGNORECASE)
-_DATA_IMAGE = re.compile(r"data:image/", re.IGNORECASE)
 _BEGINS_AS_PATH = re.compile(r"~?/|\.\.?/|[A-Za-z]:[\\/]")
 _PAGE = re.compile(r"https?://\S+$", re.IGNORECASE)
 _BLANK = re.compile(r"\s")
@@ -24,16 +16,6 @@ _NEARLY_ALL = 0.9
 _HALF = 0.5
 _WORDS_OF_A_NAME = 5
 _OF_SENTENCES = re.compile(r"[?!;:]|[.,]\s")
-
-
-def media_suffix(value: str) -> Modality | None:
-    """Return the modality that the ending of a path or URL tells, None where it tells none."""
-    if _DATA_IMAGE.match(value):
-        return Modality.IMAGE
-    if "://" in value:
-        value = re.split(r"[?#]", value, maxsplit=1)[0]
-    dot = value.rfind(".")
-    return _SUFFIXES.get(value[dot:].lower()) if dot >= 0 else None
 
 
 def is_address(value: str) -> bool:

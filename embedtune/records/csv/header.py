@@ -7,8 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from embedtune.errors import InputError
-from embedtune.records.csv.column_names import comparable, role_of
-from embedtune.records.csv.evidence import weigh_names
+from embedtune.records.csv.column_names import comparable, role_of, weigh_names
 from embedtune.records.csv.options import AUTO
 from embedtune.text import excerpt, shown_names
 
@@ -88,7 +87,7 @@ class Head:
 def find_head(records: list[list[str]], header: str, chosen: Collection[str | int] = ()) -> Head:
     """Decide what the first records of a file are.
 
-    With `header` 'auto' the first one is taken for names by its weight (`evidence.weigh_names`): from 2.5 on it is a
+    With `header` 'auto' the first one is taken for names by its weight (`weigh_names`): from 2.5 on it is a
     header, from 1.5 on (2 for a single column) it is one and a warning says so, from 1 on one is asked, or of a single
     column warned (from 0.85 on); below it is data. A row that holds a chosen column is a header. Where it is one value
     shorter than the rows, and these begin with a key, R wrote the names of the rows. A row below the header that weighs

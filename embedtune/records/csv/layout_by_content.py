@@ -5,13 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from embedtune.errors import InputError
-from embedtune.records.csv.addresses import media_suffix, modality_of_column, untold_modality
-from embedtune.records.csv.column_names import ROLE_NAMES, Role, role_of
-from embedtune.records.csv.evidence import NUMBER, all_numbers
+from embedtune.records.csv.addresses import modality_of_column, untold_modality
+from embedtune.records.csv.column_names import NUMBER, ROLE_NAMES, Role, all_numbers, role_of
 from embedtune.records.csv.header import Table
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import CSV_LAYOUTS, IngestRequest
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import Layout, Modality, media_suffix
 from embedtune.text import excerpt
 
 _SHORT_WORDS = 3

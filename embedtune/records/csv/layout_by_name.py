@@ -6,8 +6,7 @@ from collections import Counter
 
 from embedtune.errors import InputError
 from embedtune.records.csv.addresses import ends_like_media, is_address, modality_of_column
-from embedtune.records.csv.column_names import Role, names_any_address, role_of
-from embedtune.records.csv.evidence import all_numbers
+from embedtune.records.csv.column_names import Role, all_numbers, names_any_address, role_of
 from embedtune.records.csv.header import Table, are_keys
 from embedtune.records.csv.options import Task
 from embedtune.records.csv.request import IngestRequest, least_columns

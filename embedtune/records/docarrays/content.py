@@ -12,9 +12,8 @@ from docarray.proto.docarray_pb2 import DocumentProto, NdArrayProto
 
 from embedtune.errors import InputError
 from embedtune.media.pixels import encode_pixels
-from embedtune.records.csv.addresses import media_suffix
 from embedtune.records.csv.options import CSVOptions
-from embedtune.records.layouts import Modality
+from embedtune.records.layouts import Modality, media_suffix
 from embedtune.records.rows import POINT_DTYPE
 from embedtune.text import excerpt, stripped
 

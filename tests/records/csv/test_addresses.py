@@ -1,7 +1,7 @@
 import pytest
 
-from embedtune.records.csv.addresses import is_address, media_suffix, modality_of_cells
-from embedtune.records.layouts import Modality
+from embedtune.records.csv.addresses import is_address, modality_of_cells
+from embedtune.records.layouts import Modality, media_suffix
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
 
