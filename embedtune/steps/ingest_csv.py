@@ -10,8 +10,7 @@ from embedtune.progress import note
 from embedtune.records.beir import ingest_beir
 from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.csv.ingest import ingest_csv as ingest_files
-from embedtune.records.csv.options import AUTO, CSVOptions
-from embedtune.records.csv.request import CSV_LAYOUTS, CSVSource, IngestRequest, source_names
+from embedtune.records.csv.options import AUTO, CSV_LAYOUTS, CSVOptions, CSVSource, IngestRequest, source_names
 from embedtune.records.layouts import Modality
 from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents

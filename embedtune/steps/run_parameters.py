@@ -6,8 +6,7 @@ from embedtune.documents.schema import BuildOptions, SplitRule
 from embedtune.documents.split import check_rule
 from embedtune.errors import ConfigError
 from embedtune.models.backbones import DEFAULT_BACKBONE
-from embedtune.records.csv.options import AUTO
-from embedtune.records.csv.request import CSV_LAYOUTS, IngestRequest
+from embedtune.records.csv.options import AUTO, CSV_LAYOUTS, IngestRequest
 from embedtune.records.layouts import Layout, Modality
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig
 from embedtune.steps.ingest_csv import IngestCSVConfig

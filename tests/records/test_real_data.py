@@ -4,8 +4,7 @@ import pytest
 
 from embedtune.errors import InputError
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions
-from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
 from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 

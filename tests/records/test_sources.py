@@ -8,8 +8,7 @@ from embedtune.errors import InputError, StorageError
 from embedtune.records import output as output_module
 from embedtune.records.csv import ingest as ingest_module
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions
-from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
+from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest, source_names
 from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 

@@ -11,8 +11,7 @@ from embedtune.records.csv.column_names import ROLE_NAMES, Role, role_of
 from embedtune.records.csv.header import Head, NameRows, Table, find_head
 from embedtune.records.csv.layout_by_content import layout_by_content
 from embedtune.records.csv.layout_by_name import columns_by_name
-from embedtune.records.csv.options import Task
-from embedtune.records.csv.request import IngestRequest, least_columns
+from embedtune.records.csv.options import IngestRequest, Task, least_columns
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import shown_names
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from embedtune.errors import InputError, StorageError, reason
-from embedtune.records.csv.request import CSVSource
+from embedtune.records.csv.options import CSVSource
 
 SAMPLE_BYTES = 1 << 20
 """How much of a file detection looks at."""

@@ -1,17 +1,16 @@
 """Turn CSV files into validated rows and a quarantine file."""
 
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
 from embedtune.records.csv.extra_rows import ExtraRows
 from embedtune.records.csv.header import OTHER_ORDER
 from embedtune.records.csv.named_tables import NamedRecords
-from embedtune.records.csv.options import AUTO, CSVOptions
+from embedtune.records.csv.options import AUTO, CSVOptions, CSVSource, IngestRequest
 from embedtune.records.csv.reading_plan import FilePlan, IngestPlan, file_stamp, plan_files
-from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.csv.row_parsers import LearnableCheck, RowParser
-from embedtune.records.csv.sampling import RowSampler
 from embedtune.records.layouts import Modality
 from embedtune.records.output import SET_OPTIONS, Part, RowsOutput
 from embedtune.records.report import CSVFacts, IngestReport
@@ -19,6 +18,7 @@ from embedtune.records.rows import RowsFormat
 from embedtune.text import excerpt, shown_names
 
 _ROWS_BETWEEN_LOOKS = 100
+_DIGEST_BYTES = 8
 
 
 def ingest_csv(sources: Sequence[CSVSource], output: RowsOutput, request: IngestRequest) -> IngestReport:
@@ -85,7 +85,7 @@ class _Copy:
         self.without_value = 0
         self.unknown: dict[str, NamedRecords] = {}
         rate = options.sampling_rate
-        self._sampler = None if rate is None else RowSampler(rate, options.seed)
+        self._sampler = None if rate is None else _RowSampler(rate, options.seed)
         self._size = options.size
 
     def file(self, plan: FilePlan, advance: Advance) -> None:
@@ -133,6 +133,23 @@ class _Copy:
                 f"{excerpt(raw)}. Bring the rows below it into the order of the others."
             )
         self.output.pass_over(line, sort, raw, plan.name)
+
+
+class _RowSampler:
+    """Decides for each row by a hash of its text and a seed whether it is kept.
+
+    So a row is kept or not whatever stands before it, and a file cut into several gives the same rows. Rows of the same
+    text are kept or dropped together.
+    """
+
+    def __init__(self, rate: float, seed: int) -> None:
+        self._limit = int(rate * 256**_DIGEST_BYTES)
+        self._hash = blake2b(f"{seed}:".encode(), digest_size=_DIGEST_BYTES)
+
+    def keeps(self, row: str) -> bool:
+        digest = self._hash.copy()
+        digest.update(row.encode())
+        return int.from_bytes(digest.digest()) < self._limit
 
 
 def _parts(plan: IngestPlan, copy: _Copy) -> list[Part]:

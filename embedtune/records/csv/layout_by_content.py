@@ -8,8 +8,7 @@ from embedtune.errors import InputError
 from embedtune.records.csv.addresses import modality_of_column, untold_modality
 from embedtune.records.csv.column_names import NUMBER, ROLE_NAMES, Role, all_numbers, role_of
 from embedtune.records.csv.header import Table
-from embedtune.records.csv.options import Task
-from embedtune.records.csv.request import CSV_LAYOUTS, IngestRequest
+from embedtune.records.csv.options import CSV_LAYOUTS, IngestRequest, Task
 from embedtune.records.layouts import Layout, Modality, media_suffix
 from embedtune.text import excerpt
 

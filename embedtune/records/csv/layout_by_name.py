@@ -8,8 +8,7 @@ from embedtune.errors import InputError
 from embedtune.records.csv.addresses import ends_like_media, is_address, modality_of_column
 from embedtune.records.csv.column_names import Role, all_numbers, names_any_address, role_of
 from embedtune.records.csv.header import Table, are_keys
-from embedtune.records.csv.options import Task
-from embedtune.records.csv.request import IngestRequest, least_columns
+from embedtune.records.csv.options import IngestRequest, Task, least_columns
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, shortened, shown_names
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.csv.encodings import TableForm, read_beginning, read_sample, undecodable
+from embedtune.records.csv.options import CSVSource
 from embedtune.records.csv.reader import Dialect, RecordReader
-from embedtune.records.csv.request import CSVSource
 
 Values = Mapping[str, Any]
 """The values of one row by the names of their columns: texts, None, and lists or objects, which cannot be read."""

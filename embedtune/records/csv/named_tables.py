@@ -13,8 +13,8 @@ from typing import Protocol
 from embedtune.errors import InputError
 from embedtune.records.csv.encodings import TableForm
 from embedtune.records.csv.named_rows import Progress, Values, iter_rows, parquet_columns
+from embedtune.records.csv.options import CSVSource
 from embedtune.records.csv.reader import FIELD_LIMIT
-from embedtune.records.csv.request import CSVSource
 from embedtune.text import shown_names
 
 _MOST_TOLD = 3

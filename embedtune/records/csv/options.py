@@ -1,15 +1,15 @@
-"""How a CSV is to be read; everything is detected unless it is set."""
+"""What to read, and how a CSV is to be read; everything is detected unless it is set."""
 
 import codecs
-import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from pathlib import Path
 
 from embedtune.errors import ConfigError
 from embedtune.names import similar_names
-from embedtune.records.layouts import Modality
+from embedtune.records.layouts import Layout, Modality
 from embedtune.text import shortened
 
 AUTO = "auto"
@@ -27,6 +27,10 @@ NAMED_DIALECTS: dict[str, str] = {
 
 `lines` is for files of one text per row: its delimiter is ASCII's unit separator, which no text holds.
 """
+
+
+CSV_LAYOUTS = tuple(layout for layout in Layout if layout is not Layout.BEIR)
+"""The layouts that a CSV can have."""
 
 
 class Task(StrEnum):
@@ -61,7 +65,7 @@ class CSVOptions:
     size: int | None = None
     """Largest number of rows of the source that are kept, the first ones after sampling; None keeps all."""
     sampling_rate: float | None = None
-    """Probability with which a row is kept, above 0 and at most 1; None keeps all. See `sampling.RowSampler`."""
+    """Probability with which a row is kept, above 0 and at most 1; None keeps all. See `ingest`."""
     dialect: str = AUTO
     """'auto', or a key of NAMED_DIALECTS (excel, excel-tab, unix, semicolon, pipe, lines)."""
     encoding: str = AUTO
@@ -123,7 +127,8 @@ class CSVOptions:
         Raises:
             ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
         """
-        accepted = ", ".join(field.name for field in dataclasses.fields(cls))
+        names = [each.name for each in fields(cls)]
+        accepted = ", ".join(names)
         try:
             values = json.loads(text) if text.strip() else {}
         except (ValueError, RecursionError) as error:
@@ -136,8 +141,8 @@ class CSVOptions:
             raise ConfigError(
                 f"The CSV options {shortened(text, 200)!r} are not a JSON object. Write one with keys of {accepted}."
             )
-        for key in sorted(set(values) - {field.name for field in dataclasses.fields(cls)}):
-            near = similar_names(key, accepted.split(", "))
+        for key in sorted(set(values) - set(names)):
+            near = similar_names(key, names)
             choices = f", one of {', '.join((AUTO, *NAMED_DIALECTS))}" if near == ["dialect"] else ""
             hint = f" Perhaps {near[0]!r} is meant{choices}." if near else ""
             raise ConfigError(f"Unknown CSV option {key!r}.{hint} Accepted: {accepted}.")
@@ -158,6 +163,95 @@ class CSVOptions:
             value = getattr(self, name)
             if not isinstance(value, bool) and (name != "is_labeled" or value is not None):
                 raise ConfigError(f"CSV option {name}={value!r} is not accepted. Give true or false, without quotes.")
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """What the rows of CSV files are to be read as."""
+
+    layout: str = AUTO
+    """'auto' (see `columns.find_columns`), or one of CSV_LAYOUTS."""
+    options: CSVOptions = field(default_factory=CSVOptions)
+    """How to read the files."""
+    whole: bool = True
+    """False: the files are a part of the data, so it is not checked whether they alone hold anything to learn from."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: a value is not accepted, or two contradict each other.
+        """
+        if self.layout not in (AUTO, *CSV_LAYOUTS):
+            raise ConfigError(f"layout={self.layout!r} is not accepted. Choose one of auto, {', '.join(CSV_LAYOUTS)}.")
+        self._check_labelled()
+        self._check_task()
+        self._check_columns()
+
+    @property
+    def wanted(self) -> Layout | None:
+        """The layout where the request settles it, else None."""
+        if self.layout != AUTO:
+            return Layout(self.layout)
+        if self.options.is_labeled:
+            return Layout.LABELLED
+        return Layout.TEXT_IMAGE if self.task is Task.TEXT_TO_IMAGE else None
+
+    @property
+    def task(self) -> Task:
+        """The task as an enum."""
+        return Task(self.options.task)
+
+    def _check_labelled(self) -> None:
+        labelled = self.options.is_labeled
+        if labelled is None or self.layout == AUTO or labelled == (self.layout == Layout.LABELLED):
+            return
+        raise ConfigError(
+            f"layout={self.layout!r} and the CSV option is_labeled={labelled} contradict each other. Leave one out."
+        )
+
+    def _check_task(self) -> None:
+        wanted, task = self.wanted, self.task
+        if task is Task.AUTO or wanted is None:
+            return
+        mixed = wanted is Layout.TEXT_IMAGE
+        if mixed != (task is Task.TEXT_TO_IMAGE) or (wanted is Layout.PLAIN and task is not Task.TEXT_TO_TEXT):
+            raise ConfigError(
+                f"The CSV option task={task.value!r} does not fit the layout {wanted.value!r}: text-image is "
+                "text-to-image, plain is text-to-text, and the others hold one modality. Leave one of the two out."
+            )
+
+    def _check_columns(self) -> None:
+        columns = self.options.columns
+        if columns is None or self.wanted in (None, Layout.PLAIN):
+            return
+        least = least_columns(self.wanted)
+        if len(columns) < least or (len(columns) > least and self.wanted is not Layout.MATCHES):
+            raise ConfigError(
+                f"The CSV option columns={list(columns)!r} names {len(columns)} columns, but the layout "
+                f"{self.wanted} needs {least}{' or more' if self.wanted is Layout.MATCHES else ''}."
+            )
+
+
+def least_columns(layout: Layout) -> int:
+    """Return how many columns of a CSV a layout takes; matches may take more, plain texts any number."""
+    return len(layout.columns)
+
+
+@dataclass(frozen=True)
+class CSVSource:
+    """One CSV file."""
+
+    path: Path
+    """The file, on a local disk."""
+    origin: str
+    """Where it came from, for messages: the path itself, or the URI it was downloaded from."""
+
+
+def source_names(sources: Sequence[CSVSource]) -> list[str]:
+    """Return the names that tell several files apart: the last part of their origins, else the whole origins."""
+    names = [source.origin.rstrip("/").rpartition("/")[2] for source in sources]
+    return names if len(set(names)) == len(names) else [source.origin for source in sources]
 
 
 def _check_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Literal, TextIO
 
 from embedtune.errors import StorageError, reason
 from embedtune.records.csv.encodings import undecodable, unmarked
-from embedtune.records.csv.options import NAMED_DIALECTS
-from embedtune.records.csv.request import CSVSource
+from embedtune.records.csv.options import NAMED_DIALECTS, CSVSource
 
 if TYPE_CHECKING:
     from _csv import Reader

@@ -13,9 +13,8 @@ from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, is_empty, other_format, read_sample, table_form
 from embedtune.records.csv.header import Table, detect_header, same_names
 from embedtune.records.csv.named_tables import NamedTable, Records, names_of
-from embedtune.records.csv.options import AUTO
+from embedtune.records.csv.options import AUTO, CSVSource, IngestRequest, source_names
 from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
-from embedtune.records.csv.request import CSVSource, IngestRequest, source_names
 from embedtune.records.layouts import Layout
 from embedtune.text import excerpt, shown_names
 

@@ -12,9 +12,8 @@ from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, read_sample
 from embedtune.records.csv.extra_rows import FOOTER, ExtraRows
 from embedtune.records.csv.header import Table, find_head
 from embedtune.records.csv.named_tables import NamedTable, Records, names_of
-from embedtune.records.csv.options import CSVOptions
+from embedtune.records.csv.options import CSVOptions, CSVSource
 from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
-from embedtune.records.csv.request import CSVSource
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, stripped
 

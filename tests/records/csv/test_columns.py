@@ -6,8 +6,7 @@ from embedtune.errors import InputError
 from embedtune.records.csv.columns import Columns
 from embedtune.records.csv.columns import find_columns as find_columns_for
 from embedtune.records.csv.layout_by_content import detect_layout
-from embedtune.records.csv.options import CSVOptions
-from embedtune.records.csv.request import IngestRequest
+from embedtune.records.csv.options import CSVOptions, IngestRequest
 from embedtune.records.layouts import Layout, Modality
 
 TICKETS = [[f"my parcel {i} is late", ["late", "broken", "refund"][i % 3]] for i in range(12)]

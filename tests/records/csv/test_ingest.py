@@ -11,9 +11,8 @@ from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.csv import reader
 from embedtune.records.csv.encodings import SAMPLE_BYTES
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions
+from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
 from embedtune.records.csv.reader import FIELD_LIMIT
-from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.output import open_output
 from embedtune.records.report import CSVFacts, IngestReport
 from embedtune.records.rows import read_rows

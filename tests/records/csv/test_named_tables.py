@@ -15,9 +15,8 @@ import pytest
 from embedtune.errors import InputError, StorageError
 from embedtune.records.csv import named_rows
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions
+from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
 from embedtune.records.csv.reader import FIELD_LIMIT
-from embedtune.records.csv.request import CSVSource, IngestRequest
 from embedtune.records.csv.texts import read_texts
 from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
@@ -324,7 +323,7 @@ PEAK = """
 import sys
 from pathlib import Path
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.csv.options import CSVSource, IngestRequest
 from embedtune.records.output import open_output
 
 path = Path(sys.argv[1])

@@ -3,8 +3,7 @@ import re
 import pytest
 
 from embedtune.errors import ConfigError
-from embedtune.records.csv.options import CSVOptions
-from embedtune.records.csv.request import IngestRequest
+from embedtune.records.csv.options import CSVOptions, IngestRequest
 
 
 @pytest.mark.parametrize("text", ["", "  ", "{}"])

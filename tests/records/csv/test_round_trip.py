@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from embedtune.errors import EmbedtuneError
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions
-from embedtune.records.csv.request import CSVSource, IngestRequest
+from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
 from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 from embedtune.text import stripped
