@@ -64,7 +64,7 @@ class Layout(StrEnum):
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """What rows must show so that something can be learned from them; see `csv.row_parsers.LearnableCheck`."""
+        """What rows must show so that something can be learned from them; see `csv.ingest`."""
         return _FACTS[self].needs
 
     @property
