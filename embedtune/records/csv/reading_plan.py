@@ -1,9 +1,8 @@
 """Decide how to read one or several CSV files, or other tables, as one."""
 
-import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from embedtune.errors import InputError, StorageError, reason
@@ -163,22 +162,15 @@ def _plan_tables(
     note = f"Not read, for they hold lists, objects or other data than texts: {shown_names(nested)}." if nested else ""
     first = islice(chain.from_iterable(samples), max(_POOLED_CELLS // len(names), _KEPT_RECORDS))
     rows = [[str(row.get(name) or "").strip() for name in names] for row in first]
-    named = dataclasses.replace(request, options=dataclasses.replace(request.options, header="yes"))
+    named = replace(request, options=replace(request.options, header="yes"))
     try:
         columns = find_columns([list(names), *filter(any, rows)], named)
     except InputError as error:
         origin = next(iter(files.values())).origin
         raise InputError(f"{origin}, read as {form}: {error}{f' {note}' if note else ''}") from error
     plans = tuple(
-        FilePlan(
-            table.source,
-            name,
-            encoding,
-            Dialect("lines"),
-            file_stamp(table.source),
-            dataclasses.replace(table, left_out=nested),
-        )
-        for name, table in tables.items()
+        FilePlan(each.source, name, encoding, Dialect("lines"), file_stamp(each.source), replace(each, left_out=nested))
+        for name, each in tables.items()
     )
     return plans, columns, (note,) if note else ()
 
