@@ -375,7 +375,7 @@ def test_the_first_task_is_handed_every_parameter(name: str) -> None:
 
 
 UNREACHED = {
-    "options.py: raise ConfigError(f'max_bad_share=": "reading refuses the same before",
+    "schema.py: raise ConfigError(f'max_bad_share=": "reading refuses the same before",
     "evaluate_retrieval.py: raise ConfigError(f'seed is": "building refuses the same before",
     "evaluations.py: raise ConfigError(f'evaluation_versions is": "the first task returns them",
     "evaluate_retrieval.py: check_versions(": "the first task returns them",
