@@ -25,7 +25,7 @@ from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
 from embedtune.steps.sources import open_source
 from embedtune.storage.archives import is_archive
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.sources import LocalSource
+from embedtune.storage.opening import LocalSource
 
 _ALL = 1.0
 """Share of rows that may be set aside: they are counted, and what is left can be searched."""

@@ -28,7 +28,7 @@ from embedtune.records.docarrays.wire import iter_array
 from embedtune.records.source_kind import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import reading, writing
-from embedtune.storage.sources import LocalSource, local_copy
+from embedtune.storage.opening import LocalSource, local_copy
 
 SHARD_BYTES = 64 << 20
 """Of one shard before it is compressed; several of them travel at a time."""

@@ -15,8 +15,7 @@ from embedtune.mlflow.versions import SCHEME, parse_model_address
 from embedtune.models.catalogue import POINT_MODEL, known_model, similar_models, why_refused
 from embedtune.models.registered import fetched
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.opening import resolve_source
-from embedtune.storage.sources import local_copy
+from embedtune.storage.opening import local_copy, resolve_source
 
 DEFAULT_BACKBONE = "sentence-transformers/all-MiniLM-L6-v2"
 """A small English model (22.7 M parameters, 384 components) that fine-tunes on a CPU in a minute."""

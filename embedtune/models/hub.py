@@ -19,8 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from embedtune.errors import ModelError, StorageError
 from embedtune.models.backbones import hub_cache, what_lacks
-from embedtune.storage.endpoints import proxy_for
-from embedtune.storage.web.http import certificates, read_body, reason_of
+from embedtune.storage.web.http import certificates, proxy_for, read_body, reason_of
 
 _HUB = "https://huggingface.co"
 _TRUE = frozenset({"1", "ON", "YES", "TRUE"})

@@ -13,7 +13,7 @@ from embedtune.errors import ConfigError, ModelError
 from embedtune.mlflow.connection import connect_to_read
 from embedtune.mlflow.fetching import describe_files, fetch_model
 from embedtune.mlflow.versions import SCHEME, RegisteredVersion, find_version, parse_model_address
-from embedtune.storage.sources import temporary_folder
+from embedtune.storage.opening import temporary_folder
 
 _VERSION = re.compile(r"registered:(?P<name>[^/@]+)/(?P<version>[0-9]+)@(?P<created>[0-9]+)")
 

@@ -8,7 +8,7 @@ from embedtune.errors import ConfigError
 from embedtune.steps.running import OutputFolder, step
 from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
-from embedtune.storage.sources import local_copy
+from embedtune.storage.opening import local_copy
 
 
 @dataclass(frozen=True)

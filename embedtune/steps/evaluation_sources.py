@@ -8,7 +8,7 @@ from embedtune.errors import InputError
 from embedtune.progress import note
 from embedtune.records.output import SET_OPTIONS, read_reasons, without_options, without_place
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
-from embedtune.storage.sources import LocalSource
+from embedtune.storage.opening import LocalSource
 
 _ADVICE = (
     "What evaluations hold is detected, and at most 1 % of their rows may be bad. Give a table a header with known "

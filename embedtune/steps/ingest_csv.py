@@ -22,7 +22,7 @@ from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source
 from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
-from embedtune.storage.sources import LocalSource
+from embedtune.storage.opening import LocalSource
 
 _MOST_TOLD = 10
 """Names of files in one sentence."""

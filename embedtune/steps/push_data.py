@@ -11,7 +11,7 @@ from embedtune.errors import InputError
 from embedtune.progress import note
 from embedtune.records.output import read_reasons, without_place
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
-from embedtune.storage.sources import LocalSource
+from embedtune.storage.opening import LocalSource
 
 if TYPE_CHECKING:
     from docarray import DocumentArray

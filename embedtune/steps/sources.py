@@ -9,8 +9,7 @@ from tempfile import TemporaryDirectory
 from embedtune.errors import StorageError
 from embedtune.records.source_kind import SourceKind, names_kind, table_names
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.opening import resolve_source
-from embedtune.storage.sources import LocalSource, local_copy
+from embedtune.storage.opening import LocalSource, local_copy, resolve_source
 
 _DATASET = "dataset:"
 

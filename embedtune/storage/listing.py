@@ -49,7 +49,7 @@ class Listing:
     root: Path
     """The local folder that names are relative to; the present folder for what is not local."""
     files: tuple[SourceFile, ...]
-    """At least one, sorted by name. An archive counts as one file; `sources.local_copy` unpacks it."""
+    """At least one, sorted by name. An archive counts as one file; `opening.local_copy` unpacks it."""
     is_folder: bool
     """Whether a folder, a prefix or a pattern was given, not the address of one file."""
     passed_over: tuple[str, ...] = ()

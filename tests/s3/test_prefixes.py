@@ -11,9 +11,8 @@ from embedtune.errors import StorageError
 from embedtune.storage.access import AccessRules, ForbiddenError
 from embedtune.storage.content_reader import ContentReader, resolve_content
 from embedtune.storage.errors import UnreachableError
-from embedtune.storage.opening import list_files, resolve_source
+from embedtune.storage.opening import list_files, local_copy, resolve_source
 from embedtune.storage.ownership import OUTPUT_MARKER
-from embedtune.storage.sources import local_copy
 
 CSVS = {f"part-{number}.csv": f"text {number},label\n".encode() * 1000 for number in range(8)}
 
@@ -134,7 +133,7 @@ def test_an_object_that_changed_between_listing_and_download(store, prefix, monk
         put(store, "rows/v1/part-3.csv", b"1")
         return listing
 
-    monkeypatch.setattr("embedtune.storage.sources.list_files", list_then_change)
+    monkeypatch.setattr("embedtune.storage.opening.list_files", list_then_change)
     with pytest.raises(StorageError, match=r"part-3\.csv changed since its version was taken"), local_copy(prefix, ""):
         pass
 

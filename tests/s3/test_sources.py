@@ -6,8 +6,7 @@ import pytest
 from embedtune.errors import StorageError
 from embedtune.storage.locations import parse_location
 from embedtune.storage.objects.prefix import fetch_object, stat_object
-from embedtune.storage.opening import resolve_source
-from embedtune.storage.sources import local_copy
+from embedtune.storage.opening import local_copy, resolve_source
 
 SIX_MIB = bytes(range(256)) * 24 * 1024
 

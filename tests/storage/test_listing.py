@@ -10,9 +10,8 @@ import pytest
 
 from embedtune.errors import StorageError
 from embedtune.storage.listing import Listing, SourceFile
-from embedtune.storage.opening import resolve_source
+from embedtune.storage.opening import LocalSource, local_copy, resolve_source
 from embedtune.storage.ownership import OUTPUT_MARKER
-from embedtune.storage.sources import LocalSource, local_copy
 
 CSVS = {f"part-{number}.csv": f"text {number},label\n".encode() for number in range(8)}
 

@@ -5,8 +5,7 @@ import sys
 import pytest
 
 from embedtune.errors import StorageError
-from embedtune.storage.opening import resolve_source
-from embedtune.storage.sources import LocalSource, local_copy
+from embedtune.storage.opening import LocalSource, local_copy, resolve_source
 
 
 @pytest.fixture
@@ -53,7 +52,7 @@ def test_errors_of_the_reader_pass_unchanged(source):
 
 def test_local_work_imports_no_client():
     code = (
-        "import sys; from embedtune.storage import content_reader, folders, opening, sources;"
+        "import sys; from embedtune.storage import content_reader, folders, opening;"
         "opening.resolve_source(sys.argv[1]);"
         "assert not {'minio', 'urllib3'} & set(sys.modules)"
     )

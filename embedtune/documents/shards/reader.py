@@ -27,7 +27,7 @@ from embedtune.documents.shards.manifest import (
 from embedtune.documents.split_columns import DIVIDED_SCHEMA, RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import StorageError
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.sources import local_copy
+from embedtune.storage.opening import local_copy
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
 from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
-from embedtune.storage.endpoints import proxy_for
 from embedtune.storage.locations import ObjectStore
-from embedtune.storage.web.http import http_pool
+from embedtune.storage.web.http import http_pool, proxy_for
 
 SECRET_FOLDER_VARIABLE = "EMBEDTUNE_STORE_SECRET_DIR"  # noqa: S105
 """Environment variable with the folder of a mounted secret: files `accesskey`, `secretkey` and perhaps `sessiontoken`,

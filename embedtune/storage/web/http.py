@@ -4,10 +4,12 @@ import os
 import re
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 import certifi
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
@@ -126,6 +128,12 @@ def _pool(
         "ca_certs": authorities,
     }
     return ProxyManager(proxy, **settings) if proxy else PoolManager(**settings)
+
+
+def proxy_for(url: str) -> str:
+    """Return the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for an address, '' for none."""
+    parts = urlsplit(url)
+    return "" if urllib.request.proxy_bypass(parts.netloc) else urllib.request.getproxies().get(parts.scheme, "")
 
 
 def certificates() -> str:

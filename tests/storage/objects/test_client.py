@@ -12,8 +12,7 @@ from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import ObjectStore, parse_location
 from embedtune.storage.objects.client import store_client, store_errors
 from embedtune.storage.objects.prefix import fetch_object
-from embedtune.storage.opening import resolve_source
-from embedtune.storage.sources import local_copy
+from embedtune.storage.opening import local_copy, resolve_source
 
 VARIABLES = (
     "AWS_ENDPOINT_URL_S3",

@@ -7,8 +7,7 @@ from embedtune.errors import StorageError
 from embedtune.storage.access import ForbiddenError
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.locations import parse_location
-from embedtune.storage.opening import resolve_source
-from embedtune.storage.sources import local_copy
+from embedtune.storage.opening import local_copy, resolve_source
 from embedtune.storage.web import files as web
 
 
