@@ -257,3 +257,5 @@ def test_validation_measures_as_an_evaluation_does(request, tmp_path: Path, task
     index = encode_contents(model, held_out.index, validation.index_role, 4, "")
     expected = deciding_score(held_out.documents, Vectors(queries, index), validation.metric)
     assert found.scores[-1].value == pytest.approx(expected, abs=1e-3)
+    pages = [(run.folder / name).read_text(encoding="utf-8") for name in ("loss.html", "report.html", "report.md")]
+    assert all(f"{found.scores[0].value:.3f} before training, " in page for page in pages)

@@ -175,7 +175,8 @@ def test_no_documents(config, tmp_path):
 
 def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp_path):
     """SIGKILL as soon as a checkpoint is there; the next process ends with the model of an undisturbed one."""
-    config = dataclasses.replace(config, epochs=20)
+    options = {"items_per_label": 2, "validation_share": 0.3, "keep_best_epoch": True}
+    config = dataclasses.replace(config, epochs=20, train_options=json.dumps(options))
     root = tmp_path / "checkpoints"
     arguments = [str(labelled), str(tmp_path / "model"), json.dumps(dataclasses.asdict(config)), str(root)]
     process = subprocess.Popen([sys.executable, "-c", SUBPROCESS, *arguments])
@@ -189,6 +190,7 @@ def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp
     resumed = finetune_model(labelled, tmp_path / "model", config, str(root))
     straight = finetune_model(labelled, tmp_path / "straight", config, "")
     assert resumed.history == straight.history
+    assert (resumed.validation, resumed.chosen) == (straight.validation, straight.chosen)
     models = [load_model(str(tmp_path / name), 0) for name in ("model", "straight")]
     assert weights_digest(models[0]) == weights_digest(models[1])
     assert not list(root.glob("*/manifest.json"))

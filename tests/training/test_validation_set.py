@@ -2,11 +2,13 @@
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from embedtune.documents.fingerprints import content_key
+from embedtune.documents.summary import SPLIT_FILE
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import ModelCard
 from embedtune.models.contents import Contents
@@ -79,6 +81,17 @@ def facts(examples: TrainingSet) -> set[tuple[object, ...]]:
 
 def same_label(examples: TrainingSet, one: int, other: int) -> bool:
     return bool(examples.labels[one] == examples.labels[other])
+
+
+def test_whole_labels_are_held_out_where_the_evaluation_held_out_whole_ones(config, tmp_path):
+    folder = shutil.copytree(KEPT / "labelled" / "train", tmp_path / "train")
+    (folder / SPLIT_FILE).write_text('{"rule": "group"}', encoding="utf-8")
+    (tmp_path / "whole").mkdir()
+    whole = TrainingSet.read(folder, tmp_path / "whole")
+    labels = dict(zip(whole.contents.all_stored(), whole.labels.tolist(), strict=True))
+    examples, validation = read_examples(folder, tmp_path, asked(config, validation_share=0.4))
+    held = [*validation.held_out.queries.all_stored(), *validation.held_out.index.all_stored()]
+    assert {labels[text] for text in held}.isdisjoint(labels[text] for text in examples.contents.all_stored())
 
 
 def test_nothing_is_held_out_unless_asked_for(config, tmp_path):
