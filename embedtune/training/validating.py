@@ -134,10 +134,9 @@ class ValidationCallback(TrainerCallback):
         return {"keep_best_epoch": sentence}
 
     def _measure(self, state: TrainerState) -> None:
-        """Measure at the end of an epoch that was not measured yet."""
-        epoch, steps_into = divmod(state.global_step, self._batches)
-        before = _scores(state)
-        if steps_into or (before and before[-1].epoch == epoch):
+        """Measure where the last whole epoch was not measured yet; within an epoch it always was, before its steps."""
+        epoch, before = state.global_step // self._batches, _scores(state)
+        if before and before[-1].epoch == epoch:
             return
         started = time.perf_counter()
         score = EpochScore(epoch, state.global_step, self._score())
