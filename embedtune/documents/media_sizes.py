@@ -34,9 +34,7 @@ def measure_media(files: Sequence[Path], rows: int) -> tuple[MediaSummary, ...]:
         StorageError: a file is missing or damaged.
     """
     rows_format = read_format(files[0])
-    sizes: dict[Modality, list[_Size]] = {
-        modality: [] for modality in rows_format.modalities if modality is not Modality.TEXT
-    }
+    sizes: dict[Modality, list[_Size]] = {modality: [] for modality in rows_format.media.values()}
     if not rows_format.loaded or not sizes:
         return ()
     with progress("Measuring contents", rows * len(rows_format.modalities), "contents") as advance:
@@ -47,11 +45,7 @@ def measure_media(files: Sequence[Path], rows: int) -> tuple[MediaSummary, ...]:
 
 
 def _distinct_sizes(files: Sequence[Path], rows_format: RowsFormat) -> Iterator[tuple[Modality, _Size]]:
-    columns = {
-        name: modality
-        for name, modality in zip(rows_format.layout.contents, rows_format.modalities, strict=True)
-        if modality is not Modality.TEXT
-    }
+    columns = rows_format.media
     seen: set[bytes] = set()
     for path in files:
         measured = read_format(path).measured

@@ -125,12 +125,6 @@ _FACTS = {
     Layout.PLAIN: _Facts(("text",)),
 }
 
-CONTENT_COLUMNS = {layout: layout.contents for layout in Layout}
-"""The columns that hold contents, in order."""
-
-VALUE_COLUMNS = {layout: layout.values for layout in Layout}
-"""The columns that follow the contents, in order."""
-
 
 class Modality(StrEnum):
     """What a content is."""

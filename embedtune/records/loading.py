@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.layouts import LABEL_COLUMN, SOURCE_COLUMN, Modality
+from embedtune.records.layouts import LABEL_COLUMN, SOURCE_COLUMN
 from embedtune.records.loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
 from embedtune.records.output import Part, RowsOutput
 from embedtune.records.rows import RowsFormat, iter_rows
@@ -162,10 +162,7 @@ class _Work:
         self._output = output
         self._origins = origins
         self._names = rows_format.schema.names
-        contents = dict(zip(rows_format.layout.contents, rows_format.modalities, strict=True))
-        self._media = {
-            self._names.index(name): modality for name, modality in contents.items() if modality is not Modality.TEXT
-        }
+        self._media = {self._names.index(name): modality for name, modality in rows_format.media.items()}
         self._told = self._names.index(rows_format.layout.contents[0])
         self._label = self._names.index(LABEL_COLUMN) if LABEL_COLUMN in self._names else None
         self.what = next(iter(self._media.values())).plural

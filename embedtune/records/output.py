@@ -17,10 +17,10 @@ from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
 from embedtune.storage.atomic import PART_SUFFIX, atomic_path
 from embedtune.text import excerpt, shortened
 
-QUARANTINE_COLUMNS = ("line", "reason", "row")
+_COLUMNS = ("line", "reason", "row")
 """Header of a quarantine file; `row` is the text of the row as it stands in the source."""
 
-QUARANTINE_SOURCE = "source"
+_SOURCE = "source"
 """Fourth column of a quarantine file where the rows come from several files: the name of the row's file."""
 
 SET_OPTIONS = "set the CSV options if the file was read wrongly, "
@@ -70,17 +70,12 @@ class QuarantineWriter:
     """
 
     def __init__(self, file: TextIO, several_sources: bool = False) -> None:
-        """Write the header.
-
-        Args:
-            file: Opened for writing as UTF-8 with newline=''.
-            several_sources: Whether to write the column QUARANTINE_SOURCE.
-        """
+        """Write the header to a file opened as UTF-8 with newline=''; several sources have the fourth column."""
         self.counts = Counter[str]()
         self._first: dict[str, list[str]] = {}
         self._several = several_sources
         self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow((*QUARANTINE_COLUMNS, QUARANTINE_SOURCE) if several_sources else QUARANTINE_COLUMNS)
+        self._writer.writerow((*_COLUMNS, _SOURCE) if several_sources else _COLUMNS)
 
     @property
     def first(self) -> list[str]:
@@ -225,12 +220,7 @@ class RowsOutput:
         return self._rejected.first
 
     def begin(self, rows_format: RowsFormat, watch: Watch | None = None) -> None:
-        """Begin both files.
-
-        Args:
-            rows_format: What the columns of the rows file hold.
-            watch: Shown the columns of contents and values of every batch of rows.
-        """
+        """Begin both files; `watch` is shown the columns of contents and values of every batch of rows."""
         self.rows_format, self._watch = rows_format, watch
         file = self._files.enter_context(self._quarantine_part.open("w", encoding="utf-8", newline=""))
         self._rejected = QuarantineWriter(file, rows_format.several_sources)
@@ -261,11 +251,7 @@ class RowsOutput:
         self._batch, self._bytes = [], 0
 
     def finish(self, parts: Sequence[Part], what: str = "rows", cure: str = "") -> None:
-        """Say that everything was read, and refuse it if too much was set aside; see `QuarantineWriter.check_shares`.
-
-        Raises:
-            InputError: more than the accepted share of any part cannot be used, or all of it.
-        """
+        """Say that everything was read, and refuse it as `QuarantineWriter.check_shares` does: with an InputError."""
         self.flush()
         self.is_read = True
         self._rejected.check_shares(parts, self._max_bad_share, self._quarantine, what, cure)
@@ -345,7 +331,7 @@ def _read_quarantine(path: Path) -> Iterator[tuple[str, str]]:
                 yield row["reason"], row["row"]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise StorageError(
-            f"{path} cannot be read as a quarantine file with the columns {', '.join(QUARANTINE_COLUMNS)}."
+            f"{path} cannot be read as a quarantine file with the columns {', '.join(_COLUMNS)}."
         ) from error
     finally:
         csv.field_size_limit(before)

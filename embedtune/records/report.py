@@ -66,7 +66,7 @@ class IngestReport:
     layout: str
     """A Layout."""
     modalities: tuple[str, ...]
-    """Modality of each content column, in the order of CONTENT_COLUMNS."""
+    """Modality of each content column, in the order of the layout's."""
     sources: int = 1
     """Files that were read."""
     read_as: str = ""

@@ -11,11 +11,10 @@ Every string is stripped of white space around it and not empty, without NUL; on
 nobody judged is null.
 """
 
-import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,9 @@ import pyarrow.parquet as pq
 
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import (
-    CONTENT_COLUMNS,
     LINE_COLUMN,
     NUMBER_COLUMNS,
     SOURCE_COLUMN,
-    VALUE_COLUMNS,
     Layout,
     Modality,
 )
@@ -61,7 +58,7 @@ class RowsFormat:
 
     layout: Layout
     modalities: tuple[Modality, ...]
-    """Of each content column, in the order of CONTENT_COLUMNS."""
+    """Of each content column, in the order of the layout's."""
     loaded: bool = True
     """False: contents that are not text are still addresses."""
     several_sources: bool = False
@@ -70,22 +67,28 @@ class RowsFormat:
     """Whether loaded contents that are not text have a column with their size."""
 
     @property
+    def media(self) -> dict[str, Modality]:
+        """The columns of contents that are not text, with what these are."""
+        contents = zip(self.layout.contents, self.modalities, strict=True)
+        return {name: modality for name, modality in contents if modality is not Modality.TEXT}
+
+    @property
     def schema(self) -> pa.Schema:
         """The arrow schema of such a file."""
         fields = [pa.field(LINE_COLUMN, pa.int64(), nullable=False)]
         if self.several_sources:
             fields.append(pa.field(SOURCE_COLUMN, pa.string(), nullable=False))
-        for name, modality in zip(CONTENT_COLUMNS[self.layout], self.modalities, strict=True):
-            fields += self._content_fields(name, modality)
-        for name in VALUE_COLUMNS[self.layout]:
+        for name in self.layout.contents:
+            fields += self._content_fields(name)
+        for name in self.layout.values:
             kind = pa.float32() if name in NUMBER_COLUMNS else pa.string()
             fields.append(pa.field(name, kind, nullable=False))
         modalities = ",".join(self.modalities).encode()
         return pa.schema(fields, metadata={_LAYOUT_KEY: self.layout.value.encode(), _MODALITIES_KEY: modalities})
 
-    def _content_fields(self, name: str, modality: Modality) -> list[pa.Field]:
-        unjudged = self.layout is Layout.BEIR and name == CONTENT_COLUMNS[Layout.BEIR][0]
-        if modality is Modality.TEXT or not self.loaded:
+    def _content_fields(self, name: str) -> list[pa.Field]:
+        if name not in self.media or not self.loaded:
+            unjudged = self.layout.has_splits and name == self.layout.contents[0]
             return [pa.field(name, pa.string(), nullable=unjudged)]
         kinds = {"": pa.large_binary(), DIGEST_SUFFIX: pa.string(), URI_SUFFIX: pa.string()}
         if self.measured:
@@ -113,12 +116,6 @@ class RowsWriter:
         self._writer.write_batch(pa.record_batch(list(columns), schema=self._schema))
         self.count += len(columns[0])
 
-    def finish(self) -> None:
-        """Write what the file says about itself."""
-        if self.report is not None:
-            text = json.dumps({**_REPORT_FORMAT, **dataclasses.asdict(self.report)}, ensure_ascii=False)
-            self._writer.add_key_value_metadata({_REPORT_KEY.decode(): text})
-
 
 @contextmanager
 def open_rows(path: Path, rows_format: RowsFormat) -> Iterator[RowsWriter]:
@@ -130,7 +127,9 @@ def open_rows(path: Path, rows_format: RowsFormat) -> Iterator[RowsWriter]:
     with pq.ParquetWriter(path, schema, compression=compression, use_dictionary=others) as writer:
         rows = RowsWriter(writer, schema)
         yield rows
-        rows.finish()
+        if rows.report is not None:
+            text = json.dumps({**_REPORT_FORMAT, **asdict(rows.report)}, ensure_ascii=False)
+            writer.add_key_value_metadata({_REPORT_KEY.decode(): text})
 
 
 def read_report(path: Path) -> IngestReport | None:
@@ -218,11 +217,6 @@ def _format_of(path: Path, file: pq.ParquetFile) -> RowsFormat:
         raise InputError(f"{path} is a parquet file, but not one of validated rows. Give what the ingest step wrote.")
     layout = Layout(metadata[_LAYOUT_KEY].decode())
     modalities = tuple(Modality(name) for name in metadata[_MODALITIES_KEY].decode().split(","))
-    media = [
-        name
-        for name, modality in zip(CONTENT_COLUMNS[layout], modalities, strict=True)
-        if modality is not Modality.TEXT
-    ]
-    loaded = all(name + DIGEST_SUFFIX in schema.names for name in media)
-    measured = bool(media) and all(name + SIZE_SUFFIX in schema.names for name in media)
-    return RowsFormat(layout, modalities, loaded, SOURCE_COLUMN in schema.names, measured)
+    found = RowsFormat(layout, modalities, several_sources=SOURCE_COLUMN in schema.names)
+    loaded = all(name + DIGEST_SUFFIX in schema.names for name in found.media)
+    return replace(found, loaded=loaded, measured=any(name + SIZE_SUFFIX in schema.names for name in found.media))

@@ -176,5 +176,5 @@ def _broken(source: LocalSource) -> Iterator[str]:
 
 def _keeps_addresses(rows_format: RowsFormat, options: CSVOptions) -> bool:
     """Tell whether the rows are as they shall be: contents loaded, or addresses where these were asked for."""
-    keep = (not options.convert_to_blob, Modality.IMAGE), (not options.create_point_clouds, Modality.MESH)
-    return rows_format.loaded or any(wanted and modality in rows_format.modalities for wanted, modality in keep)
+    loads = {Modality.IMAGE: options.convert_to_blob, Modality.MESH: options.create_point_clouds}
+    return rows_format.loaded or not all(loads[modality] for modality in rows_format.media.values())

@@ -52,10 +52,8 @@ _TEXT = ContentKind(Modality.TEXT, Form.TEXT)
 def content_kind(document: DocumentProto) -> ContentKind:
     """Tell what a Document contains: by its `modality`, by its `uri` and `mime_type`, and of tensors by their shape.
 
-    A text of modality image or mesh is an address, as in `Document(content='apple.png', modality='image')`.
-
-    Raises:
-        InputError: there is no content, or it cannot be told what it is.
+    A text of modality image or mesh is an address, as in `Document(content='apple.png', modality='image')`. Where there
+    is no content, or it cannot be told what it is, an InputError says so.
     """
     field = document.WhichOneof("content")
     stated = _stated(document)
@@ -88,10 +86,8 @@ def stored_content(document: DocumentProto, kind: ContentKind, options: CSVOptio
         options: How to draw point clouds.
 
     Returns:
-        The text; the address; or bytes, their SHA-256 and where they came from, '' where that is not known.
-
-    Raises:
-        InputError: the content cannot be used.
+        The text; the address; or bytes, their SHA-256 and where they came from, '' where that is not known. What cannot
+        be used raises InputError.
     """
     if kind.form is Form.TEXT:
         return (_clean(document.text, "text"),)

@@ -77,11 +77,7 @@ def ingest_documents(files: Sequence[Path], origin: str, output: RowsOutput, opt
 
 
 def array_files(files: Sequence[Path]) -> dict[str, Path]:
-    """Return the files that are read, by the names that they have in the column `source` where they are several.
-
-    Args:
-        files: See `ingest_documents`.
-    """
+    """Return the files that are read, by the names that they have in the column `source` where they are several."""
     shards = sorted(path for path in files if is_documents_name(path.name)) if len(files) > 1 else list(files)
     common = os.path.commonpath([path.parent for path in shards]) if shards else ""
     return {path.relative_to(common).as_posix(): path for path in shards}
@@ -112,7 +108,7 @@ class _Copier:
     """Writes the rows of Documents, and sets aside the Documents that become none."""
 
     def __init__(self, found: RowsFormat, values: MatchValues, options: CSVOptions, output: RowsOutput) -> None:
-        """Begin with nothing written; `found` is what the rows hold, so Documents that become other ones go aside."""
+        """Begin with nothing written; Documents that become other rows than `found` go aside."""
         self._found = found
         self._values = values
         self._options = options
@@ -120,15 +116,7 @@ class _Copier:
         self._cloud_bytes = 0
 
     def copy(self, name: str, documents: Iterable[DocumentProto | str]) -> int:
-        """Add the rows of all Documents of a file.
-
-        Args:
-            name: The name of the file.
-            documents: Its Documents; a text says why one cannot be read.
-
-        Returns:
-            How many Documents there were, good and bad.
-        """
+        """Add the rows of all Documents of a file, of which a text says why one cannot be read; return their number."""
         line = 0
         for line, document in enumerate(documents, 1):
             head = (line, name) if self._output.rows_format.several_sources else (line,)

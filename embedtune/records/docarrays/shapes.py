@@ -39,11 +39,7 @@ class MatchValues:
     negative: str
 
     def gain(self, label: str) -> float:
-        """Return the relevance of a match with this label.
-
-        Raises:
-            InputError: the label is neither of the two.
-        """
+        """Return the relevance of a match with this label; raise InputError where it is neither of the two."""
         if label not in (self.positive, self.negative):
             raise InputError(
                 f"the label {excerpt(label)} of a match is neither {excerpt(self.positive)} (relevant) nor "
@@ -57,11 +53,7 @@ DEFAULT_VALUES = MatchValues("1", "-1")
 
 
 def rows_format(document: DocumentProto) -> RowsFormat:
-    """Tell what rows a Document becomes.
-
-    Raises:
-        InputError: it becomes none.
-    """
+    """Tell what rows a Document becomes; raise InputError where it becomes none."""
     if document.matches and document.chunks:
         raise InputError("it has both matches and chunks")
     if document.matches:
@@ -81,14 +73,13 @@ def document_rows(
 ) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a Document: the columns of a rows file without line and source.
 
+    Where a content, label or score raises InputError, nothing of the Document should be kept.
+
     Args:
         document: The Document.
         found: What `rows_format` says about it.
         values: What the labels of matches mean.
         options: How point clouds are drawn from mesh files.
-
-    Raises:
-        InputError: a content, label or score cannot be used; nothing of the Document should be kept then.
     """
     if found.layout is Layout.MATCHES:
         query = _stored(document, options)
@@ -138,11 +129,7 @@ class Survey:
 
 
 def chosen_format(survey: Survey, origin: str) -> RowsFormat:
-    """Return what most Documents become.
-
-    Raises:
-        InputError: there are no Documents, or none that can be used.
-    """
+    """Return what most Documents become; raise InputError where there are none, or none that can be used."""
     if not survey.total:
         raise InputError(f"{origin} holds no Documents. Give an array with at least two.")
     if not survey.formats:
@@ -153,16 +140,13 @@ def chosen_format(survey: Survey, origin: str) -> RowsFormat:
 
 
 def match_values(survey: Survey, positive: str, negative: str, origin: str) -> MatchValues:
-    """Return what the labels of the matches mean.
+    """Return what the labels of the matches mean; raise InputError where it cannot be told.
 
     Args:
         survey: What was seen.
         positive: Label that means relevant, '' if nobody said so.
         negative: Label that means not relevant, '' if nobody said so.
         origin: URI of the source, for messages.
-
-    Raises:
-        InputError: it cannot be told.
     """
     told = ", ".join(excerpt(label) for label, _ in survey.labels.most_common(5))
     if not positive and not negative:
