@@ -7,6 +7,8 @@ import pytest
 import urllib3
 
 from embedtune import list_datasets, pull, push
+from embedtune.datasets import delete as delete_module
+from embedtune.datasets import packing
 from embedtune.datasets.catalogue import locate, read_version
 from embedtune.datasets.delete import delete
 from embedtune.datasets.naming import dataset_uri, datasets_root, parse_reference
@@ -318,3 +320,47 @@ def test_copies_that_nobody_goes_on_with_are_removed(remote, store, monkeypatch,
         f"{folder}/{remote.manifest(pushed.reference)['folder']}/documents-00000.protobuf-array.gzip",
         f"{folder}/manifest.json",
     ]
+
+
+def test_a_copy_stays_where_its_version_is_cut_otherwise(remote, monkeypatch, texts):
+    pushed = push(texts(5), "train", public=True)
+    copied = [name for name in remote.names() if name.startswith("_public/")]
+    remote.remove(remote.shard(pushed.reference))
+    monkeypatch.setattr(packing, "SHARD_BYTES", 100)
+    monkeypatch.setattr(folders, "ABANDONED_S", -1.0)
+    assert push(texts(5), "train").public
+    assert [name for name in remote.names() if name.startswith("_public/")] == copied
+    assert len(remote.manifest(pushed.reference)["files"]) > 1
+
+
+def test_what_is_copied_is_what_was_stored(remote, store, endpoint, monkeypatch, texts):
+    pushed = push(texts(5), "train")
+    reference, shard = parse_reference(pushed.reference), remote.shard(pushed.reference)
+    manifest, content = read_version(reference), remote.read(shard)
+    with monkeypatch.context() as broken:
+        broken.setattr(ObjectPrefix, "copy_file", lambda store, _, target, __: store.put_bytes(target, content))
+        with pytest.raises(StorageError, match=r"documents-00000.* is damaged"):
+            publish(reference, manifest)
+    remote.remove(f"_public/{shard}")
+    remote.write(shard, bytes(len(content)))
+    with pytest.raises(StorageError, match=r"documents-00000.* is damaged"):
+        publish(reference, manifest)
+    assert readable(store, endpoint) == []
+
+
+def test_a_copy_that_a_rival_ends_while_its_version_is_deleted(remote, monkeypatch, texts):
+    pushed, ended = push(texts(5), "train", public=True), []
+
+    def rival_ends(version):
+        if not ended:
+            ended.append(version)
+            remote.write(f"_public/{version.folder}/manifest.json", b"of a rival")
+
+    monkeypatch.setattr(delete_module, "remove_statement", rival_ends)
+    delete(pushed.reference)
+    assert len(ended) == 1
+    assert remote.names() == []
+    # Of a version whose own files went in another way.
+    remote.write(f"_public/{ended[0].folder}/manifest.json", b"left behind")
+    assert delete("train") == [pushed.reference]
+    assert remote.names() == []
