@@ -82,11 +82,7 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def sorted_files(uri: str, files: Iterable[SourceFile]) -> tuple[SourceFile, ...]:
-    """Return the files of a folder in the order of their names.
-
-    Raises:
-        StorageError: there are none, or a name cannot be that of a file below a folder.
-    """
+    """Return the files of a folder in the order of their names, or raise StorageError if one cannot be a file."""
     found = sorted(files, key=lambda file: file.name)
     if not found:
         raise StorageError(
@@ -106,11 +102,7 @@ def sorted_files(uri: str, files: Iterable[SourceFile]) -> tuple[SourceFile, ...
 
 
 def resolve_listing(listing: Listing) -> Listing:
-    """Return a listing with the versions of its files and its own; local files are read for that.
-
-    Raises:
-        StorageError: a local file cannot be read.
-    """
+    """Return a listing with the versions of its files and its own; local ones are read."""
     versions = _versions(listing.files)
     files = tuple(replace(file, version=version) for file, version in zip(listing.files, versions, strict=True))
     version = versions[0]

@@ -88,9 +88,6 @@ def _find_endpoint(store: ObjectStore) -> _Endpoint:
 
     https is spoken where no scheme is written. An empty variable counts as unset. The region is `MINIO_REGION`;
     `AWS_REGION` or `AWS_DEFAULT_REGION`; else us-east-1, and on Amazon that of the bucket.
-
-    Raises:
-        StorageError: what is set is no http(s) address, or names Amazon as the platform's store.
     """
     variables, default = _ENDPOINTS[store]
     given = _first_set(variables)

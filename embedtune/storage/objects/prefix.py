@@ -26,11 +26,7 @@ from embedtune.storage.web.http import HostMemory, SlowError, content_pool, read
 
 
 def stat_object(location: Location) -> tuple[str, int]:
-    """Return an object's etag and its size in bytes.
-
-    Raises:
-        StorageError: it is missing, access is denied, or the store does not answer.
-    """
+    """Return an object's etag and its size in bytes; StorageError if it is missing, refused or out of reach."""
     with store_errors(location.uri):
         found = store_client(location.store).stat_object(location.bucket, location.key)
     if not found.etag or found.size is None:
@@ -39,11 +35,7 @@ def stat_object(location: Location) -> tuple[str, int]:
 
 
 def fetch_object(location: Location, etag: str, size: int, target: Path, advance: Advance) -> None:
-    """Download an object if it still has this etag.
-
-    Raises:
-        StorageError: it changed or is missing, access is denied, the store does not answer, or the disk is full.
-    """
+    """Download an object if it still has this etag; errors as of `opening.local_copy`."""
     client = store_client(location.store)
 
     def request(offset: int) -> BaseHTTPResponse:
@@ -58,11 +50,7 @@ def fetch_object(location: Location, etag: str, size: int, target: Path, advance
 
 
 def list_objects(location: Location) -> Listing:
-    """Find the object, or the objects below the prefix, or those that the pattern matches.
-
-    Raises:
-        StorageError: there is none, access is denied, or the store does not answer.
-    """
+    """Find the object, or those below the prefix or that the pattern matches; errors as of `opening.list_files`."""
     if not location.key and not location.is_folder:
         raise StorageError(
             f"{location.uri} is a bucket, not an object. Write {location.bucket_uri}/key, or "
@@ -109,15 +97,7 @@ class ObjectContents:
     """Small objects of one store; see `opening.Contents`."""
 
     def __init__(self, store: ObjectStore, timeout_s: float) -> None:
-        """Set up the client; nothing is asked yet.
-
-        Args:
-            store: Which.
-            timeout_s: Seconds after which a content that is still on its way is given up; half of it for a silence.
-
-        Raises:
-            StorageError: the environment does not describe an object store.
-        """
+        """Set up the client; see `opening.open_contents`."""
         self._client = store_client(store, content_pool(timeout_s / 2))
         self._name = f"the object store of {store}:// addresses"
         self._memory = HostMemory()
@@ -142,11 +122,7 @@ class ObjectPrefix:
     """The objects below one prefix, as a store of named files; see `store.Store`."""
 
     def __init__(self, location: Location) -> None:
-        """Set up the client; nothing is asked yet.
-
-        Raises:
-            StorageError: the environment does not describe an object store.
-        """
+        """Set up the client, nothing is asked yet; errors as of `opening.open_store`."""
         self._client = store_client(location.store)
         self._store = location.store
         self._bucket = location.bucket

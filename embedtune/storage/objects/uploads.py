@@ -92,7 +92,7 @@ class _Content:
 
 
 def send_file(destination: Destination, source: Path, sha256: str, advance: Advance) -> str:
-    """Store a file, whole or not at all.
+    """Store a file, whole or not at all, and return its SHA-256, computed while it was read.
 
     At most five parts of PART_BYTES are in memory; parts are larger from 80 GB on, as no object has more than 10,000.
 
@@ -102,14 +102,10 @@ def send_file(destination: Destination, source: Path, sha256: str, advance: Adva
         sha256: What its content must have, written into the metadata; '' if that is not known.
         advance: Told the number of bytes that are on their way.
 
-    Returns:
-        The SHA-256 of what was stored, computed while it was read.
-
     Raises:
         StorageError: the content has another SHA-256, or the file grows or shrinks, so nothing was stored.
         OSError: the file cannot be read.
-        MinioException: the store refuses.
-        HTTPError: the store does not answer.
+        MinioException, HTTPError: the store refuses, or does not answer.
     """
     with source.open("rb") as file:
         content = _Content(file, source, sha256, advance)

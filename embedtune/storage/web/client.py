@@ -29,13 +29,7 @@ class WebClient:
     """
 
     def __init__(self, hosts: Sequence[str], pool: PoolManager, memory: HostMemory) -> None:
-        """Set up the client.
-
-        Args:
-            hosts: See `access.HOSTS_VARIABLE`.
-            pool: Connects, with its time-outs and repetitions.
-            memory: Told of servers that do not answer; those given up are not asked.
-        """
+        """Set up the client; `memory` is told of servers that do not answer, and those given up are not asked."""
         self._hosts = hosts
         self._pool = pool
         self._memory = memory
@@ -43,19 +37,10 @@ class WebClient:
         self._addresses: dict[tuple[str, int], tuple[str, ...]] = {}
 
     def request(self, method: str, uri: str, headers: dict[str, str]) -> tuple[BaseHTTPResponse, str]:
-        """Send a request, and follow redirects.
-
-        Args:
-            method: HEAD or GET.
-            uri: An http(s) address, perhaps with a query, without user name and password.
-            headers: To send; none of them secret.
+        """Send a request without a secret, and follow redirects; errors as of `opening.Contents.read`.
 
         Returns:
             The first response that is no redirect, its body not read, and the server that it came from.
-
-        Raises:
-            ForbiddenError: a host on the way is not allowed, or its numeric address is not.
-            StorageError: a server does not answer, or redirects to where nobody follows.
         """
         address, what = uri, uri.partition("?")[0]
         for _ in range(_MAX_REDIRECTS + 1):

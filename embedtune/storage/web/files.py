@@ -26,12 +26,7 @@ class Pages:
     """Small contents of allowed web servers; see `opening.Contents`."""
 
     def __init__(self, hosts: Sequence[str], timeout_s: float) -> None:
-        """Set up the client; nothing is opened yet.
-
-        Args:
-            hosts: See `access.HOSTS_VARIABLE`.
-            timeout_s: Seconds after which a content that is still on its way is given up; half of it for a silence.
-        """
+        """Set up the client; see `opening.open_contents`."""
         self._memory = HostMemory()
         self._client = WebClient(hosts, content_pool(timeout_s / 2), self._memory)
         self._timeout_s = timeout_s
@@ -61,8 +56,7 @@ def stat_page(location: Location) -> tuple[str, int]:
     """Return the etag and the size in bytes that a web server names for a file.
 
     Raises:
-        StorageError: the host is not allowed, the server refuses or does not answer, it names no etag or
-            size, or the file is larger than SIZE_LIMIT.
+        StorageError: it is refused or out of reach, larger than SIZE_LIMIT, or the server names no etag or size.
     """
     response = _request("HEAD", location, {})
     response.release_conn()

@@ -91,11 +91,7 @@ def http_pool(retries: int = 3, proxy: str = "") -> PoolManager:
 
 
 def content_pool(timeout_s: float) -> PoolManager:
-    """Return the HTTP client of this process for many small contents, which gives up soon.
-
-    Args:
-        timeout_s: Seconds after which a server that sends nothing is given up; the head is asked for once more.
-    """
+    """Return the HTTP client of this process for small contents, which gives up after so many seconds of silence."""
     return _pool((2, 1, 1, 2), "", timeout_s, certificates(), os.getpid())
 
 
@@ -193,7 +189,7 @@ def receive(
     digest: Digest | None = None,
     resume: bool = False,
 ) -> int:
-    """Write a body to a file, going on where a broken connection stopped.
+    """Write a body to a file, going on where a broken connection stopped; return the number of bytes in the file.
 
     Args:
         request: Called with the number of bytes that are there already.
@@ -202,9 +198,6 @@ def receive(
         advance: Told the number of bytes written.
         digest: Fed what is written.
         resume: Whether `target` holds the beginning already, rather than nothing of worth.
-
-    Returns:
-        The number of bytes in the file.
 
     Raises:
         StorageError: the disk is full, or what `request` raises.
@@ -228,15 +221,7 @@ def receive(
 
 
 def read_whole(request: Callable[[], BaseHTTPResponse], limit: int) -> bytes:
-    """Return a small body as it is stored, asking again where the connection breaks.
-
-    Args:
-        request: Asks for the body.
-        limit: Bytes after which no more is read; one byte more than this tells that there is more.
-
-    Raises:
-        HTTPError: the connection broke again and again.
-    """
+    """Return a small body as it is stored, up to a byte more than `limit`, asking again where the connection breaks."""
     for attempt in range(1, _ATTEMPTS + 1):
         response = request()
         try:
