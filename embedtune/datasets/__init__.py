@@ -1,1 +1,1 @@
-"""Datasets by name and version on the object store, and public samples."""
+"""Datasets by name and version on the object store."""

@@ -1,1 +1,1 @@
-"""A CSV becomes validated rows."""
+"""Sources of any kind become validated rows with their contents loaded."""
