@@ -6,12 +6,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
 
+from embedtune.errors import RegistryError
 from embedtune.models.card import EpochScore, Validation
 from embedtune.registry.champion import Champion
 from embedtune.registry.contents import check_model_name, registration_digest
+from embedtune.registry.logged_models import _claim
 from embedtune.registry.request import Registration, RegistrationRequest
-from embedtune.registry.runs import _dataset_input, _log_parameters, _what_was_trained, log_metrics
+from embedtune.registry.runs import _dataset_input, _experiment_id, _log_parameters, _what_was_trained, log_metrics
 from embedtune.registry.versions import describe_version
 from embedtune.retrieval.comparison import SideTable
 from embedtune.retrieval.sides import MetricValues
@@ -209,3 +212,49 @@ def test_another_registration_is_one_of_another_model_or_of_what_decides(tmp_pat
 
 def test_the_longest_name_is_of_200_characters():
     check_model_name("x" * 200)
+
+
+class Racing:
+    """A server at which another attempt makes the same thing between a look and the making of it."""
+
+    tracking_uri = "http://mlflow"
+
+    def __init__(self, code="RESOURCE_ALREADY_EXISTS", stage="active"):
+        self.code, self.stage, self.looks, self.deleted = code, stage, 0, []
+
+    def get_experiment_by_name(self, name):
+        self.looks += 1
+        return None if self.looks == 1 else SimpleNamespace(experiment_id="7", lifecycle_stage=self.stage)
+
+    def create_experiment(self, name, artifact_location):
+        assert artifact_location is None
+        error = MlflowException("no")
+        error.error_code = self.code
+        raise error
+
+    def search_logged_models(self, experiments, condition):
+        self.looks += 1
+        mine, other = (
+            SimpleNamespace(model_id=name, status="PENDING", creation_timestamp=at) for at, name in ((2, "m"), (1, "l"))
+        )
+        return [] if self.looks == 1 else [mine, other]
+
+    def create_logged_model(self, experiment, name, source_run_id, tags):
+        return SimpleNamespace(model_id="m")
+
+    def delete_logged_model(self, model_id):
+        self.deleted.append(model_id)
+
+
+def test_an_experiment_that_another_attempt_has_made_is_used():
+    assert _experiment_id(Racing(), "e", "http://mlflow") == "7"
+    with pytest.raises(RegistryError, match="'e' was deleted"):
+        _experiment_id(Racing(stage="deleted"), "e", "http://mlflow")
+    with pytest.raises(MlflowException, match="no"):
+        _experiment_id(Racing(code="INTERNAL_ERROR"), "e", "http://mlflow")
+
+
+def test_of_two_logged_models_that_were_made_at_once_the_later_one_is_deleted():
+    client, run = Racing(), SimpleNamespace(info=SimpleNamespace(experiment_id="7", run_id="r"))
+    assert _claim(client, run, "digest").model_id == "l"
+    assert client.deleted == ["m"]
