@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from embedtune.errors import EmbedtuneError
 from embedtune.records.csv.ingest import ingest_csv
-from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
+from embedtune.records.csv.options import CSV_LAYOUTS, CSVOptions, CSVSource, IngestRequest
 from embedtune.records.output import open_output
 from embedtune.records.rows import read_rows
 from embedtune.text import stripped
@@ -40,6 +40,10 @@ MODEST = settings(deadline=None, max_examples=25)
 def tables(layout):
     fixed, drawn = LAYOUTS[layout]
     return st.lists(drawn, max_size=8).map(lambda rows: [fixed[0], *rows, *fixed[1:]])
+
+
+def test_every_layout_of_csvs_is_tried():
+    assert set(LAYOUTS) == set(CSV_LAYOUTS)
 
 
 def expected_rows(layout, rows, starts):
