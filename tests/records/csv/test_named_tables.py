@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from embedtune.errors import InputError, StorageError
-from embedtune.records.csv import named_rows
+from embedtune.records.csv import named_tables
 from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
 from embedtune.records.csv.reader import FIELD_LIMIT
@@ -264,7 +264,7 @@ def test_arrays_that_cannot_be_read(ingest, content, message):
 
 
 def test_a_large_array_is_refused(ingest, monkeypatch):
-    monkeypatch.setattr(named_rows, "_ARRAY_BYTES", 1 << 11)
+    monkeypatch.setattr(named_tables, "_ARRAY_BYTES", 1 << 11)
     with pytest.raises(InputError, match=r"one JSON array of more than 0 MiB.*Write JSON lines"):
         ingest({"a.json": as_array(LABELLED)})
 
