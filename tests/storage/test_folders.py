@@ -3,6 +3,7 @@ import json
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.storage import folders
 from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, upload_folder
 
 
@@ -56,6 +57,17 @@ def test_the_newer_folder_replaces_the_older(checkpoint, uri, stored, tmp_path):
     assert download_folder(uri, tmp_path / "copy")
     assert contents(tmp_path / "copy") == contents(checkpoint)
     assert len(content_folders(stored)) == 1
+
+
+def test_the_same_folder_again_is_left_where_it_is(checkpoint, uri, stored, monkeypatch):
+    def times():
+        return {path: path.stat().st_mtime_ns for path in content_folders(stored)[0].rglob("*")}
+
+    upload_folder(checkpoint, uri)
+    before = times()
+    monkeypatch.setattr(folders, "ABANDONED_S", -1.0)
+    upload_folder(checkpoint, uri)
+    assert times() == before
 
 
 def test_an_interrupted_upload_leaves_the_older_folder(checkpoint, uri, stored, tmp_path):
