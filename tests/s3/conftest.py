@@ -61,11 +61,13 @@ class FaultyProxy:
     """Address of the store."""
     url: str = ""
     failures: list[tuple[str, int, str]] = field(default_factory=list)
-    """Method, status and error code of the answers instead, each given once, to the first request with that method."""
+    """Method, perhaps with a part of the path, status and error code of the answers instead, each given once, to the
+    first request with that method."""
     break_answers_after: list[int] = field(default_factory=list)
     """Bytes after which each of the next answers to GET that are longer breaks off."""
     lose_answers: list[tuple[str, str]] = field(default_factory=list)
-    """Method and a part of the path of requests that are carried out but never answered, each once."""
+    """Method and a part of the path of requests that are carried out but never answered, each once; or answered by the
+    failure of the method LOST, as a repeated request would be."""
     dies_after_puts: int | None = None
     """Number of PUT requests after which every connection is cut."""
     denied: tuple[str, ...] = ()
@@ -81,9 +83,10 @@ class FaultyProxy:
     def is_dead(self) -> bool:
         return self.dies_after_puts is not None and len(self.puts()) > self.dies_after_puts
 
-    def take_failure(self, method: str) -> tuple[int, str] | None:
+    def take_failure(self, method: str, path: str) -> tuple[int, str] | None:
         for failure in self.failures:
-            if failure[0] == method:
+            kind, _, part = failure[0].partition(" ")
+            if kind == method and part in path:
                 self.failures.remove(failure)
                 return failure[1:]
         return None
@@ -121,16 +124,18 @@ class ProxyHandler(BaseHTTPRequestHandler):
         if self.state.is_dead():
             self.close_connection = True
         elif failure := self.failure():
-            status, code = failure
-            text = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
-            self.answer(status, [("Content-Type", "application/xml")], text)
+            self.fail(*failure)
         else:
             self.pass_on(body)
+
+    def fail(self, status, code):
+        text = f"<Error><Code>{code}</Code><Message>injected</Message></Error>".encode()
+        self.answer(status, [("Content-Type", "application/xml")], text)
 
     def failure(self):
         if self.command == "GET" and any(part in self.path for part in self.state.denied):
             return 403, "AccessDenied"
-        return self.state.take_failure(self.command)
+        return self.state.take_failure(self.command, self.path)
 
     def pass_on(self, body):
         target = urlsplit(self.state.target)
@@ -146,6 +151,8 @@ class ProxyHandler(BaseHTTPRequestHandler):
         for lost in self.state.lose_answers:
             if self.command == lost[0] and lost[1] in self.path:
                 self.state.lose_answers.remove(lost)
+                if failure := self.state.take_failure("LOST", self.path):
+                    self.fail(*failure)
                 self.close_connection = True
                 return
         self.answer(answer.status, answer.getheaders(), content)

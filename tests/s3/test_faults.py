@@ -7,12 +7,14 @@ import signal
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 
 from embedtune.errors import StorageError
+from embedtune.progress import silent
 from embedtune.storage import folders
+from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import UnreachableError
 from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, upload_folder
 from embedtune.storage.objects import client, uploads
@@ -90,6 +92,23 @@ class TestTheStoreFails:
         assert contents(tmp_path / "new copy") == contents(new)
         assert store.unfinished_uploads() == []
         assert len(store.names()) == 6
+
+    def test_it_fails_after_it_began_to_answer(self, store, proxy, make):
+        proxy.failures = [("POST uploadId=", 200, "InternalError")]
+        source = make("folder", b"x", PART + 1) / "large.bin"
+        with pytest.raises(UnreachableError, match=r"large\.bin: the object store failed to put the parts together"):
+            open_store(store.uri).put_file("large.bin", source)
+        assert store.names() == []
+
+    @pytest.mark.parametrize("known", [True, False])
+    def test_the_answer_that_an_upload_is_complete_is_lost(self, store, proxy, make, known):
+        proxy.lose_answers = [("POST", "uploadId=")]
+        proxy.failures = [("LOST uploadId=", 404, "NoSuchUpload")]
+        source = make("folder", b"x", PART + 1) / "large.bin"
+        sha256 = file_sha256(source, silent) if known else ""
+        with nullcontext() if known else pytest.raises(StorageError, match="NoSuchUpload"):
+            open_store(store.uri).put_file("large.bin", source, sha256)
+        assert store.names() == ["large.bin"]
 
     def test_it_is_slow(self, store, proxy, make, monkeypatch):
         proxy.delay_s = 0.1

@@ -48,7 +48,7 @@ class Suite:
         assert not place.holds(NAME, size + 1, digest)
         assert not place.holds(NAME, size, sha256(b"other"))
 
-    @pytest.mark.parametrize("size", [3, PART_BYTES + 3])
+    @pytest.mark.parametrize("size", [0, 3, PART_BYTES + 3])
     def test_a_file_that_changed_is_not_stored(self, place, file, size):
         place.put_bytes("file", b"old")
         with pytest.raises(StorageError, match="changed while it was being stored"):

@@ -136,7 +136,8 @@ def _put(destination: Destination, content: _Content, sha256: str) -> None:
         if error.code == "NoSuchUpload" and sha256 and destination.recorded_digest() == (content.size, sha256):
             return
         raise
-    # The store may fail after it began to answer with status 200; then its answer names no etag.
+    # The store may fail after it began to answer with status 200; then its answer names no etag. Its parts are taken
+    # back with those that were abandoned.
     if not done.etag:
         raise UnreachableError(f"{destination.uri}: the object store failed to put the parts together. Start again.")
 
