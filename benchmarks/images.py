@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.memory import peak_mib
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
 from embedtune.records.output import open_output
 from embedtune.records.rows import RowsFormat
@@ -127,7 +127,7 @@ def _ours(folder: Path, count: int) -> tuple[float, float]:
             output.add((number + 1, _image(folder, number).name, str(number % 100)), 0)
         output.flush()
         started, cpu_started = time.perf_counter(), time.process_time()
-        load_contents(output, str(folder / "rows.csv"), LoadOptions())
+        load_contents(output, str(folder / "rows.csv"), CSVOptions())
     if output.rows != count:
         sys.exit(f"{count - output.rows} images were set aside: {output.first}")
     return time.perf_counter() - started, time.process_time() - cpu_started

@@ -16,7 +16,7 @@ from embedtune.records.csv.addresses import modality_of_cells
 from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.texts import first_row, read_texts
 from embedtune.records.layouts import Modality, media_suffix
-from embedtune.records.loader import ContentKey, ContentLoader, Failed, LoadOptions
+from embedtune.records.loader import ContentKey, ContentLoader, Failed
 from embedtune.records.output import without_options, without_place
 from embedtune.records.report import IngestReport
 from embedtune.records.rows import RowsFormat, read_format
@@ -86,7 +86,7 @@ def read_query(query: str, kind: Modality, csv_options: str) -> Contents:
             if len(local.files) != 1 or Path(query).is_dir():
                 raise InputError(f"The query {query} is a folder. Give the file of one {kind}.")
             name = local.files[0].relative_to(local.root).as_posix()
-            loader = ContentLoader(_load_options(CSVOptions.from_json(csv_options)))
+            loader = ContentLoader(CSVOptions.from_json(csv_options))
             found = loader.load(ContentKey(kind, f"{local.root}/", name))
     except StorageError as error:
         raise type(error)(f"The query is to be the file of one {kind}, not a text. {error}") from error
@@ -141,7 +141,7 @@ class _Reading:
         if modality not in wanted:
             told = f"Values such as {found.values[0]!r} are taken as texts, not as what they name."
             return index_of_texts(found.values, f"{found.description}. {told}")
-        loaded = load_addresses(found.values, modality, str(path), _load_options(options), self.scratch)
+        loaded = load_addresses(found.values, modality, str(path), options, self.scratch)
         if loaded.bad_rows:
             first = "; ".join(each.replace("line", "row", 1) for each in loaded.first[:3])
             raise InputError(
@@ -159,7 +159,7 @@ class _Reading:
             raise InputError(f"{self.source} holds images and meshes. Give a folder or pattern with one of them.")
         modality = next(iter(media.values()))
         self._check_wanted({modality})
-        loaded = load_addresses(list(media), modality, f"{local.root}/", _load_options(options), self.scratch)
+        loaded = load_addresses(list(media), modality, f"{local.root}/", options, self.scratch)
         told = f"{self.source}: {loaded.rows} {modality.plural}, {loaded.bad_rows} set aside"
         told += f" (first: {loaded.first[0].partition(': ')[2]})" if loaded.bad_rows else ""
         told += f"; {len(names) - len(media)} other files not read" if len(names) > len(media) else ""
@@ -220,10 +220,6 @@ def _are_media(local: LocalSource) -> bool:
     if len(names) == 1:
         return media_suffix(PurePosixPath(names[0]).name) is not None
     return names_kind(names) is SourceKind.CLASS_FOLDERS
-
-
-def _load_options(options: CSVOptions) -> LoadOptions:
-    return LoadOptions(options.point_cloud_size, options.seed)
 
 
 def _columns_of(path: Path, options: CSVOptions, trained: IngestReport) -> list[str | int] | None:

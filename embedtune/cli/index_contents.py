@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from embedtune.models.contents import Contents
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
 from embedtune.records.output import open_output
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows
@@ -45,7 +45,7 @@ class Loaded:
 
 
 def load_addresses(
-    addresses: Sequence[str], modality: Modality, origin: str, options: LoadOptions, scratch: Path
+    addresses: Sequence[str], modality: Modality, origin: str, options: CSVOptions, scratch: Path
 ) -> Loaded:
     """Load images or meshes, with the checks and limits of data that are trained on.
 

@@ -3,70 +3,25 @@
 import hashlib
 import re
 import threading
-from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from embedtune.cpus import available_cpus
-from embedtune.errors import ConfigError, EmbedtuneError, InputError, StorageError
-from embedtune.media.limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS, ImageLimits, MeshLimits
+from embedtune.errors import EmbedtuneError, InputError, StorageError
+from embedtune.media.limits import DEFAULT_IMAGE_LIMITS, DEFAULT_MESH_LIMITS
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE
 from embedtune.storage.access import AccessRules, ForbiddenError
 from embedtune.storage.content_reader import ContentReader, resolve_content
 from embedtune.storage.errors import UnreachableError
 
-_MAX_POINTS = 1_000_000
-_MAX_WORKERS = 64
-_REMOTE_WORKERS = 16
-_MORE_THAN_CPUS = 2
-_SERVER = re.compile(r"(https?|s3|minio)://", re.IGNORECASE)
 _MOST_DECODERS = 8
 _MOST_MESHES = 4
 _LARGE_PIXELS = 2_000_000
 _LARGE_MESH_BYTES = 4 << 20
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """How contents are loaded."""
-
-    point_cloud_size: int = 2048
-    """Points drawn from a mesh, 1 to 1,000,000."""
-    seed: int = 42
-    """Decides, together with a mesh's file, which points are drawn; 0 or more."""
-    workers: int = 0
-    """Threads, 1 to 64; 0 for 16 where the source or its first rows name a server, else two more than CPUs. Large
-    contents are decoded by as many of them at a time as there are CPUs, 8 at most."""
-    image_limits: ImageLimits = field(default=DEFAULT_IMAGE_LIMITS)
-    """Largest accepted image."""
-    mesh_limits: MeshLimits = field(default=DEFAULT_MESH_LIMITS)
-    """Largest accepted mesh."""
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: a value is not accepted.
-        """
-        for name, value, least, most in (
-            ("point_cloud_size", self.point_cloud_size, 1, _MAX_POINTS),
-            ("workers", self.workers, 0, _MAX_WORKERS),
-        ):
-            if not least <= value <= most:
-                raise ConfigError(f"{name}={value!r} is not accepted. Give a whole number from {least} to {most}.")
-        if self.seed < 0:
-            raise ConfigError(f"seed={self.seed!r} is negative. Give 0 or more.")
-
-    def workers_for(self, addresses: Iterable[str]) -> int:
-        """Return the number of threads: many to wait for servers; from a disk they would be in each other's way."""
-        if self.workers:
-            return self.workers
-        is_remote = any(_SERVER.match(address) for address in addresses)
-        return _REMOTE_WORKERS if is_remote else available_cpus() + _MORE_THAN_CPUS
 
 
 class ContentKey(NamedTuple):
@@ -108,8 +63,8 @@ class Failed(NamedTuple):
 class ContentLoader:
     """Loads contents; may be used by many threads at once."""
 
-    def __init__(self, options: LoadOptions) -> None:
-        """Set up; nothing is opened yet."""
+    def __init__(self, options: CSVOptions) -> None:
+        """Set up; nothing is opened yet. Of the options, those of point clouds count."""
         self._options = options
         self._readers: dict[str, ContentReader] = {}
         self._lock = threading.Lock()
@@ -133,9 +88,8 @@ class ContentLoader:
     def _image(self, key: ContentKey) -> Loaded:
         from embedtune.media.images import open_image, store_image
 
-        limits = self._options.image_limits
-        data = self._read(key, limits.max_bytes)
-        image = open_image(data, limits)
+        data = self._read(key, DEFAULT_IMAGE_LIMITS.max_bytes)
+        image = open_image(data, DEFAULT_IMAGE_LIMITS)
         # For small images, waiting for each other would cost more than it saves.
         with self._decoders if image.width * image.height > _LARGE_PIXELS else nullcontext():
             stored, shape = store_image(image, data)
@@ -147,9 +101,9 @@ class ContentLoader:
 
         options = self._options
         with self._meshes:
-            data = self._read(key, options.mesh_limits.max_bytes)
+            data = self._read(key, DEFAULT_MESH_LIMITS.max_bytes)
             with self._large_mesh if len(data) > _LARGE_MESH_BYTES else nullcontext(), self._decoders:
-                cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed, options.mesh_limits)
+                cloud = read_mesh(data, _suffix(key.cell), options.point_cloud_size, options.seed)
         points = cloud.astype(POINT_DTYPE).tobytes()
         return Loaded(points, hashlib.sha256(data).hexdigest(), (len(points), len(cloud)))
 

@@ -2,9 +2,10 @@
 
 import csv
 import io
+import re
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from itertools import islice
@@ -14,10 +15,12 @@ from typing import Self
 
 import pyarrow.parquet as pq
 
+from embedtune.cpus import available_cpus
 from embedtune.errors import InputError
 from embedtune.progress import progress
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import LABEL_COLUMN, SOURCE_COLUMN
-from embedtune.records.loader import ContentKey, ContentLoader, Failed, Failure, Loaded, LoadOptions
+from embedtune.records.loader import ContentKey, ContentLoader, Failed, Failure, Loaded
 from embedtune.records.output import Part, RowsOutput
 from embedtune.records.rows import RowsFormat, iter_rows
 from embedtune.text import excerpt
@@ -30,12 +33,15 @@ _ADVANCE_ROWS = 50
 _HOPELESS_CONTENTS = 200
 _MOST_TOLD = 3
 _PEEKED_ROWS = 1_000
+_REMOTE_WORKERS = 16
+_MORE_THAN_CPUS = 2
+_SERVER = re.compile(r"(https?|s3|minio)://", re.IGNORECASE)
 
 Cells = tuple[object, ...]
 """The values of a row, in the order of the file's columns."""
 
 
-def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options: LoadOptions) -> tuple[str, ...]:
+def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options: CSVOptions) -> tuple[str, ...]:
     """Load the images or meshes that the rows of an output name, several at a time, in their order.
 
     What is stored of a content says `loader.Loaded`; its address is kept beside it, the content of a `data:`
@@ -47,7 +53,7 @@ def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options:
         output: Holds rows with addresses (`RowsFormat.loaded` False); their contents take the places of these.
         origins: Address that the rows came from, which relative addresses start from; of several sources, for each
             name in the column `source`.
-        options: How to load.
+        options: Of them, how many points are drawn from a mesh, and which.
 
     Returns:
         What a person should know about the rows set aside.
@@ -169,12 +175,12 @@ class _Work:
         self.hope = _Hope(self.what)
         self._labels: tuple[set[object], set[object]] = set(), set()
 
-    def run(self, rows: Path, options: LoadOptions) -> None:
+    def run(self, rows: Path, options: CSVOptions) -> None:
         """Load everything."""
         total = pq.read_metadata(rows).num_rows
         with (
             progress(f"Loading {self.what}", total, "rows") as advance,
-            _Ahead(ContentLoader(options).load, self._workers(rows, options)) as ahead,
+            _Ahead(ContentLoader(options).load, self._workers(rows)) as ahead,
         ):
             for number, (cells, asked) in enumerate(self._in_order(rows, ahead), start=1):
                 self._finish(cells, [(each.key, ahead.take(each)) for each in asked])
@@ -198,10 +204,10 @@ class _Work:
         told = ", ".join(map(excerpt, lost[:_MOST_TOLD]))
         return (f"{len(lost)} labels are lost, since none of their {self.what} can be used: {told}{more}.",)
 
-    def _workers(self, rows: Path, options: LoadOptions) -> int:
+    def _workers(self, rows: Path) -> int:
         origins = [self._origins] if isinstance(self._origins, str) else list(self._origins.values())
         first = islice(_iter_cells(rows), _PEEKED_ROWS)
-        return options.workers_for([*origins, *(str(cells[place]) for cells in first for place in self._media)])
+        return _workers_for([*origins, *(str(cells[place]) for cells in first for place in self._media)])
 
     def _in_order(self, rows: Path, ahead: _Ahead) -> Iterator[tuple[Cells, list[_Asked]]]:
         """Ask for the contents of the rows ahead, and yield each row when its turn has come."""
@@ -279,6 +285,11 @@ class _Hope:
 def _iter_cells(rows: Path) -> Iterator[tuple[object, ...]]:
     for batch in iter_rows(rows, batch_rows=_BATCH_ROWS):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _workers_for(addresses: Iterable[str]) -> int:
+    """Return the number of threads: many to wait for servers; from a disk they would be in each other's way."""
+    return _REMOTE_WORKERS if any(map(_SERVER.match, addresses)) else available_cpus() + _MORE_THAN_CPUS
 
 
 def _size_of(content: Loaded | Failed) -> int:

@@ -12,7 +12,6 @@ from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.csv.ingest import ingest_csv as ingest_files
 from embedtune.records.csv.options import AUTO, CSV_LAYOUTS, CSVOptions, CSVSource, IngestRequest, source_names
 from embedtune.records.layouts import Modality
-from embedtune.records.loader import LoadOptions
 from embedtune.records.loading import load_contents
 from embedtune.records.output import RowsOutput, check_share, open_output
 from embedtune.records.report import IngestReport
@@ -102,7 +101,7 @@ def read_opened(
         for sentence in (report.describe(), *report.notes, *warnings):
             tell(sentence)
         if not _keeps_addresses(output.rows_format, options):
-            lost = load_contents(output, origins, LoadOptions(options.point_cloud_size, options.seed))
+            lost = load_contents(output, origins, options)
             bad_rows = output.bad_rows - report.bad_rows
             tell(f"{output.rows} rows with their contents loaded, {bad_rows} set aside because one cannot be")
             for sentence in lost:

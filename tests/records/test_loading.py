@@ -16,13 +16,14 @@ import pytest
 import trimesh
 from PIL import Image
 
-from embedtune.errors import ConfigError, InputError
+from embedtune.errors import InputError
 from embedtune.media.limits import ImageLimits
 from embedtune.media.points import read_mesh
-from embedtune.records import loading
+from embedtune.records import loader, loading
+from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import Layout, Modality
-from embedtune.records.loader import ContentKey, Loaded, LoadOptions
-from embedtune.records.loading import _Ahead, load_contents
+from embedtune.records.loader import ContentKey, Loaded
+from embedtune.records.loading import _Ahead, _workers_for, load_contents
 from embedtune.records.output import open_output
 from embedtune.records.rows import RowsFormat, read_rows
 
@@ -60,7 +61,7 @@ def load(tmp_path):
                 output.add(row, 0)
             for bad in before:
                 output.reject(*bad)
-            warnings = load_contents(output, source, options or LoadOptions())
+            warnings = load_contents(output, source, options or CSVOptions())
         return Outcome(output.rows, output.bad_rows, output.first, warnings)
 
     return run
@@ -126,7 +127,7 @@ def test_pairs_and_scores(images, load, tmp_path):
 def test_meshes_become_points(load, tmp_path):
     data = trimesh.creation.box().export(file_type="ply")
     (tmp_path / "box.PLY").write_bytes(data)
-    load(labelled(MESH), by_line(["box.PLY"]), LoadOptions(point_cloud_size=100, seed=7))
+    load(labelled(MESH), by_line(["box.PLY"]), CSVOptions(point_cloud_size=100, seed=7))
     row = loaded(tmp_path)[0]
     points = np.frombuffer(row["content"], "<f4").reshape(100, 3)
     assert np.array_equal(points, read_mesh(data, ".ply", 100, 7))
@@ -155,7 +156,7 @@ def test_the_size_is_that_of_the_upright_image_that_is_stored(load, tmp_path, na
         assert row["content_size"] == [len(row["content"]), *shape]
 
 
-def test_every_failure_is_set_aside_with_its_reason(images, load, tmp_path):
+def test_every_failure_is_set_aside_with_its_reason(images, load, tmp_path, monkeypatch):
     (tmp_path / "broken.jpg").write_bytes(images["images/0.jpg"][:-10])
     (tmp_path / "page.jpg").write_bytes(b"<html>")
     (tmp_path / "large.jpg").write_bytes(bytes(2000))
@@ -172,8 +173,8 @@ def test_every_failure_is_set_aside_with_its_reason(images, load, tmp_path):
         "http://x.org/a",
     ]
     names = ["images/0.jpg", *bad, "images/1.jpg"]
-    options = LoadOptions(image_limits=ImageLimits(max_bytes=1999, max_pixels=9999))
-    report = load(labelled(), by_line(names, [f"=label, {number}" for number in range(10)]), options)
+    monkeypatch.setattr(loader, "DEFAULT_IMAGE_LIMITS", ImageLimits(max_bytes=1999, max_pixels=9999))
+    report = load(labelled(), by_line(names, [f"=label, {number}" for number in range(10)]))
     assert (report.rows, report.bad_rows) == (2, 8)
     assert report.first[0].startswith("line 2: content: the image cannot be decoded: image file is truncated")
     header, *rows = quarantined(tmp_path)
@@ -304,12 +305,6 @@ def test_a_data_address_keeps_only_its_head(load, tmp_path):
     assert loaded(tmp_path)[0]["content_uri"] == "data:image/jpeg;base64"
 
 
-def test_arguments():
-    for wrong in ({"point_cloud_size": 0}, {"workers": -1}, {"workers": 65}, {"seed": -1}):
-        with pytest.raises(ConfigError, match=next(iter(wrong))):
-            LoadOptions(**wrong)
-
-
 class Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
@@ -416,7 +411,6 @@ def test_a_bug_in_a_thread_surfaces(monkeypatch):
 
 def test_more_threads_where_servers_are_waited_for():
     local = ["/data/rows.csv", "images/a.jpg", "data:image/png;base64,", "file:///data/b.png"]
-    few = LoadOptions().workers_for(local)
+    few = _workers_for(local)
     for address in ("s3://data/a.png", "minio://data/a.png", "HTTP://host/a.png", "https://host/a.png"):
-        assert LoadOptions().workers_for([*local, address]) == 16 > few > 1
-        assert LoadOptions(workers=3).workers_for([*local, address]) == 3
+        assert _workers_for([*local, address]) == 16 > few > 1
