@@ -135,6 +135,17 @@ def test_the_training_folder_says_by_which_rule(build, split, expected):
     assert documents_digest(built.train) == digest
 
 
+def test_documents_that_nobody_judged_are_searched_in_and_not_trained_on(build):
+    built = build(Layout.MATCHES, rows_of(Layout.MATCHES, []), BuildOptions())
+    documents, relevance = read_table(built.train, Split.TRAIN), read_relevance(built.train)
+    unjudged = set(relevance.slice(0, 5)["document_id"].to_pylist())
+    form = SplitColumns(read_manifest(built.train).rows_format, Split.TRAIN)
+    split = split_training(documents, form, relevance.slice(5), SplitRule.AUTO, 0.2, 0)
+    assert unjudged <= set(split.index.to_pylist())
+    assert unjudged.isdisjoint(split.train.to_pylist())
+    assert unjudged.isdisjoint(split.queries.to_pylist())
+
+
 def test_too_little_to_hold_out_is_refused_by_the_name_of_the_option(build):
     rows = [(f"query {number}", f"document {number}") for number in range(8)]
     built = build(Layout.PAIRS, rows, BuildOptions(eval_share=0.4))
