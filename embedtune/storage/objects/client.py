@@ -12,14 +12,12 @@ from xml.etree.ElementTree import ParseError
 from minio import Minio
 from minio.credentials.providers import Provider
 from minio.error import InvalidResponseError, MinioException, S3Error, ServerError
-from urllib3 import PoolManager
-from urllib3.exceptions import HTTPError, MaxRetryError
 
 from embedtune.errors import StorageError
 from embedtune.storage.errors import DeniedError, MissingObjectError, UnreachableError
 from embedtune.storage.locations import ObjectStore
 from embedtune.storage.objects.credentials import PLACES, find_credentials
-from embedtune.storage.web.http import http_pool, proxy_for
+from embedtune.storage.web.http import Pool, TransferError, http_pool, proxy_for, reason_of
 
 _AMAZON = "https://s3.amazonaws.com"
 _KUBEFLOW = "http://seaweedfs.kubeflow:9000"
@@ -56,7 +54,7 @@ class _Endpoint:
         return f"{'https' if self.secure else 'http'}://{self.host}"
 
 
-def store_client(store: ObjectStore, pool: PoolManager | None = None) -> Minio:
+def store_client(store: ObjectStore, pool: Pool | None = None) -> Minio:
     """Return the client of an object store, with what the environment says of it.
 
     For where it is see `_find_endpoint`, for the credentials `credentials.find_credentials`; without any,
@@ -77,7 +75,7 @@ def store_client(store: ObjectStore, pool: PoolManager | None = None) -> Minio:
 
 
 @lru_cache(maxsize=8)
-def _client(endpoint: _Endpoint, credentials: Provider | None, pool: PoolManager) -> Minio:
+def _client(endpoint: _Endpoint, credentials: Provider | None, pool: Pool) -> Minio:
     return Minio(
         endpoint.host, secure=endpoint.secure, region=endpoint.region, credentials=credentials, http_client=pool
     )
@@ -140,11 +138,10 @@ def store_errors(what: str) -> Iterator[None]:
         yield
     except S3Error as error:
         raise _explain(what, store, error) from error
-    except HTTPError as error:
-        reason = error.reason if isinstance(error, MaxRetryError) and error.reason is not None else error
+    except TransferError as error:
         raise UnreachableError(
-            f"{what}: the object store at {_endpoint_name(store)} does not answer: {reason}. Check that it runs and "
-            f"set {_endpoint_help(store)}; then start again."
+            f"{what}: the object store at {_endpoint_name(store)} does not answer: {reason_of(error)}. Check that it "
+            f"runs and set {_endpoint_help(store)}; then start again."
         ) from error
     except (MinioException, InvalidResponseError, ParseError) as error:
         status = _status(error)

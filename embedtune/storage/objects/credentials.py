@@ -14,11 +14,10 @@ from xml.etree.ElementTree import ParseError
 
 from minio.credentials.credentials import Credentials
 from minio.credentials.providers import IamAwsProvider, Provider, StaticProvider
-from urllib3.exceptions import HTTPError
 
 from embedtune.errors import StorageError
 from embedtune.storage.locations import ObjectStore
-from embedtune.storage.web.http import http_pool, proxy_for
+from embedtune.storage.web.http import TransferError, http_pool, proxy_for
 
 SECRET_FOLDER_VARIABLE = "EMBEDTUNE_STORE_SECRET_DIR"  # noqa: S105
 """Environment variable with the folder of a mounted secret: files `accesskey`, `secretkey` and perhaps `sessiontoken`,
@@ -107,7 +106,7 @@ class _Identity(Provider):
         try:
             with self._lock:
                 return self._provider.retrieve()
-        except (ValueError, KeyError, TypeError, AttributeError, OSError, HTTPError, ParseError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, OSError, TransferError, ParseError) as error:
             names = ", ".join(filter(_variable, _IDENTITY_VARIABLES))
             # Not chained: these errors quote the request, the token included.
             raise StorageError(

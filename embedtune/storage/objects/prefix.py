@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from minio.commonconfig import REPLACE, CopySource
 from minio.deleteobjects import DeleteObject
 from minio.error import S3Error
-from urllib3 import BaseHTTPResponse
 
 from embedtune.errors import StorageError
 from embedtune.progress import Advance, silent
@@ -22,7 +21,7 @@ from embedtune.storage.objects.client import store_client, store_errors
 from embedtune.storage.objects.uploads import Destination, send_file
 from embedtune.storage.ownership import run_folders
 from embedtune.storage.store import StoredFile
-from embedtune.storage.web.http import HostMemory, SlowError, content_pool, read_body, read_whole, receive
+from embedtune.storage.web.http import HostMemory, Response, SlowError, content_pool, read_body, read_whole, receive
 
 
 def stat_object(location: Location) -> tuple[str, int]:
@@ -38,7 +37,7 @@ def fetch_object(location: Location, etag: str, size: int, target: Path, advance
     """Download an object if it still has this etag; errors as of `opening.local_copy`."""
     client = store_client(location.store)
 
-    def request(offset: int) -> BaseHTTPResponse:
+    def request(offset: int) -> Response:
         return client.get_object(
             location.bucket, location.key, offset=offset, request_headers={"If-Match": f'"{etag}"'}
         )
@@ -165,7 +164,7 @@ class ObjectPrefix:
     def _receive(self, name: str, target: Path, digest: Digest, resume: bool, advance: Advance) -> None:
         uri, etag = self._uri(name), ""
 
-        def request(offset: int) -> BaseHTTPResponse:
+        def request(offset: int) -> Response:
             nonlocal etag
             # The rest must be of the same object as what came before.
             response = self._client.get_object(

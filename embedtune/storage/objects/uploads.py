@@ -16,12 +16,12 @@ from typing import BinaryIO, cast
 
 from minio import Minio
 from minio.error import MinioException, S3Error
-from urllib3.exceptions import HTTPError
 
 from embedtune.progress import Advance
 from embedtune.storage.digests import changed
 from embedtune.storage.errors import UnreachableError
 from embedtune.storage.locations import ObjectStore
+from embedtune.storage.web.http import TransferError
 
 PART_BYTES = 8 << 20
 """Size of the parts of a large file; a smaller one goes in one piece."""
@@ -105,7 +105,7 @@ def send_file(destination: Destination, source: Path, sha256: str, advance: Adva
     Raises:
         StorageError: the content has another SHA-256, or the file grows or shrinks, so nothing was stored.
         OSError: the file cannot be read.
-        MinioException, HTTPError: the store refuses, or does not answer.
+        MinioException, TransferError: the store refuses, or does not answer.
     """
     with source.open("rb") as file:
         content = _Content(file, source, sha256, advance)
@@ -164,5 +164,5 @@ def _abort_abandoned(destination: Destination) -> None:
         for other in client._list_multipart_uploads(bucket, prefix=key).uploads:
             age = time.time() - other.initiated_time.timestamp() if other.initiated_time else 0.0
             if other.object_name == key and other.upload_id and age > ABANDONED_S:
-                with suppress(HTTPError, MinioException):
+                with suppress(TransferError, MinioException):
                     client._abort_multipart_upload(bucket, key, other.upload_id)

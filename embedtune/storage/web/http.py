@@ -29,6 +29,11 @@ _SERVERS, _CONNECTIONS = 64, 32
 _PIECE_BYTES = 1 << 16
 _MOST_FAILURES = 5
 
+# What minio takes, returns and raises: the names by which it is known outside this package.
+Pool = PoolManager
+Response = BaseHTTPResponse
+TransferError = HTTPError
+
 Request = Callable[[int], BaseHTTPResponse]
 """Asks for the body from a byte offset on; raises if the server refuses."""
 
