@@ -125,15 +125,16 @@ def test_bad_rows_are_set_aside_with_line_and_reason(ingest):
         '"open" quote,a\n'
         "=cmd(),a,b\n"
         "nul\0,a\n"
+        "nul in the label,\0a\n"
         "fine,a\n"
         "other,b\n"
         '"never closed,b\n'
         "last,b\n"
     )
     done = ingest(content, share=0.8, options=CSVOptions(dialect="excel"))
-    assert done.rows == [(2, "good", "a"), (10, "fine", "a"), (11, "other", "b")]
+    assert done.rows == [(2, "good", "a"), (11, "fine", "a"), (12, "other", "b")]
     wide = "3 columns instead of 2; a value that contains the delimiter must stand in quotes"
-    open_quote = "part of the malformed row of lines 12 to 13: a quote is opened and never closed"
+    open_quote = "part of the malformed row of lines 13 to 14: a quote is opened and never closed"
     assert done.quarantine[1:] == [
         ["3", wide, "one, two,a"],
         ["4", "1 columns instead of 2", "alone"],
@@ -142,10 +143,11 @@ def test_bad_rows_are_set_aside_with_line_and_reason(ingest):
         ["7", "text follows a closing quote; a quote inside a quoted value is written twice", '"open" quote,a'],
         ["8", wide, "'=cmd(),a,b"],
         ["9", "a value contains a NUL character", "nul\0,a"],
-        ["12", open_quote, '"never closed,b'],
-        ["13", open_quote, "last,b"],
+        ["10", "a value contains a NUL character", "nul in the label,\0a"],
+        ["13", open_quote, '"never closed,b'],
+        ["14", open_quote, "last,b"],
     ]
-    assert done.report.bad_rows == 9
+    assert done.report.bad_rows == 10
 
 
 @pytest.mark.parametrize("sign", ["\u200b", "\ufeff", "\u2060", "\u00ad", "\u2800", "\u3164", "\u00a0", "\u200e\u00a0"])
