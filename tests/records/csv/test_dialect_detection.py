@@ -118,3 +118,14 @@ def test_blanks_before_quotes_under_a_named_dialect():
 
 def test_quotes_that_fit_beat_a_rarer_delimiter_inside_them():
     assert detect_dialect('"a;b","c;d"\n"e;f","g;h"\n') == Dialect("excel")
+
+
+def test_three_rows_show_that_something_else_divides_them():
+    with pytest.raises(InputError, match=r"Nearly every row is divided by '\^', which is not looked for"):
+        detect_dialect("a^b\nc^d\ne^f\n", least_columns=1)
+    assert detect_dialect("a^b\nc^d\n", least_columns=1) == Dialect("lines")
+
+
+def test_the_sign_with_which_dos_ends_a_file_is_no_record():
+    assert parse_sample("a,b\n\x1a\nc,d\x1a", Dialect("excel")) == [["a", "b"], ["c", "d"]]
+    assert parse_sample('a,"b\n\x1a\nc"\n', Dialect("excel")) == [["a", "b\n\x1a\nc"]]
