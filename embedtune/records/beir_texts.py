@@ -40,11 +40,7 @@ class TextStore:
     """
 
     def __init__(self, file: BinaryIO) -> None:
-        """Begin without texts.
-
-        Args:
-            file: An empty file, opened for writing and reading.
-        """
+        """Begin with an empty file, opened for writing and reading."""
         self.numbers: dict[str, int] = {}
         self.lines = array("q")
         self._file = file
@@ -54,11 +50,7 @@ class TextStore:
         return len(self.lines)
 
     def add(self, line: int, identifier: str, text: bytes) -> None:
-        """Add a text in UTF-8; the same text of the same id once more is passed over.
-
-        Raises:
-            ValueError: the id has another text already, or the text is not one that a row may hold.
-        """
+        """Add a text in UTF-8; the same text of the same id is passed over, another one raises ValueError."""
         number = self.numbers.get(identifier)
         if number is not None:
             if self._bytes(number) != text:
@@ -81,10 +73,6 @@ class TextStore:
 
 def read_lines(path: Path, advance: Advance) -> Iterator[tuple[int, bytes, str]]:
     """Yield the lines of a file, plain or compressed with gzip, that are not blank.
-
-    Args:
-        path: The file.
-        advance: Called with the number of bytes of the file that were just read.
 
     Yields:
         The 1-based number of the line, its bytes without the line end, and what is wrong with it, '' if nothing: it
