@@ -186,6 +186,7 @@ class TestManifest:
             {"shards": {}},
             {"shards": [1]},
             {"relevance": 1},
+            {"relevance": {"name": "../secret", "rows": 1, "sha256": ""}},
             {"train_digest": 1},
         ],
     )

@@ -247,6 +247,12 @@ class TestShards:
         for uri in ("part", "./part/", f"file://{tmp_path}/part"):
             assert [shard.uri for shard in read_part(uri)] == [str(tmp_path / "part" / shards[0].name)]
 
+    def test_a_part_that_names_a_shard_twice(self, rows, tmp_path):
+        shards = write_shards(rows, self.everything, tmp_path / "part", (Split.TRAIN,), "", nothing)
+        write_part(tmp_path / "part", shards * 2)
+        with pytest.raises(StorageError, match=r"part\.json is damaged \(.*is named twice\)"):
+            read_part(str(tmp_path / "part"))
+
     @pytest.mark.parametrize("damage", ["", "{", '{"format": "embedtune.documents", "version": 2}', "[]"])
     def test_a_damaged_list_of_parts(self, tmp_path, damage):
         (tmp_path / "part.json").write_text(damage)
