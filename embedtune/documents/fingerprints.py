@@ -2,7 +2,6 @@
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +19,6 @@ Codes = npt.NDArray[np.int8]
 
 _DIGEST_BYTES = 16
 _BATCH = 20_000
-_NO_IDS = pa.nulls(0, pa.string())  # pa.array imports pandas
-_NO_WORDS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,51 +46,44 @@ def content_key(text: str) -> str:
     return " ".join(folded.split())
 
 
-def fingerprint(texts: pa.Array, seed: int, advance: Advance) -> Fingerprints:
-    """Compute ids, lengths, content keys and seeded draws of distinct texts (D,); tell `advance` the number just done.
+def fingerprint(values: pa.Array, texts: int, loaded: bool, seed: int, advance: Advance) -> Fingerprints:
+    """Compute ids, lengths, content keys and seeded draws of distinct contents, and tell how many more are done.
 
     A draw depends on the seed and the content key only, not on the row order or on other rows: when the data grow, old
-    texts tend to stay on their side of the split.
+    texts tend to stay on their side of the split. What is no text is its own key, and never that of a text.
+
+    Args:
+        values: The contents (D,): texts, and behind them SHA-256 of others in hexadecimal, or their addresses.
+        texts: How many are texts, 0..D.
+        loaded: Whether the others are given by their SHA-256.
+        seed: Seed of the draws, 0..2**64-1.
+        advance: Called with the number of contents just done.
     """
+    salt = seed.to_bytes(8, "big")
     ids: list[pa.Array] = []
     words: list[npt.NDArray[np.int32]] = []
     digests: list[bytes] = []
-    for start in range(0, len(texts), _BATCH):
-        batch = texts.slice(start, _BATCH).to_pylist()
+    for start in range(0, texts, _BATCH):
+        batch = values.slice(start, min(_BATCH, texts - start)).to_pylist()
         ids.append(pa.array([content_id(text.encode()) for text in batch], pa.string()))
         words.append(np.fromiter((len(text.split()) for text in batch), np.int32, len(batch)))
-        digests.append(_key_digests(batch, seed.to_bytes(8, "big")))
+        digests.append(b"".join(_digest(content_key(text), salt) for text in batch))
         advance(len(batch))
     keys, draws = _dense_keys(b"".join(digests))
-    return Fingerprints(pa.concat_arrays([*ids, _NO_IDS]), np.concatenate([*words, _NO_WORDS]), keys, draws)
-
-
-def fingerprint_media(values: pa.Array, loaded: bool, seed: int, advance: Advance) -> Fingerprints:
-    """Do the same for contents that are no texts, given by SHA-256 or else by address: each is its own key."""
-    salt = seed.to_bytes(8, "big")
-    names = values.to_pylist()
-    keys, draws = _dense_keys(b"".join(_digest(name, salt) for name in names))
-    ids = (
-        pc.utf8_slice_codeunits(values, 0, 2 * _DIGEST_BYTES)
-        if loaded
-        else [content_id(name.encode()) for name in names]
-    )
+    others = values[texts:]
+    names = others.to_pylist()
+    if loaded:
+        ids.append(pc.utf8_slice_codeunits(others, 0, 2 * _DIGEST_BYTES).cast(pa.string()))
+    else:
+        ids.append(pa.array([content_id(name.encode()) for name in names], pa.string()))
+    other_keys, other_draws = _dense_keys(b"".join(_digest(name, salt) for name in names))
     advance(len(names))
-    return Fingerprints(pa.array(ids, pa.string()), np.zeros(len(names), np.int32), keys, draws)
-
-
-def joined(first: Fingerprints, second: Fingerprints) -> Fingerprints:
-    """Put contents of two kinds, of which none is the same as one of the other kind, behind one another."""
     return Fingerprints(
-        pa.concat_arrays([first.ids, second.ids]),
-        np.concatenate([first.words, second.words]),
-        np.concatenate([first.keys, second.keys + len(first.draws)]),
-        np.concatenate([first.draws, second.draws]),
+        pa.concat_arrays(ids),
+        np.concatenate([*words, np.zeros(len(names), np.int32)]),
+        np.concatenate([keys, other_keys + len(draws)]),
+        np.concatenate([draws, other_draws]),
     )
-
-
-def _key_digests(texts: Sequence[str], salt: bytes) -> bytes:
-    return b"".join(_digest(content_key(text), salt) for text in texts)
 
 
 def _digest(key: str, salt: bytes) -> bytes:

@@ -8,9 +8,9 @@ import numpy as np
 
 from embedtune.documents.assignment import assign, relevance_table
 from embedtune.documents.contradictions import USABLE, find_faults, set_aside
-from embedtune.documents.distinct_contents import DistinctContents, read_contents
+from embedtune.documents.distinct_contents import read_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import Fingerprints, fingerprint, fingerprint_media, joined
+from embedtune.documents.fingerprints import fingerprint
 from embedtune.documents.media_sizes import measure_media
 from embedtune.documents.plan_folder import DocumentsPlan
 from embedtune.documents.row_uses import decide_uses, declared_uses
@@ -84,7 +84,9 @@ def _plan(
 
 def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[DocumentSet, RowOutcome]:
     contents = read_contents(files)
-    prints = _fingerprints(contents, options.seed)
+    with progress("Reading contents", len(contents.values), "contents") as advance:
+        loaded = contents.rows_format.loaded
+        prints = fingerprint(contents.values, contents.texts, loaded, options.seed, advance)
     declared = declared_uses(contents, options.split == SplitRule.AUTO)
     faults = find_faults(contents, prints, declared)
     set_aside(quarantine, contents, faults, options.max_bad_share)
@@ -93,10 +95,3 @@ def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions)
     read = [report for report in map(read_report, files) if report is not None]
     media = measure_media(files, len(faults))
     return corpus, RowOutcome(faults, uses, left_out, media, merge_reports(read))
-
-
-def _fingerprints(contents: DistinctContents, seed: int) -> Fingerprints:
-    with progress("Reading contents", len(contents.values), "contents") as advance:
-        texts = fingerprint(contents.values[: contents.texts], seed, advance)
-        others = contents.values[contents.texts :]
-        return joined(texts, fingerprint_media(others, contents.rows_format.loaded, seed, advance))

@@ -9,12 +9,13 @@ import pyarrow.compute as pc
 from embedtune.documents.assignment import relevance_table
 from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents, number_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import Flags, Numbers, fingerprint, fingerprint_media, joined
+from embedtune.documents.fingerprints import Flags, Numbers, fingerprint
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import SplitRule
 from embedtune.documents.split import split_documents
 from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.errors import InputError
+from embedtune.progress import silent
 from embedtune.records.layouts import RELEVANCE_COLUMN, Modality
 
 SHARE_OPTION = "validation_share"
@@ -81,14 +82,10 @@ def _where(ids: pa.Array, members: Flags) -> pa.Array:
 
 
 def _corpus(contents: DistinctContents, seed: int) -> DocumentSet:
-    texts = fingerprint(contents.values[: contents.texts], seed, _silent)
-    others = fingerprint_media(contents.values[contents.texts :], True, seed, _silent)
+    # In silence: the building of the documents took as long, and the training takes much longer.
+    prints = fingerprint(contents.values, contents.texts, True, seed, silent)
     uses = np.where(contents.first == NO_CONTENT, Use.DOCUMENT, Use.OPEN).astype(np.int8)
-    return build_document_set(contents, joined(texts, others), uses)
-
-
-def _silent(_done: int) -> None:
-    """Show no progress: the building of the documents took as long, and the training takes much longer."""
+    return build_document_set(contents, prints, uses)
 
 
 def _rows_of(documents: pa.Table, form: SplitColumns, relevance: pa.Table | None) -> DistinctContents:

@@ -13,7 +13,7 @@ from embedtune.documents.fingerprints import connected_components, content_key, 
 
 
 def _fingerprint(texts: list[str], seed: int = 42):
-    return fingerprint(pa.array(texts, pa.large_string()), seed, lambda done: None)
+    return fingerprint(pa.array(texts, pa.large_string()), len(texts), True, seed, lambda done: None)
 
 
 class TestContentKey:

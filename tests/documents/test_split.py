@@ -128,7 +128,7 @@ class TestPromises:
 
     def test_two_spellings_in_two_documents_of_pairs_would_be_noticed(self, write_rows, tmp_path):
         contents = read_contents([write_rows(tmp_path / "rows", Layout.PAIRS, [("query", "document")])])
-        prints = fingerprint(contents.values, 1, lambda done: None)
+        prints = fingerprint(contents.values, len(contents.values), True, 1, lambda done: None)
         corpus = build_document_set(contents, prints, np.array([Use.OPEN], np.int8))
         held, none = np.array([True, True]), np.array([False, False])
         verify_no_leak(corpus, none, held, held)
