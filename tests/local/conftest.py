@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -210,14 +210,11 @@ def sharded_again(sharded: Finished, start: Start, folder: Path, options: tuple[
     return start(folder / "sharded", *words, pipeline="finetune-sharded").finish()
 
 
-def interrupted(
-    start: Start, folder: Path, source: Path, options: tuple[object, ...], number: signal.Signals
-) -> Running:
-    """A longer training that gets a signal once it has made a step."""
+def in_training(start: Start, folder: Path, source: Path, options: tuple[object, ...]) -> Running:
+    """A longer training that has made a step and waits for a signal."""
     words = ("--data-uri", source, "--train-epochs", 30, *options)
     running = start(folder / "out", *words, first_on_path=Path(__file__).parent / "waiting")
     running.wait_until(lambda: any(event.get("description") == "Fine-tuning" for event in running.events()))
-    running.process.send_signal(number)
     return running
 
 
@@ -225,16 +222,30 @@ def interrupted(
 def stopped(again: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
     """A longer training on changed data, interrupted as Ctrl-C does it."""
     write_csv(source, tickets(range(16)))
-    return interrupted(start, folder, source, options, signal.SIGINT).finish()
+    running = in_training(start, folder, source, options)
+    running.process.send_signal(signal.SIGINT)
+    return running.finish()
 
 
 @pytest.fixture(scope="session")
 def killed(stopped: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Running:
-    """The run that goes on with it, killed; what it had started may still be ending."""
-    return interrupted(start, folder, source, options, signal.SIGKILL)
+    """The run that goes on with it, killed; all that it had started is held, so that it has not ended yet."""
+    running = in_training(start, folder, source, options)
+    os.killpg(group_of(running), signal.SIGSTOP)
+    running.process.kill()
+    return running
+
+
+def group_of(running: Running) -> int:
+    """The process group of all that a run has started."""
+    return os.getpgid(find_processes(running.output / "runs")[0])
 
 
 @pytest.fixture(scope="session")
 def resumed(killed: Running, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
-    """The run that goes on with that one and comes to its end."""
-    return start(folder / "out", "--data-uri", source, "--train-epochs", 30, *options).finish()
+    """The run that waits for what that one had started, goes on with it and comes to its end."""
+    running = start(folder / "out", "--data-uri", source, "--train-epochs", 30, *options)
+    said = running.process.stderr.readline()
+    os.killpg(group_of(killed), signal.SIGCONT)
+    finished = running.finish()
+    return replace(finished, err=said + finished.err)

@@ -15,6 +15,7 @@ def _waiting(event: str, fields: dict[str, object]) -> None:
     if fields.get("description") != "Fine-tuning":
         _emit(event, fields)
         return
+    progress.emit = _emit  # it waits once
     reading, writing = socket.socketpair()
     writing.setblocking(False)
     signal.set_wakeup_fd(writing.fileno())  # a signal between the event and the waiting ends the waiting, too
