@@ -2,15 +2,59 @@
 
 import os
 import string
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from embedtune.importing import importing
 from tests.mlflow_server import mlflow_serving
 
 # Read once, when huggingface_hub is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+SHARING_RUNS = tuple(
+    f"tests/local/test_{name}.py" for name in ("backbones", "broken_runs", "finished_runs", "life_of_a_run")
+)
+"""Files that look at the same runs of the whole pipeline."""
+SLOWEST = (
+    *SHARING_RUNS,
+    "tests/steps/test_several_processes.py",
+    "tests/local/test_four_tasks.py",
+    "tests/local/test_champion_stays.py",
+    "tests/registry/test_moved_folder.py",
+    "tests/registry/test_at_once.py",
+    "tests/training/test_two_processes.py",
+    "tests/registry/test_serving.py",
+)
+"""Files that take from half a minute to minutes, the slowest first, so that none is left to one process at the end."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the tests to several processes by file, so that none makes for itself what a file's tests share."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return SHARING_RUNS[0] if file in SHARING_RUNS else file
+
+    config.option.loadscopereorder = False  # by the number of tests, of which the slowest files have few
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {file: place for place, file in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(SLOWEST)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Import all that the tests import without looking for garbage, neither now nor in each test that collects it."""
+    with importing("sentence_transformers"):
+        return (yield)
 
 
 @pytest.fixture(scope="session")
