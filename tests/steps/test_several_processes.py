@@ -138,8 +138,18 @@ def test_torchrun_around_the_step_is_refused(documents, still, tmp_path, monkeyp
         finetune(config_of(still, 0), documents, tmp_path / "model", tmp_path / "page.html")
 
 
+@pytest.fixture(scope="module")
+def straight(documents, tiny_model_folder, tmp_path_factory) -> tuple[ModelCard, np.ndarray]:
+    """What a training in two processes comes to that nothing ends."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("embedtune.training.finetune.gpu_environments", lambda count: CPUS[:count])
+        return trained(config_of(tiny_model_folder, 2, epochs=8), documents, tmp_path_factory.mktemp("straight"))
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_training_that_was_ended_goes_on_where_it_was(documents, tiny_model_folder, tmp_path, on_cpus, number):
+def test_a_training_that_was_ended_goes_on_where_it_was(
+    documents, tiny_model_folder, tmp_path, on_cpus, straight, number
+):
     config = config_of(tiny_model_folder, 2, epochs=8)
     command = [sys.executable, "-c", STEP, str(documents), str(tmp_path), json.dumps(dataclasses.asdict(config))]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -158,7 +168,7 @@ def test_a_training_that_was_ended_goes_on_where_it_was(documents, tiny_model_fo
     if number == signal.SIGTERM:
         assert told.count("a checkpoint is kept, run again to go on") == 1
     card, resumed = trained(config, documents, tmp_path)
-    straight_card, straight = trained(config, documents, tmp_path / "straight")
-    np.testing.assert_array_equal(resumed, straight)
+    straight_card, weights = straight
+    np.testing.assert_array_equal(resumed, weights)
     assert card.history == straight_card.history
     assert not list(kept.glob("*/manifest.json"))
