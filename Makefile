@@ -20,7 +20,7 @@ DEMO := $(BIN)/python -m pipelines run finetune --data-uri examples/support_tick
 	--register-model-name support-search
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint images push-images test-containers bench docs clean
+.PHONY: help demo test lint tests images push-images test-containers bench docs clean
 
 help: ## show this list
 	@sed -n 's/^# make/make/p' Makefile
@@ -46,7 +46,10 @@ lint: $(VENV)/.dev-installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+test: ## both at once: mypy has one thread
+	@$(MAKE) --no-print-directory --jobs 2 lint tests
+
+tests: $(VENV)/.dev-installed
 	$(BIN)/pytest -n 2
 
 images: ## the base, the indexes and everything else are settings
