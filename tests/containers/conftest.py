@@ -151,7 +151,7 @@ def words(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def reference(words: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[subprocess.Popen[str]]:
-    """The same run without containers, as a person starts it; goes on beside the others."""
+    """The same run without containers, as a person starts it; goes on beside the others, and while servers start."""
     output = tmp_path_factory.mktemp("reference")
     flags = [part for name, value in words.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     environment = {"PATH": os.environ["PATH"], "HOME": str(output), **SETTINGS}
@@ -163,9 +163,9 @@ def reference(words: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def running(
+    reference: subprocess.Popen[str],
     servers: dict[int, Container],
     words: dict[str, Any],
-    reference: subprocess.Popen[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[int, Running]]:
     """The pipeline in containers, by the image's own user and by another one of group 0, at the same time."""
