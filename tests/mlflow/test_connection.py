@@ -12,6 +12,7 @@ from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
 from embedtune.errors import RegistryError
 from embedtune.mlflow.connection import check_registry, connect, local_tracking_uri, translated_errors
 from embedtune.registry.contents import public_uri
+from tests.mlflow.conftest import PAUSES
 
 
 @pytest.fixture
@@ -42,7 +43,8 @@ def answering():
         server.server_close()
 
 
-def test_unreachable_server_is_reported_soon_and_without_its_password():
+def test_unreachable_server_is_reported_soon_and_without_its_password(monkeypatch):
+    monkeypatch.delenv(PAUSES)
     start = time.monotonic()
     with pytest.raises(RegistryError, match="Check that the server runs") as caught:
         connect("http://ada:hunter2@127.0.0.1:1")
