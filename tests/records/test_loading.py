@@ -392,7 +392,7 @@ def test_no_more_is_held_than_fits_in_memory(monkeypatch):
             assert ahead.take(each) == Loaded(bytes(1000), "", (1000, 1, 1))
             assert len(loaded) - number <= 10 + 4 + 1
     assert sorted(loaded) == list(range(200))
-    assert not ahead._asked
+    assert (ahead._asked, ahead._held_bytes) == ({}, 0)
 
 
 def test_a_bug_in_a_thread_surfaces(monkeypatch):

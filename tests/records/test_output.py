@@ -136,8 +136,9 @@ def test_a_failure_leaves_no_rows_and_what_was_set_aside_once_everything_was_rea
 
 
 def test_rows_are_written_anew(tmp_path: Path) -> None:
+    seen: list[object] = []
     with open_output(tmp_path / "rows", tmp_path / "bad.csv") as output:
-        output.begin(RowsFormat(Layout.PLAIN, (Modality.IMAGE,), loaded=False, several_sources=True))
+        output.begin(RowsFormat(Layout.PLAIN, (Modality.IMAGE,), loaded=False, several_sources=True), seen.append)
         output.reject(1, "why", "row", "one.csv")
         for line in (2, 3):
             output.add((line, "one.csv", f"{line}.jpg"), 5)
@@ -148,4 +149,5 @@ def test_rows_are_written_anew(tmp_path: Path) -> None:
         assert not earlier.exists()
         assert (output.rows, output.bad_rows, output.first) == (1, 1, ["one.csv line 1: why: 'row'"])
     assert read_rows(tmp_path / "rows")[1].to_pylist() == [{"line": 3, "text": "three"}]
+    assert seen == [[("2.jpg", "3.jpg")]]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.csv", "rows"]
