@@ -55,7 +55,7 @@ class Part:
     """What was read of one file of a source."""
 
     name: str | None
-    """The `source` under which its bad rows were added; None for those of all sources together."""
+    """The `source` of its bad rows, which counts where there are several; None for those of all together."""
     origin: str
     """What to call it in a message, perhaps with how it was read."""
     total: int
@@ -66,7 +66,7 @@ class QuarantineWriter:
     """Writes a quarantine file and remembers its first reasons.
 
     Attributes:
-        counts: Rows written so far, by their sources.
+        counts: Rows written so far, by their sources; under '' where there is only one.
     """
 
     def __init__(self, file: TextIO, several_sources: bool = False) -> None:
@@ -84,8 +84,8 @@ class QuarantineWriter:
 
     def add(self, line: int, reason: str, row: str, source: str = "") -> None:
         """Set one bad row aside; `source` is the name of its file, '' where it does not matter."""
-        self.counts[source] += 1
-        first = self._first.setdefault(source, [])
+        self.counts[self._key(source)] += 1
+        first = self._first.setdefault(self._key(source), [])
         if len(first) < _FIRST_ROWS:
             place = f"{source} line {line}" if self._several and source else f"line {line}"
             first.append(f"{place}: {reason}: {excerpt(_without_secrets(row))}")
@@ -95,6 +95,10 @@ class QuarantineWriter:
         """Set a row aside that is no bad one, such as a footer."""
         cells: tuple[object, ...] = (line, _escaped(reason), _escaped(row))
         self._writer.writerow((*cells, _escaped(source)) if self._several else cells)
+
+    def forget_first(self) -> None:
+        """Let the first reasons be those of what follows; the counts stay."""
+        self._first.clear()
 
     def check_shares(
         self, parts: Sequence[Part], max_bad_share: float, quarantine: Path, what: str = "rows", cure: str = ""
@@ -114,12 +118,14 @@ class QuarantineWriter:
         Raises:
             InputError: a share is larger; the message has the first such file and its first reasons.
         """
-        bad_of = {part: self.counts.total() if part.name is None else self.counts[part.name] for part in parts}
+        bad_of = {
+            part: self.counts.total() if part.name is None else self.counts[self._key(part.name)] for part in parts
+        }
         over = [part for part in parts if part.total and bad_of[part] > min(max_bad_share * part.total, part.total - 1)]
         if not over:
             return
         part, bad = over[0], bad_of[over[0]]
-        first = self.first if part.name is None else self._first.get(part.name, [])
+        first = self.first if part.name is None else self._first.get(self._key(part.name), [])
         sys.stderr.write(f"The first {len(first)} of {bad} {what} that cannot be used:\n")
         sys.stderr.writelines(f"  {row}\n" for row in first)
         limit = "nothing is left" if bad == part.total else f"max_bad_share allows {max_bad_share:g}"
@@ -129,6 +135,12 @@ class QuarantineWriter:
             f"First ones: {'; '.join(first[:_MOST_TOLD])}.{more} All of them are in {quarantine}. Mend the {what}, "
             f"{cure}{_RAISE_SHARE}"
         )
+
+    def _bad(self, part: Part) -> int:
+        return self.counts.total() if part.name is None else self.counts[self._key(part.name)]
+
+    def _key(self, source: str) -> str:
+        return source if self._several else ""
 
 
 def _escaped(text: str) -> str:
@@ -271,6 +283,7 @@ class RowsOutput:
             A rows file with the rows so far, which is gone afterwards, and how many were set aside of each source.
         """
         self.flush()
+        self._rejected.forget_first()
         self._rows_file.close()
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".rows-", suffix=PART_SUFFIX) as folder:
             earlier = self._rows_part.replace(Path(folder) / "rows.parquet")

@@ -165,6 +165,28 @@ def test_content_that_cannot_be_loaded_is_set_aside_and_too_much_of_it_refused(t
     assert (report.rows, report.bad_rows) == (7, 1)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_rows_set_aside_before_their_contents_are_loaded_count_among_all(several: bool, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(9):
+        Image.new("RGB", (2, 2), (number, 0, 0)).save(folder / f"{number}.png")
+    rows = "".join(f"{number}.png,{'ab'[number % 2]}\n" for number in range(9))
+    for name in ("one.csv", "two.csv")[: 1 + several]:
+        (folder / name).write_text(f"image,label\n0.png,\n{rows}gone.png,a\n")
+    outputs = tmp_path / "rows", tmp_path / "bad.csv"
+    uri = str(folder / ("*.csv" if several else "one.csv"))
+    files = 1 + several
+    report = ingest_csv(IngestCSVConfig(uri, max_bad_share=2 / 11), *outputs)
+    assert (report.rows, report.bad_rows) == (9 * files, 2 * files)
+    begin = "one.csv, loading" if several else "Loading"
+    told = (
+        rf"^{begin} images \(1 rows were set aside before\): 2 of 11 rows \(18.18%\).*First ones: (one.csv )?line 12: "
+    )
+    with pytest.raises(InputError, match=told):
+        ingest_csv(IngestCSVConfig(uri, max_bad_share=0.18), *outputs)
+
+
 def test_labels_of_matches_can_be_named(tmp_path: Path) -> None:
     documents = DocumentArray(
         Document(
