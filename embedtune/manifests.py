@@ -73,7 +73,7 @@ def _adapter(kind: Any) -> "TypeAdapter[Any]":
 def _in_words(error: "ValidationError") -> str:
     """Return what is wrong with the first field that something is wrong with."""
     found = error.errors(include_url=False)[0]
-    place, kind = _shown(".".join(map(str, found["loc"]))), found["type"]
+    place, kind = _shown(".".join(map(str, found["loc"]))) if found["loc"] else "the whole", found["type"]
     if kind == "missing":
         return f"{place} is missing"
     if kind == "unexpected_keyword_argument":

@@ -15,7 +15,7 @@ missing, somebody may have taken it away to close what lies there: it is not put
 Once each version had a statement of its own. Those that are there count, and go with their version.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from os.path import commonpath
 
@@ -31,30 +31,35 @@ from embedtune.storage.parallel import transfer_all
 from embedtune.storage.store import StoredFile
 
 
-def publish(reference: Reference, manifest: DatasetManifest) -> None:
+def publish(reference: Reference, manifest: DatasetManifest, tell: Callable[[], None]) -> None:
     """Let everyone read a version that is whole.
 
     Args:
         reference: The version.
         manifest: What it is.
+        tell: Called before anybody can find it; has the version's own manifest say that it is public, so that who
+            deletes it looks for what made it so, wherever this is interrupted.
 
     Raises:
         StorageError: access is denied, the store fails, or something else would become readable.
     """
     place, public = object_prefix(reference.folder), object_prefix(PUBLIC_FOLDER)
     if place is None or public is None:
+        tell()
         return
     # minio takes a quarter of a second to import, which a folder of datasets need not pay.
     from embedtune.storage.objects.policies import read_policy
 
     policy = read_policy(*place[:2])
     if policy.has(place[2]):
+        tell()
         return
     if not policy.has(public[2]):
         _open(reference, *public)
     store = open_store(copy_uri(reference))
     with progress(f"Making {reference} public", manifest.size, "bytes") as advance:
         _copy(reference, manifest, advance)
+    tell()
     store.put_bytes(MANIFEST_NAME, replace(manifest, public=True).to_json())
     if not is_complete(store, manifest.folder, manifest.files):
         store.remove([MANIFEST_NAME])
@@ -153,7 +158,9 @@ def _open(reference: Reference, store: ObjectStore, bucket: str, prefix: str) ->
     from embedtune.storage.objects.policies import make_public, read_policy
 
     root = Reference("", "")
-    others = [entry.name for entry in copies(root) if not entry.name.startswith(f"{reference.folder}/")]
+    # Who may not list them must not open them either, so this raises where `copies` gives none.
+    there = open_store(copy_uri(root)).entries()
+    others = [entry.name for entry in there if not entry.name.startswith(f"{reference.folder}/")]
     # The one who put the first of these there has opened it meanwhile.
     if others and not read_policy(store, bucket).has(prefix):
         raise StorageError(

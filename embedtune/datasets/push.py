@@ -91,19 +91,18 @@ def _store(reference: Reference, ready: Packed, public: bool) -> Found:
 
 
 def _announce(store: Store, reference: Reference, manifest: DatasetManifest, public: bool) -> DatasetManifest:
-    """Write the manifest, which says that a version is public only once it is; what it says is returned."""
+    """Write the manifest, and return it as it is in the end; when it says that it is public, see `public.publish`."""
     store.put_bytes(MANIFEST_NAME, manifest.to_json())
     if not public:
         return manifest
+    told = replace(manifest, public=True)
     try:
-        publish(reference, manifest)
+        publish(reference, manifest, lambda: store.put_bytes(MANIFEST_NAME, told.to_json()))
     except StorageError as error:
         raise StorageError(
             f"{reference} is stored, but not public: {error} Then push it again with --public, or delete it."
         ) from error
-    manifest = replace(manifest, public=True)
-    store.put_bytes(MANIFEST_NAME, manifest.to_json())
-    return manifest
+    return told
 
 
 def _manifest(ready: Packed, created: str, pushed: str, public: bool) -> DatasetManifest:

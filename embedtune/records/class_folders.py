@@ -60,6 +60,7 @@ def ingest_class_folders(names: Sequence[str], origin: str, output: RowsOutput) 
         elif name in labels:
             used[name] = labels[name].strip()
             output.add((line, name, used[name]), len(name))
+    output.is_read = True  # what was set aside says why a class is lost
     if used:
         _check_lost(origin, {**labels, **unread}, set(used.values()))
     endings = f" (not read: {_endings(unread)})" if unread else ""

@@ -118,9 +118,7 @@ class QuarantineWriter:
         Raises:
             InputError: a share is larger; the message has the first such file and its first reasons.
         """
-        bad_of = {
-            part: self.counts.total() if part.name is None else self.counts[self._key(part.name)] for part in parts
-        }
+        bad_of = {part: self._bad(part) for part in parts}
         over = [part for part in parts if part.total and bad_of[part] > min(max_bad_share * part.total, part.total - 1)]
         if not over:
             return

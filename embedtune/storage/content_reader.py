@@ -108,7 +108,7 @@ class ContentReader:
         if location.scheme is Scheme.FILE:
             return self._files.read(str(location.path), location.uri, max_bytes)
         self._rules.check(location)
-        return self._contents(location).read(location, uri.partition("#")[0], max_bytes)
+        return self._contents(location).read(location, uri.partition("#")[0] if _WEB.match(uri) else uri, max_bytes)
 
     def _contents(self, location: Location) -> Contents:
         with self._lock:

@@ -154,7 +154,9 @@ class _File:
 
     def __post_init__(self) -> None:
         parts = PurePosixPath(self.name).parts
-        if not parts or self.name.startswith("/") or ".." in parts or "\\" in self.name:
+        if self.size < 0:
+            raise ValueError(f"the size of {excerpt(self.name)} is {self.size}")
+        if not parts or "\0" in self.name or self.name.startswith("/") or ".." in parts or "\\" in self.name:
             raise ValueError(f"the file {excerpt(self.name)} would lie outside the folder")
 
 
@@ -266,7 +268,7 @@ def _describe(local: Path) -> _Manifest:
 def _parse(uri: str, content: bytes) -> _Manifest:
     try:
         return checked_as(_Manifest, json.loads(content))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{uri}: {MANIFEST_NAME} is damaged ({error}). Remove the folder and store it again."
         ) from error

@@ -156,7 +156,10 @@ def parse_manifest(text: str | bytes, path: str) -> Manifest:
 def parse_part(text: str | bytes, uri: str) -> tuple[Shard, ...]:
     """Read which shards a part holds: their addresses begin with its own, a folder's without a slash at the end."""
     part = _parse(_Part, text, PART_FORMAT, f"{uri}/{PART_NAME}")
-    return tuple(dataclasses.replace(shard, uri=f"{uri}/{shard.name}") for shard in part.shards)
+    try:
+        return tuple(dataclasses.replace(shard, uri=f"{uri}/{shard.name}") for shard in part.shards)
+    except ValueError as error:
+        raise StorageError(f"{uri} is no place for shards: {error}.") from error
 
 
 def _parse(kind: type[T], text: str | bytes, file_format: str, path: str) -> T:

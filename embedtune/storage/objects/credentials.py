@@ -83,12 +83,12 @@ def _identity() -> Provider | None:
     if not any(map(_variable, _IDENTITY_VARIABLES)):
         # Without them minio's provider would ask the metadata service of a machine, which may be nobody's.
         return None
-    return _identity_provider(tuple(map(_variable, (*_IDENTITY_VARIABLES, *_IDENTITY_SETTINGS))))
+    return _identity_provider(os.getpid(), tuple(map(_variable, (*_IDENTITY_VARIABLES, *_IDENTITY_SETTINGS))))
 
 
 @functools.lru_cache(maxsize=8)
-def _identity_provider(_: tuple[str, ...]) -> Provider:
-    """Return the one provider for these values of the variables, so that its keys are asked for once."""
+def _identity_provider(_process: int, _values: tuple[str, ...]) -> Provider:
+    """Return the one provider of this process for these values of the variables, so that keys are asked for once."""
     # Amazon hands out keys for a web identity; an agent beside the pod does for the others, which no proxy reaches.
     proxy = proxy_for(_TOKEN_SERVICE) if _variable(_IDENTITY_VARIABLES[0]) else ""
     return _Identity(IamAwsProvider(http_client=http_pool(proxy=proxy)))

@@ -120,7 +120,11 @@ def send_file(destination: Destination, source: Path, sha256: str, advance: Adva
 
 
 def _put(destination: Destination, content: _Content, sha256: str) -> None:
-    """Send a content; of one in parts that fails, minio takes the parts back, but leaves three threads that idle."""
+    """Send a content.
+
+    Of one in parts that fails, minio reads the file to its end before it says so, takes the parts back, but not those
+    that are still on their way (`_abort_abandoned` does), and leaves three threads that idle.
+    """
     part_bytes = max(PART_BYTES, -(-content.size // _MOST_PARTS))
     try:
         done = destination.client.put_object(

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import urllib3
+from minio.error import S3Error
 
 from embedtune import list_datasets, pull, push
 from embedtune.datasets import delete as delete_module
@@ -188,7 +189,7 @@ def test_any_number_of_public_versions_needs_one_statement(remote, store, texts)
             name = f"{manifest.folder}/{file.name}"
             objects.copy_file(f"{first.reference.replace('@', '/')}/{name}", f"{reference.folder}/{name}", file.sha256)
         open_store(dataset_uri(reference)).put_bytes("manifest.json", manifest.to_json())
-        publish(reference, manifest)
+        publish(reference, manifest, lambda: None)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add, versions))
@@ -199,8 +200,8 @@ def test_any_number_of_public_versions_needs_one_statement(remote, store, texts)
 
 def test_a_crash_at_any_point_opens_nothing_and_is_mended(remote, proxy, store, endpoint, texts):
     push(texts(6), "other")
-    # Before the statement, then with it before the copy, its manifest, and what the first manifest says of it.
-    for puts, copied in ((2, 0), (3, 0), (3, 1), (4, 2)):
+    # Before the statement, then with it before the copy, what the version's own manifest says of it, and its manifest.
+    for puts, copied in ((2, 0), (3, 0), (3, 1), (4, 1)):
         proxy.requests.clear()
         proxy.dies_after_puts = puts
         with pytest.raises(StorageError, match="does not answer"):
@@ -209,13 +210,24 @@ def test_a_crash_at_any_point_opens_nothing_and_is_mended(remote, proxy, store, 
         there = readable(store, endpoint)
         assert all(name.startswith("_public/alice/train/") for name in there)
         assert len(there) == copied
-        assert [entry.public for entry in list_datasets()] == [False, copied == 2]
-        if copied == 1:
+        assert [entry.public for entry in list_datasets()] == [False, False]
+        [version] = [entry.reference for entry in list_datasets() if "/train@" in entry.reference]
+        assert remote.manifest(version)["public"] == (puts == 4)
+        if puts == 3 and copied == 1:
             assert push(texts(5), "train", public=True).public
             assert len(readable(store, endpoint)) == 2
         delete("train")
         assert readable(store, endpoint) == []
         assert not any("/train/" in name for name in remote.names())
+
+
+def test_who_may_not_see_what_lies_in_the_public_folder_does_not_open_it(remote, proxy, store, texts):
+    proxy.denied = ("_public",)
+    with pytest.raises(StorageError, match=r"is stored, but not public: .*denied"):
+        push(texts(5), "train", public=True)
+    proxy.denied = ()
+    with pytest.raises(S3Error, match="NoSuchBucketPolicy"):
+        policy_of(store)
 
 
 def test_a_deletion_that_breaks_off_goes_on(remote, store, endpoint, texts, monkeypatch):
@@ -340,11 +352,11 @@ def test_what_is_copied_is_what_was_stored(remote, store, endpoint, monkeypatch,
     with monkeypatch.context() as broken:
         broken.setattr(ObjectPrefix, "copy_file", lambda store, _, target, __: store.put_bytes(target, content))
         with pytest.raises(StorageError, match=r"documents-00000.* is damaged"):
-            publish(reference, manifest)
+            publish(reference, manifest, lambda: None)
     remote.remove(f"_public/{shard}")
     remote.write(shard, bytes(len(content)))
     with pytest.raises(StorageError, match=r"documents-00000.* is damaged"):
-        publish(reference, manifest)
+        publish(reference, manifest, lambda: None)
     assert readable(store, endpoint) == []
 
 
