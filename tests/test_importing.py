@@ -40,7 +40,9 @@ def test_what_was_imported_before_is_left_alone(collected, monkeypatch):
     frozen = gc.get_freeze_count()
     with importing("imported"):
         assert gc.isenabled()
-    assert (collected, gc.get_freeze_count()) == ([], frozen)
+    # What another test has frozen may go meanwhile, when nothing refers to it any more.
+    assert collected == []
+    assert gc.get_freeze_count() <= frozen
 
 
 def test_a_failure_ends_it():

@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -41,9 +41,12 @@ class Registry:
 
 
 @pytest.fixture(autouse=True)
-def _no_platform_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_platform_run(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
         monkeypatch.delenv(variable, raising=False)
+    if "registry" in request.fixturenames:
+        # Each folder that takes the fixture has one of its own, and files come in any order.
+        monkeypatch.setenv(TRACKING_VARIABLE, request.getfixturevalue("registry").tracking_uri)
 
 
 @pytest.fixture(scope="session")
@@ -55,12 +58,9 @@ def model_folder(tiny_model_folder: Path, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
     folder = tmp_path_factory.mktemp("mlflow")
-    registry = Registry(local_tracking_uri(folder), artifact_location(folder / "mlflow.db"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
-        yield registry
+    return Registry(local_tracking_uri(folder), artifact_location(folder / "mlflow.db"))
 
 
 @pytest.fixture(scope="session")

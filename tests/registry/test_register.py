@@ -11,6 +11,7 @@ from mlflow.exceptions import MlflowException
 import embedtune
 from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.errors import RegistryError
+from embedtune.mlflow.connection import TRACKING_VARIABLE
 from embedtune.records.report import IngestReport
 from embedtune.registry.champion import Champion
 from embedtune.registry.packaging import pooling_of
@@ -164,13 +165,15 @@ class TestRepetition:
 
 class TestRecord:
     @pytest.fixture(scope="class")
-    def registration(self, make_request, tmp_path_factory):
+    def registration(self, make_request, registry, tmp_path_factory):
         folder = tmp_path_factory.mktemp("reports")
         contents = {"qrels.txt": "q 0 d 1", "report": "\n<!DOCTYPE html><p>page</p>", "summary": "# Better"}
         for name, content in contents.items():
             (folder / name).write_text(content)
         reports = tuple(folder / name for name in contents)
-        return register_model(make_request("record", reports=reports, pipeline_run="run-7"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
+            return register_model(make_request("record", reports=reports, pipeline_run="run-7"))
 
     @pytest.fixture
     def run(self, registration, client):

@@ -14,6 +14,7 @@ from mlflow.types.schema import ColSpec, Schema, TensorSpec
 from sentence_transformers import SentenceTransformer
 
 from embedtune.mlflow import layout
+from embedtune.mlflow.connection import TRACKING_VARIABLE
 from embedtune.models.card import ModelCard
 from embedtune.registry import packaging, register
 from embedtune.registry.packaging import requirement_lines, write_package
@@ -58,14 +59,16 @@ np.savez(out, listed=listed, table=table, series=series)
 
 @pytest.fixture(scope="module")
 def served(make_request, registry, tmp_path_factory):
-    register.register_model(make_request("served"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
+        register.register_model(make_request("served"))
     folder = tmp_path_factory.mktemp("served")
     image = folder / "image.png"
     image.write_bytes(b"not an image")
     texts = [*TEXTS, str(image)]
     command = [sys.executable, "-c", SCRIPT, "models:/served@champion", json.dumps(texts), str(folder / "out.npz")]
     environment = {
-        "MLFLOW_TRACKING_URI": registry.tracking_uri,
+        TRACKING_VARIABLE: registry.tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PATH": "/usr/bin:/bin",
         "HOME": str(folder),
