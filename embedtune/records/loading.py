@@ -6,12 +6,11 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Self
+from typing import Self, cast
 
 import pyarrow.parquet as pq
 
@@ -28,6 +27,7 @@ from embedtune.text import excerpt
 _WINDOW_BYTES = 32 << 20
 _ROWS_AHEAD = 2_000
 """Enough to keep the threads busy while the one who asks writes what it took."""
+_REFILL_AT = _ROWS_AHEAD // 2
 _BATCH_ROWS = 2_000
 _ADVANCE_ROWS = 50
 _HOPELESS_CONTENTS = 200
@@ -72,14 +72,16 @@ def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options:
     return work.warnings()
 
 
-class _Asked(Future[Loaded | Failed]):
+class _Asked:
     """A content that was asked for, perhaps by several rows."""
 
+    __slots__ = ("holders", "key", "number", "outcome")
+
     def __init__(self, key: ContentKey, number: int) -> None:
-        super().__init__()
         self.key = key
         self.number = number
         self.holders = 0
+        self.outcome: Loaded | Failed | BaseException | None = None
 
 
 class _Ahead:
@@ -97,7 +99,8 @@ class _Ahead:
         self._asked: dict[ContentKey, _Asked] = {}
         self._changed = threading.Condition()
         self._count = 0
-        self._awaited = -1
+        self._awaited: _Asked | None = None
+        self._unfinished = 0
         self._held_bytes = 0
         self._is_over = False
 
@@ -119,18 +122,24 @@ class _Ahead:
         if asked is None:
             asked = self._asked[key] = _Asked(key, self._count)
             self._count += 1
+            with self._changed:
+                self._unfinished += 1
             self._queue.put(asked)
         asked.holders += 1
         return asked
 
     def take(self, asked: _Asked) -> Loaded | Failed:
         """Wait for a content, and let go of it when nobody else asked for it."""
-        if not asked.done():
+        if asked.outcome is None:
             with self._changed:
-                self._awaited = asked.number
+                self._awaited = asked
                 if self._held_bytes >= _WINDOW_BYTES:
                     self._changed.notify_all()
-        content = asked.result()
+                self._changed.wait_for(self._may_go_on)
+                self._awaited = None
+        content = cast(Loaded | Failed | BaseException, asked.outcome)
+        if isinstance(content, BaseException):
+            raise content
         asked.holders -= 1
         if not asked.holders:
             del self._asked[asked.key]
@@ -142,22 +151,38 @@ class _Ahead:
         return content
 
     def _work(self) -> None:
-        while (asked := self._queue.get()) is not None and not self._is_over:
+        while (asked := self._queue.get()) is not None:
             with self._changed:
-                # What is waited for is loaded even where memory is full; before it there is nothing but what was taken.
                 self._changed.wait_for(lambda: self._may_load(asked.number))
+            if self._is_over:
+                return
             try:
                 content = self._load(asked.key)
             except BaseException as error:
-                # A bug; `take` raises it.
-                asked.set_exception(error)
+                self._finish(asked, error)  # a bug; `take` raises it
                 raise
-            with self._changed:
-                self._held_bytes += _size_of(content)
-            asked.set_result(content)
+            self._finish(asked, content)
+
+    def _finish(self, asked: _Asked, outcome: Loaded | Failed | BaseException) -> None:
+        with self._changed:
+            asked.outcome = outcome
+            self._unfinished -= 1
+            if not isinstance(outcome, BaseException):
+                self._held_bytes += _size_of(outcome)
+            if self._may_go_on():
+                self._changed.notify_all()
+
+    def _may_go_on(self) -> bool:
+        """Tell whether who waits has enough to take: to wake it for each content would cost more than a small one."""
+        if self._awaited is None or self._awaited.outcome is None:
+            return False
+        is_enough = self._unfinished <= _REFILL_AT or self._held_bytes >= _WINDOW_BYTES
+        return is_enough or isinstance(self._awaited.outcome, BaseException)
 
     def _may_load(self, number: int) -> bool:
-        return self._held_bytes < _WINDOW_BYTES or number <= self._awaited or self._is_over
+        """Tell whether there is room; what is waited for is loaded without, after nothing but what was taken."""
+        is_awaited = self._awaited is not None and number <= self._awaited.number
+        return self._held_bytes < _WINDOW_BYTES or is_awaited or self._is_over
 
 
 class _Work:

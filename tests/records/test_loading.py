@@ -395,6 +395,22 @@ def test_no_more_is_held_than_fits_in_memory(monkeypatch):
     assert (ahead._asked, ahead._held_bytes) == ({}, 0)
 
 
+def test_many_are_waited_for_at_a_time_and_a_bug_among_them_is_not(monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    def load(key):
+        if key.cell == "2500":
+            raise ZeroDivisionError
+        return Loaded(b"", "", (0, 1, 1))
+
+    with _Ahead(load, 2) as ahead:
+        asked = [ahead.ask(ContentKey(IMAGE, "", str(number))) for number in range(5000)]
+        for each in asked[:2500]:
+            ahead.take(each)
+        with pytest.raises(ZeroDivisionError):
+            ahead.take(asked[2500])
+
+
 def test_a_bug_in_a_thread_surfaces(monkeypatch):
     told = []
     monkeypatch.setattr(threading, "excepthook", told.append)

@@ -97,12 +97,12 @@ def test_there_is_one_client_as_long_as_the_environment_says_the_same(environmen
     assert store_client(ObjectStore.S3) is not client
 
 
-def test_objects_share_connections(environment, faulty_server, tmp_path):
+def test_all_objects_come_on_one_connection(environment, faulty_server, tmp_path):
     environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
     for name in ("a", "b", "c"):
         assert resolve_source(f"s3://data/{name}").version == "etag:v1-256000"
         fetch_object(parse_location(f"s3://data/{name}"), "v1", 256000, tmp_path / name, lambda _: None)
-    assert len(faulty_server.peers) < 3, "of six requests; once in a while a connection that lay idle is given up"
+    assert len(faulty_server.peers) == 1
 
 
 class TestThePlatformsStore:
