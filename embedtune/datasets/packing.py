@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from docarray import DocumentArray
 from docarray.proto.docarray_pb2 import DocumentProto
@@ -22,13 +21,13 @@ from embedtune.documents.shards.codec import ARRAY_SUFFIX
 from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, Shard
 from embedtune.documents.shards.reader import place_of, read_manifest
 from embedtune.documents.shards.writer import ShardFiles
-from embedtune.errors import ConfigError, InputError, StorageError, reason
+from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.progress import Advance, progress, silent
 from embedtune.records.docarrays.wire import iter_array
 from embedtune.records.source_kind import SourceKind, is_documents_name, source_kind
 from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import reading, writing
-from embedtune.storage.opening import LocalSource, local_copy
+from embedtune.storage.opening import LocalSource, local_copy, temporary_folder
 
 SHARD_BYTES = 64 << 20
 """Of one shard before it is compressed; several of them travel at a time."""
@@ -79,12 +78,7 @@ def packed(documents: "DocumentArray | Path | str", read_rows: ReadRows) -> Iter
         StorageError: a file cannot be read, or there is no space for the shards.
     """
     with ExitStack() as stack:
-        try:
-            scratch = Path(stack.enter_context(TemporaryDirectory(prefix="embedtune-")))
-        except OSError as error:
-            raise StorageError(
-                f"There is no folder for temporary files: {reason(error)}. Set TMPDIR to one."
-            ) from error
+        scratch = stack.enter_context(temporary_folder())
         if isinstance(documents, DocumentArray):
             with progress("Reading the DocumentArray", len(documents), "Documents") as advance:
                 array = pack(_iter_live(documents, advance), scratch, "the DocumentArray", live=True)

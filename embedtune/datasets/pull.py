@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from embedtune.datasets.catalogue import Dataset, Found, describe, locate
@@ -14,7 +13,7 @@ from embedtune.storage.atomic import atomic_path, resumable_folder
 from embedtune.storage.digests import CHUNK_BYTES
 from embedtune.storage.errors import writing
 from embedtune.storage.folders import IncompleteError, fetch_files
-from embedtune.storage.opening import open_store
+from embedtune.storage.opening import open_store, temporary_folder
 from embedtune.storage.ownership import GZIP_END
 
 if TYPE_CHECKING:
@@ -44,11 +43,11 @@ def pull(reference: str) -> "DocumentArray":
 
     found = locate(reference)
     array = DocumentArray()
-    with TemporaryDirectory(prefix="embedtune-") as folder:
-        _fetch(found, _shards(found), Path(folder))
+    with temporary_folder() as folder, writing(folder):
+        _fetch(found, _shards(found), folder)
         for file in _shards(found):
             name = f"{found.reference}, {file.name}"
-            for number, message in enumerate(iter_array(Path(folder) / file.name, name, silent)):
+            for number, message in enumerate(iter_array(folder / file.name, name, silent)):
                 if isinstance(message, str):
                     raise StorageError(f"{name}, Document {number}: {message}. Push it again.")
                 array.append(Document.from_protobuf(message))

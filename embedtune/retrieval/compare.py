@@ -12,7 +12,7 @@ from embedtune.retrieval.evaluation_set import EvaluationSet
 from embedtune.retrieval.examples import contents_of, pick_examples
 from embedtune.retrieval.gate import Asked, Evidence, Incumbent, decide
 from embedtune.retrieval.measuring import Contestant, Measured, measure_sides
-from embedtune.retrieval.metric_names import CORRELATION_NAMES, Metric
+from embedtune.retrieval.metric_names import DECIDING_CORRELATION, Metric
 from embedtune.retrieval.scoring import USUAL_METRICS, ModelResult, tied_at
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED, Side
 from embedtune.retrieval.vectors import mean_pair_cosine
@@ -104,7 +104,7 @@ def _side(contestant: Contestant, result: ModelResult, counted: NDArray[np.bool_
 def _evidence(
     asked: Asked, incumbent: Incumbent, measured: Measured, cosines: Mapping[str, float], has_scores: bool
 ) -> Evidence:
-    deciding = next(iter(CORRELATION_NAMES)) if has_scores else asked.metric
+    deciding = DECIDING_CORRELATION if has_scores else asked.metric
     found = {each.against: each for each in measured.differences if each.metric == deciding}
     if CHAMPION in cosines and CHAMPION not in found:
         incumbent = replace(incumbent, obstacle="It was trained on all held-out queries, or on what answers them.")

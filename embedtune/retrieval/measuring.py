@@ -10,7 +10,7 @@ from embedtune.errors import InputError
 from embedtune.retrieval.bootstrap import RESAMPLES, mean_intervals
 from embedtune.retrieval.correlation import correlation_intervals, pearson, spearman
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
-from embedtune.retrieval.metric_names import CORRELATION_NAMES, Metric
+from embedtune.retrieval.metric_names import CORRELATION_NAMES, DECIDING_CORRELATION, Metric
 from embedtune.retrieval.scoring import USUAL_METRICS, ModelResult, evaluate, pair_scores
 from embedtune.retrieval.sides import TUNED, Difference, MetricValues
 from embedtune.retrieval.vectors import check_vectors
@@ -95,7 +95,7 @@ def measure_sides(
 
 def deciding_key(evaluation_set: EvaluationSet, metric: Metric) -> str:
     """Return the key of what a promotion goes by: Spearman's correlation where pairs have scores, else a metric."""
-    return metric.key if evaluation_set.scored is None else next(iter(CORRELATION_NAMES))
+    return metric.key if evaluation_set.scored is None else DECIDING_CORRELATION
 
 
 def deciding_score(evaluation_set: EvaluationSet, vectors: Vectors, metric: Metric) -> float:

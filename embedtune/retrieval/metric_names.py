@@ -88,7 +88,10 @@ USUAL_NAMES = ("ndcg", "mrr", "map", "recall", "precision", "hit")
 METRIC_NAMES: dict[str, str] = {metric.key: metric.written for metric in (Metric(name, 10) for name in USUAL_NAMES)}
 """Keys of what is measured unless told otherwise, and how people write them, in the order in which they are shown."""
 
-CORRELATION_NAMES: dict[str, str] = {"spearman": "Spearman's correlation", "pearson": "Pearson's correlation"}
+DECIDING_CORRELATION = "spearman"
+"""What a promotion goes by where pairs have scores."""
+
+CORRELATION_NAMES: dict[str, str] = {DECIDING_CORRELATION: "Spearman's correlation", "pearson": "Pearson's correlation"}
 """Keys and names of what pairs with scores are judged by, the one that decides first."""
 
 

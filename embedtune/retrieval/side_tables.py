@@ -14,7 +14,7 @@ from embedtune.retrieval.gate import judge_probe
 from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.known_texts import Known, find_known
 from embedtune.retrieval.measuring import Contestant, measure_sides
-from embedtune.retrieval.metric_names import CORRELATION_NAMES, Metric
+from embedtune.retrieval.metric_names import DECIDING_CORRELATION, Metric
 from embedtune.retrieval.scoring import USUAL_METRICS
 from embedtune.retrieval.sides import BASE, TUNED
 
@@ -88,7 +88,7 @@ def measure(
     found = measure_sides(documents, [replace(one, new=kept) for one in contestants], metrics=metrics, seed=seed)
     queries, counted = len(found.judged.query_ids), int(found.counted[TUNED].sum())
     if probe is not None:
-        metric = probe.metric if documents.scored is None else next(iter(CORRELATION_NAMES))
+        metric = probe.metric if documents.scored is None else DECIDING_CORRELATION
         asked = replace(probe, metric=metric, left_out=queries - counted)
         probe = judge_probe(further.name, asked, found.differences)
     return SideTable(

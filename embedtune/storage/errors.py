@@ -41,7 +41,7 @@ def reading(what: object, advice: str = "Check its permissions.") -> Iterator[No
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{error.filename or what} cannot be read: {reason(error)}. {advice}") from error
+        raise _refused(error.filename or what, "read", error, advice) from error
 
 
 @contextmanager
@@ -58,4 +58,8 @@ def writing(target: object, advice: str = "Give a path in a writable folder with
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{target} cannot be written: {reason(error)}. {advice}") from error
+        raise _refused(target, "written", error, advice) from error
+
+
+def _refused(what: object, done: str, error: OSError, advice: str) -> StorageError:
+    return StorageError(f"{what} cannot be {done}: {reason(error)}. {advice}")

@@ -27,14 +27,11 @@ from embedtune.storage.digests import file_sha256
 from embedtune.storage.errors import DamagedError, reading, writing
 from embedtune.storage.opening import open_store
 from embedtune.storage.parallel import transfer_all
-from embedtune.storage.store import Store, StoredFile
+from embedtune.storage.store import ABANDONED_S, Store, StoredFile
 from embedtune.text import excerpt
 
 MANIFEST_NAME = "manifest.json"
 """Name of the file that makes a kept folder complete."""
-
-ABANDONED_S = 24 * 3600.0
-"""Age in seconds of the newest file from which on an incomplete folder is taken for one that nobody goes on with."""
 
 _CONTENT = re.compile(r"[0-9a-f]{64}/")
 _READ_ATTEMPTS = 3

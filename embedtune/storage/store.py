@@ -13,6 +13,9 @@ from embedtune.storage.digests import CHUNK_BYTES, SMALL_BYTES, changed, check_s
 from embedtune.storage.errors import DamagedError, reading
 from embedtune.storage.locations import Location
 
+ABANDONED_S = 24 * 3600.0
+"""Age in seconds of its newest file from which on nobody is taken to go on with what is incomplete."""
+
 
 @dataclass(frozen=True, order=True)
 class StoredFile:

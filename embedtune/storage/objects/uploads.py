@@ -21,6 +21,7 @@ from embedtune.progress import Advance
 from embedtune.storage.digests import changed
 from embedtune.storage.errors import UnreachableError
 from embedtune.storage.locations import ObjectStore
+from embedtune.storage.store import ABANDONED_S
 from embedtune.storage.web.http import TransferError
 
 PART_BYTES = 8 << 20
@@ -28,9 +29,6 @@ PART_BYTES = 8 << 20
 
 DIGEST_HEADER = "x-amz-meta-sha256"
 """Header of an object's metadata with the SHA-256 of its content."""
-
-ABANDONED_S = 24 * 3600.0
-"""Age in seconds from which on an upload without an end is taken for a dead one."""
 
 _MOST_PARTS = 10_000
 
