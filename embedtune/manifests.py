@@ -55,8 +55,12 @@ def checked_as(kind: type[T], data: object) -> T:
     from pydantic import ValidationError  # takes a tenth of a second, which --help need not
 
     try:
+        as_json = json.dumps(data)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    try:
         # As JSON again: of Python's own objects, strict would take no list for a tuple and no text for an enumeration.
-        checked: T = _adapter(cast(Hashable, kind)).validate_json(json.dumps(data), strict=True, extra="forbid")
+        checked: T = _adapter(cast(Hashable, kind)).validate_json(as_json, strict=True, extra="forbid")
     except ValidationError as error:
         raise ValueError(_in_words(error)) from error
     return checked

@@ -138,7 +138,7 @@ class DataSummary:
             reading = data.pop("reading", None)
             found = checked_as(cls, data)
             return found if reading is None else dataclasses.replace(found, reading=IngestReport.of_json(reading))
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(
                 f"{path} cannot be read as a data summary of this version ({error}). Build the documents again."
             ) from error

@@ -160,7 +160,8 @@ class RunParameters:
     def _check_together(self, request: IngestRequest, training: FinetuneConfig) -> None:
         """Refuse what building and training would, of data whose layout or contents are named."""
         layout, modalities, options = request.wanted, _modalities(request), request.options
-        check_decides_alike(training.training, self.eval_metric)
+        if layout is None or not layout.has_scores:
+            check_decides_alike(training.training, self.eval_metric)
         if layout is not None:
             check_rule(layout, SplitRule(self.eval_split))
         lacking = {Modality.IMAGE: not options.convert_to_blob, Modality.MESH: not options.create_point_clouds}

@@ -446,3 +446,9 @@ def test_every_refusal_on_the_way_has_a_case() -> None:
     assert [each for each in sorted(missed) if not any(text in each for text in UNREACHED)] == []
     assert known == set(UNREACHED)
     assert len(sites) > 90
+
+
+def test_epochs_of_scored_data_are_compared_by_the_correlation_whatever_metric_is_named():
+    options = {"validation_share": 0.1}
+    found = RunParameters("data.csv", data_layout="scored", eval_metric="map_at_20", train_options=json.dumps(options))
+    assert found.eval_metric == "map_at_20"

@@ -151,3 +151,11 @@ def test_hostile_manifests(uri, stored, tmp_path, manifest, message):
     (stored / MANIFEST_NAME).write_text(manifest.replace("%s", "0" * 64))
     with pytest.raises(StorageError, match=message):
         download_folder(uri, tmp_path / "copy")
+
+
+@pytest.mark.parametrize("depth", [900, 992, 200_000])
+def test_a_manifest_that_is_nested_deeply_is_damaged(tmp_path, depth):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "manifest.json").write_bytes(b'{"digest":' + b"[" * depth + b"]" * depth + b"}")
+    with pytest.raises(StorageError, match="is damaged"):
+        download_folder(str(tmp_path / "kept"), tmp_path / "copy")
