@@ -23,7 +23,7 @@ def _check_container(task: PipelineTask) -> None:
 
 
 # At each setting of a task kfp 2.17 reads the source of all that is on the stack, for a name in the message of an error
-# that does not come: 144 times for both pipelines, which is three quarters of the time until a command begins.
+# that does not come: most of the time until a command begins.
 PipelineTask._ensure_container_spec_exists = _check_container
 
 

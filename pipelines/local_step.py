@@ -1,16 +1,15 @@
 """The process of one step of a local run; started by `pipelines.local_child`."""
 
-import atexit
-import gc
 import sys
 
+from embedtune.importing import end_without_last_look
 from pipelines.local_process import end_with_caller
 
 
 def main() -> None:
     """Run kfp's executor with this process's arguments, for no longer than the run's caller lives."""
     end_with_caller()
-    atexit.register(gc.freeze)  # Python need not look for garbage once more before all of it goes
+    end_without_last_look()
     from kfp.dsl.executor_main import executor_main  # takes a second, in which the caller may be killed
 
     executor_main()

@@ -52,7 +52,8 @@ def test_what_was_imported_before_is_left_alone():
     assert ended.stdout == "True\n[] 0\n"
 
 
-def test_a_failure_ends_it():
+def test_a_failure_ends_it(monkeypatch):
+    monkeypatch.setattr(gc, "freeze", lambda: pytest.fail("nothing was imported"))
     with pytest.raises(ImportError), importing("nothing"):
         raise ImportError
     assert gc.isenabled()

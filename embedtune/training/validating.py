@@ -143,7 +143,13 @@ class ValidationCallback(TrainerCallback):
         state.log_history.append({_KEY: score.value, "epoch": float(epoch), "step": score.step})
         note(self._sentence(score, before))
         if self._config.training.keep_best_epoch and best_score([*before, score]) == score:
-            save_model(self._model, str(self._best_path))
+            try:
+                save_model(self._model, str(self._best_path))
+            except (OSError, SafetensorError) as error:
+                raise TrainingError(
+                    f"The weights of the best epoch cannot be kept in {self._best_path.parent} ({error}). Set "
+                    "TMPDIR to a folder with enough free space."
+                ) from error
         self.seconds += time.perf_counter() - started
 
     def _score(self) -> float:
