@@ -88,18 +88,6 @@ class TestGallery:
         assert len(gallery.groups) == 10
         assert sum(len(group.pictures) for group in gallery.groups) <= 100
 
-    def test_sizes_that_loading_wrote_are_taken_as_they_are(self, tmp_path):
-        rows_format = RowsFormat(Layout.LABELLED, (Modality.IMAGE,), measured=True)
-        with open_rows(tmp_path / "rows.parquet", rows_format) as writer:
-            digests = [hashlib.sha256(str(number).encode()).hexdigest() for number in (1, 2, 2)]
-            sizes = [(900, 300, 200), (80, 20, 30), (80, 20, 30)]
-            writer.write([[1, 2, 3], [b"no image"] * 3, digests, [""] * 3, sizes, ["a"] * 3])
-        older = write(tmp_path / "older", Layout.LABELLED, (Modality.IMAGE,), [(image(3, (20, 30)), "a")])
-        (media,) = measure_media([tmp_path / "rows.parquet", older], 4)
-        assert (media.contents, media.unreadable) == (3, 0)
-        assert media.shapes == (("20 × 30", 2), ("300 × 200", 1))
-        assert media.bytes_histogram == ((128, 2), (256, 0), (512, 0), (1024, 1))
-
     def test_texts_have_none(self, tmp_path):
         rows = [(f"text {number}", f"label {number % 4}") for number in range(80)]
         assert draw_gallery(tmp_path / "train", built(tmp_path, Layout.LABELLED, (Modality.TEXT,), rows)) is None

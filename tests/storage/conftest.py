@@ -1,4 +1,5 @@
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,8 +21,8 @@ class FaultyServer:
     retry_after: str = ""
     ranges: list[str | None] = field(default_factory=list)
     """The Range headers of the GET requests so far."""
-    peers: set[tuple[str, int]] = field(default_factory=set)
-    """The connections that requests came on."""
+    peers: dict[str, set[tuple[str, int]]] = field(default_factory=lambda: defaultdict(set))
+    """The connections that requests came on, by the first part of their paths."""
     honours_ranges: bool = True
 
     @property
@@ -51,7 +52,7 @@ def handler_for(state: FaultyServer) -> type[BaseHTTPRequestHandler]:
             self.answer(body=True)
 
         def answer(self, body):
-            state.peers.add(self.client_address)
+            state.peers[self.path.split("/")[1]].add(self.client_address)
             if failure := state.failure(self.headers.get("If-Match")):
                 self.send_response(failure)
                 self.send_header("Location", state.location)

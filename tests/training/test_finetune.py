@@ -173,9 +173,10 @@ def test_no_documents(config, tmp_path):
         finetune_model(tmp_path, tmp_path / "model", config, "")
 
 
-def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp_path):
+@pytest.mark.parametrize("keeps_best", [False, True])
+def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp_path, keeps_best):
     """SIGKILL as soon as a checkpoint is there; the next process ends with the model of an undisturbed one."""
-    options = {"items_per_label": 2, "validation_share": 0.3, "keep_best_epoch": True}
+    options = {"items_per_label": 2, "validation_share": 0.3, "keep_best_epoch": keeps_best}
     config = dataclasses.replace(config, epochs=20, train_options=json.dumps(options))
     root = tmp_path / "checkpoints"
     arguments = [str(labelled), str(tmp_path / "model"), json.dumps(dataclasses.asdict(config)), str(root)]

@@ -1,6 +1,7 @@
 """Documents of every layout and modality are what plain docarray reads, and come back as they were."""
 
 import gzip
+import hashlib
 import io
 import pickle
 
@@ -247,6 +248,12 @@ class TestText:
         ids = [f"{number:032x}" for number in range(2_501)]
         table = pa.table([pa.array(ids, pa.large_string())] * 2, schema=form.schema)
         assert load(table, form)[:, "text"] == ids
+
+
+def test_exact_bytes():
+    form = form_of(Layout.LABELLED, (TEXT,), Split.TRAIN)
+    data = encode_documents(example(form), form)
+    assert hashlib.sha256(data).hexdigest() == "83c75b3a47b97780e6fcc5f2e603286858ec3796767a7dc9c5da131761f31797"
 
 
 class TestRefused:

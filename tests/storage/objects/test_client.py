@@ -100,9 +100,9 @@ def test_there_is_one_client_as_long_as_the_environment_says_the_same(environmen
 def test_all_objects_come_on_one_connection(environment, faulty_server, tmp_path):
     environment.setenv("AWS_ENDPOINT_URL", f"http://{faulty_server.host}")
     for name in ("a", "b", "c"):
-        assert resolve_source(f"s3://data/{name}").version == "etag:v1-256000"
-        fetch_object(parse_location(f"s3://data/{name}"), "v1", 256000, tmp_path / name, lambda _: None)
-    assert len(faulty_server.peers) == 1
+        assert resolve_source(f"s3://on-one-connection/{name}").version == "etag:v1-256000"
+        fetch_object(parse_location(f"s3://on-one-connection/{name}"), "v1", 256000, tmp_path / name, lambda _: None)
+    assert len(faulty_server.peers["on-one-connection"]) == 1
 
 
 class TestThePlatformsStore:
