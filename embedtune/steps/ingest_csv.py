@@ -170,7 +170,9 @@ def _kind(names: Sequence[str], source: LocalSource, uri: str) -> SourceKind:
 
 def _broken(source: LocalSource) -> Iterator[str]:
     if source.broken:
-        yield f"Not read, for they are broken links or no regular files: {', '.join(source.broken[:_MOST_TOLD])}."
+        left = len(source.broken) - _MOST_TOLD
+        more = f" and {left} more" if left > 0 else ""
+        yield f"Not read, for they are broken links or no regular files: {', '.join(source.broken[:_MOST_TOLD])}{more}."
 
 
 def _keeps_addresses(rows_format: RowsFormat, options: CSVOptions) -> bool:

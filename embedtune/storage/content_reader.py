@@ -77,8 +77,8 @@ class ContentReader:
 
         Args:
             rules: What may be opened.
-            timeout_s: Seconds after which a content that is still on its way is given up. A server that sends nothing
-                for half of it is asked once more.
+            timeout_s: Seconds after which the body of a content that is still on its way is given up. A server that
+                sends nothing for half of it is asked once more. Its head may take longer, as long as something comes.
         """
         self._rules = rules
         self._timeout_s = timeout_s
@@ -96,7 +96,7 @@ class ContentReader:
 
         Raises:
             ForbiddenError: the rules do not allow it.
-            UnreachableError: its server does not answer, is out of order, breaks off or is too slow.
+            UnreachableError: its server does not answer, is out of order, breaks off, or sends its body too slowly.
             StorageError: it is missing, refused or too large.
         """
         if _DATA.match(uri):

@@ -1,6 +1,7 @@
-"""Open what an address leads to: its files, a place for files, a content. Only this module knows `objects` and `web`.
+"""Open what an address leads to: its files, a place for files, one content.
 
-They are imported where they are used: minio and urllib3 take a quarter of a second, which local runs need not pay.
+Beside it, samples and models of the hub use `web`, public datasets `objects`. Both are imported where they are used:
+minio and urllib3 take a quarter of a second, which local runs need not pay.
 """
 
 import tempfile
@@ -55,7 +56,8 @@ class Contents(Protocol):
 
         Raises:
             ForbiddenError: it leads to a server that is not allowed.
-            UnreachableError: its server does not answer, is out of order, breaks off, is too slow or was given up.
+            UnreachableError: its server does not answer, is out of order, breaks off, sends its body too slowly or was
+                given up.
             StorageError: it is missing, refused or too large.
         """
 
@@ -178,7 +180,7 @@ def open_contents(location: Location, hosts: Sequence[str], timeout_s: float) ->
     Args:
         location: An address of the web or of an object store.
         hosts: Web servers that may be asked; see `access.HOSTS_VARIABLE`.
-        timeout_s: Seconds after which a content that is still on its way is given up.
+        timeout_s: Seconds after which the body of a content that is still on its way is given up.
 
     Raises:
         StorageError: the environment does not describe an object store.
@@ -229,6 +231,7 @@ def _unpack(archive: Path, title: str, folder: Path) -> LocalSource:
         tuple(file.path for file in listing.files),
         tuple(file.uri for file in listing.files),
         tuple(f"{title}/{file.name}" for file in listing.files),
+        listing.broken,
     )
 
 

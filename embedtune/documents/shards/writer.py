@@ -1,4 +1,4 @@
-"""Files of Documents, written one after the other as Documents come: the one form in which this library stores them."""
+"""Files of Documents, written one after the other as Documents come: the form in which steps and pushes store them."""
 
 import hashlib
 import zlib

@@ -1,1 +1,1 @@
-"""Web servers. Only this package imports urllib3."""
+"""Web servers. Of the packages up to datasets and samples, only this one imports urllib3."""
