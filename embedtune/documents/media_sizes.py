@@ -21,22 +21,13 @@ _Size = tuple[int, ...]
 
 
 def measure_media(files: Sequence[Path], rows: int) -> tuple[MediaSummary, ...]:
-    """Tell how large every different image and mesh of rows files is.
+    """Tell of each modality that is not text how large all different contents of rows files are; they are loaded.
 
-    Args:
-        files: Rows files of the same format; where one does not hold the sizes, the headers of its images are read.
-        rows: Their number of rows, for the display of progress.
-
-    Returns:
-        One summary for each modality that is not text; none where contents are not loaded.
-
-    Raises:
-        StorageError: a file is missing or damaged.
+    Where one of the files, all of one format, does not hold the sizes, the headers of its images are read. The number
+    of rows is for the display of progress.
     """
     rows_format = read_format(files[0])
     sizes: dict[Modality, list[_Size]] = {modality: [] for modality in rows_format.media.values()}
-    if not rows_format.loaded or not sizes:
-        return ()
     with progress("Measuring contents", rows * len(rows_format.modalities), "contents") as advance:
         for modality, size in _distinct_sizes(files, rows_format):
             sizes[modality].append(size)
@@ -87,12 +78,7 @@ def _summarise(modality: Modality, sizes: Sequence[_Size]) -> MediaSummary:
 
 
 def power_histogram(values: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Count values by the power of two that they reach at most.
-
-    Returns:
-        (power, how many values have at most that, but more than half of it), from the smallest that occurs to the
-        largest; without those at both ends that are empty.
-    """
+    """Return (power of two, how many values have at most that, but more than half of it), without empty ends."""
     if not values:
         return ()
     exponents = np.ceil(np.log2(np.maximum(np.asarray(values), 1))).astype(np.int64)

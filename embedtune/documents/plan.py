@@ -84,14 +84,14 @@ def _plan(
 
 def _load_corpus(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> tuple[DocumentSet, RowOutcome]:
     contents = read_contents(files)
+    rows_format = contents.rows_format
     with progress("Reading contents", len(contents.values), "contents") as advance:
-        loaded = contents.rows_format.loaded
-        prints = fingerprint(contents.values, contents.texts, loaded, options.seed, advance)
+        prints = fingerprint(contents.values, contents.texts, rows_format.loaded, options.seed, advance)
     declared = declared_uses(contents, options.split == SplitRule.AUTO)
     faults = find_faults(contents, prints, declared)
     set_aside(quarantine, contents, faults, options.max_bad_share)
     uses, left_out = decide_uses(contents, prints.keys, declared, faults == USABLE)
     corpus = build_document_set(contents, prints, uses)
     read = [report for report in map(read_report, files) if report is not None]
-    media = measure_media(files, len(faults))
+    media = measure_media(files, len(faults)) if rows_format.loaded and rows_format.media else ()
     return corpus, RowOutcome(faults, uses, left_out, media, merge_reports(read))

@@ -1,14 +1,17 @@
 """Step 3: rows become Documents, split without a leak, and a page that shows them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
+from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.summary import DataSummary
 from embedtune.progress import note
-from embedtune.steps.data_page import write_data_page
+from embedtune.records.output import read_reasons
+from embedtune.reports.data import DataReport, data_html, data_markdown
 from embedtune.steps.running import OutputFile, OutputFolder, step
-from embedtune.storage.atomic import check_writable
+from embedtune.storage.atomic import check_writable, write_text_whole
 
 
 @step
@@ -44,3 +47,11 @@ def build_documents(
     for warning in summary.warnings:
         note(warning)
     return summary
+
+
+def write_data_page(summary: DataSummary, train: Path, rejected: Sequence[Path], html: Path, markdown: Path) -> None:
+    """Write the page of a build, with pictures where the documents are images or meshes; paths as of the step."""
+    gallery = draw_gallery(train, summary) if summary.media else None
+    report = DataReport(summary, gallery, read_reasons(*rejected))
+    write_text_whole(html, data_html(report))
+    write_text_whole(markdown, data_markdown(report))

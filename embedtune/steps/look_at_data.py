@@ -170,7 +170,7 @@ def _look_at_rows(rows: Path, refusal: InputError | None, scratch: Path, options
         except InputError as worse:
             raise refusal from worse
     gallery = None
-    if plan.rows_format.loaded and any(modality is not Modality.TEXT for modality in plan.rows_format.modalities):
+    if plan.summary.media:
         write_documents(rows, plan, scratch / "train", scratch / "evaluation")
         gallery = draw_gallery(scratch / "train", plan.summary)
     reasons = read_reasons(rejected) if rejected.exists() else ()

@@ -6,7 +6,7 @@ from pathlib import Path
 from embedtune.documents.build import merge_documents as merge
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import ConfigError
-from embedtune.steps.data_page import write_data_page
+from embedtune.steps.build_documents import write_data_page
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
