@@ -14,7 +14,7 @@ from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole, index_role
 from embedtune.progress import note
 from embedtune.records.layouts import Modality
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

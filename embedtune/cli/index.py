@@ -18,8 +18,7 @@ from embedtune.records.csv.texts import first_row, read_texts
 from embedtune.records.layouts import Modality, media_suffix
 from embedtune.records.loader import ContentKey, ContentLoader, Failed
 from embedtune.records.output import without_options, without_place
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, read_format
+from embedtune.records.rows import IngestReport, RowsFormat, read_format
 from embedtune.records.source_kind import SourceKind, file_kind, names_kind
 from embedtune.steps.ingest_csv import IngestCSVConfig, read_opened
 from embedtune.steps.sources import open_source

@@ -19,7 +19,7 @@ from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitColum
 from embedtune.errors import InputError
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
 from embedtune.records.output import RowsOutput
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 
 _BATCH_ROWS = {True: 10_000, False: 64}
 """Rows in memory at a time: of texts and addresses, and of images and meshes."""

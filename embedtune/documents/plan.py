@@ -19,8 +19,7 @@ from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, 
 from embedtune.documents.summarise import RowOutcome, summarise
 from embedtune.errors import InputError
 from embedtune.progress import progress
-from embedtune.records.report import merge_reports
-from embedtune.records.rows import read_report
+from embedtune.records.rows import merge_reports, read_report
 
 
 def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> DocumentsPlan:

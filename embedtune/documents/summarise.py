@@ -23,7 +23,7 @@ from embedtune.documents.split import NO_RULE, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
 from embedtune.records.layouts import Modality
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 
 _EXAMPLES = 5
 _HISTOGRAM_BARS = 20

@@ -8,7 +8,7 @@ from pathlib import Path
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
 from embedtune.manifests import checked_as
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 
 SUMMARY_FILE = "summary.json"
 """The data summary inside the evaluation folder, for the evaluation report."""

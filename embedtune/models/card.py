@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from embedtune.errors import ModelError
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 
 CARD_FILE = "embedtune.json"
 """In a model folder: what the model is."""

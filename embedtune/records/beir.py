@@ -20,8 +20,7 @@ from embedtune.progress import Advance, progress
 from embedtune.records.beir_texts import EmptyTextError, TextStore, parse_text, read_lines
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.output import Part, RowsOutput
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat
+from embedtune.records.rows import IngestReport, RowsFormat
 
 _SPLITS = {"train": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
 """Of the name of a file of judgments, the split; in the order in which they are read."""

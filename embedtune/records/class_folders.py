@@ -13,8 +13,7 @@ from pathlib import PurePosixPath
 from embedtune.errors import InputError
 from embedtune.records.layouts import MEDIA_SUFFIXES, Layout, Modality, media_suffix
 from embedtune.records.output import Part, RowsOutput
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat
+from embedtune.records.rows import IngestReport, RowsFormat
 from embedtune.records.source_kind import common_folder
 from embedtune.text import excerpt, stripped
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from embedtune.errors import ConfigError, InputError, StorageError
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, RowsWriter, open_rows
+from embedtune.records.rows import IngestReport, RowsFormat, RowsWriter, open_rows
 from embedtune.storage.atomic import PART_SUFFIX, atomic_path
 from embedtune.text import excerpt, shortened
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 
 _MOST = 20
 """Greatest number of notes, and of files, that a page lists."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from embedtune.models.card import CutTexts, LossPoint, Validation
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 from embedtune.reports import numbers
 from embedtune.reports.charts import line_chart
 from embedtune.reports.cut_texts import cut_warnings, text_rows

@@ -14,8 +14,7 @@ from embedtune.records.csv.options import AUTO, CSV_LAYOUTS, CSVOptions, CSVSour
 from embedtune.records.layouts import Modality
 from embedtune.records.loading import load_contents
 from embedtune.records.output import RowsOutput, check_share, open_output
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat
+from embedtune.records.rows import IngestReport, RowsFormat
 from embedtune.records.source_kind import SourceKind, passed_over, source_kind, table_names
 from embedtune.steps.running import OutputFile, step
 from embedtune.steps.sources import check_address, open_source

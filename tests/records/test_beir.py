@@ -13,8 +13,7 @@ from embedtune.records import beir_texts
 from embedtune.records.beir import ingest_beir
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.output import open_output
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, read_rows
+from embedtune.records.rows import IngestReport, RowsFormat, read_rows
 
 CORPUS = [
     {"_id": "d1", "title": "Rain", "text": "It falls."},

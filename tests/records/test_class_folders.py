@@ -6,8 +6,7 @@ from embedtune.errors import InputError
 from embedtune.records.class_folders import ingest_class_folders
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.output import open_output
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, read_rows
+from embedtune.records.rows import IngestReport, RowsFormat, read_rows
 
 
 @pytest.fixture

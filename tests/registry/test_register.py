@@ -12,7 +12,7 @@ import embedtune
 from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.errors import RegistryError
 from embedtune.mlflow.connection import TRACKING_VARIABLE
-from embedtune.records.report import IngestReport
+from embedtune.records.rows import IngestReport
 from embedtune.registry.champion import Champion
 from embedtune.registry.packaging import pooling_of
 from embedtune.registry.register import register_model

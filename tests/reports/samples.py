@@ -5,7 +5,7 @@ import math
 
 from embedtune.documents.summary import DataSummary, SplitSummary
 from embedtune.models.card import CutTexts, EpochScore, LossPoint, Validation
-from embedtune.records.report import CSVFacts, IngestReport
+from embedtune.records.rows import CSVFacts, IngestReport
 from embedtune.reports.evaluation import EvaluationReport
 from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.training import TrainingReport

@@ -15,8 +15,7 @@ from embedtune.records.csv.options import AUTO, CSVOptions, CSVSource, IngestReq
 from embedtune.records.csv.reading_plan import FilePlan, IngestPlan, file_stamp, plan_files
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.output import SET_OPTIONS, Part, RowsOutput
-from embedtune.records.report import CSVFacts, IngestReport
-from embedtune.records.rows import RowsFormat
+from embedtune.records.rows import CSVFacts, IngestReport, RowsFormat
 from embedtune.text import excerpt, shown_names, stripped
 
 _ROWS_BETWEEN_LOOKS = 100

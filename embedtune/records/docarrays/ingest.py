@@ -22,8 +22,7 @@ from embedtune.records.docarrays.shapes import (
 from embedtune.records.docarrays.wire import iter_array
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.output import Part, RowsOutput
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import POINT_BYTES, RowsFormat
+from embedtune.records.rows import POINT_BYTES, IngestReport, RowsFormat
 from embedtune.records.source_kind import is_documents_name
 from embedtune.text import excerpt
 

@@ -14,8 +14,7 @@ from embedtune.records.csv.ingest import ingest_csv
 from embedtune.records.csv.options import CSVOptions, CSVSource, IngestRequest
 from embedtune.records.csv.reader import FIELD_LIMIT
 from embedtune.records.output import open_output
-from embedtune.records.report import CSVFacts, IngestReport
-from embedtune.records.rows import read_rows
+from embedtune.records.rows import CSVFacts, IngestReport, read_rows
 
 LABELLED = "Hello!,greeting\nHi there.,greeting\nSee you,farewell\nBye,farewell\n"
 

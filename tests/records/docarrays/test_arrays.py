@@ -16,8 +16,7 @@ from embedtune.records.csv.options import CSVOptions
 from embedtune.records.docarrays.ingest import ingest_documents
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.output import check_share, open_output
-from embedtune.records.report import IngestReport
-from embedtune.records.rows import RowsFormat, read_rows
+from embedtune.records.rows import IngestReport, RowsFormat, read_rows
 
 TEXT, IMAGE, MESH = Modality
 
