@@ -14,7 +14,8 @@ its own named, so it takes nothing away from another one who is still writing. D
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -180,21 +181,23 @@ class _Manifest:
         return json.dumps(manifest, indent=2, ensure_ascii=False).encode()
 
 
-def upload_folder(local: Path, uri: str) -> None:
+def upload_folder(local: Path, uri: str, quietly: bool = False) -> None:
     """Store a folder in place of the one that is at an address.
 
     Args:
         local: Folder with at least one file.
         uri: A path, `file://`, `s3://` or `minio://` address that holds nothing but this folder.
+        quietly: Whether to show no progress, because something else does meanwhile.
 
     Raises:
         StorageError: nothing to store, access denied, the store or disk fails. The older folder is untouched then.
     """
     store = open_store(uri)
-    manifest = _describe(local)
+    shown = _unseen if quietly else progress
+    manifest = _describe(local, shown)
     files = [(file, local / file.name) for file in manifest.files]
     before = _digest_at(store, uri)
-    with progress(f"Storing {local.name}", manifest.size, "bytes") as advance:
+    with shown(f"Storing {local.name}", manifest.size, "bytes") as advance:
         send_files(store, manifest.digest, files, advance)
     store.put_bytes(MANIFEST_NAME, manifest.to_json())
     _tidy(store, uri, manifest.digest, before)
@@ -244,7 +247,13 @@ def delete_folder(uri: str) -> None:
     store.remove([entry.name for entry in store.entries() if _CONTENT.match(entry.name)])
 
 
-def _describe(local: Path) -> _Manifest:
+@contextmanager
+def _unseen(_description: str, _total: int | None, _unit: str) -> Iterator[Advance]:
+    """Take the place of `progress` where nothing is to be shown."""
+    yield silent
+
+
+def _describe(local: Path, shown: Callable[..., AbstractContextManager[Advance]]) -> _Manifest:
     entries: dict[str, _File] = {}
 
     def describe(path: Path, advance: Advance) -> None:
@@ -253,7 +262,7 @@ def _describe(local: Path) -> _Manifest:
 
     with reading(local):
         paths = sorted(path for path in local.rglob("*") if path.is_file())
-        with progress(f"Hashing {local.name}", sum(path.stat().st_size for path in paths), "bytes") as advance:
+        with shown(f"Hashing {local.name}", sum(path.stat().st_size for path in paths), "bytes") as advance:
             transfer_all(describe, paths, advance)
     if not entries:
         raise StorageError(f"{local} is no folder or holds no files, so there is nothing to store. Check the path.")

@@ -45,6 +45,9 @@ class TrainOptions(Options):
     keep_best_epoch: bool = False
     """Whether the model is that of the epoch with the best validation_metric, and not of the last; needs
     validation_share."""
+    checkpoint_minutes: float = 10.0
+    """Minutes after which a checkpoint is written within an epoch, beside one after each epoch and when the run is told
+    to stop; 0 writes none within an epoch."""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -70,3 +73,5 @@ class TrainOptions(Options):
             raise ConfigError(f"{self.parameter}: validation_{error}") from error
         chosen = not self.keep_best_epoch or share > 0
         self._check(chosen, "keep_best_epoch", True, "false, or true with a validation_share above 0 to choose by")
+        minutes = self.checkpoint_minutes
+        self._check(0 <= minutes < float("inf"), "checkpoint_minutes", minutes, "0 (none within an epoch) or more")

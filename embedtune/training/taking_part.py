@@ -77,8 +77,7 @@ def take_part(
         card = _untrained_card(documents, manifest.layout, config, chosen | more, start, len(examples.contents))
         for sentence in card.chosen.values():
             note(sentence)
-        settings = {"options": card.options, "data": card.data_digest, "backbone": card.backbone_digest}
-        digest = training_digest({**settings, **card.versions})
+        digest = training_digest(_settings(card))
         checkpoints = CheckpointStore(checkpoint_root if processes.first else "", digest, Path(scratch))
         texts, prompt = examples.contents.texts(), prompt_of(model, index_role(manifest.layout))
         train_texts, tokens = cut_texts(model, texts, prompt) if texts and processes.first else (None, None)
@@ -92,6 +91,13 @@ def take_part(
             save_trained(folder, trained_digests(_seen(examples, validation)), start.inherited)
             _with_result(dataclasses.replace(card, train_texts=train_texts), result, model, folder).save(folder)
         checkpoints.clear()
+
+
+def _settings(card: ModelCard) -> dict[str, object]:
+    """Return what decides what is trained."""
+    options = dict(card.options)
+    options["train_options"] = {**options["train_options"], "checkpoint_minutes": None}  # type: ignore[dict-item]
+    return {"options": options, "data": card.data_digest, "backbone": card.backbone_digest, **card.versions}
 
 
 def _seen(examples: TrainingSet, validation: ValidationSet | None) -> Iterator[str | bytes]:

@@ -1,8 +1,8 @@
 """The training loop: sentence-transformers' trainer over our batches."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from embedtune.models.loading import embedding_dimension
 from embedtune.progress import note, progress
 from embedtune.training.augmenting import Augmentation
 from embedtune.training.batches import BatchPlan
-from embedtune.training.callbacks import CheckpointCallback, WatchCallback, loss_history
+from embedtune.training.callbacks import WatchCallback, loss_history
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.collating import Collator
 from embedtune.training.config import FinetuneConfig
@@ -30,6 +30,8 @@ from embedtune.training.fits import column_roles, plan_batches, searched_content
 from embedtune.training.objectives import build_objective
 from embedtune.training.optimizing import build_optimizer, loss_rate, own_parameters
 from embedtune.training.processes import ALONE, Processes
+from embedtune.training.saving import CheckpointCallback
+from embedtune.training.so_far import SoFar
 from embedtune.training.stopping import told_to_stop
 from embedtune.training.validating import ValidationCallback
 from embedtune.training.validation_set import ValidationSet
@@ -47,7 +49,7 @@ class TrainingResult:
 
     history: tuple[LossPoint, ...]
     seconds: float
-    """Wall time of the loop, without what a resumed run did before, and without the measuring on a validation set."""
+    """Wall time of the loop in all attempts, without the measuring on a validation set."""
     texts_per_second: float
     epoch: EpochFacts
     """What its first epoch was like."""
@@ -80,26 +82,28 @@ def train(
     epoch = plan.facts()
     note(_epoch_sentence(epoch, len(examples.contents)))
     loss = _build_loss(model, examples, config, processes)
-    interruption = CheckpointCallback(checkpoints, loss, processes)
+    minutes = config.training.checkpoint_minutes
+    interruption = CheckpointCallback(checkpoints, loss, config.batch_size, minutes, processes)
     validating = None
     if validation is not None and processes.first:
         validating = ValidationCallback(model, validation, config, plan.batches_per_epoch, interruption)
     total = plan.batches_per_epoch * config.epochs
     with progress("Fine-tuning", total, "steps") as advance, told_to_stop(interruption.interrupt):
         callbacks = [WatchCallback(advance), *filter(None, [validating]), interruption]  # a kept checkpoint is complete
-        trainer = _build_trainer(loss, examples, config, plan, checkpoints.scratch, callbacks, processes)
+        trainer = _build_trainer(loss, examples, config, plan, interruption, callbacks, processes)
         resumed = _restored(checkpoints, processes)
-        if resumed is not None:
-            interruption.restore_loss(resumed)
-            if validating is not None:
-                validating.restore_best(resumed)
-        started = time.perf_counter()
-        _run(trainer, resumed, config)
+        if resumed is not None and validating is not None:
+            validating.restore_best(resumed)
+        interruption.begin(resumed)
+        try:
+            _run(trainer, resumed, config)
+            seconds = interruption.clock.seconds
+        finally:
+            checkpoints.settle()
     if processes.any(interruption.interrupted):
         kept = processes.any(checkpoints.kept)
         left = "a checkpoint is kept, run again to go on" if kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
-    seconds = time.perf_counter() - started
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
     result = TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch, learned)
     return result if validating is None else _validated(result, validating, trainer.state)
@@ -107,13 +111,11 @@ def train(
 
 def _validated(result: TrainingResult, validating: ValidationCallback, state: TrainerState) -> TrainingResult:
     """Return the result with what the validation came to; the model is that of the epoch to be kept from here on."""
-    seconds = result.seconds - validating.seconds
     validation = validating.finish(state)
     chosen = validating.chosen(validation)
     for sentence in chosen.values():
         note(sentence)
-    speed = result.texts_per_second * result.seconds / seconds
-    return replace(result, seconds=seconds, texts_per_second=speed, validation=validation, chosen=chosen)
+    return replace(result, validation=validation, chosen=chosen)
 
 
 def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
@@ -133,7 +135,7 @@ def _build_trainer(
     examples: TrainingSet,
     config: FinetuneConfig,
     plan: BatchPlan,
-    scratch: Path,
+    saving: CheckpointCallback,
     callbacks: list[TrainerCallback],
     processes: Processes,
 ) -> "_Trainer":
@@ -143,13 +145,14 @@ def _build_trainer(
     collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed, processes)
     trainer = _Trainer(
         model=model,
-        args=_arguments(config, plan, scratch),
+        args=_arguments(config, plan, saving.scratch),
         train_dataset=Dataset.from_dict({"position": range(len(examples.contents))}),
         data_collator=collator,  # type: ignore[arg-type]  # it is asked for no more than ours has
         loss=loss,
         callbacks=callbacks,
     )
     trainer.collator, trainer.column_loss, trainer.config, trainer.processes = collator, loss, config, processes
+    trainer.saving = saving
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -254,6 +257,7 @@ class _Trainer(SentenceTransformerTrainer):
     column_loss: ColumnLoss
     config: FinetuneConfig
     processes: Processes
+    saving: CheckpointCallback
 
     def get_train_dataloader(self) -> _Loader:
         """Return the plan's batches; accelerate would drop all of another length than the first ones."""
@@ -291,6 +295,19 @@ class _Trainer(SentenceTransformerTrainer):
                 loss_rate(self.config.loss, rate, options.loss_learning_rate),
             )
         return self.optimizer
+
+    def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
+        """Write a checkpoint, with all that transformers leaves out."""
+        write = partial(super()._save_checkpoint, model, trial)
+        self.saving.save(self.state.global_step, write, self._tr_loss.item(), self._globalstep_last_logged)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        """Take up the random states, and the losses since the last point of the history."""
+        super()._load_rng_state(checkpoint)
+        if checkpoint is not None:
+            so_far = SoFar.load(Path(checkpoint))
+            self._tr_loss = torch.full_like(self._tr_loss, so_far.unlogged_loss)
+            self._globalstep_last_logged = so_far.logged_step
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, object] | None = None) -> None:
         """Write the model of a checkpoint; sentence-transformers' own also encodes examples for a model card."""

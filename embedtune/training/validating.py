@@ -4,14 +4,12 @@ The scores are in the trainer's own history, the weights of the best epoch besid
 """
 
 import shutil
-import time
 from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from sentence_transformers import SentenceTransformer
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from embedtune.errors import ConfigError, TrainingError
 from embedtune.models.card import EpochScore, Validation, best_score
@@ -22,8 +20,8 @@ from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.evaluation_set import Vectors
 from embedtune.retrieval.measuring import deciding_score
 from embedtune.retrieval.metric_names import written_name
-from embedtune.training.callbacks import CheckpointCallback
 from embedtune.training.config import FinetuneConfig
+from embedtune.training.saving import CheckpointCallback
 from embedtune.training.validation_set import ValidationSet
 
 _BEST_FILE = "best-epoch.safetensors"
@@ -51,7 +49,7 @@ class ValidationCallback(TrainerCallback):
             config: How it is trained.
             batches_per_epoch: Optimizer steps of an epoch.
             interruption: Tells whether the training was told to stop, and has no time left to measure, and where the
-                weights of the best epoch can be meanwhile.
+                weights of the best epoch can be meanwhile; writes them into checkpoints, and keeps the time.
 
         Raises:
             ConfigError: nothing here ranks by what the model compares its vectors by.
@@ -65,8 +63,7 @@ class ValidationCallback(TrainerCallback):
                 f"train_options: validation_share is {config.training.validation_share!r}, but the model compares its "
                 f"vectors by {self._distance}, by which nothing is ranked here. Leave it at 0."
             )
-        self.seconds = 0.0
-        """Time that it took."""
+        interruption.parts.append(self._save_best)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
@@ -80,12 +77,6 @@ class ValidationCallback(TrainerCallback):
         """Measure after an epoch, which an interruption ends early."""
         if not self._interruption.interrupted:
             self._measure(state)
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
-        """Put the best weights into a checkpoint."""
-        if self._config.training.keep_best_epoch:
-            folder = Path(str(args.output_dir)) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
-            shutil.copyfile(self._best_path, folder / _BEST_FILE)
 
     def restore_best(self, checkpoint: Path) -> None:
         """Take the best weights out of a checkpoint.
@@ -133,24 +124,31 @@ class ValidationCallback(TrainerCallback):
             )
         return {"keep_best_epoch": sentence}
 
+    def _save_best(self, checkpoint: Path) -> None:
+        """Put the best weights into a checkpoint."""
+        if self._config.training.keep_best_epoch:
+            shutil.copyfile(self._best_path, checkpoint / _BEST_FILE)
+
     def _measure(self, state: TrainerState) -> None:
         """Measure where the last whole epoch was not measured yet; within an epoch it always was, before its steps."""
         epoch, before = state.global_step // self._batches, _scores(state)
         if before and before[-1].epoch == epoch:
             return
-        started = time.perf_counter()
-        score = EpochScore(epoch, state.global_step, self._score())
-        state.log_history.append({_KEY: score.value, "epoch": float(epoch), "step": score.step})
-        note(self._sentence(score, before))
-        if self._config.training.keep_best_epoch and best_score([*before, score]) == score:
-            try:
-                save_model(self._model, str(self._best_path))
-            except (OSError, SafetensorError) as error:
-                raise TrainingError(
-                    f"The weights of the best epoch cannot be kept in {self._best_path.parent} ({error}). Set "
-                    "TMPDIR to a folder with enough free space."
-                ) from error
-        self.seconds += time.perf_counter() - started
+        with self._interruption.clock.paused():
+            score = EpochScore(epoch, state.global_step, self._score())
+            state.log_history.append({_KEY: score.value, "epoch": float(epoch), "step": score.step})
+            note(self._sentence(score, before))
+            if self._config.training.keep_best_epoch and best_score([*before, score]) == score:
+                self._keep_best()
+
+    def _keep_best(self) -> None:
+        try:
+            save_model(self._model, str(self._best_path))
+        except (OSError, SafetensorError) as error:
+            raise TrainingError(
+                f"The weights of the best epoch cannot be kept in {self._best_path.parent} ({error}). Set TMPDIR to a "
+                "folder with enough free space."
+            ) from error
 
     def _score(self) -> float:
         held_out, batch_size = self._validation.held_out, self._config.batch_size

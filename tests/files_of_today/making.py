@@ -135,4 +135,6 @@ def _keep_checkpoint(folder: Path) -> None:
     (checkpoint / "model").mkdir(parents=True)
     (checkpoint / "model" / "weights.bin").write_bytes(bytes(range(200)))
     (checkpoint / "trainer_state.json").write_text('{"step": 3}')
-    CheckpointStore(str(folder), training_digest(SETTINGS), folder / "scratch").keep(checkpoint)
+    store = CheckpointStore(str(folder), training_digest(SETTINGS), folder / "scratch")
+    store.keep(checkpoint)
+    store.settle()

@@ -47,6 +47,7 @@ class TestStore:
         for content in ("old", "new"):
             checkpoint = write_checkpoint(store, content)
             store.keep(checkpoint)
+            store.settle()
             assert not checkpoint.exists()
         assert store.kept
         again = CheckpointStore(f"{tmp_path}/kept/", "digest", tmp_path / "second")
@@ -56,9 +57,9 @@ class TestStore:
         assert {path.name: path.read_text() for path in restored.iterdir()} == {"optimizer.pt": "new"}
 
     def test_another_training_does_not_see_it(self, tmp_path):
-        CheckpointStore(str(tmp_path / "kept"), "one", tmp_path / "first").keep(
-            write_checkpoint(CheckpointStore("", "", tmp_path / "first"), "content")
-        )
+        store = CheckpointStore(str(tmp_path / "kept"), "one", tmp_path / "first")
+        store.keep(write_checkpoint(store, "content"))
+        store.settle()
         assert CheckpointStore(str(tmp_path / "kept"), "other", tmp_path / "second").restore() is None
 
     def test_nothing_is_left_when_cleared(self, tmp_path):
@@ -73,6 +74,7 @@ class TestStore:
         assert store.restore() is None
         checkpoint = write_checkpoint(store, "content")
         store.keep(checkpoint)
+        store.settle()
         store.clear()
         assert not store.enabled
         assert not store.kept
@@ -81,6 +83,7 @@ class TestStore:
     def test_an_upload_that_was_cut_off_is_not_resumed(self, tmp_path):
         store = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "scratch")
         store.keep(write_checkpoint(store, "content"))
+        store.settle()
         (content,) = (tmp_path / "kept").rglob("optimizer.pt")
         content.write_text("cont")
         assert CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "again").restore() is None
@@ -94,6 +97,7 @@ class TestFailures:
         checkpoint = write_checkpoint(store, "content")
         with caplog.at_level(logging.WARNING):
             store.keep(checkpoint)
+            store.settle()
         assert "This checkpoint is lost, training goes on" in caplog.text
         assert not store.kept
         assert not checkpoint.exists()

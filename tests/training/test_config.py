@@ -110,6 +110,7 @@ def test_what_is_recorded_has_every_field_however_the_options_are_written():
         "validation_share": 0.0,
         "validation_metric": "ndcg_at_10",
         "keep_best_epoch": False,
+        "checkpoint_minutes": 10.0,
     }
     assert json.loads(json.dumps(first.recorded())) == first.recorded()
 

@@ -32,6 +32,9 @@ BAD = [
     ("validation_share", 1.0, "0 (nothing is held out) to below 1"),
     ("validation_share", math.nan, "0 (nothing"),
     ("validation_metric", "ndcg", "a name and a number of ranks from 1 to 1000, such as ndcg_at_10"),
+    ("checkpoint_minutes", -0.5, "0 (none within an epoch) or more"),
+    ("checkpoint_minutes", math.inf, "0 (none"),
+    ("checkpoint_minutes", math.nan, "0 (none"),
     ("keep_best_epoch", True, "false, or true with a validation_share above 0 to choose by"),
 ]
 

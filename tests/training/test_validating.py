@@ -18,9 +18,9 @@ from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.measuring import deciding_score
 from embedtune.retrieval.metric_names import parse_metric
-from embedtune.training import validating
-from embedtune.training.callbacks import CheckpointCallback
+from embedtune.training import so_far, validating
 from embedtune.training.checkpoints import CheckpointStore
+from embedtune.training.saving import CheckpointCallback
 from embedtune.training.validating import ValidationCallback
 from embedtune.training.validation_set import ValidationSet
 from tests.training.test_resume import Killed, kill
@@ -161,9 +161,9 @@ def test_a_checkpoint_without_the_best_weights(
 
 def test_the_speed_is_that_of_the_training_alone(run_training, examples, config, validation, monkeypatch):
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr(validating.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(so_far, "perf_counter", lambda: float(next(clock)))
     run = run_training(examples, dataclasses.replace(config, epochs=1), validation=validation)
-    # Six readings ten seconds apart: of the loop the first and the last, of two measurements the others.
+    # Six readings ten seconds apart from its start on: of the loop the first and last, of two measurements the others.
     assert run.result.seconds == 50.0 - 2 * 10.0
     assert run.result.texts_per_second == pytest.approx(46 / 30)
 
@@ -183,6 +183,6 @@ def test_a_model_that_compares_by_something_else(config, validation, tmp_path):
     model = load_model(config.backbone, 0)
     model.similarity_fn_name = "manhattan"
     config = dataclasses.replace(config, train_options='{"validation_share": 0.1}')
-    interruption = CheckpointCallback(CheckpointStore("", "digest", tmp_path), None)
+    interruption = CheckpointCallback(CheckpointStore("", "digest", tmp_path), None, 8, 0.0)
     with pytest.raises(ConfigError, match=r"validation_share is 0\.1, but the model compares its vectors by manhattan"):
         ValidationCallback(model, validation, config, 6, interruption)

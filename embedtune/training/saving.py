@@ -1,0 +1,174 @@
+"""When a checkpoint is written, and everything that belongs into it.
+
+It is written to the local disk between two steps, and sent from there while training goes on (`checkpoints`). A
+checkpoint is complete or absent: one that cannot be written as a whole is removed, and nothing is sent of it.
+"""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from embedtune.progress import note
+from embedtune.training.checkpoints import CheckpointStore
+from embedtune.training.embedding import ColumnLoss
+from embedtune.training.loss_state import check_loss_state, restore_loss_state, save_loss_state
+from embedtune.training.processes import ALONE, Processes
+from embedtune.training.so_far import Clock, SoFar
+
+_log = logging.getLogger(__name__)
+
+_STEPS_FOR_WRITING = 40.0
+"""A checkpoint is not written before training had this many times the time that writing the last one took: at most
+2.5 % of the time goes there, however large the model and short the epochs."""
+
+
+class CheckpointCallback(TrainerCallback):
+    """Writes checkpoints after epochs, every few minutes, and when the process is told to stop."""
+
+    def __init__(
+        self, store: CheckpointStore, loss: ColumnLoss, batch_size: int, minutes: float, processes: Processes = ALONE
+    ) -> None:
+        """Prepare.
+
+        Args:
+            store: Takes the checkpoints.
+            loss: Its state is kept with the model's.
+            batch_size: Contents of a batch.
+            minutes: After how many a checkpoint is written within an epoch; 0 for none.
+            processes: Where all of these stop, this one does.
+
+        Raises:
+            TrainingError: the loss keeps something that no checkpoint can hold.
+        """
+        self._store, self._loss, self._processes = store, loss, processes
+        self._batch_size, self._seconds = batch_size, minutes * 60
+        if store.enabled:
+            check_loss_state(loss.objective)
+        self.interrupted = False
+        self.scratch = store.scratch
+        """Where checkpoints are written."""
+        self.clock = Clock()
+        """The time of all attempts."""
+        self.parts: list[Callable[[Path], None]] = []
+        """What else is written into the folder of a checkpoint."""
+        self._writing_s = 0.0
+        self._written_at = time.perf_counter()
+        self._written_step = -1
+
+    def interrupt(self, _signal: int) -> None:
+        """Turn a signal into a last checkpoint."""
+        self.interrupted = True
+
+    def begin(self, resumed: Path | None) -> None:
+        """Start the clock, and give loss and threads what a checkpoint has of them.
+
+        Raises:
+            TrainingError: the checkpoint is of another loss, or damaged.
+        """
+        before = 0.0
+        if resumed is not None:
+            restore_loss_state(self._loss.objective, resumed)
+            so_far = SoFar.load(resumed)
+            before, self._loss.contents_seen = so_far.seconds, so_far.texts
+            if so_far.threads != torch.get_num_threads():
+                note(
+                    f"The training goes on with {so_far.threads} threads, as it began, and not with "
+                    f"{torch.get_num_threads()}: with another number it would come to slightly other weights."
+                )
+                torch.set_num_threads(so_far.threads)
+        self.clock.start(before)
+        self._written_at = time.perf_counter()
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> TrainerControl:
+        """Save where it is time to, or stop where that was asked for."""
+        ends_epoch = state.epoch is not None and state.epoch.is_integer()
+        if self._processes.any(self.interrupted):
+            control.should_log = control.should_log or ends_epoch  # as at the end of every epoch
+            control.should_save = self._store.enabled
+            control.should_training_stop = True
+        elif self._seconds and not ends_epoch and self._is_time(self._seconds):
+            control.should_save = True
+        return control
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> TrainerControl:
+        """Save after each epoch but the last, whose result is the model itself."""
+        if state.global_step < state.max_steps and state.global_step != self._written_step and self._is_time(0.0):
+            control.should_save = True
+        return control
+
+    def save(self, step: int, write: Callable[[], None], unlogged_loss: float, logged_step: int) -> None:
+        """Write a checkpoint and hand it to the store; where it cannot be written it is lost, and that is said.
+
+        Args:
+            step: The last one that was done.
+            write: Writes what transformers keeps of a training.
+            unlogged_loss: Sum of the losses since the last point of the history.
+            logged_step: Step of that point.
+        """
+        started = time.perf_counter()
+        folder = self.scratch / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+        threads, texts = torch.get_num_threads(), self._loss.contents_seen
+        so_far = SoFar(self.clock.seconds, texts, threads, self._batch_size, unlogged_loss, logged_step)
+
+        def write_all() -> None:
+            write()
+            save_loss_state(self._loss.objective, folder)
+            so_far.save(folder)
+            for part in self.parts:
+                part(folder)
+
+        if self._is_written(folder, write_all):
+            self._store.keep(folder)
+        self._written_step, self._written_at = step, time.perf_counter()
+        self._writing_s = self._written_at - started
+
+    def _is_time(self, seconds: float) -> bool:
+        """Tell whether the last checkpoint was written so many seconds ago, or more, and has arrived."""
+        passed = time.perf_counter() - self._written_at
+        return (
+            self._store.enabled
+            and not self._store.busy
+            and passed >= max(seconds, _STEPS_FOR_WRITING * self._writing_s)
+        )
+
+    def _is_written(self, folder: Path, write: Callable[[], None]) -> bool:
+        """Write a checkpoint as a whole; where there is no room, once more without the older ones on this disk."""
+        error = _failure(write)
+        if error is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._store.make_room()
+            error = _failure(write)
+        if error is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            _log.warning(
+                "This checkpoint is lost, training goes on: it cannot be written to %s (%s). Set TMPDIR to a folder "
+                "with enough free space.",
+                folder.parent,
+                error,
+            )
+        return error is None
+
+
+def _failure(write: Callable[[], None]) -> Exception | None:
+    """Write, and return what the disk has against it."""
+    try:
+        write()
+    except (OSError, SafetensorError) as error:
+        return error
+    except RuntimeError as error:
+        # torch.save knows no other: https://github.com/pytorch/pytorch/blob/main/caffe2/serialize/inline_container.cc
+        if "inline_container" not in str(error):
+            raise
+        return error
+    return None
