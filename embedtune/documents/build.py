@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from embedtune.documents.plan import make_held_out_plan, make_plan, make_whole_plan
-from embedtune.documents.plan_folder import (
+from embedtune.documents.plan import (
     DocumentsPlan,
     PlannedFile,
     evaluation_splits,
+    make_held_out_plan,
+    make_plan,
+    make_whole_plan,
     read_assignment,
     read_header,
     read_plan_relevance,
