@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.data import CSVS, DATASETS, Prepared, prepare
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.pair_batches import PairBatches
@@ -98,7 +98,10 @@ def _plain_data(prepared: Prepared, config: FinetuneConfig) -> dict[str, Any]:
         examples = TrainingSet.read(prepared.train, Path(scratch))
         batches = list(PairBatches(examples, config.batch_size, config.seed).epoch(0))
         texts = [examples.contents.text(position) for position in np.concatenate(batches).ravel()]
-    queries, index = read_table(prepared.evaluation, Split.QUERY), read_table(prepared.evaluation, Split.INDEX)
+    queries, index = (
+        BuiltFolder.open(prepared.evaluation).table(Split.QUERY),
+        BuiltFolder.open(prepared.evaluation).table(Split.INDEX),
+    )
     index_rows = list(zip(index["id"].to_pylist(), index["label"].to_pylist(), strict=True))
     return {
         "anchors": texts[0::2],

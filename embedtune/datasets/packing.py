@@ -18,8 +18,7 @@ from docarray.proto.docarray_pb2 import DocumentProto
 from embedtune.datasets.inventory import Contents, Inventory
 from embedtune.datasets.manifest import FOLDER_LENGTH, DatasetFile
 from embedtune.documents.shards.codec import ARRAY_SUFFIX
-from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, Shard
-from embedtune.documents.shards.reader import place_of, read_manifest
+from embedtune.documents.shards.folder import MANIFEST_NAME, Manifest, Shard, place_of, read_manifest
 from embedtune.documents.shards.writer import ShardFiles
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.progress import Advance, progress, silent

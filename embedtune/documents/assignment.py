@@ -7,11 +7,10 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from embedtune.documents.distinct_contents import Codes, Flags, Numbers
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import Codes, Flags, Numbers
-from embedtune.documents.schema import Role, Side, Split
+from embedtune.documents.schema import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA, Role, Side, Split
 from embedtune.documents.split import SplitPlan
-from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA, RELEVANCE_SCHEMA
 from embedtune.records.layouts import SPLIT_COLUMN
 
 

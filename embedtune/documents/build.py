@@ -28,8 +28,7 @@ from embedtune.documents.plan import (
 )
 from embedtune.documents.schema import BuildOptions as BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.manifest import Shard
-from embedtune.documents.shards.reader import documents_digest, read_part
+from embedtune.documents.shards.folder import Shard, read_part
 from embedtune.documents.shards.tables import write_manifest, write_part, write_shards
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, save_reading, save_split_rule
 from embedtune.errors import InputError
@@ -229,10 +228,10 @@ def _complete(
 ) -> None:
     """Complete the folders of training and of evaluation, whose shards are written: here or elsewhere."""
     train, evaluation = folders
-    write_manifest(train, rows_format, shards[0], relevance[0], "")
+    digest = write_manifest(train, rows_format, shards[0], relevance[0], "").digest
     save_reading(train, summary.reading)
     save_split_rule(train, summary.split_rule)
-    write_manifest(evaluation, rows_format, shards[1], relevance[1], documents_digest(train))
+    write_manifest(evaluation, rows_format, shards[1], relevance[1], digest)
     summary.save(evaluation / SUMMARY_FILE)
 
 

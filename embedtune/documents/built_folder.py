@@ -11,11 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.schema import RELEVANCE_COLUMNS, Role, Split
-from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest
-from embedtune.documents.shards.reader import BuiltFolder, read_manifest
+from embedtune.documents.schema import ID_COLUMN, RELEVANCE_COLUMNS, ROLE_COLUMN, Role, Split, SplitColumns
+from embedtune.documents.shards.folder import MANIFEST_NAME, BuiltFolder, Manifest, read_manifest
 from embedtune.documents.shards.tables import RELEVANCE_NAME
-from embedtune.documents.split_columns import ID_COLUMN, ROLE_COLUMN, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
 from embedtune.records.output import RowsOutput

@@ -8,9 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents
+from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents, Flags, Numbers, content_key
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import Flags, Numbers, content_key
 from embedtune.documents.row_uses import LeftOut
 from embedtune.documents.schema import OFFICIAL_RULE
 from embedtune.documents.split import SplitPlan

@@ -1,5 +1,7 @@
-"""Rows become numbers of distinct contents."""
+"""Rows become numbers of distinct contents, and of contents it is told which are the same up to spelling."""
 
+import hashlib
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,18 +11,20 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.fingerprints import Numbers
+from embedtune.documents.schema import content_id
 from embedtune.errors import InputError
-from embedtune.records.layouts import (
-    LABEL_COLUMN,
-    LINE_COLUMN,
-    NUMBER_COLUMNS,
-    SOURCE_COLUMN,
-    SPLIT_COLUMN,
-    Layout,
-    Modality,
-)
+from embedtune.progress import Advance
+from embedtune.records import layouts
+from embedtune.records.layouts import LABEL_COLUMN, Layout, Modality
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, read_format, read_rows
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.int8]
+"""Members of an IntEnum."""
+
+_DIGEST_BYTES = 16
+_BATCH = 20_000
 
 NO_CONTENT = -1
 """Number of the query that a document without judgment does not have."""
@@ -64,7 +68,7 @@ class DistinctContents:
 
     def gains(self) -> npt.NDArray[np.float32]:
         """Return how relevant the second content of each row is for the first, 0 or more (R,)."""
-        for name in NUMBER_COLUMNS & self.row_values.keys():
+        for name in layouts.NUMBER_COLUMNS & self.row_values.keys():
             numbers: npt.NDArray[np.float32] = self.row_values[name].to_numpy().astype(np.float32)
             return numbers
         return np.ones(len(self.lines), np.float32)
@@ -72,7 +76,7 @@ class DistinctContents:
     @property
     def split_names(self) -> tuple[str, ...]:
         """The splits that the source names, sorted; none but for beir."""
-        column = self.row_values.get(SPLIT_COLUMN)
+        column = self.row_values.get(layouts.SPLIT_COLUMN)
         return () if column is None else tuple(sorted(filter(None, pc.unique(column).to_pylist())))
 
     @property
@@ -124,7 +128,7 @@ def read_contents(files: Sequence[Path]) -> DistinctContents:
     return DistinctContents(
         rows_format=rows_format,
         starts=starts,
-        lines=_column(tables, LINE_COLUMN).to_numpy().astype(np.int64),
+        lines=_column(tables, layouts.LINE_COLUMN).to_numpy().astype(np.int64),
         sources=_sources(tables, files),
         values=values,
         texts=texts,
@@ -181,8 +185,8 @@ def _taken(tables: list[pa.Table], name: str) -> pa.ChunkedArray:
 def _sources(tables: Sequence[pa.Table], files: Sequence[Path]) -> pa.ChunkedArray | None:
     chunks = []
     for number, table in enumerate(tables):
-        if SOURCE_COLUMN in table.column_names:
-            chunks += table.column(SOURCE_COLUMN).chunks
+        if layouts.SOURCE_COLUMN in table.column_names:
+            chunks += table.column(layouts.SOURCE_COLUMN).chunks
         elif len(files) == 1:
             return None
         else:
@@ -220,3 +224,88 @@ def _labels(tables: Sequence[pa.Table], layout: Layout) -> tuple[pa.Array, Numbe
         return _number(_column(tables, LABEL_COLUMN).cast(pa.large_string()))
     rows = sum(len(table) for table in tables)
     return pa.nulls(1, pa.large_string()), np.zeros(rows, np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprints:
+    """What a split needs to know about D distinct contents with K distinct content keys."""
+
+    ids: pa.Array
+    """Document ids (D,): the first 128 bits of the content's SHA-256 in hexadecimal."""
+    words: npt.NDArray[np.int32]
+    """Number of white-space separated words of a text, 0 for other contents (D,)."""
+    keys: Numbers
+    """Dense number of the content key, 0..K-1 (D,)."""
+    draws: npt.NDArray[np.uint64]
+    """Seeded random number of each content key (K,)."""
+
+
+def content_key(text: str) -> str:
+    """Return what texts share that differ only in case, Unicode form and white space.
+
+    This is Unicode's compatibility caseless form (Unicode 15, definition D146) with white space collapsed.
+    """
+    if text.isascii():
+        return " ".join(text.casefold().split())
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(folded.split())
+
+
+def fingerprint(values: pa.Array, texts: int, loaded: bool, seed: int, advance: Advance) -> Fingerprints:
+    """Compute ids, lengths, content keys and seeded draws of distinct contents, and tell how many more are done.
+
+    A draw depends on the seed and the content key only, not on the row order or on other rows: when the data grow, old
+    texts tend to stay on their side of the split. What is no text is its own key, and never that of a text.
+
+    Of the contents (D,) the first are texts; others are given by their SHA-256 in hexadecimal where they are loaded,
+    else by their addresses. The seed is of 0..2**64-1.
+    """
+    salt = seed.to_bytes(8, "big")
+    ids: list[pa.Array] = []
+    words: list[npt.NDArray[np.int32]] = []
+    digests: list[bytes] = []
+    for start in range(0, texts, _BATCH):
+        batch = values.slice(start, min(_BATCH, texts - start)).to_pylist()
+        ids.append(pa.array([content_id(text.encode()) for text in batch], pa.string()))
+        words.append(np.fromiter((len(text.split()) for text in batch), np.int32, len(batch)))
+        digests.append(b"".join(_digest(content_key(text), salt) for text in batch))
+        advance(len(batch))
+    keys, draws = _dense_keys(b"".join(digests))
+    others = values[texts:]
+    names = others.to_pylist()
+    if loaded:
+        ids.append(pc.utf8_slice_codeunits(others, 0, 2 * _DIGEST_BYTES).cast(pa.string()))
+    else:
+        ids.append(pa.array([content_id(name.encode()) for name in names], pa.string()))
+    other_keys, other_draws = _dense_keys(b"".join(_digest(name, salt) for name in names))
+    advance(len(names))
+    return Fingerprints(
+        pa.concat_arrays(ids),
+        np.concatenate([*words, np.zeros(len(names), np.int32)]),
+        np.concatenate([keys, other_keys + len(draws)]),
+        np.concatenate([draws, other_draws]),
+    )
+
+
+def _digest(key: str, salt: bytes) -> bytes:
+    return hashlib.blake2b(key.encode(), digest_size=_DIGEST_BYTES, key=salt).digest()
+
+
+def _dense_keys(digests: bytes) -> tuple[Numbers, npt.NDArray[np.uint64]]:
+    """Number the distinct digests in order of first sight; the draw is a digest's first 8 bytes."""
+    count = len(digests) // _DIGEST_BYTES
+    array = pa.FixedSizeBinaryArray.from_buffers(pa.binary(_DIGEST_BYTES), count, [None, pa.py_buffer(digests)])
+    encoded = array.dictionary_encode()
+    words = np.frombuffer(encoded.dictionary.buffers()[1], ">u8", _DIGEST_BYTES // 8 * len(encoded.dictionary))
+    draws = words[:: _DIGEST_BYTES // 8].astype(np.uint64)
+    return encoded.indices.to_numpy().astype(np.int64), draws
+
+
+def distinct(numbers: Numbers) -> tuple[Numbers, Numbers]:
+    """Return what np.unique with return_inverse does, without its sort; for numbers not far above their count.
+
+    The D different ones of C numbers of 0..N-1, ascending (D,), and the position of each number among them (C,).
+    """
+    present = np.zeros(int(numbers.max(initial=-1)) + 1, np.bool_)
+    present[numbers] = True
+    return np.flatnonzero(present), (np.cumsum(present) - 1)[numbers]

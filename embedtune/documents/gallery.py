@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.fingerprints import Numbers
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
+from embedtune.documents.distinct_contents import Numbers
+from embedtune.documents.schema import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, Split, SplitColumns
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.documents.summary import DataSummary
 from embedtune.documents.tiles import Tile, draw_tile
 from embedtune.records.layouts import Modality

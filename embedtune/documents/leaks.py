@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from embedtune.documents.fingerprints import content_key
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import SplitColumns
+from embedtune.documents.distinct_contents import content_key
+from embedtune.documents.schema import Split, SplitColumns
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.records.layouts import Modality
 
 _KEY_BYTES = 16

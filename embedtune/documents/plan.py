@@ -13,12 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from embedtune.documents.assignment import assign, relevance_table
-from embedtune.documents.contradictions import USABLE, find_faults, set_aside
-from embedtune.documents.distinct_contents import read_contents
+from embedtune.documents.distinct_contents import fingerprint, read_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import fingerprint
 from embedtune.documents.media_sizes import measure_media
-from embedtune.documents.row_uses import decide_uses, declared_uses
+from embedtune.documents.row_uses import USABLE, decide_uses, declared_uses, find_faults, set_aside
 from embedtune.documents.schema import BuildOptions, Split, SplitRule
 from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_documents
 from embedtune.documents.summarise import RowOutcome, summarise

@@ -4,9 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from embedtune.documents.document_set import DocumentSet, Units
-from embedtune.documents.fingerprints import Flags, Numbers, distinct
-from embedtune.documents.judgments import smallest_members
+from embedtune.documents.distinct_contents import Flags, Numbers, distinct
+from embedtune.documents.document_set import DocumentSet, Units, smallest_members
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
 from embedtune.documents.split_checks import (

@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import Flags, distinct
-from embedtune.documents.judgments import connecting
+from embedtune.documents.distinct_contents import Flags, distinct
+from embedtune.documents.document_set import DocumentSet, connecting
 from embedtune.documents.schema import SplitRule
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from embedtune.documents.contradictions import USABLE, count_reasons
 from embedtune.documents.data_warnings import (
     content_warnings,
     count_long,
@@ -15,10 +14,9 @@ from embedtune.documents.data_warnings import (
     left_out_warnings,
     long_warnings,
 )
-from embedtune.documents.distinct_contents import DistinctContents
+from embedtune.documents.distinct_contents import Codes, DistinctContents, Flags, distinct
 from embedtune.documents.document_set import DocumentSet
-from embedtune.documents.fingerprints import Codes, Flags, distinct
-from embedtune.documents.row_uses import LeftOut, Use
+from embedtune.documents.row_uses import USABLE, LeftOut, Use, count_reasons
 from embedtune.documents.split import NO_RULE, SplitPlan
 from embedtune.documents.split_checks import count_shared, most_connected
 from embedtune.documents.summary import DataSummary, MediaSummary, SplitSummary
@@ -35,7 +33,7 @@ class RowOutcome:
     """What became of the R rows."""
 
     faults: Codes
-    """As `contradictions.find_faults` returned them (R,)."""
+    """As `row_uses.find_faults` returned them (R,)."""
     uses: Codes
     """What each row is used for: Use (R,)."""
     left_out: LeftOut

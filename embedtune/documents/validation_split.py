@@ -7,13 +7,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from embedtune.documents.assignment import relevance_table
-from embedtune.documents.distinct_contents import NO_CONTENT, DistinctContents, number_contents
+from embedtune.documents.distinct_contents import (
+    NO_CONTENT,
+    DistinctContents,
+    Flags,
+    Numbers,
+    fingerprint,
+    number_contents,
+)
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.fingerprints import Flags, Numbers, fingerprint
 from embedtune.documents.row_uses import Use
-from embedtune.documents.schema import SplitRule
+from embedtune.documents.schema import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns, SplitRule
 from embedtune.documents.split import split_documents
-from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
 from embedtune.errors import InputError
 from embedtune.progress import silent
 from embedtune.records.layouts import RELEVANCE_COLUMN, Modality

@@ -14,9 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import ContentColumns
+from embedtune.documents.schema import ContentColumns, Split
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import InputError
 from embedtune.records.layouts import Modality
 from embedtune.records.rows import POINT_DTYPE

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.distinct_contents import content_key
 from embedtune.errors import ModelError
 from embedtune.models.card import CutTexts
 from embedtune.models.digests import Digests, digests_of, load_digests, save_digests

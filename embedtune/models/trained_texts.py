@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.distinct_contents import content_key
 from embedtune.errors import ModelError
 from embedtune.models.backbones import Backbone, Place, hub_cache
 from embedtune.models.digests import Digests, digests_of, load_digests, save_digests

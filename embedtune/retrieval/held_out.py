@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from embedtune.documents.fingerprints import content_key
-from embedtune.documents.schema import Split, SplitRule
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import ContentColumns, SplitColumns
+from embedtune.documents.distinct_contents import content_key
+from embedtune.documents.schema import ContentColumns, Split, SplitColumns, SplitRule
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.documents.tiles import Tile, draw_tile
 from embedtune.errors import InputError

@@ -6,9 +6,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from embedtune.documents.schema import Role, Split
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import LABEL_COLUMN, ROLE_COLUMN, SCORE_COLUMN, ContentColumns, SplitColumns
+from embedtune.documents.schema import (
+    LABEL_COLUMN,
+    ROLE_COLUMN,
+    SCORE_COLUMN,
+    ContentColumns,
+    Role,
+    Split,
+    SplitColumns,
+)
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.models.contents import Contents, Indices, column_of, spool_split
 
 Pairs = tuple[list[str], list[str], list[float]]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from embedtune.documents.fingerprints import connected_components
+from embedtune.documents.document_set import connected_components
 
 QUERIES, LABELS, GROUPS = "queries", "labels", "groups of connected pairs"
 """What the units may be: single queries of which others of their label or source were trained on; whole labels, those

@@ -11,7 +11,7 @@ import numpy as np
 
 from embedtune.documents.data_warnings import long_warnings
 from embedtune.documents.schema import OFFICIAL_RULE, SplitRule
-from embedtune.documents.shards.reader import read_manifest
+from embedtune.documents.shards.folder import read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.importing import importing

@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.manifest import MANIFEST_NAME, Manifest, parse_manifest
-from embedtune.documents.shards.reader import read_file
+from embedtune.documents.shards.folder import MANIFEST_NAME, Manifest, parse_manifest, read_file
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
 from embedtune.progress import note

@@ -9,8 +9,7 @@ from embedtune.documents.build import BuildOptions, write_documents
 from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.leaks import count_leaks
 from embedtune.documents.plan import make_plan, make_trial_plan
-from embedtune.documents.shards.manifest import FORMAT, MANIFEST_NAME
-from embedtune.documents.shards.reader import documents_digest, read_manifest
+from embedtune.documents.shards.folder import FORMAT, MANIFEST_NAME, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
@@ -95,7 +94,7 @@ def _built_folders(data: str) -> tuple[Path | None, Path] | None:
     except OSError:
         return None  # reading it as a source says what is wrong
     built = {folder.resolve(): read_manifest(folder) for folder in near if _is_built(folder)}
-    trained = {documents_digest(folder): folder for folder, manifest in built.items() if not manifest.train_digest}
+    trained = {manifest.digest: folder for folder, manifest in built.items() if not manifest.train_digest}
     for evaluation, manifest in built.items():
         train = trained.get(manifest.train_digest)
         if manifest.train_digest and given.resolve() in (train, evaluation, evaluation.parent):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embedtune.documents.shards.reader import documents_digest, read_manifest
+from embedtune.documents.shards.folder import read_manifest
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.contents import Contents
 from embedtune.progress import note
@@ -51,7 +51,7 @@ def open_corpus(
             "eval_options: whole_corpus is true, but there are no training documents to search in. Give the 'train' "
             "folder of the build whose 'evaluation' folder this is, or set whole_corpus to false."
         )
-    digest, expected = documents_digest(train), read_manifest(evaluation).train_digest
+    digest, expected = read_manifest(train).digest, read_manifest(evaluation).train_digest
     if digest != expected:
         raise InputError(
             f"{train} holds the training documents {digest!r}, but {evaluation} was held out from {expected!r}. Give "

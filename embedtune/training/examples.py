@@ -7,9 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import LABEL_COLUMN, SCORE_COLUMN, SplitColumns
+from embedtune.documents.schema import LABEL_COLUMN, SCORE_COLUMN, Split, SplitColumns
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.models.contents import Contents, Indices, column_of, rows_of, spool_split
 
 Floats = npt.NDArray[np.float32]

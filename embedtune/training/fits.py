@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedtune.documents.shards.reader import read_manifest
+from embedtune.documents.shards.folder import Manifest, read_manifest
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole
@@ -121,14 +121,13 @@ def check_documents(folder: Path, config: FinetuneConfig) -> None:
         InputError: they cannot.
         StorageError: the manifest cannot be read.
     """
-    check_trainable(folder, "" if config.loss == AUTO_LOSS else config.loss)
-    modalities = read_manifest(folder).modalities
+    modalities = check_trainable(folder, "" if config.loss == AUTO_LOSS else config.loss).modalities
     check_augment(modalities, config.training.augment)
     check_tower(modalities, config.tailoring.select_model)
 
 
-def check_trainable(folder: Path, loss: str = "") -> None:
-    """Check that a folder of documents can be trained on, and evaluated with.
+def check_trainable(folder: Path, loss: str = "") -> Manifest:
+    """Check that a folder of documents can be trained on, and evaluated with; return what it says of itself.
 
     Args:
         folder: Folder of documents.
@@ -144,6 +143,7 @@ def check_trainable(folder: Path, loss: str = "") -> None:
         raise error
     if loss:
         check_fits(manifest.layout, manifest.modalities, loss)
+    return manifest
 
 
 def untrainable(what: str, layout: Layout | None, modalities: Sequence[Modality], loaded: bool) -> InputError | None:

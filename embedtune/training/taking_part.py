@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from torch import nn
 from transformers import set_seed
 
-from embedtune.documents.shards.reader import documents_digest, read_manifest
+from embedtune.documents.shards.folder import Manifest, read_manifest
 from embedtune.documents.summary import load_reading
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import IMAGE_VARIABLE, ModelCard
@@ -29,7 +29,7 @@ from embedtune.models.tailoring import tailor
 from embedtune.models.towers import has_towers
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.progress import note
-from embedtune.records.layouts import Layout, Modality
+from embedtune.records.layouts import Modality
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.defaults import with_defaults, with_tower
@@ -74,7 +74,7 @@ def take_part(
         check_reads(model, examples.contents)
         parameters = sum(parameter.numel() for parameter in model.parameters())
         config, more = with_defaults(config, manifest.layout, manifest.modalities, examples, parameters)
-        card = _untrained_card(documents, manifest.layout, config, chosen | more, start, len(examples.contents))
+        card = _untrained_card(documents, manifest, config, chosen | more, start, len(examples.contents))
         for sentence in card.chosen.values():
             note(sentence)
         digest = training_digest(_settings(card))
@@ -127,7 +127,7 @@ def _note_shares(model: nn.Module, processes: Processes) -> None:
 
 
 def _untrained_card(
-    documents: Path, layout: Layout, config: FinetuneConfig, chosen: dict[str, str], start: _Start, contents: int
+    documents: Path, manifest: Manifest, config: FinetuneConfig, chosen: dict[str, str], start: _Start, contents: int
 ) -> ModelCard:
     """Return what is known before the training, with nothing of its results."""
     return ModelCard(
@@ -136,9 +136,9 @@ def _untrained_card(
         backbone_version=config.backbone_version,
         dimension=embedding_dimension(start.model),
         max_length=int(start.model.max_seq_length or 0),
-        layout=layout,
+        layout=manifest.layout,
         train_documents=contents,
-        data_digest=documents_digest(documents),
+        data_digest=manifest.digest,
         options=config.recorded(),
         chosen=chosen,
         history=(),

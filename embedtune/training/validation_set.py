@@ -10,9 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder
-from embedtune.documents.split_columns import LABEL_COLUMN, ContentColumns, SplitColumns
+from embedtune.documents.schema import LABEL_COLUMN, ContentColumns, Split, SplitColumns
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.documents.summary import load_split_rule
 from embedtune.documents.validation_split import split_training
 from embedtune.models.contents import Indices, rows_of, spool_split

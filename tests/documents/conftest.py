@@ -11,7 +11,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.documents.summary import DataSummary
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
@@ -44,7 +44,7 @@ class Built:
         folder = self.train if in_train else self.evaluation
         if split not in {shard.split for shard in read_manifest(folder).shards}:
             return []
-        return read_table(folder, split).to_pylist()
+        return BuiltFolder.open(folder).table(split).to_pylist()
 
     def texts(self, split: Split) -> set[str]:
         """The texts, or the addresses of other contents."""
@@ -56,7 +56,7 @@ class Built:
     def gains(self, folder: Path) -> dict[tuple[str, str], float]:
         """Gain of each judged pair, by its two contents; each pair is there once."""
         text = {row["id"]: _contents(row)[0] for split in Split for row in self.rows(split)}
-        relevance = read_relevance(folder)
+        relevance = BuiltFolder.open(folder).relevance()
         assert relevance is not None
         found = {(text[row["query_id"]], text[row["document_id"]]): row["relevance"] for row in relevance.to_pylist()}
         assert len(found) == len(relevance)

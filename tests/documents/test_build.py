@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.distinct_contents import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import documents_digest, read_manifest
+from embedtune.documents.shards.folder import read_manifest
 from embedtune.documents.shards.tables import write_shards
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
@@ -134,12 +134,12 @@ class TestOutputs:
     def test_same_rows_give_the_same_bytes(self, build):
         first, second = (build(Layout.PAIRS, pairs(40), BuildOptions()) for _ in range(2))
         for name in ("train", "evaluation"):
-            assert documents_digest(first.folder / name) == documents_digest(second.folder / name)
+            assert read_manifest(first.folder / name).digest == read_manifest(second.folder / name).digest
 
     def test_evaluation_folder_names_its_training_folder(self, build):
         first, other = (build(Layout.PAIRS, pairs(40), BuildOptions(seed=seed)) for seed in (1, 2))
         for built in (first, other):
-            assert read_manifest(built.evaluation).train_digest == documents_digest(built.train)
+            assert read_manifest(built.evaluation).train_digest == read_manifest(built.train).digest
             assert read_manifest(built.train).train_digest == ""
         assert read_manifest(first.evaluation).train_digest != read_manifest(other.evaluation).train_digest
 

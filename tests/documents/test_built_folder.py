@@ -13,8 +13,7 @@ from PIL import Image
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.built_folder import ingest_judged_folder, is_judged_folder
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.manifest import MANIFEST_NAME
-from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.folder import MANIFEST_NAME, BuiltFolder, read_manifest
 from embedtune.errors import InputError, StorageError
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.docarrays.ingest import ingest_documents
@@ -158,10 +157,13 @@ def test_rows_of_texts_come_in_batches(tmp_path, monkeypatch):
     monkeypatch.setattr("embedtune.documents.built_folder._BATCH_ROWS", {True: 7, False: 7})
     make(tmp_path, Layout.PAIRS, (TEXT, TEXT))
     table = read_back(tmp_path, "train")[1]
-    judged = read_relevance(tmp_path / "train")
+    judged = BuiltFolder.open(tmp_path / "train").relevance()
     assert table.column("line").to_pylist() == list(range(1, len(judged) + 1))
     text = dict(
-        zip(*read_table(tmp_path / "train", Split.TRAIN).select(["id", "text"]).to_pydict().values(), strict=True)
+        zip(
+            *BuiltFolder.open(tmp_path / "train").table(Split.TRAIN).select(["id", "text"]).to_pydict().values(),
+            strict=True,
+        )
     )
     pairs = zip(judged["query_id"].to_pylist(), judged["document_id"].to_pylist(), strict=True)
     assert [(text[query], text[document]) for query, document in pairs] == list(
@@ -192,7 +194,7 @@ def test_shards_in_other_places_are_not_opened(tmp_path):
 def test_pair_of_a_document_that_is_not_there(tmp_path):
     make(tmp_path, Layout.PAIRS, (TEXT, TEXT))
     train = tmp_path / "train"
-    judged = read_relevance(train)
+    judged = BuiltFolder.open(train).relevance()
     query = judged.column_names.index("query_id")
     pq.write_table(
         judged.set_column(query, judged.schema.field(query), [["unknown"] * len(judged)]), train / "relevance.parquet"

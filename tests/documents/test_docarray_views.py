@@ -13,9 +13,8 @@ import pyarrow as pa
 from docarray import Document, DocumentArray
 from PIL import Image
 
-from embedtune.documents.schema import Split
+from embedtune.documents.schema import Split, SplitColumns
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import LABEL_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat
 

@@ -13,7 +13,7 @@ from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.leaks import count_leaks
 from embedtune.documents.media_sizes import measure_media, power_histogram
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_manifest
+from embedtune.documents.shards.folder import read_manifest
 from embedtune.documents.summary import DataSummary, MediaSummary
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality

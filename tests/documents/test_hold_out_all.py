@@ -6,7 +6,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, hold_out_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
@@ -18,13 +18,13 @@ class HeldOut:
     def __init__(self, folder: Path, rows: Path) -> None:
         self.summary = hold_out_documents(rows, folder / "held", folder / "aside.csv", BuildOptions(seed=3))
         self.folder = folder / "held"
-        tables = {split: read_table(self.folder, split) for split in (Split.QUERY, Split.INDEX)}
+        tables = {split: BuiltFolder.open(self.folder).table(split) for split in (Split.QUERY, Split.INDEX)}
         self.queries, self.index = (tables[split]["text"].to_pylist() for split in (Split.QUERY, Split.INDEX))
         self.names = {one["id"]: one["text"] for table in tables.values() for one in table.to_pylist()}
 
     @property
     def gains(self) -> dict[tuple[str, str], float]:
-        rows = read_relevance(self.folder).to_pylist()
+        rows = BuiltFolder.open(self.folder).relevance().to_pylist()
         return {(self.names[row["query_id"]], self.names[row["document_id"]]): row["relevance"] for row in rows}
 
 

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.distinct_contents import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_relevance
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout, Modality
 
@@ -143,7 +143,7 @@ class TestScored:
             assert (row["second"], row["score"]) == (f"second {number}", number / 64)
             assert row["id"] == identity(identity(row["first"]) + identity(row["second"]))
             assert row["label"] == min(row["first_id"], row["second_id"])
-        assert read_relevance(built.train) is None
+        assert BuiltFolder.open(built.train).relevance() is None
 
     def test_scores_are_the_gains_of_the_evaluation(self, build):
         rows = [(f"first {number}", f"second {number}", 0.75) for number in range(60)]

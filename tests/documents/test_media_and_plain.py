@@ -7,7 +7,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import documents_digest, read_manifest
+from embedtune.documents.shards.folder import read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout, Modality
@@ -105,7 +105,7 @@ class TestPlain:
         assert [row["text"] for row in built.rows(Split.CORPUS)] == [f"text {number}" for number in range(30)]
         assert [row["id"] for row in built.rows(Split.CORPUS)] == [identity(f"text {number}") for number in range(30)]
         assert read_manifest(built.evaluation).shards == ()
-        assert read_manifest(built.evaluation).train_digest == documents_digest(built.train)
+        assert read_manifest(built.evaluation).train_digest == read_manifest(built.train).digest
         summary = built.summary
         assert (summary.split_rule, summary.duplicates, summary.warnings) == ("none", 10, ())
         assert (summary.train.documents, summary.train.labels, summary.query.documents) == (30, 0, 0)

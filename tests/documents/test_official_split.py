@@ -3,9 +3,9 @@
 import pytest
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.distinct_contents import content_key
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_relevance
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout
 
@@ -151,7 +151,7 @@ class TestOwnSplit:
         built = build(Layout.BEIR, rows + corpus, BuildOptions())
         assert built.summary.query.documents == 20
         assert built.summary.index.documents == 20 + 4900
-        assert read_relevance(built.train).num_rows == 80
+        assert BuiltFolder.open(built.train).relevance().num_rows == 80
 
     def test_a_wrong_judgment_leaves_its_document_in_the_corpus(self, build):
         rows = [*judged("", range(50)), ("same", "Same", 1.0, ""), *CORPUS]

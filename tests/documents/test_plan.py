@@ -13,9 +13,8 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, build_shard, merge_documents, plan_documents
 from embedtune.documents.plan import PLAN_FILE, read_assignment, rows_fingerprint
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table
-from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
+from embedtune.documents.schema import ASSIGNMENT_SCHEMA, Split
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.documents.summary import SPLIT_FILE, SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
@@ -86,7 +85,7 @@ def fan_out(files: list[Path], folder: Path, options: BuildOptions = OPTIONS) ->
 
 def contents(folder: Path) -> dict[Split, list[str]]:
     splits = {shard.split for shard in read_manifest(folder).shards}
-    return {split: [str(row) for row in read_table(folder, split).to_pylist()] for split in splits}
+    return {split: [str(row) for row in BuiltFolder.open(folder).table(split).to_pylist()] for split in splits}
 
 
 @pytest.fixture
@@ -118,9 +117,9 @@ class TestSameDocuments:
         assert DataSummary.load(evaluation / SUMMARY_FILE) == summary
         for one, other in ((built.train, train), (built.evaluation, evaluation)):
             assert contents(one) == contents(other)
-            relevance = [read_relevance(folder) for folder in (one, other)]
+            relevance = [BuiltFolder.open(folder).relevance() for folder in (one, other)]
             assert relevance[0] == relevance[1]
-        assert read_manifest(evaluation).train_digest == documents_digest(train)
+        assert read_manifest(evaluation).train_digest == read_manifest(train).digest
         counts = [path.read_text(encoding="utf-8").count("\n") for path in (built.quarantine, tmp_path / "parts.csv")]
         assert counts[0] == counts[1] == summary.quarantined + 1
 
@@ -161,7 +160,7 @@ class TestSameDocuments:
         (tmp_path / "a").mkdir()
         (tmp_path / "b").mkdir()
         first, second = (fan_out(files, tmp_path / name)[0] for name in "ab")
-        assert documents_digest(first) == documents_digest(second)
+        assert read_manifest(first).digest == read_manifest(second).digest
 
 
 class TestAssignment:

@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.distinct_contents import read_contents
+from embedtune.documents.distinct_contents import content_key, fingerprint, read_contents
 from embedtune.documents.document_set import build_document_set
-from embedtune.documents.fingerprints import content_key, fingerprint
 from embedtune.documents.row_uses import Use
 from embedtune.documents.schema import Split
 from embedtune.documents.split_checks import verify_no_leak

@@ -7,10 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from embedtune.documents.build import BuildOptions
-from embedtune.documents.fingerprints import content_key
-from embedtune.documents.schema import Split, SplitRule
-from embedtune.documents.shards.reader import documents_digest, read_manifest, read_relevance, read_table
-from embedtune.documents.split_columns import SplitColumns
+from embedtune.documents.distinct_contents import content_key
+from embedtune.documents.schema import Split, SplitColumns, SplitRule
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.documents.summary import SPLIT_FILE, load_split_rule
 from embedtune.documents.validation_split import ValidationSplit, split_training
 from embedtune.errors import InputError
@@ -41,7 +40,14 @@ def rows_of(layout: Layout, cells: list[tuple[str, str, float]]) -> list[tuple]:
 
 def split_of(built, share: float, rule: SplitRule = SplitRule.AUTO, seed: int = 0) -> ValidationSplit:
     form = SplitColumns(read_manifest(built.train).rows_format, Split.TRAIN)
-    return split_training(read_table(built.train, Split.TRAIN), form, read_relevance(built.train), rule, share, seed)
+    return split_training(
+        BuiltFolder.open(built.train).table(Split.TRAIN),
+        form,
+        BuiltFolder.open(built.train).relevance(),
+        rule,
+        share,
+        seed,
+    )
 
 
 def contents_of(built) -> dict[str, str]:
@@ -124,7 +130,7 @@ def test_whole_labels_are_held_out_where_the_evaluation_held_out_whole_ones(buil
 def test_the_training_folder_says_by_which_rule(build, split, expected):
     built = build(Layout.LABELLED, rows_of(Layout.LABELLED, []), BuildOptions(split=split))
     assert load_split_rule(built.train) == expected
-    digest = documents_digest(built.train)
+    digest = read_manifest(built.train).digest
     (built.train / SPLIT_FILE).write_text(json.dumps({"rule": "official"}), encoding="utf-8")
     assert load_split_rule(built.train) is SplitRule.AUTO
     (built.train / SPLIT_FILE).write_text("[]", encoding="utf-8")
@@ -132,12 +138,12 @@ def test_the_training_folder_says_by_which_rule(build, split, expected):
         load_split_rule(built.train)
     (built.train / SPLIT_FILE).unlink()
     assert load_split_rule(built.train) is SplitRule.AUTO
-    assert documents_digest(built.train) == digest
+    assert read_manifest(built.train).digest == digest
 
 
 def test_documents_that_nobody_judged_are_searched_in_and_not_trained_on(build):
     built = build(Layout.MATCHES, rows_of(Layout.MATCHES, []), BuildOptions())
-    documents, relevance = read_table(built.train, Split.TRAIN), read_relevance(built.train)
+    documents, relevance = BuiltFolder.open(built.train).table(Split.TRAIN), BuiltFolder.open(built.train).relevance()
     unjudged = set(relevance.slice(0, 5)["document_id"].to_pylist())
     form = SplitColumns(read_manifest(built.train).rows_format, Split.TRAIN)
     split = split_training(documents, form, relevance.slice(5), SplitRule.AUTO, 0.2, 0)

@@ -7,7 +7,7 @@ from docarray import DocumentArray
 
 from embedtune import pull
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import documents_digest, read_relevance, read_table
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary, load_reading, save_reading
 from embedtune.retrieval.held_out import read_held_out
 from embedtune.steps.sources import data_version
@@ -58,9 +58,9 @@ def _documents_facts(folder: Path, scratch: Path) -> dict[str, str]:
     name, train, evaluation = folder.name, folder / making.TRAIN, folder / making.EVALUATION
     scratch.mkdir()
     sides = ((train, Split.TRAIN), (evaluation, Split.QUERY), (evaluation, Split.INDEX))
-    found = {f"{name}: {split}": table_digest(read_table(part, split)) for part, split in sides}
+    found = {f"{name}: {split}": table_digest(BuiltFolder.open(part).table(split)) for part, split in sides}
     for part in (train, evaluation):
-        relevance = read_relevance(part)
+        relevance = BuiltFolder.open(part).relevance()
         found[f"{name}: judged pairs of {part.name}"] = "" if relevance is None else table_digest(relevance)
     DataSummary.load(evaluation / SUMMARY_FILE).save(scratch / SUMMARY_FILE)
     save_reading(scratch, load_reading(train))
@@ -75,7 +75,7 @@ def _documents_facts(folder: Path, scratch: Path) -> dict[str, str]:
 def kept_digests(folder: Path) -> dict[str, str]:
     """Return the digests by which checkpoints and held-out data are known; compression has a say in them."""
     parts = [f"{name}/{part}" for name in ("labelled", "pairs") for part in (making.TRAIN, making.EVALUATION)]
-    return {part: documents_digest(folder / part) for part in parts}
+    return {part: read_manifest(folder / part).digest for part in parts}
 
 
 def _dataset_facts(folder: Path, scratch: Path) -> dict[str, str]:

@@ -5,11 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder, read_part, read_table
+from embedtune.documents.schema import Split, SplitColumns
+from embedtune.documents.shards.folder import BuiltFolder, read_part
 from embedtune.documents.shards.tables import write_manifest, write_part
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import SplitColumns
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
@@ -41,7 +40,7 @@ def test_shards_are_fetched_one_by_one(store, tmp_path):
     folder = store_parts(store, tmp_path)
     assert [path.name for path in folder.iterdir()] == ["manifest.json"]
     assert [len(table) for table in BuiltFolder.open(folder).tables(Split.CORPUS)] == [3, 3]
-    texts = read_table(folder, Split.CORPUS)["text"].to_pylist()
+    texts = BuiltFolder.open(folder).table(Split.CORPUS)["text"].to_pylist()
     assert texts == [f"text {number} {row}" for number in range(2) for row in range(3)]
 
 
@@ -55,7 +54,7 @@ def test_a_shard_that_was_replaced_or_removed(store, tmp_path):
         next(tables)
     store.client.remove_object(store.bucket, key)
     with pytest.raises(StorageError, match=key):
-        read_table(folder, Split.CORPUS)
+        BuiltFolder.open(folder).table(Split.CORPUS)
 
 
 def test_a_part_that_is_not_there(store):

@@ -17,7 +17,7 @@ from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import ConfigError
 from embedtune.mlflow.artifacts import folder_on_disk
 from embedtune.mlflow.connection import TRACKING_VARIABLE, connect
@@ -299,8 +299,8 @@ def test_queries_that_the_champion_was_trained_on_are_left_out_against_it_alone(
     capsys.readouterr()
     scored = evaluate_retrieval(EvaluateRetrievalConfig(champion=version), tmp_path / "new", evaluation, *outputs)
 
-    texts = set(read_table(evaluation, Split.QUERY)["text"].to_pylist())
-    seen = texts & set(read_table(old_train, Split.TRAIN)["text"].to_pylist())
+    texts = set(BuiltFolder.open(evaluation).table(Split.QUERY)["text"].to_pylist())
+    seen = texts & set(BuiltFolder.open(old_train).table(Split.TRAIN)["text"].to_pylist())
     assert 0 < len(seen) < len(texts)
     champion = scored.side("champion")
     assert (champion.known_queries, champion.model) == (len(seen), "drawn again, version 1")

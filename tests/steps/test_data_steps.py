@@ -10,7 +10,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
@@ -119,7 +119,7 @@ def test_documents_and_the_pages_about_them(source: Path, tmp_path: Path) -> Non
     )
     assert DataSummary.load(evaluation / SUMMARY_FILE) == summary
     parts = [(train, Split.TRAIN), (evaluation, Split.QUERY), (evaluation, Split.INDEX)]
-    texts = [set(read_table(folder, split)["text"].to_pylist()) for folder, split in parts]
+    texts = [set(BuiltFolder.open(folder).table(split)["text"].to_pylist()) for folder, split in parts]
     assert [len(part) for part in texts] == [summary.train.documents, summary.query.documents, summary.index.documents]
     assert texts[0] | texts[1] | texts[2] == {text for text, _ in ROWS}
     assert sum(map(len, texts)) == 60

@@ -13,7 +13,7 @@ import pytest
 from embedtune.cli.main import main
 from embedtune.documents.build import BuildOptions, build_documents, hold_out_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_relevance, read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
 from embedtune.models.loading import load_model
@@ -56,7 +56,7 @@ class Trained:
         _, self.other = pairs(folder / "other", range(20, 100), 2)
         config = FinetuneConfig(backbone=str(base), epochs=1, batch_size=16, max_length=0, learning_rate=1e-3)
         finetune(config, train, self.model, folder / "loss.html")
-        self.texts = set(read_table(train, Split.TRAIN)["text"].to_pylist())
+        self.texts = set(BuiltFolder.open(train).table(Split.TRAIN)["text"].to_pylist())
 
     def judge(self, name: str, evaluations: list[str], versions: str = "{}", **options: object) -> Comparison:
         asked = json.dumps({"evaluations": evaluations, **options})
@@ -76,10 +76,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model_folder: Path) -
 def naive_ndcg(model: str, folder: Path) -> float:
     """Mean nDCG@10 of the queries of a folder, by a loop over all pairs in float64."""
     encoder = load_model(model, 0)
-    queries, index = (read_table(folder, split) for split in (Split.QUERY, Split.INDEX))
+    queries, index = (BuiltFolder.open(folder).table(split) for split in (Split.QUERY, Split.INDEX))
     ids, texts = index["id"].to_pylist(), index["text"].to_pylist()
     documents = encoder.encode(texts, convert_to_numpy=True).astype(np.float64)
-    relevant = {(row["query_id"], row["document_id"]) for row in read_relevance(folder).to_pylist()}
+    relevant = {(row["query_id"], row["document_id"]) for row in BuiltFolder.open(folder).relevance().to_pylist()}
     found = []
     for identifier, text in zip(queries["id"].to_pylist(), queries["text"].to_pylist(), strict=True):
         vector = encoder.encode(text, convert_to_numpy=True).astype(np.float64)
@@ -103,7 +103,7 @@ def test_every_side_is_measured_on_every_evaluation(trained: Trained, capsys: py
     # The same data beside the comparison as in it give the same numbers.
     assert (own.metrics, own.differences) == (found.metrics, found.differences)
     assert (own.queries, own.index_documents) == (found.queries, found.index_documents)
-    counts = [len(read_table(trained.other, split)) for split in (Split.QUERY, Split.INDEX)]
+    counts = [len(BuiltFolder.open(trained.other).table(split)) for split in (Split.QUERY, Split.INDEX)]
     assert f"each model encodes {sum(counts)} of other, {found.queries + found.index_documents} of own" in (
         capsys.readouterr().err
     )
@@ -114,7 +114,9 @@ def test_every_side_is_measured_on_every_evaluation(trained: Trained, capsys: py
 
 def test_what_the_tuned_model_was_trained_on_is_counted(trained: Trained) -> None:
     (table,) = trained.judge("counted", [f"other={trained.other}"]).side_tables
-    queries, index = (read_table(trained.other, split)["text"].to_pylist() for split in (Split.QUERY, Split.INDEX))
+    queries, index = (
+        BuiltFolder.open(trained.other).table(split)["text"].to_pylist() for split in (Split.QUERY, Split.INDEX)
+    )
     known = [sum(text in trained.texts for text in texts) for texts in (queries, index)]
     assert min(known) > 0
     assert (table.trained_queries, table.trained_index) == ({"tuned": known[0]}, {"tuned": known[1]})
@@ -135,7 +137,7 @@ def test_a_probe_decides_beside_the_held_out_data(trained: Trained) -> None:
     own, other = found.side_tables
     assert own.probe is None
     assert other.probe is not None
-    queries = read_table(trained.other, Split.QUERY)["text"].to_pylist()
+    queries = BuiltFolder.open(trained.other).table(Split.QUERY)["text"].to_pylist()
     assert other.probe.left_out == sum(text in trained.texts for text in queries) > 0
     assert other.queries == without.side_tables[1].queries - other.probe.left_out
     assert found.decision.reasons == (*without.decision.reasons, *other.probe.reasons)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from embedtune import pull, push
 from embedtune.documents.build import BuildOptions, build_documents
-from embedtune.documents.shards.reader import read_manifest, read_relevance, read_table
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.errors import ConfigError, InputError
 from embedtune.records.layouts import Layout
 from embedtune.records.rows import read_rows
@@ -102,9 +102,9 @@ def documents_of(uri, folder):
     found = set()
     for part in parts:
         for split in {shard.split for shard in read_manifest(part).shards}:
-            documents = read_table(part, split).to_pylist()
+            documents = BuiltFolder.open(part).table(split).to_pylist()
             found |= {(split, *((k, v) for k, v in row.items() if "uri" not in k)) for row in documents}
-        relevance = read_relevance(part)
+        relevance = BuiltFolder.open(part).relevance()
         found |= set() if relevance is None else {(part.name, *row.values()) for row in relevance.to_pylist()}
     return found
 

@@ -13,7 +13,7 @@ from PIL import Image
 from embedtune import push
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
 from embedtune.records.rows import read_format, read_rows
@@ -64,7 +64,7 @@ def test_a_dataset_by_name_is_read_and_built(datasets: Path, tmp_path: Path) -> 
     assert contents_of(tmp_path / "rows") == [text for text, _ in texts(12)]
     outputs = [tmp_path / name for name in ("train", "evaluation", "set-aside.csv", "data.html", "data.md")]
     build_documents(BuildOptions(), tmp_path / "rows", *outputs)
-    assert len(read_table(tmp_path / "train", Split.TRAIN)) > 30
+    assert len(BuiltFolder.open(tmp_path / "train").table(Split.TRAIN)) > 30
 
 
 def test_a_dataset_is_read_in_the_version_that_was_found_though_a_newer_one_was_pushed(

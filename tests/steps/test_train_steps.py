@@ -9,7 +9,7 @@ import pytest
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.build import build_documents as build
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import documents_digest, read_table
+from embedtune.documents.shards.folder import BuiltFolder, read_manifest
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.errors import ConfigError, InputError, ModelError, StorageError
 from embedtune.models.backbones import Backbone, Place
@@ -148,7 +148,7 @@ def test_a_model_is_never_judged_on_another_split(tmp_path: Path) -> None:
     train, _ = documents(tmp_path, 1)
     _, other = documents(tmp_path, 2)
     (tmp_path / "model").mkdir()
-    dataclasses.replace(CARD, data_digest=documents_digest(train)).save(tmp_path / "model")
+    dataclasses.replace(CARD, data_digest=read_manifest(train).digest).save(tmp_path / "model")
     with pytest.raises(InputError, match=r"may have seen its texts\. Give the 'evaluation' folder"):
         evaluate(tmp_path / "model", other)
 
@@ -200,7 +200,7 @@ def test_scores_appear_whole_or_not_at_all(tiny_model_folder: Path, tmp_path: Pa
     model = shutil.copytree(tiny_model_folder, tmp_path / "model")
     digest = weights_digest(load_model(str(tiny_model_folder), 64))
     dataclasses.replace(
-        CARD, backbone=str(tiny_model_folder), backbone_digest=digest, data_digest=documents_digest(train)
+        CARD, backbone=str(tiny_model_folder), backbone_digest=digest, data_digest=read_manifest(train).digest
     ).save(model)
     out = tmp_path / "out"
     (out / "scores").mkdir(parents=True)
@@ -241,8 +241,8 @@ def test_a_backbone_that_was_trained_on_held_out_queries(
     finetune(dataclasses.replace(config, backbone=str(first)), train, tmp_path / "second", tmp_path / "page.html")
     capsys.readouterr()
     chained = evaluate_retrieval(EvaluateRetrievalConfig(), tmp_path / "second", evaluation, *outputs)
-    held_out = set(read_table(evaluation, Split.QUERY)["text"].to_pylist())
-    seen = held_out & set(read_table(first_train, Split.TRAIN)["text"].to_pylist())
+    held_out = set(BuiltFolder.open(evaluation).table(Split.QUERY)["text"].to_pylist())
+    seen = held_out & set(BuiltFolder.open(first_train).table(Split.TRAIN)["text"].to_pylist())
     assert 0 < len(seen) < len(held_out)
     base = chained.side("base")
     assert (base.known_queries, base.known_index) == (len(seen), len(seen))
@@ -259,10 +259,10 @@ def test_a_backbone_that_was_trained_on_held_out_queries(
     third = dataclasses.replace(config, backbone=str(tmp_path / "second"))
     finetune(third, first_train, tmp_path / "third", tmp_path / "page.html")
     closing = evaluate_retrieval(EvaluateRetrievalConfig(), tmp_path / "third", first_evaluation, *outputs)
-    first_held_out = set(read_table(first_evaluation, Split.QUERY)["text"].to_pylist())
+    first_held_out = set(BuiltFolder.open(first_evaluation).table(Split.QUERY)["text"].to_pylist())
     assert closing.side("base").known_queries == len(first_held_out - held_out) > 0
     assert closing.queries == len(first_held_out & held_out) > 0
     trained = [load_trained(Backbone(one, str(tmp_path / one), Place.FOLDER)) for one in ("first", "second", "third")]
-    texts = [read_table(folder, Split.TRAIN)["text"].to_pylist() for folder in (first_train, train)]
+    texts = [BuiltFolder.open(folder).table(Split.TRAIN)["text"].to_pylist() for folder in (first_train, train)]
     assert trained[0].tolist() == sorted(trained_digests(texts[0]).tolist())
     assert trained[1].tolist() == trained[2].tolist() == sorted({*trained_digests(texts[0] + texts[1]).tolist()})

@@ -11,7 +11,7 @@ import pytest
 
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.loading import load_model
 from embedtune.records.layouts import Layout, Modality
@@ -47,9 +47,9 @@ class Trained:
         return found
 
     def rows(self, split: Split) -> list[dict[str, str]]:
-        rows: list[dict[str, str]] = read_table(
-            self.train if split is Split.TRAIN else self.evaluation, split
-        ).to_pylist()
+        rows: list[dict[str, str]] = (
+            BuiltFolder.open(self.train if split is Split.TRAIN else self.evaluation).table(split).to_pylist()
+        )
         return rows
 
 

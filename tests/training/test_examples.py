@@ -7,10 +7,9 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from embedtune.documents.schema import Split, content_id
+from embedtune.documents.schema import RELEVANCE_SCHEMA, Split, SplitColumns, content_id
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat

@@ -17,11 +17,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import LayerNorm
 
-from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import documents_digest
+from embedtune.documents.schema import RELEVANCE_SCHEMA, Split, SplitColumns
+from embedtune.documents.shards.folder import read_manifest
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import InputError, ModelError, StorageError, TrainingError
 from embedtune.models import parity
 from embedtune.models.card import ModelCard
@@ -97,7 +96,7 @@ def test_a_model_folder_that_says_where_it_comes_from(request, config, tmp_path,
     )
     assert (card.dimension, card.max_length, card.parity_max_difference) == (32, 32, 0.0)
     assert card.backbone_digest == weights_digest(load_model(config.backbone, 0))
-    assert card.data_digest == documents_digest(documents)
+    assert card.data_digest == read_manifest(documents).digest
     assert card.options == config.recorded()
     assert card.image == "registry.example.org/embedtune-train:1.2"
     assert card.versions["torch"] == torch.__version__

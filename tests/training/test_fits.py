@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from embedtune.documents.schema import RELEVANCE_SCHEMA
 from embedtune.documents.shards.tables import write_manifest
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.contents import Contents
 from embedtune.models.roles import EncodingRole

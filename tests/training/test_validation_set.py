@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedtune.documents.fingerprints import content_key
+from embedtune.documents.distinct_contents import content_key
 from embedtune.documents.summary import SPLIT_FILE
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import ModelCard

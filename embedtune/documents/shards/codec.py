@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from google.protobuf.message import DecodeError
 
-from embedtune.documents.schema import CHUNK_NAME_TAG, ROLE_TAG
-from embedtune.documents.split_columns import (
+from embedtune.documents.schema import (
+    CHUNK_NAME_TAG,
     ID_COLUMN,
     LABEL_COLUMN,
     ROLE_COLUMN,
+    ROLE_TAG,
     SCORE_COLUMN,
     ContentColumns,
     SplitColumns,

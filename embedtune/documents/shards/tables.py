@@ -11,11 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from embedtune.documents.fingerprints import Numbers
-from embedtune.documents.schema import Side, Split, content_id
-from embedtune.documents.shards.manifest import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
-from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import (
+from embedtune.documents.distinct_contents import Numbers
+from embedtune.documents.schema import (
     DIVIDED_SCHEMA,
     ID_COLUMN,
     LABEL_COLUMN,
@@ -23,8 +20,13 @@ from embedtune.documents.split_columns import (
     ROLE_COLUMN,
     SCORE_COLUMN,
     ContentColumns,
+    Side,
+    Split,
     SplitColumns,
+    content_id,
 )
+from embedtune.documents.shards.folder import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
+from embedtune.documents.shards.writer import open_shards
 from embedtune.errors import InputError, StorageError, reason
 from embedtune.progress import Advance
 from embedtune.records import layouts
@@ -80,7 +82,7 @@ def write_shards(
 
 
 def write_part(folder: Path, shards: Sequence[Shard]) -> None:
-    """List the shards of a folder, so that a manifest elsewhere can name them (`reader.read_part`)."""
+    """List the shards of a folder, so that a manifest elsewhere can name them (`folder.read_part`)."""
     with _explained(folder):
         (folder / PART_NAME).write_text(part_to_json(shards), encoding="utf-8")
 

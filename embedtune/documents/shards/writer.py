@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from embedtune.documents.fingerprints import Numbers
+from embedtune.documents.distinct_contents import Numbers
+from embedtune.documents.schema import SplitColumns
 from embedtune.documents.shards.codec import ARRAY_SUFFIX, encode_documents
-from embedtune.documents.shards.manifest import Shard
-from embedtune.documents.split_columns import SplitColumns
+from embedtune.documents.shards.folder import Shard
 from embedtune.records.layouts import Modality
 
 DOCUMENTS_PER_SHARD = 50_000

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from embedtune.documents.schema import ROLE_TAG, Split
+from embedtune.documents.schema import ROLE_TAG, Split, SplitColumns
 from embedtune.documents.shards.codec import decode_documents, encode_documents
-from embedtune.documents.split_columns import SplitColumns
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import LABEL_TAG, SCORE_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat

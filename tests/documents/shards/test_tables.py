@@ -11,11 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embedtune.documents.schema import Role, Side, Split, content_id
+from embedtune.documents.schema import ASSIGNMENT_SCHEMA, Role, Side, Split, content_id
 from embedtune.documents.shards import writer as shard_writer
-from embedtune.documents.shards.reader import BuiltFolder, read_part, read_table
+from embedtune.documents.shards.folder import BuiltFolder, read_part
 from embedtune.documents.shards.tables import write_manifest, write_part, write_shards
-from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
 from embedtune.errors import InputError, StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
@@ -82,12 +81,12 @@ class TestContents:
         ]
         assert sum(done) == 3
         write_manifest(tmp_path / "out", rows_format, shards, None, "")
-        assert read_table(tmp_path / "out", Split.QUERY).to_pylist() == [
+        assert BuiltFolder.open(tmp_path / "out").table(Split.QUERY).to_pylist() == [
             {"id": "query-0-0", "text": "a", "label": "l0"},
             {"id": "query-3-0", "text": "d", "label": "l3"},
         ]
-        assert read_table(tmp_path / "out", Split.INDEX)["text"].to_pylist() == ["b"]
-        assert read_table(tmp_path / "out", Split.TRAIN).num_rows == 0
+        assert BuiltFolder.open(tmp_path / "out").table(Split.INDEX)["text"].to_pylist() == ["b"]
+        assert BuiltFolder.open(tmp_path / "out").table(Split.TRAIN).num_rows == 0
 
     def test_both_sides_of_pairs_in_order(self, tmp_path):
         rows_format = RowsFormat(Layout.PAIRS, (TEXT, TEXT))
@@ -98,7 +97,7 @@ class TestContents:
             (Split.TRAIN, 1, Side.SECOND, Role.BOTH),
             (Split.TRAIN, 2, Side.FIRST, Role.QUERY),
         )
-        table = read_table(build(tmp_path / "out", rows, rows_format, train, Split.TRAIN), Split.TRAIN)
+        table = BuiltFolder.open(build(tmp_path / "out", rows, rows_format, train, Split.TRAIN)).table(Split.TRAIN)
         assert table["text"].to_pylist() == ["d0", "q1", "d1", "q2"]
         assert table["role"].to_pylist() == ["document", "query", "both", "query"]
         assert table["id"].to_pylist() == ["train-0-1", "train-1-0", "train-1-1", "train-2-0"]
@@ -116,21 +115,21 @@ class TestContents:
             Split.QUERY,
             Split.INDEX,
         )
-        assert read_table(folder, Split.INDEX)["text"].to_pylist() == ["d", "e"]
-        assert read_table(folder, Split.QUERY)["text"].to_pylist() == ["q"]
+        assert BuiltFolder.open(folder).table(Split.INDEX)["text"].to_pylist() == ["d", "e"]
+        assert BuiltFolder.open(folder).table(Split.QUERY)["text"].to_pylist() == ["q"]
 
     def test_plain(self, tmp_path):
         rows_format = RowsFormat(Layout.PLAIN, (TEXT,))
         rows = write_rows(tmp_path / "rows", rows_format, ["a", "b"])
         assignment = assign((Split.CORPUS, 1, Side.FIRST, None))
         folder = build(tmp_path / "out", rows, rows_format, assignment, Split.CORPUS)
-        assert read_table(folder, Split.CORPUS).to_pylist() == [{"id": "corpus-1-0", "text": "b"}]
+        assert BuiltFolder.open(folder).table(Split.CORPUS).to_pylist() == [{"id": "corpus-1-0", "text": "b"}]
 
     def test_scored(self, tmp_path):
         rows_format = RowsFormat(Layout.SCORED, (TEXT, TEXT))
         rows = write_rows(tmp_path / "rows", rows_format, ["a", "b", "é"], ["c", "d", "f"], [0.5, 1.0, 0.0])
         train = assign((Split.TRAIN, 0, Side.PARENT, None), (Split.TRAIN, 2, Side.PARENT, None))
-        table = read_table(build(tmp_path / "out", rows, rows_format, train, Split.TRAIN), Split.TRAIN)
+        table = BuiltFolder.open(build(tmp_path / "out", rows, rows_format, train, Split.TRAIN)).table(Split.TRAIN)
         assert table.to_pylist()[1] == {
             "id": "train-2-2",
             "first_id": hashlib.sha256("é".encode()).hexdigest()[:32],
@@ -151,7 +150,7 @@ class TestContents:
             (Split.TRAIN, 0, Side.PARENT, None),
         )
         folder = build(tmp_path / "out", rows, rows_format, assignment, Split.TRAIN, Split.QUERY, Split.INDEX)
-        assert read_table(folder, Split.TRAIN).to_pylist() == [
+        assert BuiltFolder.open(folder).table(Split.TRAIN).to_pylist() == [
             {
                 "id": "train-0-2",
                 "first_id": content_id(b"a"),
@@ -162,8 +161,8 @@ class TestContents:
                 "label": "l0",
             }
         ]
-        assert read_table(folder, Split.QUERY)["text"].to_pylist() == ["b"]
-        assert read_table(folder, Split.INDEX).to_pylist() == [
+        assert BuiltFolder.open(folder).table(Split.QUERY)["text"].to_pylist() == ["b"]
+        assert BuiltFolder.open(folder).table(Split.INDEX).to_pylist() == [
             {"id": "index-1-1", "image": images[1], "uri": "s3://bucket/2", "label": "l1"}
         ]
 
@@ -172,7 +171,7 @@ class TestContents:
         points = [np.full((4, 3), number, "<f4").tobytes() for number in range(4)]
         rows = write_rows(tmp_path / "rows", rows_format, points[:2], points[2:])
         train = assign((Split.TRAIN, 0, Side.FIRST, Role.QUERY), (Split.TRAIN, 1, Side.SECOND, Role.DOCUMENT))
-        table = read_table(build(tmp_path / "out", rows, rows_format, train, Split.TRAIN), Split.TRAIN)
+        table = BuiltFolder.open(build(tmp_path / "out", rows, rows_format, train, Split.TRAIN)).table(Split.TRAIN)
         assert table["mesh"].to_pylist() == [points[0], points[3]]
         assert table["uri"].to_pylist() == ["s3://bucket/1", "s3://bucket/2"]
 
@@ -181,8 +180,10 @@ class TestContents:
         rows = write_rows(tmp_path / "rows", rows_format, ["a", "b"], ["1.png", "2.png"])
         assignment = assign((Split.INDEX, 0, Side.SECOND, None), (Split.TRAIN, 1, Side.PARENT, None))
         folder = build(tmp_path / "out", rows, rows_format, assignment, Split.TRAIN, Split.INDEX)
-        assert read_table(folder, Split.INDEX).to_pylist() == [{"id": "index-0-1", "uri": "1.png", "label": "l0"}]
-        parent = read_table(folder, Split.TRAIN).to_pylist()[0]
+        assert BuiltFolder.open(folder).table(Split.INDEX).to_pylist() == [
+            {"id": "index-0-1", "uri": "1.png", "label": "l0"}
+        ]
+        parent = BuiltFolder.open(folder).table(Split.TRAIN).to_pylist()[0]
         assert (parent["second_id"], parent["second_uri"]) == (content_id(b"2.png"), "2.png")
 
 
@@ -204,7 +205,7 @@ class TestShards:
             [len(text) for text in table["text"].to_pylist()] for table in BuiltFolder.open(folder).tables(Split.TRAIN)
         ]
         assert sizes == [[1, 1, 1], [1, 4], [6], [10], [11], [1, 9], [1]]
-        assert read_table(folder, Split.TRAIN)["id"].to_pylist() == [f"train-{row}-0" for row in range(11)]
+        assert BuiltFolder.open(folder).table(Split.TRAIN)["id"].to_pylist() == [f"train-{row}-0" for row in range(11)]
 
     def test_equal_data_give_equal_bytes(self, rows, tmp_path):
         first, second = (
@@ -236,9 +237,9 @@ class TestShards:
         found = read_part(f"{tmp_path / 'part'}/")
         assert [shard.uri for shard in found] == [str(tmp_path / "part" / shards[0].name)]
         assert write_manifest(tmp_path / "whole", self.rows_format, found, None, "").shards == found
-        assert read_table(tmp_path / "whole", Split.TRAIN).num_rows == 11
+        assert BuiltFolder.open(tmp_path / "whole").table(Split.TRAIN).num_rows == 11
         with pytest.raises(StorageError, match="one without a manifest was not finished"):
-            read_table(tmp_path / "part", Split.TRAIN)
+            BuiltFolder.open(tmp_path / "part").table(Split.TRAIN)
 
     def test_a_part_keeps_its_place_when_the_working_folder_changes(self, rows, tmp_path, monkeypatch):
         shards = write_shards(rows, self.everything, tmp_path / "part", (Split.TRAIN,), "", nothing)
@@ -310,9 +311,9 @@ MEASURED = """
 import json, re, sys
 from pathlib import Path
 import pyarrow as pa
-from embedtune.documents.split_columns import ASSIGNMENT_SCHEMA
+from embedtune.documents.schema import ASSIGNMENT_SCHEMA
 from embedtune.documents.schema import Split
-from embedtune.documents.shards.reader import BuiltFolder
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.documents.shards.tables import write_manifest, write_shards
 from embedtune.records.rows import read_format
 

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from embedtune.documents.schema import Split
+from embedtune.documents.schema import Split, SplitColumns
 from embedtune.documents.shards.codec import encode_documents
 from embedtune.documents.shards.writer import ShardFiles, open_shards
-from embedtune.documents.split_columns import SplitColumns
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
 

@@ -13,7 +13,7 @@ from embedtune.datasets.naming import Reference
 from embedtune.datasets.pull import pull_file
 from embedtune.documents.build import build_documents
 from embedtune.documents.schema import BuildOptions, Split
-from embedtune.documents.shards.reader import read_relevance, read_table
+from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.documents.summary import READING_FILE, SPLIT_FILE
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.catalogue import POINT_MODEL
@@ -85,13 +85,13 @@ def test_folders_of_documents_stay_what_they_are(place, tmp_path, capsys, layout
     train, evaluation = built(tmp_path, layout)
     pushed = push(train, "train")
     assert pushed.layout == layout
-    assert pushed.rows == len(read_table(train, Split.TRAIN))
+    assert pushed.rows == len(BuiltFolder.open(train).table(Split.TRAIN))
     names = {file["name"] for file in place.manifest(pushed.reference)["files"]}
     assert names == {path.name for path in train.iterdir() if path.name[0] != "."} - {READING_FILE, SPLIT_FILE}
-    assert push(evaluation, "evaluation").rows == len(read_table(evaluation, Split.QUERY)) + len(
-        read_table(evaluation, Split.INDEX)
+    assert push(evaluation, "evaluation").rows == len(BuiltFolder.open(evaluation).table(Split.QUERY)) + len(
+        BuiltFolder.open(evaluation).table(Split.INDEX)
     )
-    assert pull("train")[:, "id"] == read_table(train, Split.TRAIN).column("id").to_pylist()
+    assert pull("train")[:, "id"] == BuiltFolder.open(train).table(Split.TRAIN).column("id").to_pylist()
     pulled = tmp_path / "pulled.protobuf-array.gzip"
     pull_file("train", pulled)
     assert len(DocumentArray.load_binary(str(pulled))) == pushed.rows
@@ -109,10 +109,10 @@ def test_folders_of_documents_stay_what_they_are(place, tmp_path, capsys, layout
     assert report.layout == layout
     _, rows = read_rows(tmp_path / "again.parquet")
     if layout == "pairs":
-        assert len(rows) == len(read_relevance(train))
+        assert len(rows) == len(BuiltFolder.open(train).relevance())
     else:
         assert sorted(rows.column("content").to_pylist()) == sorted(
-            read_table(train, Split.TRAIN).column("text").to_pylist()
+            BuiltFolder.open(train).table(Split.TRAIN).column("text").to_pylist()
         )
 
 

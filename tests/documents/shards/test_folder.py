@@ -10,13 +10,17 @@ import pyarrow as pa
 import pytest
 from docarray import DocumentArray
 
-from embedtune.documents.schema import Split
+from embedtune.documents.schema import RELEVANCE_SCHEMA, Split, SplitColumns
 from embedtune.documents.shards.codec import encode_documents
-from embedtune.documents.shards.manifest import FORMAT, Manifest, Shard
-from embedtune.documents.shards.reader import BuiltFolder, documents_digest, read_manifest, read_relevance, read_table
+from embedtune.documents.shards.folder import (
+    FORMAT,
+    BuiltFolder,
+    Manifest,
+    Shard,
+    read_manifest,
+)
 from embedtune.documents.shards.tables import write_manifest
 from embedtune.documents.shards.writer import open_shards
-from embedtune.documents.split_columns import RELEVANCE_SCHEMA, SplitColumns
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
@@ -91,16 +95,16 @@ def move_shards(folder: Path, target: Path) -> None:
 class TestRoundTrip:
     def test_splits(self, tmp_path):
         folder = labelled(tmp_path / "documents")
-        assert read_table(folder, Split.QUERY).equals(documents(0, 3))
-        assert read_table(folder, Split.INDEX).equals(documents(3, 6))
-        empty = read_table(folder, Split.TRAIN)
+        assert BuiltFolder.open(folder).table(Split.QUERY).equals(documents(0, 3))
+        assert BuiltFolder.open(folder).table(Split.INDEX).equals(documents(3, 6))
+        empty = BuiltFolder.open(folder).table(Split.TRAIN)
         assert (len(empty), empty.column_names) == (0, ["id", "text", "label"])
-        assert read_relevance(folder) is None
+        assert BuiltFolder.open(folder).relevance() is None
 
     def test_training_pairs_have_roles_and_relevance(self, tmp_path):
         folder = paired(tmp_path / "documents")
-        assert read_table(folder, Split.TRAIN)["role"].to_pylist() == ["query"] * 3 + ["both"] * 3
-        relevance = read_relevance(folder)
+        assert BuiltFolder.open(folder).table(Split.TRAIN)["role"].to_pylist() == ["query"] * 3 + ["both"] * 3
+        relevance = BuiltFolder.open(folder).relevance()
         assert relevance.schema.equals(RELEVANCE_SCHEMA)
         assert relevance["relevance"].to_pylist() == [1.0, 0.0]
 
@@ -123,12 +127,12 @@ class TestManifest:
 
     def test_digest_is_that_of_the_content(self, tmp_path):
         first, second = labelled(tmp_path / "first"), labelled(tmp_path / "second")
-        assert documents_digest(first) == documents_digest(second)
+        assert read_manifest(first).digest == read_manifest(second).digest
         assert {path.name: path.read_bytes() for path in first.iterdir()} == {
             path.name: path.read_bytes() for path in second.iterdir()
         }
-        assert documents_digest(first) != documents_digest(paired(tmp_path / "third"))
-        assert documents_digest(first).startswith("sha256:")
+        assert read_manifest(first).digest != read_manifest(paired(tmp_path / "third")).digest
+        assert read_manifest(first).digest.startswith("sha256:")
 
     def test_no_manifest_means_not_finished(self, tmp_path):
         with pytest.raises(StorageError, match=r"Cannot read .*manifest\.json: No such file.*not finished"):
@@ -157,6 +161,8 @@ class TestManifest:
         [
             {"name": "../secret"},
             {"size": 3},
+            {"rows": 0},
+            {"rows": -1},
             {"name": "/etc/passwd"},
             {"name": ".."},
             {"name": ""},
@@ -213,39 +219,39 @@ class TestDamage:
         for damaged in (whole[:-1], whole + b"\0", whole[:20] + b"\xff" + whole[21:], b""):
             (folder / name).write_bytes(damaged)
             with pytest.raises(StorageError, match=f"{name} was changed or cut off"):
-                read_table(folder, Split.INDEX)
+                BuiltFolder.open(folder).table(Split.INDEX)
         (folder / name).unlink()
         with pytest.raises(StorageError, match=rf"Cannot read .*{name}: No such file"):
-            read_table(folder, Split.INDEX)
+            BuiltFolder.open(folder).table(Split.INDEX)
 
     def test_relevance_is_checked(self, tmp_path):
         folder = paired(tmp_path / "documents")
         path = folder / "relevance.parquet"
         path.write_bytes(path.read_bytes()[:-4])
         with pytest.raises(StorageError, match=r"relevance\.parquet was changed or cut off"):
-            read_relevance(folder)
+            BuiltFolder.open(folder).relevance()
         path.unlink()
         with pytest.raises(StorageError, match=r"Cannot read .*relevance\.parquet"):
-            read_relevance(folder)
+            BuiltFolder.open(folder).relevance()
 
     def test_row_count_must_match(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         edit_manifest(folder, lambda data: data["shards"][0].update(rows=4))
         with pytest.raises(StorageError, match=r"query-0-00000.* holds 3 rows, its manifest says 4"):
-            read_table(folder, Split.QUERY)
+            BuiltFolder.open(folder).table(Split.QUERY)
 
     def test_wrong_content_with_the_right_checksum(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         replace_shard(folder, gzip.compress(b"\x80\x04."))
         with pytest.raises(StorageError, match=r"query-0-00000.*pickled DocumentArrays are refused"):
-            read_table(folder, Split.QUERY)
+            BuiltFolder.open(folder).table(Split.QUERY)
 
     def test_documents_without_a_label_are_refused(self, tmp_path):
         folder = labelled(tmp_path / "documents")
         table = documents(0, 3).set_column(2, "label", pa.array(["a", "", "c"]))
         replace_shard(folder, gzip.compress(encode_documents(table, SplitColumns(LABELLED, Split.QUERY))))
         with pytest.raises(StorageError, match=r"Document 1 of .*query-0-00000.* has no label"):
-            read_table(folder, Split.QUERY)
+            BuiltFolder.open(folder).table(Split.QUERY)
 
     def test_shards_are_checked_as_they_are_read(self, tmp_path):
         folder = labelled(tmp_path / "documents")
@@ -259,13 +265,13 @@ class TestDamage:
 class TestShardsElsewhere:
     def test_are_read_and_change_no_digest(self, tmp_path):
         folder = labelled(tmp_path / "documents")
-        digest = documents_digest(folder)
+        digest = read_manifest(folder).digest
         move_shards(folder, tmp_path / "a place [1]")
         assert [path.name for path in folder.iterdir()] == ["manifest.json"]
-        assert read_table(folder, Split.INDEX).equals(documents(3, 6))
-        assert documents_digest(folder) == digest
+        assert BuiltFolder.open(folder).table(Split.INDEX).equals(documents(3, 6))
+        assert read_manifest(folder).digest == digest
         edit_manifest(folder, lambda data: [shard.update(uri=f"file://{shard['uri']}") for shard in data["shards"]])
-        assert read_table(folder, Split.QUERY).equals(documents(0, 3))
+        assert BuiltFolder.open(folder).table(Split.QUERY).equals(documents(0, 3))
 
     def test_missing_or_changed(self, tmp_path):
         folder = labelled(tmp_path / "documents")
@@ -273,10 +279,10 @@ class TestShardsElsewhere:
         path = tmp_path / "part" / "query-0-00000.protobuf-array.gzip"
         path.write_bytes(path.read_bytes() + b"\0")
         with pytest.raises(StorageError, match=f"{path} was changed or cut off"):
-            read_table(folder, Split.QUERY)
+            BuiltFolder.open(folder).table(Split.QUERY)
         path.unlink()
         with pytest.raises(StorageError, match=f"Cannot read {path}: No such file"):
-            read_table(folder, Split.QUERY)
+            BuiltFolder.open(folder).table(Split.QUERY)
 
     @pytest.mark.parametrize(
         "uri",

@@ -1,15 +1,14 @@
-"""Content keys and connected components, against their definitions and a graph library."""
+"""Content keys and fingerprints, against their definitions."""
 
 import unicodedata
 
-import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embedtune.documents.fingerprints import connected_components, content_key, fingerprint
+from embedtune.documents.distinct_contents import content_key, fingerprint
 
 
 def _fingerprint(texts: list[str], seed: int = 42):
@@ -63,36 +62,8 @@ class TestFingerprint:
     def test_batches_join_seamlessly(self, monkeypatch: pytest.MonkeyPatch):
         texts = [f"text {number % 7} {number % 3}".upper() if number % 2 else f"text {number}" for number in range(50)]
         whole = _fingerprint(texts)
-        monkeypatch.setattr("embedtune.documents.fingerprints._BATCH", 7)
+        monkeypatch.setattr("embedtune.documents.distinct_contents._BATCH", 7)
         parts = _fingerprint(texts)
         assert parts.ids.equals(whole.ids)
         for name in ("words", "keys", "draws"):
             np.testing.assert_array_equal(getattr(parts, name), getattr(whole, name))
-
-
-def _edges(nodes: int):
-    return st.lists(st.tuples(st.integers(0, nodes - 1), st.integers(0, nodes - 1)), max_size=60)
-
-
-class TestConnectedComponents:
-    @given(st.integers(1, 40).flatmap(lambda nodes: st.tuples(st.just(nodes), _edges(nodes))))
-    def test_equals_networkx(self, graph: tuple[int, list[tuple[int, int]]]):
-        nodes, edges = graph
-        expected = np.arange(nodes)
-        reference = nx.Graph()
-        reference.add_nodes_from(range(nodes))
-        reference.add_edges_from(edges)
-        for component in nx.connected_components(reference):
-            expected[list(component)] = min(component)
-        ends = np.array(edges, np.int64).reshape(-1, 2)
-        np.testing.assert_array_equal(connected_components(ends[:, 0], ends[:, 1], nodes), expected)
-
-    def test_joins_groups_that_a_greedy_rule_would_tear(self):
-        # a-b, c-b, c-d, a-d: Finetuner 0.8 gives b two labels and drops the last pair.
-        components = connected_components(np.array([0, 2, 2, 0]), np.array([1, 1, 3, 3]), 5)
-        assert components.tolist() == [0, 0, 0, 0, 4]
-
-    def test_long_shuffled_chain(self):
-        nodes = 200_000
-        order = np.random.default_rng(0).permutation(nodes)
-        assert not connected_components(order[:-1], order[1:], nodes).any()
