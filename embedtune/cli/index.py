@@ -12,7 +12,7 @@ import pyarrow as pa
 from embedtune.cli.index_contents import QUARANTINE_FILE, Index, index_of_rows, index_of_texts, load_addresses
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.models.contents import Contents
-from embedtune.records.csv.addresses import modality_of_cells
+from embedtune.records.csv.column_contents import modality_of_cells
 from embedtune.records.csv.options import AUTO, CSVOptions
 from embedtune.records.csv.texts import first_row, read_texts
 from embedtune.records.layouts import Modality, media_suffix

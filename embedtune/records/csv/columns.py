@@ -7,11 +7,22 @@ from collections import Counter
 from dataclasses import dataclass
 
 from embedtune.errors import InputError
-from embedtune.records.csv.addresses import ends_like_media, is_address, modality_of_column, untold_modality
-from embedtune.records.csv.column_names import ROLE_NAMES, Role, all_numbers, names_any_address, role_of
-from embedtune.records.csv.header import Head, NameRows, Table, are_keys, find_head
+from embedtune.records.csv.column_contents import (
+    ROLE_NAMES,
+    Role,
+    Table,
+    all_numbers,
+    are_keys,
+    ends_like_media,
+    is_address,
+    modality_of_column,
+    names_any_address,
+    role_of,
+    told_modality,
+)
+from embedtune.records.csv.header import Head, NameRows, find_head
 from embedtune.records.csv.layout_by_content import layout_by_content
-from embedtune.records.csv.options import IngestRequest, Task, least_columns
+from embedtune.records.csv.options import IngestRequest, Task
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, shortened, shown_names
 
@@ -52,9 +63,9 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
 
     What the request settles is taken. Else the layout comes from the header's names if they tell (`_by_name`),
     else from the values (`layout_by_content`), and then the columns stand in the layout's order, only text and image
-    in either. The modality of a column of contents comes from the task, else from its values
-    (`addresses.modality_of_column`). `records` are those at the beginning of the file, values stripped; an InputError
-    says that there are none, that the layout cannot use the columns, or what cannot be told.
+    in either. The modality of a column of contents comes from the task, else from its values (`modality_of_column`).
+    `records` are those at the beginning of the file, values stripped; an InputError says that there are none, that the
+    layout cannot use the columns, or what cannot be told.
     """
     if not records:
         raise InputError(
@@ -76,7 +87,7 @@ def _find(table: Table, request: IngestRequest) -> Columns:
     if named is not None and used is None:
         return _columns(table, *named, request)
     # A column of keys at the left is none of the layout's.
-    left = table.index if wanted is None or len(table.names) > least_columns(wanted) else 0
+    left = table.index if wanted is None or len(table.names) > len(wanted.columns) else 0
     used = used or tuple(range(left, len(table.names)))
     if named is not None:
         _check_order(table, *named, used)
@@ -154,7 +165,7 @@ def _plain_columns(table: Table, request: IngestRequest) -> tuple[int, ...]:
 
 
 def _check_count(table: Table, layout: Layout, used: tuple[int, ...]) -> None:
-    needed = least_columns(layout)
+    needed = len(layout.columns)
     if layout is Layout.PLAIN or len(used) == needed or (layout is Layout.MATCHES and len(used) > needed):
         return
     if len(used) < needed:
@@ -193,13 +204,7 @@ def _columns(table: Table, layout: Layout, used: tuple[int, ...], request: Inges
 
 
 def _modality(table: Table, position: int, request: IngestRequest) -> Modality:
-    if request.task.modality is not None:
-        return request.task.modality
-    cells = table.cells(position)
-    found = modality_of_column(table.names[position], cells)
-    if found is None:
-        raise untold_modality(table.names[position], cells)
-    return found
+    return request.task.modality or told_modality(table.names[position], table.cells(position))
 
 
 def _text_and_image(table: Table, used: tuple[int, ...], request: IngestRequest) -> tuple[int, int]:
@@ -233,7 +238,7 @@ def _by_name(table: Table, request: IngestRequest) -> tuple[Layout, tuple[int, .
     """
     found = _possible(table, request)
     fitting = [layout for layout, places in found.items() if all(places) and _accepted(layout, request)]
-    if any(least_columns(layout) > least_columns(Layout.PAIRS) for layout in fitting):
+    if any(len(layout.columns) > len(Layout.PAIRS.columns) for layout in fitting):
         fitting = [layout for layout in fitting if layout is not Layout.PAIRS]
     if not fitting:
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from embedtune.errors import InputError
-from embedtune.records.csv.column_names import role_of
+from embedtune.records.csv.column_contents import role_of
 from embedtune.records.csv.options import NAMED_DIALECTS
 from embedtune.records.csv.reader import Dialect, Straightener, parse_lines
 

@@ -4,9 +4,8 @@ import re
 from collections import deque
 from collections.abc import Iterator
 
-from embedtune.records.csv.column_names import weigh_names
 from embedtune.records.csv.columns import Columns
-from embedtune.records.csv.header import NameRows, is_rule
+from embedtune.records.csv.header import NameRows, is_rule, weigh_names
 from embedtune.records.csv.named_tables import Records
 from embedtune.text import excerpt
 
@@ -66,7 +65,7 @@ class ExtraRows:
     The header again, whatever its case, and a second row of names are told wherever they stand. Counts of rows,
     totals, notes on who made the file and lines of dashes are footers at the end of the file, or before the header
     comes again; elsewhere they are data. One that fills all columns is a footer only if none of its values comes in its
-    column among the rows before, and if it is unlike those (`column_names.weigh_names`) or a word for a total before
+    column among the rows before, and if it is unlike those (`header.weigh_names`) or a word for a total before
     numbers. In a single column, whose texts may read like footers, only a total with its number is one, and the count
     of the rows above. A row of too few values before the header comes again is a line between pages.
 

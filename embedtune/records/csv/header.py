@@ -1,14 +1,15 @@
-"""Tell what the first rows of a CSV are: names of columns, lines above them, or data; and the table that they make."""
+"""Tell what the first rows of a CSV are: names of columns, lines above them, or data."""
 
 import math
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from embedtune.errors import InputError
-from embedtune.records.csv.column_names import comparable, role_of, weigh_names
+from embedtune.records.csv.column_contents import BRACKETS, Role, all_numbers, are_keys, comparable, role_of
 from embedtune.records.csv.options import AUTO
+from embedtune.records.layouts import media_suffix
 from embedtune.text import excerpt, shown_names
 
 _CLEAR = 2.5
@@ -21,55 +22,46 @@ _ROUNDING = 1e-9
 _LINES_ABOVE = 10
 _MORE_NEED = 5
 _MOST_MORE = 3
-_UNNAMED = re.compile(r"|Unnamed: 0(\.\d+)?|row\.names|rownames|\.\.\.1")
-_KEY = re.compile(r"(?!\d*\.\d+$)[\w.-]*\d[\w.-]*")
 
 OTHER_ORDER = "the header again, in another order"
 """What a row is that holds the names of the columns in another order than the header."""
 
+_TELLING = frozenset({Role.TEXT, Role.LABEL, Role.QUERY, Role.DOCUMENT, Role.NEGATIVE})
+_TELLING_ALONE = frozenset({Role.TEXT, Role.QUERY, Role.DOCUMENT})
 
-@dataclass(frozen=True)
-class Table:
-    """Rows of values, all of one width."""
+# In powers of ten. Measured on headerless files (questions, captions, headlines, tickets with labels) with any of their
+# rows as the first one, and with twenty pairs of unknown names above them: at 12 rows and more, 1 % of the rows of data
+# weigh 1 or more, and 5 % of the headers less than 1.5.
+_SEVERAL_KNOWN = 4.0
+_ONE_KNOWN = 2.0
+_ONE_HINTED = 0.5
+_LIKE_DATA = -3.0
+_MOST_OF_A_COLUMN = 2.0
+_COLUMNS_COUNTED = 2
+_LIKE_A_SENTENCE = -1.0
+_LIKE_A_TEXT = -2.0
+_LONG = -0.5
 
-    names: tuple[str, ...]
-    """Names of the columns; 'column 1' and so on where there is no header."""
-    header: bool
-    """Whether the names stand in the file."""
-    rows: list[list[str]]
-    """Values, stripped; some may be empty."""
-
-    @classmethod
-    def of(cls, names: tuple[str, ...], header: bool, records: list[list[str]]) -> "Table":
-        """Make a table of those records that are as wide as the names are many."""
-        return cls(names, header, [cells for cells in records if len(cells) == len(names)])
-
-    @property
-    def shown_names(self) -> str:
-        """The names in one line, cut to a length that fits a message."""
-        return shown_names(self.names)
-
-    @property
-    def index(self) -> int:
-        """How many columns at the left hold keys of rows, as pandas and R write them: without a name, 1 at most."""
-        unnamed = self.header and len(self.names) > 1 and _UNNAMED.fullmatch(self.names[0])
-        return int(bool(unnamed and are_keys(self.cells(0))))
-
-    def select(self, positions: Sequence[int]) -> "Table":
-        """Return the table with some columns only, in the given order."""
-        names = tuple(self.names[i] for i in positions)
-        return Table(names, self.header, [[cells[i] for i in positions] for cells in self.rows])
-
-    def cells(self, position: int) -> list[str]:
-        """Return the values of a column that are not empty."""
-        return [cells[position] for cells in self.rows if cells[position]]
-
-
-def are_keys(values: Sequence[str]) -> bool:
-    """Whether values are whole numbers, or all different words with a digit, as rows are called, but no decimals."""
-    if all(map(str.isdecimal, values)):
-        return True
-    return len(set(values)) == len(values) and all(map(_KEY.fullmatch, values))
+_LEAST_VALUES = 3
+_LOOKED_AT = 1000
+_LONGER = 1.5
+_PADDING = 5
+_REPEATED = 3
+_REPEATED_SHARE = 0.1
+_SELDOM = 0.01
+_NAME_WORDS = 4
+_SENTENCE_WORDS = 8
+_TEXT_WORDS = 15
+_TEXT_LENGTH = 100
+_CASED_LENGTH = 50
+_ENDS = tuple(".!?。！？…")
+_GOES_ON = re.compile(r"[.!?;,] \w+ \w+")
+_ENUMERATED = re.compile(r"Q?\d{1,2}[.):]\s+")
+_YEAR = re.compile(r"(19|20)\d\d")
+_NOTHING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", "?"})
+_IDENTIFIER = re.compile(r"[^\W\d_]+[^\W_]*([_.][^\W_]+)+|[a-z]+([A-Z][a-z0-9]*)+")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ].*")
+_MAIL = re.compile(r"[^\s@]+@[^\s@]+\.\w+")
 
 
 @dataclass(frozen=True)
@@ -92,19 +84,13 @@ def find_head(records: list[list[str]], header: str, chosen: Collection[str | in
     column warned (from 0.85 on); below it is data. A row that holds a chosen column is a header. Where it is one value
     shorter than the rows, and these begin with a key, R wrote the names of the rows. A row below the header that weighs
     2.5 against the others is a further one of names, such as units, and so is a line of dashes; where `header` is
-    'yes', only the latter.
+    'yes', only the latter. Refused are a first row of which nobody can tell, and a header below other lines.
 
-    Args:
-        records: The records at the beginning of the file, not none, values stripped.
-        header: The CSV option.
-        chosen: The CSV option `columns`.
-
-    Raises:
-        InputError: it cannot be told whether the first row is a header, or the header stands below other lines.
+    `records` are not none, values stripped; `header` and `chosen` the CSV options `header` and `columns`.
     """
     if header == "no":
         return Head()
-    first, width = records[0], _width(records)
+    first, width = records[0], Counter(map(len, records[1:] or records)).most_common(1)[0][0]
     rows = [cells for cells in records[1:] if len(cells) == width]
     named = tuple(first[: -1 if len(first) == width and not first[-1] and role_of(first[0]) else None])
     names = _completed(named, rows) if len(named) + 1 == width and records[1:2] == rows[:1] else ()
@@ -160,11 +146,6 @@ def detect_header(records: list[list[str]]) -> bool:
     return weigh_names(records[0], [cells for cells in records[1:] if len(cells) == len(records[0])]) >= _CLEAR
 
 
-def same_names(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether two rows hold the same names, whatever their case, blanks, and empty values at their ends."""
-    return comparable(one) == comparable(other)
-
-
 class NameRows:
     """Recognises the header and the second row of names where they come again, of three columns also below a key."""
 
@@ -200,10 +181,6 @@ def is_rule(cells: Sequence[str]) -> bool:
     """Whether a row is a line of dashes or other signs, as programs print it below a header."""
     joined = "".join(cells)
     return len(joined) > 2 and not any(map(str.isalnum, joined)) and len(set(joined)) <= 3 and joined.isascii()
-
-
-def _width(records: list[list[str]]) -> int:
-    return Counter(map(len, records[1:] or records)).most_common(1)[0][0]
 
 
 def _completed(first: tuple[str, ...], rows: list[list[str]]) -> tuple[str, ...]:
@@ -257,3 +234,122 @@ def _more_names(names: tuple[str, ...], rows: list[list[str]], least: float) -> 
             told.append(f"The row below the header, {shown}, was set aside as a second row of names. {cure}")
         found.append(tuple(rows.pop(0)))
     return tuple(found), " ".join(told)
+
+
+def weigh_names(row: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
+    """Return how much speaks for a row being names of columns, in powers of ten; a row of data weighs about 0 or less.
+
+    - A known name (`role_of`) of a text, label, query, document or wrong answer counts 2, one of
+      something else 0.5, and known names of several things 4.
+    - Each column counts what is rare about its name among its values: where one in a hundred is like it, by chance
+      a row of data is with a probability of 1 %, and it counts 2, the most there is. Looked at are: a value that comes
+      once where the others recur, length, case, numbers, addresses, digits, the sign at the end, `snake_case`, script.
+      The two columns that count most are added. Values that are all numbers or addresses below a name which is
+      none count 2 from three of them on, or from one under the known name of a score, image or mesh.
+    - A value that comes again in its column, a number among numbers, and an address count -3, unless there are known
+      names of several things. A year among numbers that are no years counts nothing.
+    - A value of more than four words counts -0.5, one of more than eight or that reads like a sentence -1, and one of
+      fifteen -2; brackets and a number at the beginning left out. Where hardly a value below counts as much, as with a
+      question above labels, it counts nothing.
+    - The numbers from 0 on, as pandas names columns, count 4 unless the first column holds numbers.
+
+    `rows` are others of the same width, all values stripped. Those that equal `row` are passed over if they are few,
+    for a header may come again; but not in a single column under no known name.
+    """
+    names = comparable(row)
+    longest = len(row[0]) + _PADDING
+    others = [other for other in rows if len(other[0]) > longest or comparable(other) != names]
+    repeated = len(rows) - len(others)
+    if (len(row) > 1 or role_of(row[0])) and repeated <= max(_REPEATED, _REPEATED_SHARE * len(rows)) <= len(others):
+        rows = others
+    columns = list(zip(*rows, strict=True)) or [()] * len(row)
+    roles = {role for role in map(role_of, row) if role is not None}
+    weights = [_weigh_column(name, column) for name, column in zip(row, columns, strict=True)]
+    weight = sum(sorted((each for each in weights if each > 0), reverse=True)[:_COLUMNS_COUNTED])
+    weight += sum(map(_weigh_length, row, columns))
+    if len(roles) > 1 or (list(row) == list(map(str, range(len(row)))) and columns[0] and not all_numbers(columns[0])):
+        return weight + _SEVERAL_KNOWN
+    telling = roles & (_TELLING if len(row) > 1 else _TELLING_ALONE)
+    known = _ONE_KNOWN if telling else _ONE_HINTED if roles else 0.0
+    return weight + known + min([0.0, *weights])
+
+
+def _weigh_column(name: str, column: Sequence[str]) -> float:
+    """Return what one column tells."""
+    if name.casefold() in _NOTHING:
+        return 0.0
+    if name in column or _kind(name) == "address":
+        return _LIKE_DATA
+    cells = [cell for cell in column[:_LOOKED_AT] if cell]
+    kinds = Counter(map(_kind, cells))
+    if _kind(name) and 2 * kinds[_kind(name)] > len(cells):
+        year = _YEAR.fullmatch(name) and not any(map(_YEAR.fullmatch, cells))
+        return 0.0 if year else _LIKE_DATA
+    needed = 1 if role_of(name) in (Role.SCORE, Role.MEDIA) else _LEAST_VALUES
+    if len(cells) >= needed and len(kinds) == 1 and "" not in kinds and not _kind(name):
+        return _MOST_OF_A_COLUMN
+    if len(cells) < _LEAST_VALUES:
+        return 0.0
+    likest = min(_alike(name, cells))
+    return min(math.log10((len(cells) + 1) / (likest + 1)), _MOST_OF_A_COLUMN)
+
+
+def _alike(name: str, cells: list[str]) -> list[int]:
+    """Return how many values are like a name, in each respect in which a name may differ from values."""
+    once = sum(count == 1 for count in Counter(cells).values())
+    no_longer = sum(len(cell) <= _LONGER * len(name) for cell in cells)
+    alike = [once, no_longer]
+    for trait, of_names in _TRAITS:
+        found = trait(name)
+        if of_names(found):
+            alike.append(sum(trait(cell) == found for cell in cells))
+    return alike
+
+
+def _weigh_length(name: str, column: Sequence[str]) -> float:
+    """Return what the length of a name tells, which is nothing if the values below are of another."""
+    weight = _weigh_form(name)
+    cells = column[:_LOOKED_AT] if weight else ()
+    alike = sum(_weigh_form(cell) <= weight for cell in cells)
+    return 0.0 if len(cells) >= _LEAST_VALUES and alike <= _SELDOM * len(cells) else weight
+
+
+def _weigh_form(cell: str) -> float:
+    cell = _ENUMERATED.sub("", BRACKETS.sub("", cell).strip())
+    words = len(cell.split())
+    if words >= _TEXT_WORDS or len(cell) > _TEXT_LENGTH:
+        return _LIKE_A_TEXT
+    ends = words > 2 and cell.endswith((".", "!", "。", "！"))
+    if ends or _GOES_ON.search(cell):
+        return _LIKE_A_SENTENCE
+    return _LONG * (words > _NAME_WORDS) + _LONG * (words > _SENTENCE_WORDS)
+
+
+def _kind(cell: str) -> str:
+    """Return what a value is that is no words: 'figures', 'address', 'mail'; else ''."""
+    if " " not in cell and ("://" in cell or media_suffix(cell) is not None):
+        return "address"
+    if _MAIL.fullmatch(cell):
+        return "mail"
+    figures = any(map(str.isdigit, cell)) and not any(map(str.isalpha, cell))
+    return "figures" if figures or _TIMESTAMP.fullmatch(cell) else ""
+
+
+def _case(cell: str) -> str:
+    letters = [sign for sign in cell[:_CASED_LENGTH] if sign.lower() != sign.upper()]
+    if not letters:
+        return ""
+    if all(map(str.isupper, letters)):
+        return "upper"
+    return "title" if letters[0].isupper() else "lower"
+
+
+_TRAITS: tuple[tuple[Callable[[str], object], Callable[[object], bool]], ...] = (
+    (_kind, lambda found: not found),
+    (_case, bool),
+    (str.isascii, bool),
+    (lambda cell: any(map(str.isdigit, cell)), lambda found: not found),
+    (lambda cell: cell.endswith(_ENDS), lambda found: not found),
+    (lambda cell: _IDENTIFIER.fullmatch(cell) is not None, bool),
+)
+"""Traits of a value, and which of their outcomes a name would have."""

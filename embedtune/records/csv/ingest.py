@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from embedtune.errors import InputError, StorageError
 from embedtune.progress import Advance, progress
-from embedtune.records.csv.addresses import is_address
+from embedtune.records.csv.column_contents import is_address
 from embedtune.records.csv.columns import Columns
 from embedtune.records.csv.extra_rows import ExtraRows
 from embedtune.records.csv.header import OTHER_ORDER

@@ -5,9 +5,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from embedtune.errors import InputError
-from embedtune.records.csv.addresses import modality_of_column, untold_modality
-from embedtune.records.csv.column_names import NUMBER, ROLE_NAMES, Role, all_numbers, role_of
-from embedtune.records.csv.header import Table
+from embedtune.records.csv.column_contents import (
+    NUMBER,
+    ROLE_NAMES,
+    Role,
+    Table,
+    all_numbers,
+    modality_of_column,
+    role_of,
+    told_modality,
+)
 from embedtune.records.csv.options import CSV_LAYOUTS, IngestRequest, Task
 from embedtune.records.layouts import Layout, Modality, media_suffix
 from embedtune.text import excerpt
@@ -88,16 +95,11 @@ def _layout_of_two(table: Table, request: IngestRequest) -> Layout:
 
 def _looks_like(table: Table, position: int, request: IngestRequest) -> Modality:
     """Return the modality of a column; a task settles which one it is where there are addresses."""
-    cells = table.cells(position)
-    found = modality_of_column(table.names[position], cells)
-    modality = request.task.modality
-    if modality is Modality.TEXT:
-        return modality
-    if modality is not None:
-        return Modality.TEXT if position and found is Modality.TEXT else modality
-    if found is None:
-        raise untold_modality(table.names[position], cells)
-    return found
+    name, cells, modality = table.names[position], table.cells(position), request.task.modality
+    if modality is None:
+        return told_modality(name, cells)
+    is_text = position and modality_of_column(name, cells) is Modality.TEXT
+    return Modality.TEXT if is_text else modality
 
 
 def detect_layout(rows: Sequence[Sequence[str]]) -> Layout:

@@ -87,7 +87,7 @@ class CSVOptions:
     seed: int = 42
     """Draws the rows that are kept, and the points of meshes."""
     task: str = Task.AUTO.value
-    """A Task: what the contents are; 'auto' tells from the cells, see `addresses.modality_of_cells`."""
+    """A Task: what the contents are; 'auto' tells from the cells, see `column_contents.modality_of_cells`."""
     pos_value: str = ""
     """Of a DocumentArray with matches: the label of those that are relevant; '' for '1', see
     `records.docarrays.ingest`."""
@@ -225,17 +225,12 @@ class IngestRequest:
         columns = self.options.columns
         if columns is None or self.wanted in (None, Layout.PLAIN):
             return
-        least = least_columns(self.wanted)
+        least = len(self.wanted.columns)  # matches may take more
         if len(columns) < least or (len(columns) > least and self.wanted is not Layout.MATCHES):
             raise ConfigError(
                 f"The CSV option columns={list(columns)!r} names {len(columns)} columns, but the layout "
                 f"{self.wanted} needs {least}{' or more' if self.wanted is Layout.MATCHES else ''}."
             )
-
-
-def least_columns(layout: Layout) -> int:
-    """Return how many columns of a CSV a layout takes; matches may take more, plain texts any number."""
-    return len(layout.columns)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 from embedtune.errors import InputError, StorageError, reason
-from embedtune.records.csv.addresses import modality_of_column
+from embedtune.records.csv.column_contents import Table, comparable, modality_of_column
 from embedtune.records.csv.columns import Columns, find_columns
 from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, is_empty, other_format, read_sample, table_form
-from embedtune.records.csv.header import Table, detect_header, same_names
+from embedtune.records.csv.header import detect_header
 from embedtune.records.csv.named_tables import NamedTable, Records, names_of
 from embedtune.records.csv.options import AUTO, CSVSource, IngestRequest, source_names
 from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
@@ -187,7 +187,7 @@ def _begin_all(
     limit = _sample_bytes(sources)
     for name, source in sources.items():
         plan, records, text = _begin(source, name, request, limit, dialect)
-        repeats_header = bool(pooled and records) and same_names(records[0], pooled[0])
+        repeats_header = bool(pooled and records) and comparable(records[0]) == comparable(pooled[0])
         if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
             pooled += records[1:] if repeats_header else records
         if len(sources) == 1:
@@ -280,7 +280,7 @@ def _check_columns(
     """Refuse a file that has other columns than were found in all, or, unlike the first, a header."""
     begins = other.records[0] if other.records else []
     if columns.header:
-        same = same_names(begins, columns.names)
+        same = comparable(begins) == comparable(columns.names)
     else:
         as_wide = any(len(cells) == len(columns.names) for cells in other.records)
         same = as_wide and (request.options.header != AUTO or not detect_header([begins, *pooled]))

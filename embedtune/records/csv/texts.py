@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from embedtune.errors import ConfigError, InputError
+from embedtune.records.csv.column_contents import Table
 from embedtune.records.csv.columns import Columns
 from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, read_sample, table_form
 from embedtune.records.csv.extra_rows import FOOTER, ExtraRows
-from embedtune.records.csv.header import Table, find_head
+from embedtune.records.csv.header import find_head
 from embedtune.records.csv.named_tables import NamedTable, Records, names_of
 from embedtune.records.csv.options import CSVOptions, CSVSource
 from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample

@@ -1,6 +1,6 @@
 import pytest
 
-from embedtune.records.csv.addresses import is_address, modality_of_cells
+from embedtune.records.csv.column_contents import is_address, modality_of_cells
 from embedtune.records.layouts import Modality, media_suffix
 
 TEXT, IMAGE, MESH = Modality.TEXT, Modality.IMAGE, Modality.MESH
