@@ -1,7 +1,6 @@
 """What one row of the source means: the facts of each layout, and the columns of its validated rows."""
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 
 LINE_COLUMN = "line"
@@ -29,43 +28,44 @@ _JUDGED = ("query", "document")
 
 
 class Layout(StrEnum):
-    """What one row of the source means; `_FACTS` below has what all else about a layout follows from."""
+    """What one row of the source means, with what all else about a layout follows from."""
 
-    LABELLED = "labelled"
+    contents: tuple[str, ...]
+    """The columns that hold contents, in order; they follow the line and the source."""
+    values: tuple[str, ...]
+    """The columns that follow the contents, in order."""
+    needs: tuple[str, ...]
+    """What rows must show so that something can be learned from them; see `csv.ingest`."""
+
+    def __new__(
+        cls, name: str, contents: tuple[str, ...] = (), values: tuple[str, ...] = (), needs: tuple[str, ...] = ()
+    ) -> "Layout":
+        """Make a member of its name and its facts."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.contents, member.values, member.needs = contents, values, needs
+        return member
+
+    LABELLED = "labelled", ("content",), (LABEL_COLUMN,), ("values differ", "a label repeats")
     """`content,label`: contents with the same label are relevant to each other."""
 
-    PAIRS = "pairs"
+    PAIRS = "pairs", _JUDGED, (), ("queries differ", "documents differ", "sides differ")
     """`query,document` of one modality: the document is relevant to the query; a query may have several rows."""
 
-    TEXT_IMAGE = "text-image"
+    TEXT_IMAGE = "text-image", ("text", "image"), (), ("queries differ", "documents differ")
     """`text,image`: the text describes the image."""
 
-    SCORED = "scored"
+    SCORED = "scored", ("first", "second"), (SCORE_COLUMN,), ("values differ", "sides differ")
     """`first,second,score`: how similar the two are, 0..1."""
 
-    MATCHES = "matches"
+    MATCHES = "matches", _JUDGED, (RELEVANCE_COLUMN,), ("values differ",)
     """`query,document,relevance`: judged documents of a query, relevant (1) or not (0)."""
 
-    BEIR = "beir"
+    BEIR = "beir", _JUDGED, (RELEVANCE_COLUMN, SPLIT_COLUMN)
     """Queries, a corpus and graded judgments, perhaps divided into train and test already."""
 
-    PLAIN = "plain"
+    PLAIN = "plain", ("text",)
     """`text`: texts without labels or pairs, to synthesise training data from."""
-
-    @property
-    def contents(self) -> tuple[str, ...]:
-        """The columns that hold contents, in order; they follow the line and the source."""
-        return _FACTS[self].contents
-
-    @property
-    def values(self) -> tuple[str, ...]:
-        """The columns that follow the contents, in order."""
-        return _FACTS[self].values
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """What rows must show so that something can be learned from them; see `csv.ingest`."""
-        return _FACTS[self].needs
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -106,24 +106,6 @@ class Layout(StrEnum):
     def is_trainable(self) -> bool:
         """Whether rows say what belongs together: there is something to learn, to hold out, and to measure."""
         return len(self.columns) > 1
-
-
-@dataclass(frozen=True)
-class _Facts:
-    contents: tuple[str, ...]
-    values: tuple[str, ...] = ()
-    needs: tuple[str, ...] = ()
-
-
-_FACTS = {
-    Layout.LABELLED: _Facts(("content",), (LABEL_COLUMN,), ("values differ", "a label repeats")),
-    Layout.PAIRS: _Facts(_JUDGED, (), ("queries differ", "documents differ", "sides differ")),
-    Layout.TEXT_IMAGE: _Facts(("text", "image"), (), ("queries differ", "documents differ")),
-    Layout.SCORED: _Facts(("first", "second"), (SCORE_COLUMN,), ("values differ", "sides differ")),
-    Layout.MATCHES: _Facts(_JUDGED, (RELEVANCE_COLUMN,), ("values differ",)),
-    Layout.BEIR: _Facts(_JUDGED, (RELEVANCE_COLUMN, SPLIT_COLUMN)),
-    Layout.PLAIN: _Facts(("text",)),
-}
 
 
 class Modality(StrEnum):

@@ -102,22 +102,15 @@ class QuarantineWriter:
     def check_shares(
         self, parts: Sequence[Part], max_bad_share: float, quarantine: Path, what: str = "rows", cure: str = ""
     ) -> None:
-        """Refuse a source if too much of any of its files was set aside, or all of it.
+        """Raise InputError if more than a share of any part was set aside, or all of it, with the first such part.
 
         Each file is judged alone, so that a large one does not hide a small one that is lost. The first rows of the
-        refused one are printed, too: in a pod, nobody reaches a failed task's files.
-
-        Args:
-            parts: What was read of each file.
-            max_bad_share: Largest accepted share of bad rows in each of them, 0..1.
-            quarantine: Where the rows are, for the message.
-            what: What the rows are.
-            cure: What may help besides mending them, such as 'set the CSV options, '.
-
-        Raises:
-            InputError: a share is larger; the message has the first such file and its first reasons.
+        refused one are printed, too: in a pod, nobody reaches a failed task's files. For the message, `quarantine` is
+        where the rows are, `what` what they are, and `cure` what may help besides mending them, such as 'set the CSV
+        options, '.
         """
-        bad_of = {part: self._bad(part) for part in parts}
+        total = self.counts.total()
+        bad_of = {part: total if part.name is None else self.counts[self._key(part.name)] for part in parts}
         over = [part for part in parts if part.total and bad_of[part] > min(max_bad_share * part.total, part.total - 1)]
         if not over:
             return
@@ -132,9 +125,6 @@ class QuarantineWriter:
             f"First ones: {'; '.join(first[:_MOST_TOLD])}.{more} All of them are in {quarantine}. Mend the {what}, "
             f"{cure}{_RAISE_SHARE}"
         )
-
-    def _bad(self, part: Part) -> int:
-        return self.counts.total() if part.name is None else self.counts[self._key(part.name)]
 
     def _key(self, source: str) -> str:
         return source if self._several else ""
@@ -152,16 +142,14 @@ def _without_secrets(row: str) -> str:
 
 @contextmanager
 def open_output(rows: Path, quarantine: Path, max_bad_share: float = 0.01) -> Iterator["RowsOutput"]:
-    """Open a rows file and a quarantine file for the reader of a source.
+    """Open a rows file (see `rows`) and a quarantine file for the reader of a source.
 
-    Args:
-        rows: Parquet file to write, see `rows`. It appears only if nothing is raised.
-        quarantine: CSV to write with the columns `line,reason,row`, and `source` of several files, also where no row is
-            bad. It appears as soon as everything was read, even if it is then refused.
-        max_bad_share: Largest accepted share of rows that cannot be used among all rows of each file, 0 to 1.
+    The rows file appears only if nothing is raised. The quarantine is a CSV with the columns `line,reason,row`, and
+    `source` of several files, also where no row is bad; it appears as soon as everything was read, even if it is then
+    refused because of `max_bad_share`, the largest accepted share of rows that cannot be used in each file.
 
     Raises:
-        ConfigError: that is no share.
+        ConfigError: that is no share from 0 to 1.
         StorageError: an output cannot be written.
     """
     check_share(max_bad_share)
@@ -181,15 +169,12 @@ def open_output(rows: Path, quarantine: Path, max_bad_share: float = 0.01) -> It
 
 
 class RowsOutput:
-    """Writes the rows of a source, and sets those aside that cannot be used.
-
-    Attributes:
-        rows: Rows written so far.
-        rows_format: What the columns of the rows file hold; from `begin` on.
-        is_read: Whether everything was read, so that the quarantine file is worth keeping.
-    """
+    """Writes the rows of a source, and sets those aside that cannot be used."""
 
     rows_format: RowsFormat
+    """What the columns of the rows file hold; from `begin` on."""
+    is_read = False
+    """Whether everything was read, so that the quarantine file is worth keeping."""
     _writer: RowsWriter
     _rejected: QuarantineWriter
 
@@ -197,7 +182,6 @@ class RowsOutput:
         self, rows_part: Path, quarantine_part: Path, quarantine: Path, max_bad_share: float, files: ExitStack
     ) -> None:
         """Begin with nothing written; see `open_output`."""
-        self.is_read = False
         self._rows_part = rows_part
         self._quarantine_part = quarantine_part
         self._quarantine = quarantine
@@ -271,13 +255,9 @@ class RowsOutput:
 
     @contextmanager
     def rewritten(self, rows_format: RowsFormat) -> Iterator[tuple[Path, Counter[str]]]:
-        """Write other rows instead of those so far.
+        """Write rows of another format instead of those so far.
 
-        Args:
-            rows_format: What the columns of the new rows hold.
-
-        Yields:
-            A rows file with the rows so far, which is gone afterwards, and how many were set aside of each source.
+        Yielded are a rows file with the rows so far, which is gone afterwards, and how many were set aside by source.
         """
         self.flush()
         self._rejected.forget_first()
@@ -300,15 +280,13 @@ def read_reasons(*paths: Path) -> tuple[tuple[str, int, str], ...]:
     Raises:
         StorageError: one cannot be read, or is no quarantine file.
     """
-    counts: dict[str, int] = {}
-    first: dict[str, str] = {}
+    counts, first = Counter[str](), dict[str, str]()
     for path in paths:
         for reason, text in _read_quarantine(path):
             told = _without_cells(reason, text)
-            counts[told] = counts.get(told, 0) + 1
+            counts[told] += 1
             first.setdefault(told, shortened(text, _ROW_CHARACTERS))
-    order = sorted(counts, key=lambda reason: -counts[reason])
-    return tuple((reason, counts[reason], first[reason]) for reason in order)
+    return tuple((reason, count, first[reason]) for reason, count in counts.most_common())
 
 
 def without_place(error: InputError, *paths: Path) -> InputError:
@@ -320,11 +298,9 @@ def without_place(error: InputError, *paths: Path) -> InputError:
 
 
 def without_options(error: InputError, *advice: str) -> InputError:
-    """Return an error that advises no option that cannot be set where the rows are read.
+    """Return a refusal of bad rows, or another error, without the advice to set what cannot be set where it is read.
 
-    Args:
-        error: A refusal of bad rows, or any other error, which stays as it is.
-        advice: SET_OPTIONS where the CSV options cannot be set; max_bad_share is never advised.
+    `advice` is SET_OPTIONS where the CSV options cannot be set; max_bad_share is never advised.
     """
     told = str(error)
     for unwanted in advice:

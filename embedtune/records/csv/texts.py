@@ -1,7 +1,6 @@
 """Read one column of a CSV or another table, every row of it or none."""
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,11 @@ from embedtune.records.csv.columns import Columns
 from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, read_sample, table_form
 from embedtune.records.csv.extra_rows import FOOTER, ExtraRows
-from embedtune.records.csv.header import find_head
-from embedtune.records.csv.named_tables import NamedTable, Records, names_of
+from embedtune.records.csv.header import Head, find_head
+from embedtune.records.csv.named_tables import NamedTable, names_of
 from embedtune.records.csv.options import CSVOptions, CSVSource
-from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
+from embedtune.records.csv.reader import Dialect, parse_sample
+from embedtune.records.csv.reading_plan import FilePlan, file_stamp
 from embedtune.records.layouts import Layout, Modality
 from embedtune.text import excerpt, stripped
 
@@ -50,21 +50,22 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
             cannot be told which column to read.
     """
     _check_options(options)
-    named = _named_table(source, options)
-    if named is not None:
-        return _named_texts(named, column)
-    encoding, dialect, records = _begin(source, options)
-    head = find_head(records, options.header, (column,) if column and not column.isdecimal() else ())
+    plan, records = _begin(source, options)
+    is_csv = plan.table is None
+    chosen = (column,) if column and not column.isdecimal() else ()
+    head = find_head(records, options.header, chosen) if is_csv else Head(tuple(records[0]))
     names = head.names or tuple(f"column {number}" for number in range(1, len(records[0]) + 1))
     position = _position(source, Table.of(names, bool(head.names), records[1:]), column)
-    extra = ExtraRows(Columns(Layout.PLAIN, (Modality.TEXT,), bool(head.names), names, (position,), head.more))
-    reader = RecordReader(CSVSource(source, str(source)), encoding, dialect, len(names))
-    values = _rows(reader, extra, source, dialect.describe(), names, position)
+    columns = Columns(Layout.PLAIN, (Modality.TEXT,), bool(head.names), names, (position,), head.more)
+    extra = ExtraRows(columns, looks=is_csv)
+    values = _rows(plan, columns, extra)
     if not values:
-        raise InputError(f"{source} holds no texts below its header ({', '.join(names)}). Add rows.")
+        below = f" below its header ({', '.join(names)})" if is_csv else ""
+        raise InputError(f"{source} holds no texts{below}. Add rows.")
+    how = f"; {plan.encoding}; header {'yes' if head.names else 'no'}" if is_csv else ""
     described = (
         f"{source}: {len(values)} texts of {names[position]!r} ({position + 1} of {len(names)} columns), read as "
-        f"{dialect.describe()}; {encoding}; header {'yes' if head.names else 'no'}"
+        f"{plan.read_as}{how}"
     )
     told = " ".join(filter(None, (head.warning, *extra.notes(""), extra.warning)))
     return Texts(values, f"{described}. {told}" if told else described)
@@ -72,46 +73,26 @@ def read_texts(source: Path, column: str, options: CSVOptions) -> Texts:
 
 def first_row(source: Path, options: CSVOptions) -> list[str]:
     """Return the first row of a CSV, names or values, or the names of another table's columns; see `read_texts`."""
-    named = _named_table(source, options)
-    return _begin(source, options)[2][0] if named is None else list(_begin_named(named)[1].names)
+    return _begin(source, options)[1][0]
 
 
-def _named_table(source: Path, options: CSVOptions) -> NamedTable | None:
-    """Return a table that is no CSV."""
+def _begin(source: Path, options: CSVOptions) -> tuple[FilePlan, list[list[str]]]:
+    """Return how to read a file, and the records at its beginning, of a table that is no CSV the names first."""
     file = CSVSource(source, str(source))
     form = table_form(file, options.encoding, options.dialect)
-    return None if form is TableForm.CSV else NamedTable(file, form, options.encoding)
-
-
-def _begin(source: Path, options: CSVOptions) -> tuple[str, Dialect, list[list[str]]]:
-    """Return encoding and dialect of a CSV, and the records at its beginning."""
-    sample = read_sample(CSVSource(source, str(source)), options.encoding)
+    if form is not TableForm.CSV:
+        named = NamedTable(file, form, options.encoding)
+        rows = named.sample(_SAMPLE_ROWS, SAMPLE_BYTES)
+        names, left_out = names_of([named], [rows])
+        named = dataclasses.replace(named, left_out=left_out)
+        plan = FilePlan(file, file.origin, options.encoding, Dialect("lines"), file_stamp(file), named)
+        return plan, [list(names), *([str(row.get(name) or "") for name in names] for row in rows)]
+    sample = read_sample(file, options.encoding)
     dialect = choose_dialect(sample.text, options.dialect, least_columns=0)
     records = parse_sample(sample.text, dialect)
     if not records:
         raise InputError(f"{source} begins without one well-formed row. Give a CSV with a text per row.")
-    return sample.encoding, dialect, records
-
-
-def _begin_named(named: NamedTable) -> tuple[NamedTable, Table]:
-    """Return a table with the columns that are left out, and its beginning."""
-    sample = named.sample(_SAMPLE_ROWS, SAMPLE_BYTES)
-    names, left_out = names_of([named], [sample])
-    rows = [[str(row.get(name) or "") for name in names] for row in sample]
-    return dataclasses.replace(named, left_out=left_out), Table.of(names, True, rows)
-
-
-def _named_texts(named: NamedTable, column: str) -> Texts:
-    source = named.source.path
-    named, table = _begin_named(named)
-    position = _position(source, table, column)
-    columns = Columns(Layout.PLAIN, (Modality.TEXT,), True, table.names, (position,))
-    reader = named.records(table.names, (position,))
-    values = _rows(reader, ExtraRows(columns, looks=False), source, str(named.form), table.names, position)
-    if not values:
-        raise InputError(f"{source} holds no texts. Add rows.")
-    described = f"{table.names[position]!r} ({position + 1} of {len(table.names)} columns), read as {named.form}"
-    return Texts(values, f"{source}: {len(values)} texts of {described}")
+    return FilePlan(file, file.origin, sample.encoding, dialect, file_stamp(file)), records
 
 
 def _check_options(options: CSVOptions) -> None:
@@ -143,26 +124,26 @@ def _position(source: Path, table: Table, column: str) -> int:
     return table.index
 
 
-def _rows(
-    reader: Records, extra: ExtraRows, source: Path, read_as: str, names: Sequence[str], position: int
-) -> list[str]:
+def _rows(plan: FilePlan, columns: Columns, extra: ExtraRows) -> list[str]:
     """Return the texts of all rows, but for those above and below them that are no data."""
     texts: list[str] = []
+    origin, width, position = plan.source.origin, len(columns.names), columns.used[0]
+    reader = plan.records(columns)
     for line, cells, malformed, held, sort in extra.records(reader):
         if sort and (not texts or sort == FOOTER):
             continue
         if 0 < reader.blank_line < line:
-            raise InputError(f"{source}: line {reader.blank_line} is blank. Remove it or give it a text.")
+            raise InputError(f"{origin}: line {reader.blank_line} is blank. Remove it or give it a text.")
         problem = malformed or sort
-        if not problem and len(cells) != len(names):
-            problem = f"{len(cells)} columns instead of {len(names)}"
+        if not problem and len(cells) != width:
+            problem = f"{len(cells)} columns instead of {width}"
         if not problem and not stripped(cells[position]):
             problem = "the text is empty"
         if problem:
             raise InputError(
-                f"{source}, read as {read_as}: line {line}: {problem}: {excerpt(held or reader.raw)}. Mend the row, "
-                """or set the CSV options if the file was read wrongly, such as '{"dialect": "lines"}' for one text """
-                "per row."
+                f"{origin}, read as {plan.read_as}: line {line}: {problem}: {excerpt(held or reader.raw)}. Mend the "
+                """row, or set the CSV options if the file was read wrongly, such as '{"dialect": "lines"}' for one """
+                "text per row."
             )
         texts.append(stripped(cells[position]))
     return texts
