@@ -36,11 +36,8 @@ Header = dict[str, Any]
 def parse_glb(data: bytes, limits: MeshLimits) -> list[Part]:
     """Read the triangles of a GLB file's scene, each mesh wherever a node places it.
 
-    Lines, points and triangle fans are left out, as trimesh does.
-
-    Args:
-        data: The file.
-        limits: On the vertices and faces of all placed meshes together.
+    Lines, points and triangle fans are left out, as trimesh does. The limits are on the vertices and faces of all
+    placed meshes together.
 
     Raises:
         InputError: above the limits, cut short, referring to other files, or in need of an extension.

@@ -1,4 +1,4 @@
-"""Image files checked and brought into one form. Imports Pillow, so import this module where it is used."""
+"""Images as files and as tensors, checked and brought into one form. Imports Pillow, so import it where it is used."""
 
 import io
 import math
@@ -55,6 +55,8 @@ _MOST_SCANS = 100
 
 _PNG_BIT_DEPTH_OFFSET = 24
 _UNKNOWN_RANGE = ("I", "F")
+_CHANNELS = (1, 3, 4)
+_WHITE = 255
 
 
 def read_image(data: bytes, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> bytes:
@@ -83,6 +85,29 @@ def read_image(data: bytes, limits: ImageLimits = DEFAULT_IMAGE_LIMITS) -> bytes
             reason without the file's name.
     """
     return store_image(open_image(data, limits), data)[0]
+
+
+def encode_pixels(array: npt.NDArray[np.generic]) -> bytes:
+    """Return pixels as a PNG file in RGB.
+
+    Integers and floating-point numbers are levels from 0 to 255; where no floating-point number is above 1 they are
+    from 0 to 1. Transparency is laid on white.
+
+    Args:
+        array: (height, width), (height, width, channels) or (channels, height, width) with 1, 3 or 4 channels: grey,
+            RGB, or RGB with alpha.
+
+    Raises:
+        InputError: which dimension has the channels cannot be told, or the values are no levels.
+    """
+    pixels = _channels_last(array)
+    height, width = pixels.shape[:2]
+    if height * width > DEFAULT_IMAGE_LIMITS.max_pixels:
+        raise InputError(
+            f"the image has {width} x {height} pixels; at most {DEFAULT_IMAGE_LIMITS.max_pixels} in all are accepted"
+        )
+    levels = _levels(pixels)
+    return _encoded(Image.fromarray(levels if levels.shape[2] > 1 else levels[..., 0]))
 
 
 def fit_image(data: bytes, side: int, paper: int) -> npt.NDArray[np.uint8] | None:
@@ -117,11 +142,7 @@ def fit_image(data: bytes, side: int, paper: int) -> npt.NDArray[np.uint8] | Non
 
 
 def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
-    """Read an image's header and check it against the limits; nothing is decoded. See `read_image`.
-
-    Raises:
-        InputError: not an image of a known format, or above the limits.
-    """
+    """Read an image's header; nothing is decoded. An InputError says that it is of no known format, or too large."""
     check_size("image", data, limits.max_bytes)
     try:
         image = Image.open(io.BytesIO(data), formats=IMAGE_FORMATS)
@@ -141,14 +162,9 @@ def open_image(data: bytes, limits: ImageLimits) -> ImageFile.ImageFile:
 
 
 def store_image(image: ImageFile.ImageFile, data: bytes) -> tuple[bytes, tuple[int, int]]:
-    """Decode an opened image and return the file to keep, and its width and height. See `read_image`.
+    """Decode an image that `open_image` opened from `data`, and return the file to keep, its width and its height.
 
-    Args:
-        image: What `open_image` returned.
-        data: The file that it was opened from.
-
-    Raises:
-        InputError: the image is damaged or cut short.
+    See `read_image`; an InputError says that it is damaged or cut short.
     """
     size = image.size
     try:
@@ -223,6 +239,32 @@ def _from_sixteen_bits(image: Image.Image) -> Image.Image:
     if isinstance(transparent, int):
         levels[samples == transparent] = 255
     return Image.fromarray(levels).convert("RGB")
+
+
+def _channels_last(array: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+    if array.ndim == 2:
+        return array[..., np.newaxis]
+    if array.ndim != 3:
+        raise InputError(f"an image has 2 or 3 dimensions, the tensor has the shape {array.shape}")
+    first, last = array.shape[0] in _CHANNELS, array.shape[2] in _CHANNELS
+    if first == last:
+        problem = "could be the first or the last one" if first else f"is none of {array.shape}"
+        raise InputError(f"the tensor's dimension with 1, 3 or 4 channels {problem}; give (height, width, 3)")
+    return np.moveaxis(array, 0, 2) if first else array
+
+
+def _levels(array: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array, np.uint8)
+    numbers = array.astype(np.float64)
+    if not np.isfinite(numbers).all() or numbers.min() < 0 or numbers.max() > _WHITE:
+        raise InputError(
+            "the tensor's values are no levels of pixels: from 0 to 255, or floating-point numbers from 0 to 1; give "
+            "images that are not normalised"
+        )
+    if array.dtype.kind in "fb" and numbers.max() <= 1:
+        numbers *= _WHITE
+    return np.rint(numbers).astype(np.uint8)
 
 
 def _reason(error: BaseException) -> str:

@@ -53,16 +53,7 @@ DEFAULT_MESH_LIMITS = MeshLimits()
 
 
 def check_size(what: str, data: bytes, max_bytes: int) -> None:
-    """Check the size of a file.
-
-    Args:
-        what: 'image' or 'mesh', for the message.
-        data: The file.
-        max_bytes: Largest accepted size.
-
-    Raises:
-        InputError: it is empty or too large.
-    """
+    """Refuse a file that is empty or has too many bytes; `what` it is goes into the message."""
     if not data:
         raise InputError(f"the {what} is an empty file")
     if len(data) > max_bytes:

@@ -19,18 +19,7 @@ from embedtune.media.glb_files import parse_glb
 from embedtune.media.limits import MeshLimits
 from embedtune.media.mesh_parts import Mesh, Part, check_counts, join_parts
 
-_LINE_BREAKS = (
-    b"\n",
-    b"\r",
-    b"\x0b",
-    b"\x0c",
-    b"\x1c",
-    b"\x1d",
-    b"\x1e",
-    b"\xc2\x85",
-    b"\xe2\x80\xa8",
-    b"\xe2\x80\xa9",
-)
+_LINE_BREAKS = tuple(sign.encode() for sign in "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 """Everything that `str.splitlines` splits at."""
 
 _OFF_HEADER = re.compile(r"\s*(?:ST)?C?N?OFF\s*(\d{1,12})\s+(\d{1,12})\b")
@@ -44,15 +33,7 @@ _MAX_SOLIDS = 1000
 
 
 def parse_mesh(data: bytes, suffix: str, limits: MeshLimits) -> Mesh:
-    """Read a mesh file.
-
-    Args:
-        data: The file.
-        suffix: One of MESH_SUFFIXES.
-        limits: On vertices and faces.
-
-    Returns:
-        Vertices (V, 3) float64, and the triangles (F, 3) as indices of vertices, or None for a PLY file without faces.
+    """Read a mesh file whose ending is one of MESH_SUFFIXES; only PLY files may have no faces.
 
     Raises:
         InputError: above the limits, without a vertex or face, cut short, or referring to what is not there.

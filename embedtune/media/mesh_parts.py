@@ -22,26 +22,16 @@ class Part(NamedTuple):
 
 
 def check_counts(vertices: int, faces: int, limits: MeshLimits) -> None:
-    """Check counts that a header states or that were counted.
-
-    Raises:
-        InputError: they are above the limits or negative.
-    """
+    """Refuse counts, which a header states or were counted, that are above the limits or negative."""
     for count, what, most in ((vertices, "vertices", limits.max_vertices), (faces, "faces", limits.max_faces)):
         if not 0 <= count <= most:
             raise InputError(f"the mesh has {count} {what}; at most {most} are accepted")
 
 
 def join_parts(parts: list[Part], limits: MeshLimits, points_allowed: bool) -> Mesh:
-    """Join the parts of a file into one mesh.
+    """Join the parts of a file, whose faces were checked against nothing yet, into one mesh within limits.
 
-    Args:
-        parts: With the faces of each checked against nothing yet.
-        limits: On all of them together.
-        points_allowed: Whether vertices without any face are accepted.
-
-    Raises:
-        InputError: above the limits, nothing there, or a face with a corner that is no vertex.
+    `points_allowed` says whether vertices without any face are accepted. An InputError says what is wrong.
     """
     check_counts(sum(len(part.vertices) for part in parts), sum(len(part.faces) for part in parts), limits)
     vertices = np.vstack([np.zeros((0, 3)), *(part.vertices for part in parts)])

@@ -41,20 +41,18 @@ def ingest_beir(root: Path, origin: str, output: RowsOutput) -> IngestReport:
     negative or no number; but -1 and -2, which TREC gives to spam, count as 0, and a document or query without text
     that no judgment names is passed over. Texts pass through a temporary file; memory holds the ids.
 
-    Args:
-        root: The folder, or one that holds nothing but it.
-        origin: Its URI, for messages.
-        output: Takes the rows and the lines that cannot be used; just opened.
+    `root` is the folder, or one that holds nothing but it, `origin` its URI for messages; `output` was just opened.
 
     Raises:
         InputError: a file is missing or damaged, too many lines are bad, or no document is relevant to any query.
         StorageError: a file cannot be read, or an output cannot be written.
     """
     files = _find_files(root, origin)
+    size = sum(path.stat().st_size for path in files.all)
     output.begin(RowsFormat(Layout.BEIR, (Modality.TEXT, Modality.TEXT), several_sources=True))
     with ExitStack() as stack:
         spools = [stack.enter_context(tempfile.TemporaryFile(dir=output.folder)) for _ in range(2)]
-        advance = stack.enter_context(progress(f"Reading {origin}", files.size, "bytes"))
+        advance = stack.enter_context(progress(f"Reading {origin}", size, "bytes"))
         reading = _Reading(files, origin, TextStore(spools[0]), TextStore(spools[1]), output, advance)
         reading.read()
     output.finish(list(reading.parts()), "lines")
@@ -78,10 +76,9 @@ class _Files:
     """Each file with its split, in the order in which they are read."""
 
     @property
-    def size(self) -> int:
-        """Bytes of all files together."""
-        paths = (self.corpus, self.queries, *(path for path, _ in self.judgments))
-        return sum(path.stat().st_size for path in paths)
+    def all(self) -> tuple[Path, ...]:
+        """The files, the judgments last: where the ids of all queries are lost, theirs are unknown as well."""
+        return self.queries, self.corpus, *(path for path, _ in self.judgments)
 
     def name(self, path: Path) -> str:
         """Return the name of a file inside the folder."""
@@ -216,11 +213,8 @@ class _Reading:
         self.output.reject(line, reason, raw.decode("utf-8", "replace"), self.files.name(path))
 
     def parts(self) -> Iterator[Part]:
-        """Yield what was read of each file.
-
-        The judgments come last: where the ids of all queries are lost, those of the judgments are unknown as well.
-        """
-        for path in (self.files.queries, self.files.corpus, *(path for path, _ in self.files.judgments)):
+        """Yield what was read of each file."""
+        for path in self.files.all:
             name = self.files.name(path)
             yield Part(name, f"{self.origin.rstrip('/')}/{name}", self.lines.get(path, 0))
 
@@ -231,11 +225,8 @@ class _Reading:
             f"BEIR folder: {len(self.queries)} queries ({len(self.queries) - len(self.judged_queries)} of them without "
             f"judgments and not used), {len(self.corpus)} documents, judgments: {splits}"
         )
-        modalities = (Modality.TEXT, Modality.TEXT)
-        count = 2 + len(self.files.judgments)
-        return IngestReport(
-            self.output.rows, self.output.bad_rows, Layout.BEIR, modalities, count, told, notes=tuple(self._notes())
-        )
+        rows, bad, modalities = self.output.rows, self.output.bad_rows, (Modality.TEXT, Modality.TEXT)
+        return IngestReport(rows, bad, Layout.BEIR, modalities, len(self.files.all), told, notes=tuple(self._notes()))
 
     def _notes(self) -> Iterator[str]:
         if self.empty:

@@ -30,19 +30,12 @@ class EmptyTextError(ValueError):
 
 
 class TextStore:
-    """Texts by id.
-
-    The texts are in a file that is read at random; memory holds each id once, and for each text 16 bytes.
-
-    Attributes:
-        numbers: Of each id, the number of its text, from 0 in the order of adding.
-        lines: Of each text, the line that it came from.
-    """
+    """Texts by id, in a file that is read at random; memory holds each id once, and for each text 16 bytes."""
 
     def __init__(self, file: BinaryIO) -> None:
         """Begin with an empty file, opened for writing and reading."""
-        self.numbers: dict[str, int] = {}
-        self.lines = array("q")
+        self.numbers: dict[str, int] = {}  # of each id that of its text, in the order of adding
+        self.lines = array("q")  # of each text the line that it came from
         self._file = file
         self._ends = array("q", [0])
 
@@ -72,15 +65,9 @@ class TextStore:
 
 
 def read_lines(path: Path, advance: Advance) -> Iterator[tuple[int, bytes, str]]:
-    """Yield the lines of a file, plain or compressed with gzip, that are not blank.
+    """Yield the lines of a file, plain or compressed with gzip, that are not blank: number from 1, bytes, problem.
 
-    Yields:
-        The 1-based number of the line, its bytes without the line end, and what is wrong with it, '' if nothing: it
-        may be longer than LINE_LIMIT, and is then cut.
-
-    Raises:
-        StorageError: the file is missing or cannot be read.
-        InputError: it is not what its name says, or cut off.
+    The bytes are without the line end, and cut where the line is longer than LINE_LIMIT; then the problem is not ''.
     """
     try:
         with path.open("rb") as file:
@@ -97,17 +84,10 @@ def read_lines(path: Path, advance: Advance) -> Iterator[tuple[int, bytes, str]]
 
 
 def parse_text(raw: bytes) -> tuple[str, bytes]:
-    """Return id and text of a line of JSON.
+    """Return id and text (in UTF-8) of a line of JSON; a ValueError says why a row cannot hold it.
 
     The text is `title + ' ' + text` without white space around it, or `text` where there is no title, as BEIR's own
     models are given it (https://github.com/beir-cellar/beir, retrieval/models/sentence_bert.py).
-
-    Returns:
-        The id, and the text in UTF-8.
-
-    Raises:
-        EmptyTextError: the text is empty.
-        ValueError: the line is not an object with `_id` and `text`, or holds no text that a row may hold.
     """
     entry = _parse_object(raw)
     identifier, text, title = entry.get("_id"), entry.get("text"), entry.get("title")

@@ -28,28 +28,29 @@ _UNREAD = "a file of a kind that is not read"
 _CURE = "convert images to .jpg or .png and meshes to .off, .stl or .glb, "
 _MOST_ENDINGS = 5
 
+_Parts = tuple[str, ...]
+"""The folders of a file, and its name."""
+
 
 def ingest_class_folders(names: Sequence[str], origin: str, output: RowsOutput) -> IngestReport:
     """Turn the names of the files into labelled rows whose contents are addresses.
 
     Only names are looked at; the files are opened when their contents are loaded. The line of a row is the number of
-    its file, from 1, in the order of `names`; the address is the name. Files in the folder of a class that are of no
-    known kind are set aside; what only accompanies images or meshes, such as notes and lists of boxes, is ignored.
-
-    Args:
-        names: Paths of the files relative to the folder, with '/'.
-        origin: URI of the folder, for messages.
-        output: Takes the rows and the files that cannot be used; just opened.
+    its file, from 1, in the order of `names`, which are relative to the folder and have '/'; the address is the name.
+    Files in the folder of a class that are of no known kind are set aside; what only accompanies images or meshes, such
+    as notes and lists of boxes, is ignored. `origin` is the folder's URI for messages; `output` was just opened.
 
     Raises:
         InputError: no images or meshes, both, files outside of class folders, one class, no class with two files, a
             class without any file that can be used, or too many files that cannot.
         StorageError: an output cannot be written.
     """
-    media = [(name, found) for name in names if (found := media_suffix(name)) is not None]
+    media = {name: found for name in names if (found := media_suffix(name)) is not None}
     modality = _check_modality(origin, names, media)
-    labels = dict(zip((name for name, _ in media), _labels([name for name, _ in media], origin), strict=True))
-    unread = _unread(names, list(labels))
+    paths = {name: PurePosixPath(name).parts for name in media}
+    level = _class_level(paths)
+    labels = _labels(paths, level, origin)
+    unread = _unread(names, list(paths.values()), level)
     used = {}
     output.begin(RowsFormat(Layout.LABELLED, (modality,), loaded=False))
     for line, name in enumerate(names, 1):
@@ -75,15 +76,9 @@ def ingest_class_folders(names: Sequence[str], origin: str, output: RowsOutput) 
     return IngestReport(output.rows, output.bad_rows, Layout.LABELLED, (modality,), len(labels), told)
 
 
-def _unread(names: Sequence[str], media: Sequence[str]) -> dict[str, str]:
-    """Return the files of no known kind in the folders of classes, with their class.
-
-    Args:
-        names: All files.
-        media: The images or meshes among them.
-    """
-    level = _class_level(media, [PurePosixPath(name).parts for name in media])
-    around = [*map(frozenset, zip(*(PurePosixPath(name).parts[:level] for name in media), strict=True))]
+def _unread(names: Sequence[str], media: Sequence[_Parts], level: int) -> dict[str, str]:
+    """Return the files of no known kind in the folders of classes that `media` are in, with their class."""
+    around = [*map(frozenset, zip(*(parts[:level] for parts in media), strict=True))]
     found = {}
     for name in names:
         parts = PurePosixPath(name).parts
@@ -110,9 +105,9 @@ def _shown(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode()
 
 
-def _check_modality(origin: str, names: Sequence[str], media: Sequence[tuple[str, Modality]]) -> Modality:
+def _check_modality(origin: str, names: Sequence[str], media: Mapping[str, Modality]) -> Modality:
     first: dict[Modality, str] = {}
-    for name, modality in media:
+    for name, modality in media.items():
         first.setdefault(modality, name)
     if not first:
         endings = ", ".join(suffix for suffixes in MEDIA_SUFFIXES.values() for suffix in suffixes)
@@ -127,29 +122,28 @@ def _check_modality(origin: str, names: Sequence[str], media: Sequence[tuple[str
     return next(iter(first))
 
 
-def _labels(names: Sequence[str], origin: str) -> list[str]:
+def _labels(paths: Mapping[str, _Parts], level: int, origin: str) -> dict[str, str]:
     """Return the class of every file, the name of one of the folders that it is in."""
-    paths = [PurePosixPath(name).parts for name in names]
-    level = _class_level(names, paths)
-    for name, parts in zip(names, paths, strict=True):
+    for name, parts in paths.items():
         if len(parts) < level + 2:
             raise InputError(
                 f"{origin}: {excerpt(name)} is in no folder of a class. Put every image or mesh into a folder that is "
                 "named as its class, or give a CSV of content,label."
             )
-    return [parts[level] for parts in paths]
+    return {name: parts[level] for name, parts in paths.items()}
 
 
-def _class_level(names: Sequence[str], paths: Sequence[tuple[str, ...]]) -> int:
+def _class_level(paths: Mapping[str, _Parts]) -> int:
     """Return how many folders stand before that of the class: some around everything, and train, test and so on."""
-    level = common_folder(names).count("/")
-    below = {parts[level] if len(parts) > level + 1 else "" for parts in paths}
+    level = common_folder(list(paths)).count("/")
+    below = {parts[level] if len(parts) > level + 1 else "" for parts in paths.values()}
     divided = below <= _SPLIT_FOLDERS
-    if divided and (level == 0 or any(len(parts) > level + 2 for parts in paths)):
+    if divided and (level == 0 or any(len(parts) > level + 2 for parts in paths.values())):
         return level + 1
     if divided or below == {""}:
         # There is one class, and its folder is around everything.
-        while level > 1 and paths[0][level - 1] in _SPLIT_FOLDERS:
+        first = next(iter(paths.values()))
+        while level > 1 and first[level - 1] in _SPLIT_FOLDERS:
             level -= 1
         return max(level - 1, 0)
     return level

@@ -6,7 +6,7 @@ import re
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
@@ -44,19 +44,17 @@ Cells = tuple[object, ...]
 def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options: CSVOptions) -> tuple[str, ...]:
     """Load the images or meshes that the rows of an output name, several at a time, in their order.
 
-    What is stored of a content says `loader.Loaded`; its address is kept beside it, the content of a `data:`
-    address left out. An address that occurs again soon is loaded once. What may be opened say
-    `storage.access.AccessRules` for each origin. Rows with a content that cannot be loaded are set aside. Memory does
-    not grow with the rows: about 250 MiB, and more only where single contents are very large.
+    The contents take the places of the addresses (`RowsFormat.loaded`). What is stored of one says `loader.Loaded`;
+    its address is kept beside it, the content of a `data:` address left out. An address that occurs again soon is
+    loaded once. What may be opened say `storage.access.AccessRules` for each origin. Rows with a content that cannot be
+    loaded are set aside; returned is what a person should know about them. Memory does not grow with the rows: about
+    250 MiB, and more only where single contents are very large.
 
     Args:
-        output: Holds rows with addresses (`RowsFormat.loaded` False); their contents take the places of these.
+        output: Holds the rows.
         origins: Address that the rows came from, which relative addresses start from; of several sources, for each
             name in the column `source`.
         options: Of them, how many points are drawn from a mesh, and which.
-
-    Returns:
-        What a person should know about the rows set aside.
 
     Raises:
         InputError: too many rows are set aside, here and before; or of the first 200 contents each may not be opened,
@@ -72,16 +70,14 @@ def load_contents(output: RowsOutput, origins: Mapping[str, str] | str, options:
     return work.warnings()
 
 
+@dataclass(slots=True, eq=False)
 class _Asked:
     """A content that was asked for, perhaps by several rows."""
 
-    __slots__ = ("holders", "key", "number", "outcome")
-
-    def __init__(self, key: ContentKey, number: int) -> None:
-        self.key = key
-        self.number = number
-        self.holders = 0
-        self.outcome: Loaded | Failed | BaseException | None = None
+    key: ContentKey
+    number: int
+    holders: int = 0
+    outcome: Loaded | Failed | BaseException | None = None
 
 
 class _Ahead:
@@ -307,7 +303,7 @@ class _Hope:
         )
 
 
-def _iter_cells(rows: Path) -> Iterator[tuple[object, ...]]:
+def _iter_cells(rows: Path) -> Iterator[Cells]:
     for batch in iter_rows(rows, batch_rows=_BATCH_ROWS):
         yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 

@@ -29,15 +29,8 @@ _ROWS_NEEDED = 3
 def choose_dialect(text: str, wanted: str, least_columns: int = 2) -> Dialect:
     """Choose the dialect that was asked for, else that of Excel's first line `sep=;`, else by `detect_dialect`.
 
-    Under a named dialect too, a quote may follow blanks after the delimiter where more values can be read so.
-
-    Args:
-        text: The beginning of the file, up to the end of a line.
-        wanted: 'auto' or a key of NAMED_DIALECTS.
-        least_columns: 0, 1 or 2, see `detect_dialect`.
-
-    Raises:
-        InputError: no delimiter gives two columns, or the first line names one that is not accepted.
+    Under a named dialect too, a quote may follow blanks after the delimiter where more values can be read so. `text` is
+    the beginning of the file up to the end of a line, `wanted` 'auto' or a key of NAMED_DIALECTS.
     """
     named = _DELIMITER_LINE.match(text)
     lines = _lines(text if named is None else text[named.end() :])
@@ -65,15 +58,9 @@ def detect_dialect(text: str, least_columns: int = 2) -> Dialect:
     the rarer character (tab, semicolon, pipe, comma). Where two of the last three split nearly all lines into as many
     columns, one that is always followed by a blank or stands between digits is none, else it is asked for. Quotes are
     taken literally only where at least half of the values that begin with one are malformed as quoted values.
-    Typographic quotes (“ ”) count as quotes where at least half of the lines hold a value in them.
-
-    Args:
-        text: The beginning of the file, up to the end of a line.
-        least_columns: Of a file that no delimiter splits, 0 makes one text per row, 2 refuses it, and 1 does so only
-            where something else divides nearly all rows, see `_other_separation`.
-
-    Raises:
-        InputError: no delimiter gives two columns, or two fit equally well.
+    Typographic quotes (“ ”) count as quotes where at least half of the lines hold a value in them. Of a file that no
+    delimiter splits, `least_columns` 0 makes one text per row, 2 refuses it, and 1 does so only where something else
+    divides nearly all rows, see `_other_separation`. Two that fit equally well are refused.
     """
     lines = _lines(text)
     trials = [_best_quoting(lines, name) for name in _CANDIDATES]

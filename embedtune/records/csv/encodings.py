@@ -4,6 +4,7 @@ import codecs
 import io
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -96,16 +97,9 @@ class Sample:
 
 
 def read_sample(source: CSVSource, encoding: str, limit: int = SAMPLE_BYTES) -> Sample:
-    """Read and decode the beginning of a file.
+    """Read and decode the first bytes of a file; with 'auto' by the byte order mark if there is one, else as UTF-8.
 
-    Args:
-        source: The file.
-        encoding: The encoding, or 'auto': that of the byte order mark, else UTF-8. Nothing else is ever guessed.
-        limit: How many bytes to read at most.
-
-    Raises:
-        StorageError: the file is missing or unreadable.
-        InputError: a folder, an empty file, another file format, or bytes that the encoding does not allow.
+    Nothing else is ever guessed. Refused are a folder, an empty file, another format, and undecodable bytes.
     """
     data, complete = read_beginning(source, limit)
     if not data:
@@ -149,13 +143,9 @@ def _short_lines(source: CSVSource, encoding: str, limit: int) -> str:
 
 
 def table_form(source: CSVSource, encoding: str, dialect: object, limit: int = SAMPLE_BYTES) -> TableForm:
-    """Tell what a file with a table is by its beginning; only broken JSON is told by the name of the file.
+    """Tell what a file with a table is by its first bytes; only broken JSON is told by the name of the file.
 
-    Encoding and dialect are the CSV options; texts, one a line, are no JSON. At most `limit` bytes are read.
-
-    Raises:
-        StorageError: the file is missing or unreadable.
-        InputError: it is empty, undecodable or of another format.
+    Encoding and dialect are the CSV options; texts, one a line, are no JSON. Refused is what `read_sample` refuses.
     """
     if read_beginning(source, len(_PARQUET_START))[0] == _PARQUET_START:
         return TableForm.PARQUET
@@ -222,16 +212,12 @@ def undecodable(source: CSVSource, encoding: str) -> InputError:
 
 def _possible(data: bytes, besides: str) -> str:
     """Return which older encodings allow such bytes, up to an incomplete character at their end; '' if none does."""
-    names = [name for name in _OLDER if name != codecs.lookup(besides).name and _allows(name, data)]
+    names = []
+    for name in _OLDER:
+        with suppress(UnicodeDecodeError):
+            codecs.getincrementaldecoder(name)().decode(data)
+            names += [name] if name != codecs.lookup(besides).name else []
     return ", perhaps " + ", ".join(f"{name} ({_OLDER[name]})" for name in names) if names else ""
-
-
-def _allows(encoding: str, data: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder(encoding)().decode(data)
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def unmarked(source: CSVSource, encoding: str) -> InputError:

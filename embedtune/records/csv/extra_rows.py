@@ -68,17 +68,13 @@ class ExtraRows:
     column among the rows before, and if it is unlike those (`header.weigh_names`) or a word for a total before
     numbers. In a single column, whose texts may read like footers, only a total with its number is one, and the count
     of the rows above. A row of too few values before the header comes again is a line between pages.
-
-    Attributes:
-        found: How many rows of each sort there are, and the line and the text of the first one.
-        warning: What is not certain about the last rows, '' if nothing.
     """
 
     def __init__(self, columns: Columns, looks: bool = True) -> None:
         """Begin with nothing told; unless it `looks`, all rows are data, for each has the names of its values."""
         self._looks = looks
-        self.found: dict[str, tuple[int, int, str]] = {}
-        self.warning = ""
+        self.found: dict[str, tuple[int, int, str]] = {}  # how many of each sort, line and text of the first one
+        self.warning = ""  # what is not certain about the last rows
         self._header = columns.header
         self._width = len(columns.names)
         self._used = columns.used
@@ -87,9 +83,7 @@ class ExtraRows:
         self._rows = 0
 
     def records(self, reader: Records) -> Iterator[Record]:
-        """Yield the records of a file, the header left out; raises as the reader does."""
-        self._before.clear()
-        self._rows = 0
+        """Yield the records of the file, the header left out; raises as the reader does."""
         for record in self._tell(reader):
             self._rows += not record[-1]
             yield record

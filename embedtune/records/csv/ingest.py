@@ -32,12 +32,7 @@ def ingest_csv(sources: Sequence[CSVSource], output: RowsOutput, request: Ingest
     What is not set is detected on the beginnings of the files and reported: see `encodings.read_sample`,
     `dialect_detection.choose_dialect`, `header.find_head` and `columns.find_columns` for the rules. Values are
     stripped of white space around them; blank lines are skipped; records that `_RowParser` cannot use are set aside.
-    Contents that are not text stay addresses. Memory does not grow with the files.
-
-    Args:
-        sources: The files, at least one.
-        output: Takes the rows and those that are set aside; just opened.
-        request: What to read the files as.
+    Contents that are not text stay addresses. Memory does not grow with the files. `output` was just opened.
 
     Raises:
         StorageError: a source is missing, unreadable or changes meanwhile, or an output cannot be written.
@@ -66,29 +61,18 @@ def ingest_csv(sources: Sequence[CSVSource], output: RowsOutput, request: Ingest
 
 
 class _Copy:
-    """Copies the records of files to an output.
-
-    Attributes:
-        output: Where they go.
-        kept: Records that became rows.
-        without_value: Records without any value, which count as blank.
-        unknown: Files with columns that none of the first rows has.
-        counts: Of each file the records that became rows, and those that did not.
-        notes: What was set aside because it is no data, such as a footer.
-        warnings: What may be no data.
-    """
+    """Copies the records of files to an output."""
 
     def __init__(self, plan: IngestPlan, options: CSVOptions, output: RowsOutput) -> None:
-        """Begin with nothing copied."""
         self.output = output
-        self.kept = 0
-        self.counts: list[tuple[int, int]] = []
-        self.notes: list[str] = []
-        self.warnings: list[str] = []
+        self.kept = 0  # records that became rows
+        self.without_value = 0  # records without any value, which count as blank
+        self.counts: list[tuple[int, int]] = []  # of each file the records that became rows, and those set aside
+        self.notes: list[str] = []  # what was set aside because it is no data, such as a footer
+        self.warnings: list[str] = []  # what may be no data
+        self.unknown: dict[str, NamedRecords] = {}  # files with columns that none of the first rows has
         self._columns = plan.columns
         self._several = plan.several
-        self.without_value = 0
-        self.unknown: dict[str, NamedRecords] = {}
         self._options = options
 
     def file(self, plan: FilePlan, advance: Advance) -> None:
@@ -236,11 +220,7 @@ class _LearnableCheck:
         self._missing = [requirement for requirement in self._missing if not self._is_met(requirement, columns)]
 
     def finish(self, source: str) -> None:
-        """Judge what was seen; `source` is the name of what was read.
-
-        Raises:
-            InputError: the rows hold nothing to learn from.
-        """
+        """Refuse rows of a source that hold nothing to learn from."""
         if not self._missing or not self._first:
             return
         first, second, last = self._names[0], self._names[1], self._names[-1]

@@ -38,10 +38,7 @@ def layout_by_content(table: Table, request: IngestRequest) -> Layout:
     - one column: plain; one row of four values or more: plain;
     - three columns, the third of numbers from 0 to 1 in nine of ten rows and the first two not numbers: scored, unless
       the third is named as a label, holds nothing but 0 and 1 under no name of a score, or the first looks like keys;
-    - two columns: see `_layout_of_two`.
-
-    Raises:
-        InputError: none of these hold, or two columns leave it open.
+    - two columns: see `_layout_of_two`. What none of this tells is refused, with the choices.
     """
     width = len(table.names)
     if width == 1:
@@ -117,10 +114,7 @@ def detect_layout(rows: Sequence[Sequence[str]]) -> Layout:
 
     It is not pairs if the first values look like labels (at least half of the rows share them, and 95 % are one word,
     or three at most before a second value of five words or more) or like keys (95 % have no letter, or are one word
-    of ASCII with a digit, and most second values are not so).
-
-    Raises:
-        InputError: none of these hold, so that the layout must be set.
+    of ASCII with a digit, and most second values are not so). Where none of these hold, the layout must be set.
     """
     shared_first, shared_second = (_shared([row[i] for row in rows]) for i in (0, 1))
     long = sum(_size(row[1]) >= _LONG_WORDS for row in rows) / len(rows)

@@ -52,12 +52,7 @@ class NamedTable:
     """Columns that are not read, for they hold no texts."""
 
     def sample(self, most_rows: int, most_characters: int) -> list[_Values]:
-        """Return the first rows that can be read, until there are so many, or so many characters in them.
-
-        Raises:
-            StorageError: the file is unreadable.
-            InputError: it is damaged, undecodable, or too large to be read at once.
-        """
+        """Return the first rows that can be read, until there are so many, or so many characters in them."""
         sample = list[_Values]()
         size = 0
         for _, row, _ in islice(_iter_rows(self, _Progress()), most_rows):
@@ -67,10 +62,6 @@ class NamedTable:
             if size >= most_characters:
                 break
         return sample
-
-    def records(self, names: Sequence[str], used: Sequence[int]) -> "NamedRecords":
-        """Return the records: of the columns `names` what is wrong matters only with those at the positions `used`."""
-        return NamedRecords(self, names, used)
 
 
 @dataclass
@@ -84,17 +75,15 @@ class _Progress:
 class NamedRecords(_Progress):
     """The records of one table, as `reader.RecordReader` gives those of a CSV: the names come first.
 
-    Attributes:
-        blank_line: The last record so far without any value, 0 if there was none.
-        without_value: How many of these there were.
-        unknown: Records so far with columns that are none of the names.
-        unknown_names: The first few of these columns.
+    What is wrong matters only in the columns at the positions `used`.
     """
 
     def __init__(self, table: NamedTable, names: Sequence[str], used: Sequence[int]) -> None:
         """Remember what to read; nothing is opened yet."""
         super().__init__()
-        self.blank_line = self.without_value = self.unknown = 0
+        self.blank_line = 0  # the last record so far without any value
+        self.without_value = 0
+        self.unknown = 0  # records so far with columns that are none of the names, of which these are the first
         self.unknown_names: dict[str, None] = {}
         self._table = table
         self._names = tuple(names)
@@ -152,13 +141,10 @@ Records = RecordReader | NamedRecords
 def names_of(
     tables: Sequence[NamedTable], samples: Sequence[Sequence[_Values]]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the columns of tables that are read as one, and those that are left out.
+    """Return the columns of tables that are read as one, and those that are left out; `samples` are their first rows.
 
-    Left out are columns that hold nothing but lists or objects, and numbers of rows as pandas writes them. `samples`
-    are the first rows of each table.
-
-    Raises:
-        InputError: nothing is left, a name stands for two columns, or there are too many.
+    Left out are columns that hold nothing but lists or objects, and numbers of rows as pandas writes them. Refused are
+    tables of which nothing is left, with a name of two columns, or with too many.
     """
     known = dict[str, bool]()
     for table, sample in zip(tables, samples, strict=True):

@@ -122,30 +122,19 @@ def parse_lines(lines: Iterable[str], dialect: Dialect) -> Iterator[tuple[list[s
 
 
 class RecordReader:
-    """The records of one file that are not blank, without the empty values beyond the width of the file.
+    """The records of one file that are not blank, without the empty values beyond its width, 0 if that is not known.
 
     A record that is malformed (text after a closing quote, a quote that is never closed, a value of more than
     FIELD_LIMIT characters) is given line by line, because nobody knows where it was meant to end. So is one of five
     lines or more of which the first, the last and nearly all between would be rows of the file's width if quotes were
     characters, with no blank after the delimiter: two stray quotes swallow all rows between them.
-
-    Attributes:
-        blank_line: The last line so far on which a blank record starts, 0 if there was none.
-        without_value: Records so far of nothing but delimiters.
     """
 
     def __init__(self, source: CSVSource, encoding: str, dialect: Dialect, width: int = 0) -> None:
-        """Remember what to read; nothing is opened yet.
-
-        Args:
-            source: The file.
-            encoding: Its encoding.
-            dialect: Its dialect.
-            width: How many columns it has, 0 if that is not known; below 2 nothing is taken for swallowed rows.
-        """
+        """Remember what to read; nothing is opened yet."""
         self._width = width
-        self.blank_line = 0
-        self.without_value = 0
+        self.blank_line = 0  # the last line so far on which a blank record starts
+        self.without_value = 0  # records so far of nothing but delimiters
         self._source = source
         self._encoding = encoding
         self._dialect = dialect
@@ -169,12 +158,7 @@ class RecordReader:
         return "".join(self._lines).rstrip("\r\n")
 
     def records(self) -> Iterator[tuple[int, list[str], str]]:
-        """Yield the 1-based line a record starts on, its values, and what is malformed about it ('' if nothing).
-
-        Raises:
-            StorageError: the file cannot be read.
-            InputError: undecodable bytes.
-        """
+        """Yield the 1-based line a record starts on, its values, and what is malformed about it ('' if nothing)."""
         try:
             with self._source.path.open(encoding=self._encoding, newline="") as file, _field_limit():
                 self._file = file

@@ -11,7 +11,7 @@ from embedtune.records.csv.columns import Columns, find_columns
 from embedtune.records.csv.dialect_detection import choose_dialect
 from embedtune.records.csv.encodings import SAMPLE_BYTES, TableForm, is_empty, other_format, read_sample, table_form
 from embedtune.records.csv.header import detect_header
-from embedtune.records.csv.named_tables import NamedTable, Records, names_of
+from embedtune.records.csv.named_tables import NamedRecords, NamedTable, Records, names_of
 from embedtune.records.csv.options import AUTO, CSVSource, IngestRequest, source_names
 from embedtune.records.csv.reader import Dialect, RecordReader, parse_sample
 from embedtune.records.layouts import Layout
@@ -48,7 +48,7 @@ class FilePlan:
     def records(self, columns: Columns) -> Records:
         """Return what reads its records."""
         if self.table is not None:
-            return self.table.records(columns.names, columns.used)
+            return NamedRecords(self.table, columns.names, columns.used)
         return RecordReader(self.source, self.encoding, self.dialect, len(columns.names))
 
 
@@ -90,15 +90,7 @@ def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPl
     file cut into pieces, each with the header if there is one, is read as the whole. Files that seem to differ in their
     dialect are read by the one that fits them all together, unless each has the same header under its own. An empty
     file among others is passed over. Of tables that are no CSVs (`named_tables`), the columns of all files are joined.
-
-    Args:
-        sources: The files, at least one.
-        request: What was asked for.
-
-    Raises:
-        StorageError: a file is missing or unreadable.
-        InputError: no files, a file that cannot be used, something that cannot be told, or files that differ in their
-            columns or in what these hold.
+    Refused are a file that cannot be used, what cannot be told, and files that differ in columns or what these hold.
     """
     if not sources:
         raise InputError("There is no file to read. Give at least one CSV.")
@@ -178,10 +170,7 @@ def _plan_tables(
 def _begin_all(
     sources: Mapping[str, CSVSource], request: IngestRequest, dialect: Dialect | None = None
 ) -> tuple[list[_Beginning], list[list[str]]]:
-    """Return the beginnings of the files, and their records together.
-
-    `dialect` is that of every file which does not name its delimiter itself; None finds out for each.
-    """
+    """Return the beginnings of the files, and their records together; a file that names its delimiter keeps it."""
     beginnings = []
     pooled: list[list[str]] = []
     limit = _sample_bytes(sources)

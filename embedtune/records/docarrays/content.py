@@ -11,7 +11,6 @@ import numpy.typing as npt
 from docarray.proto.docarray_pb2 import DocumentProto, NdArrayProto
 
 from embedtune.errors import InputError
-from embedtune.media.pixels import encode_pixels
 from embedtune.records.csv.options import CSVOptions
 from embedtune.records.layouts import Modality, media_suffix
 from embedtune.records.rows import POINT_DTYPE
@@ -78,26 +77,15 @@ def content_kind(document: DocumentProto) -> ContentKind:
 def stored_content(document: DocumentProto, kind: ContentKind, options: CSVOptions) -> tuple[object, ...]:
     """Return a content as the columns of a rows file hold it (`records.rows`).
 
-    Images become JPEG or PNG files in RGB (`images.read_image`); tensors of images PNG files; meshes point clouds.
-
-    Args:
-        document: The Document.
-        kind: What `content_kind` says about it.
-        options: How to draw point clouds.
-
-    Returns:
-        The text; the address; or bytes, their SHA-256 and where they came from, '' where that is not known. What cannot
-        be used raises InputError.
+    That is the text; the address; or bytes, their SHA-256 and where they came from, '' where that is not known. Images
+    become JPEG or PNG files in RGB (`images.read_image`); tensors of images PNG files; meshes point clouds. `kind` is
+    what `content_kind` says about the Document. What cannot be used raises InputError.
     """
     if kind.form is Form.TEXT:
         return (_clean(document.text, "text"),)
     if kind.form is Form.ADDRESS:
         return (_clean(document.uri or document.text, "uri"),)
-    if kind.form is Form.TENSOR:
-        array = _read_tensor(document.tensor)
-        content = encode_pixels(array) if kind.modality is Modality.IMAGE else _encode_points(array)
-    else:
-        content = _read_blob(document, kind.modality, options)
+    content = _stored_bytes(document, kind, options)
     return content, hashlib.sha256(content).hexdigest(), _place(document.uri)
 
 
@@ -145,11 +133,14 @@ def _place(uri: str) -> str:
     return "" if uri[:5].lower() == "data:" or "\0" in uri else uri.strip()
 
 
-def _read_blob(document: DocumentProto, modality: Modality, options: CSVOptions) -> bytes:
-    if modality is Modality.IMAGE:
-        from embedtune.media.images import read_image
+def _stored_bytes(document: DocumentProto, kind: ContentKind, options: CSVOptions) -> bytes:
+    is_tensor = kind.form is Form.TENSOR
+    if kind.modality is Modality.IMAGE:
+        from embedtune.media.images import encode_pixels, read_image
 
-        return read_image(document.blob)
+        return encode_pixels(_read_tensor(document.tensor)) if is_tensor else read_image(document.blob)
+    if is_tensor:
+        return _encode_points(_read_tensor(document.tensor))
     from embedtune.media.points import read_mesh
 
     suffix = PurePosixPath(document.uri.partition("?")[0]).suffix

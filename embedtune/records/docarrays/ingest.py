@@ -39,12 +39,9 @@ def ingest_documents(files: Sequence[Path], origin: str, output: RowsOutput, opt
     rows. See `wire.iter_array` for what files are read, `shapes` for what a Document becomes, and
     `documents.built_folder` for folders of documents that hold judged pairs.
 
-    Args:
-        files: One file of any name, or the files of a folder, of which those named like shards are read.
-        origin: URI of the source, for messages.
-        output: Takes the rows, their contents loaded or all of them addresses, and the Documents that become none; just
-            opened.
-        options: Of them what labels of matches mean, and how point clouds are drawn from mesh files in blobs.
+    `files` is one file of any name, or those of a folder, of which the ones named like shards are read; `origin` their
+    URI for messages. `output` was just opened. Of the options count what labels of matches mean, and how point clouds
+    are drawn from mesh files in blobs.
 
     Raises:
         InputError: a file is no DocumentArray in protobuf, there are no Documents, or too many that cannot be used.

@@ -22,11 +22,7 @@ _MAX_DEPTH = 16
 
 
 def check_parts(data: bytes) -> None:
-    """Check that the bytes of a Document do not become many objects.
-
-    Raises:
-        InputError: they hold too many chunks and matches, or too much besides contents, or are no protobuf.
-    """
+    """Refuse the bytes of a Document with too many chunks and matches or too much besides contents, or no protobuf."""
     if len(data) <= FREE_BYTES:
         return
     check = _Check(data)

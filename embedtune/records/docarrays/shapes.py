@@ -25,8 +25,7 @@ from embedtune.records.layouts import LABEL_TAG, SCORE_TAG, Layout, Modality
 from embedtune.records.rows import RowsFormat
 from embedtune.text import excerpt, stripped
 
-_SESSION_TAG = "finetuner"
-_SESSION_KEY = "label"
+_SESSION_TAG, _SESSION_KEY = "finetuner", "label"
 _CHUNKS = 2
 _MOST_LABELS = 20
 
@@ -71,15 +70,9 @@ def rows_format(document: DocumentProto) -> RowsFormat:
 def document_rows(
     document: DocumentProto, found: RowsFormat, values: MatchValues, options: CSVOptions
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of a Document: the columns of a rows file without line and source.
+    """Yield the rows of a Document, of which `rows_format` found what they are, without line and source.
 
     Where a content, label or score raises InputError, nothing of the Document should be kept.
-
-    Args:
-        document: The Document.
-        found: What `rows_format` says about it.
-        values: What the labels of matches mean.
-        options: How point clouds are drawn from mesh files.
     """
     if found.layout is Layout.MATCHES:
         query = _stored(document, options)
@@ -142,11 +135,7 @@ def chosen_format(survey: Survey, origin: str) -> RowsFormat:
 def match_values(survey: Survey, positive: str, negative: str, origin: str) -> MatchValues:
     """Return what the labels of the matches mean; raise InputError where it cannot be told.
 
-    Args:
-        survey: What was seen.
-        positive: Label that means relevant, '' if nobody said so.
-        negative: Label that means not relevant, '' if nobody said so.
-        origin: URI of the source, for messages.
+    `positive` and `negative` are the labels that mean relevant and not relevant, '' if nobody said so.
     """
     told = ", ".join(excerpt(label) for label, _ in survey.labels.most_common(5))
     if not positive and not negative:

@@ -53,14 +53,9 @@ _BUFFER_BYTES = 1 << 20
 def iter_array(path: Path, name: str, advance: Advance, digest: Digest | None = None) -> Iterator[DocumentProto | str]:
     """Yield the Documents of a saved DocumentArray.
 
-    Memory holds one Document of at most MAX_DOCUMENT_BYTES. What the array is, its bytes say, not its name. An array
-    of the first form that is not compressed and was cut off between two Documents cannot be told from a whole one.
-
-    Args:
-        path: The file.
-        name: What to call it in messages.
-        advance: Called with the number of bytes of the file that were just read.
-        digest: Given all bytes of the file, in the same reading.
+    Memory holds one Document of at most MAX_DOCUMENT_BYTES. What the array is, its bytes say, not its name, which is
+    for messages. An array of the first form that is not compressed and was cut off between two Documents cannot be told
+    from a whole one. `digest` is given all bytes of the file, in the same reading.
 
     Yields:
         A Document, or why it cannot be read while those behind it can.
