@@ -22,6 +22,9 @@ from embedtune.storage.atomic import check_writable
 from embedtune.storage.locations import parse_location
 from embedtune.storage.opening import LocalSource
 
+_OF_TABLES = ("size", "sampling_rate", "dialect", "encoding", "is_labeled", "header", "columns", "task")
+"""CSV options that mean nothing for BEIR folders, folders of images and DocumentArrays."""
+
 _MOST_TOLD = 10
 """Names of files in one sentence."""
 
@@ -126,11 +129,12 @@ def _read(
     folder = f"{source.root}/"
     match _kind(names, source, config.uri):
         case SourceKind.BEIR:
-            return ingest_beir(source.root, config.uri, output), folder
+            return _told_unused(ingest_beir(source.root, config.uri, output), config), folder
         case SourceKind.CLASS_FOLDERS:
-            return ingest_class_folders(names, config.uri, output), folder
+            return _told_unused(ingest_class_folders(names, config.uri, output), config), folder
         case SourceKind.DOCUMENTS:
-            return _read_documents(source, config, output)
+            report, origins = _read_documents(source, config, output)
+            return _told_unused(report, config), origins
     wanted = table_names(names) if len(names) > 1 else names
     titles, origins = (dict(zip(names, each, strict=True)) for each in (source.titles, source.origins))
     found = [CSVSource(source.root / name, titles[name]) for name in wanted]
@@ -139,6 +143,18 @@ def _read(
     if len(found) == 1:
         return report, origins[wanted[0]]
     return report, {title: origins[name] for title, name in zip(source_names(found), wanted, strict=True)}
+
+
+def _told_unused(report: IngestReport, config: IngestCSVConfig) -> IngestReport:
+    """Add a note on what was set of how a table is read, where the data are none."""
+    usual, options = CSVOptions(), config.options
+    unused = [f"{name}={value!r}" for name in _OF_TABLES if (value := getattr(options, name)) != getattr(usual, name)]
+    if config.layout not in (AUTO, report.layout):
+        unused.insert(0, f"layout={config.layout!r}")
+    if not unused:
+        return report
+    told = f"Not used, for only tables are read by it, and these data are none: {', '.join(unused)}."
+    return replace(report, notes=(*report.notes, told))
 
 
 def _read_documents(

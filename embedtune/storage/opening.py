@@ -7,7 +7,7 @@ minio and urllib3 take a quarter of a second, which local runs need not pay.
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -223,6 +223,7 @@ def _unpack(archive: Path, title: str, folder: Path) -> LocalSource:
     root = folder / "unpacked"
     unpack_archive(archive, root, title)
     listing = list_files(parse_location(str(root)))
+    replace(listing, uri=title).tell_passed_over()
     tops = {file.name.partition("/")[0] for file in listing.files if "/" in file.name}
     if len(tops) == 1 and all("/" in file.name for file in listing.files):
         root /= tops.pop()

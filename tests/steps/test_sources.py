@@ -137,6 +137,20 @@ def test_a_folder_per_class_is_loaded(tmp_path: Path) -> None:
     assert list_sources(ListSourcesConfig(f"{folder}/"))[0].uri == f"{folder}/"
 
 
+def test_what_is_set_of_tables_is_told_where_the_data_are_none(tmp_path: Path) -> None:
+    folder, array_file = image_folder(tmp_path / "classes"), tmp_path / "train.protobuf-array.gzip"
+    array(2).save_binary(str(array_file), protocol="protobuf-array", compress="gzip")
+    for uri in (folder, array_file):
+        config = IngestCSVConfig(str(uri), layout="pairs", csv_options='{"size": 3, "columns": [2, 1], "seed": 7}')
+        report = ingest_csv(config, tmp_path / "rows.parquet", tmp_path / "bad.csv")
+        told = (
+            "Not used, for only tables are read by it, and these data are none: layout='pairs', size=3, columns=(2, 1)."
+        )
+        assert report.notes[-1] == told
+        fitting = IngestCSVConfig(str(uri), layout="labelled", csv_options='{"convert_to_blob": false}')
+        assert not ingest_csv(fitting, tmp_path / "rows.parquet", tmp_path / "bad.csv").notes
+
+
 @pytest.mark.parametrize(("option", "loaded"), [("{}", True), ('{"convert_to_blob": false}', False)])
 def test_images_of_a_csv_are_loaded_unless_only_their_addresses_are_wanted(
     tmp_path: Path, option: str, loaded: bool

@@ -265,3 +265,12 @@ class TestOutputsOfRuns:
     def test_nothing_else_is_there(self, folder, output):
         with pytest.raises(StorageError, match=r"no file is there\. .* nor does what a run has written"):
             resolve_source(str(folder / "*" / "*.csv"))
+
+    def test_in_an_archive_neither(self, tmp_path, capsys):
+        path = tmp_path / "set.zip"
+        with zipfile.ZipFile(path, "w") as opened:
+            for name in ("a.csv", f"out/{OUTPUT_MARKER}", "out/b.csv"):
+                opened.writestr(name, b"a,b\n")
+        with local_copy(str(path), "") as local:
+            assert [file.name for file in local.files] == ["a.csv"]
+        assert capsys.readouterr().err == f"{path}: not read, because a run of embedtune wrote it: out\n"
