@@ -13,6 +13,9 @@ FREEZE_ALL = "backbone"
 TOWERS = {"clip-text": Modality.TEXT, "clip-vision": Modality.IMAGE}
 """Towers of a model of texts and images, by Finetuner's names, and what each reads."""
 
+AUTO_PRECISION, FLOAT32, BFLOAT16 = PRECISIONS = ("auto", "float32", "bfloat16")
+"""In which numbers a model may calculate."""
+
 
 @dataclass(frozen=True)
 class ModelOptions(Options):

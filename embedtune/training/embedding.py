@@ -1,20 +1,15 @@
 """Features of each column become vectors, and these the loss."""
 
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
 
 from embedtune.models.loading import has_fixed_length
+from embedtune.models.options import FLOAT32
+from embedtune.models.parts import Features, vectors_in_parts
 from embedtune.training.processes import ALONE, Processes
-
-_CPU_PART = 16
-"""Texts per forward pass on a CPU: 64 texts of 4 to 60 words took 1.25 s so and 2.5 s in one padded pass (2 cores)."""
-
-Features = dict[str, Any]
-"""Tensors with one row for each content, and notes such as the modality."""
 
 
 class ColumnLoss(nn.Module):
@@ -23,17 +18,22 @@ class ColumnLoss(nn.Module):
     The attribute `model` must keep its name: the trainer swaps the wrapped model in through it.
     """
 
-    def __init__(self, model: SentenceTransformer, objective: nn.Module, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, model: SentenceTransformer, objective: nn.Module, processes: Processes = ALONE, precision: str = FLOAT32
+    ) -> None:
         """Combine.
 
         Args:
             model: The model being trained.
             objective: Takes a list of C tensors (P, d) and targets (P,), returns a scalar.
             processes: Those that embed a batch together; each is given its share of the rows.
+            precision: In which numbers the model's encoder calculates, see `precision.vectors_of`. The objective does
+                in float32.
         """
         super().__init__()
         self.model = model
         self.objective = objective
+        self.precision = precision
         self._processes = processes
         self._fixed_length = has_fixed_length(model)
         self.contents_seen = 0
@@ -50,35 +50,9 @@ class ColumnLoss(nn.Module):
         """Return the vectors (P, d) of each column."""
         joined = None if self._fixed_length else _joined(columns)
         if joined is None:
-            return [self._embed(features) for features in columns]
-        vectors = self._embed(joined)
+            return [vectors_in_parts(self.model, features, self.precision) for features in columns]
+        vectors = vectors_in_parts(self.model, joined, self.precision)
         return list(torch.split(vectors, len(vectors) // len(columns)))
-
-    def _embed(self, features: Features) -> Tensor:
-        """Return vectors (B, d); texts on a CPU in parts of like length, so that little work goes into padding.
-
-        Nothing is cut where the model wants a fixed length (SigLIP reads the last position).
-        """
-        mask = features.get("attention_mask")
-        if mask is None or mask.device.type != "cpu" or "pixel_values" in features or self._fixed_length:
-            whole: Tensor = self.model(dict(features))["sentence_embedding"]
-            return whole
-        order = torch.argsort(mask.sum(dim=1))
-        parts = [self._embed_part(features, rows) for rows in torch.split(order, _CPU_PART)]
-        return torch.cat(parts)[torch.argsort(order)]
-
-    def _embed_part(self, features: Features, rows: Tensor) -> Tensor:
-        """Return the vectors of some rows, without the columns that are padding in all of them."""
-        mask = features["attention_mask"]
-        columns = mask[rows].any(dim=0)  # not the first ones: the tokenizers of some models pad on the left
-        part = {
-            name: (value[rows][:, columns] if value.shape[:2] == mask.shape else value[rows])
-            if isinstance(value, Tensor)
-            else value
-            for name, value in features.items()
-        }
-        vectors: Tensor = self.model(part)["sentence_embedding"]
-        return vectors
 
 
 def _joined(columns: list[Features]) -> Features | None:

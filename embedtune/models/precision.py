@@ -1,0 +1,69 @@
+"""In which numbers a model calculates: float32, or bfloat16 where the hardware has it. Imports torch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer
+from torch import Tensor
+
+from embedtune.errors import ModelError
+from embedtune.models.options import AUTO_PRECISION, BFLOAT16, FLOAT32
+
+_IN_HARDWARE = ("avx512_bf16", "amx_bf16")
+"""What a CPU says that has it, by torch's names; without either it is emulated, a hundred times slower than float32."""
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Return whether a device multiplies matrices of bfloat16 in hardware."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    found: Mapping[str, Any] = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return any(found.get(name, False) for name in _IN_HARDWARE)
+
+
+def chosen_precision(model: SentenceTransformer, asked: str = AUTO_PRECISION) -> str:
+    """Return 'float32' or 'bfloat16'.
+
+    Args:
+        model: Where it is says on what device it calculates. One that reads no texts is left at float32.
+        asked: One of `options.PRECISIONS`; 'auto' is bfloat16 where that is fast.
+
+    Raises:
+        ModelError: bfloat16 is asked for, and the device has it not.
+    """
+    if asked == AUTO_PRECISION:
+        return BFLOAT16 if "text" in model.modalities and has_bfloat16(model.device) else FLOAT32
+    if asked == BFLOAT16 and not has_bfloat16(model.device):
+        raise ModelError(
+            f"precision is {asked!r}, which this {'CPU' if model.device.type == 'cpu' else model.device.type} "
+            "calculates a hundred times slower than float32: it has no instructions for it (AVX512-BF16 or AMX of a "
+            "CPU). Give 'auto' or 'float32'."
+        )
+    return asked
+
+
+def vectors_of(model: SentenceTransformer, features: dict[str, Any], precision: str) -> Tensor:
+    """Return the vectors (B, d), in float32.
+
+    Args:
+        model: Its first module, the encoder, calculates in `precision`; pooling, head and normalisation in float32.
+        features: What `preprocess` returned, on the model's device.
+        precision: 'float32' or 'bfloat16'.
+    """
+    if precision == FLOAT32:
+        whole: Tensor = model(features)["sentence_embedding"]
+        return whole
+    encoder, *others = model
+    # Weights are cast anew for each part of a batch, so that gradients are added up in float32, for 1 to 3 % of a step.
+    with torch.autocast(model.device.type, torch.bfloat16):
+        features = encoder(features)
+    features = {name: _as_float32(value) for name, value in features.items()}
+    for module in others:
+        features = module(features)
+    vectors: Tensor = features["sentence_embedding"]
+    return vectors
+
+
+def _as_float32(value: object) -> object:
+    return value.float() if isinstance(value, Tensor) and value.dtype == torch.bfloat16 else value
