@@ -12,7 +12,7 @@ from trimesh.exchange.gltf import load_glb
 
 from embedtune.errors import InputError
 from embedtune.media.limits import MeshLimits
-from embedtune.media.mesh_parts import Part, check_counts
+from embedtune.media.mesh_files import Part, check_counts
 
 _MAGIC, _VERSION, _JSON, _BIN = b"glTF", 2, b"JSON", b"BIN\0"
 _MAX_HEADER_BYTES = 16 << 20

@@ -6,6 +6,7 @@ OBJ with tabs or indented not at all, and its time and memory grow with the grou
 
 import io
 import re
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +16,10 @@ from trimesh.exchange.ply import load_ply
 from trimesh.exchange.stl import load_stl
 
 from embedtune.errors import InputError
-from embedtune.media.glb_files import parse_glb
 from embedtune.media.limits import MeshLimits
-from embedtune.media.mesh_parts import Mesh, Part, check_counts, join_parts
+
+Mesh = tuple[npt.NDArray[np.float64], npt.NDArray[np.int64] | None]
+"""Vertices (V, 3), and triangles (F, 3) as indices of vertices, or None for a point cloud."""
 
 _LINE_BREAKS = tuple(sign.encode() for sign in "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
 """Everything that `str.splitlines` splits at."""
@@ -32,15 +34,42 @@ _STL_FACE_BYTES = 50
 _MAX_SOLIDS = 1000
 
 
-def parse_mesh(data: bytes, suffix: str, limits: MeshLimits) -> Mesh:
-    """Read a mesh file whose ending is one of MESH_SUFFIXES; only PLY files may have no faces.
+class Part(NamedTuple):
+    """One of the meshes of a file."""
 
-    Raises:
-        InputError: above the limits, without a vertex or face, cut short, or referring to what is not there.
-        Exception: any of MALFORMED for other damage.
+    vertices: npt.NDArray[np.float64]
+    """Corners, (V, 3)."""
+    faces: npt.NDArray[np.int64]
+    """Triangles as indices of `vertices`, (F, 3)."""
+
+
+def check_counts(vertices: int, faces: int, limits: MeshLimits) -> None:
+    """Refuse counts, which a header states or were counted, that are above the limits or negative."""
+    for count, what, most in ((vertices, "vertices", limits.max_vertices), (faces, "faces", limits.max_faces)):
+        if not 0 <= count <= most:
+            raise InputError(f"the mesh has {count} {what}; at most {most} are accepted")
+
+
+def join_parts(parts: list[Part], limits: MeshLimits, points_allowed: bool) -> Mesh:
+    """Join the parts of a file, whose faces were checked against nothing yet, into one mesh within limits.
+
+    `points_allowed` says whether vertices without any face are accepted. An InputError says what is wrong.
     """
-    parts = _PARSERS[suffix](data, limits)
-    return join_parts(parts, limits, points_allowed=suffix == ".ply")
+    check_counts(sum(len(part.vertices) for part in parts), sum(len(part.faces) for part in parts), limits)
+    vertices = np.vstack([np.zeros((0, 3)), *(part.vertices for part in parts)])
+    if len(vertices) == 0:
+        raise InputError("the mesh has no vertices")
+    shifted = []
+    start = 0
+    for part in parts:
+        if part.faces.size and not (part.faces.min() >= 0 and part.faces.max() < len(part.vertices)):
+            raise InputError("the mesh has a face with a corner that is no vertex")
+        shifted.append(part.faces + start)
+        start += len(part.vertices)
+    faces = np.vstack(shifted)
+    if len(faces) == 0 and not points_allowed:
+        raise InputError("the mesh has no faces")
+    return vertices, faces if len(faces) else None
 
 
 def _parse_off(data: bytes, limits: MeshLimits) -> list[Part]:
@@ -169,7 +198,5 @@ def _triangles(faces: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.stack([faces[:, [0, corner, corner + 1]] for corner in corners], axis=1).reshape(-1, 3)
 
 
-_PARSERS = {".off": _parse_off, ".obj": _parse_obj, ".stl": _parse_stl, ".ply": _parse_ply, ".glb": parse_glb}
-
-MESH_SUFFIXES = tuple(_PARSERS)
-"""Endings of the mesh files that are read."""
+PARSERS = {".off": _parse_off, ".obj": _parse_obj, ".stl": _parse_stl, ".ply": _parse_ply}
+"""What reads each kind; it may raise any of MALFORMED."""

@@ -6,10 +6,16 @@ import numpy as np
 import numpy.typing as npt
 
 from embedtune.errors import InputError
+from embedtune.media.glb_files import parse_glb
 from embedtune.media.limits import DEFAULT_MESH_LIMITS, MALFORMED, MeshLimits, check_size
-from embedtune.media.mesh_files import MESH_SUFFIXES, parse_mesh
+from embedtune.media.mesh_files import PARSERS, join_parts
 
 Floats = npt.NDArray[np.float64]
+
+_PARSERS = {**PARSERS, ".glb": parse_glb}
+
+MESH_SUFFIXES = tuple(_PARSERS)
+"""Endings of the mesh files that are read."""
 
 
 def read_mesh(
@@ -41,7 +47,8 @@ def read_mesh(
     if suffix.lower() not in MESH_SUFFIXES:
         raise InputError(f"the mesh's ending is {suffix!r}; accepted are {', '.join(MESH_SUFFIXES)}")
     try:
-        vertices, faces = parse_mesh(data, suffix.lower(), limits)
+        parts = _PARSERS[suffix.lower()](data, limits)
+        vertices, faces = join_parts(parts, limits, points_allowed=suffix.lower() == ".ply")
         generator = np.random.default_rng([seed, int(hashlib.sha256(data).hexdigest(), 16)])
         # Overflow turns into infinities, which are refused below.
         with np.errstate(all="ignore"):

@@ -10,8 +10,7 @@ import trimesh
 
 from embedtune.errors import InputError
 from embedtune.media.limits import MeshLimits
-from embedtune.media.mesh_files import MESH_SUFFIXES
-from embedtune.media.points import read_mesh
+from embedtune.media.points import MESH_SUFFIXES, read_mesh
 from embedtune.records.layouts import MEDIA_SUFFIXES, Modality
 
 SQUARE = [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]

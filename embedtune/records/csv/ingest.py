@@ -50,7 +50,7 @@ def ingest_csv(sources: Sequence[CSVSource], output: RowsOutput, request: Ingest
     with progress(f"Reading {what}", sum(file.stamp[0] for file in plan.files), "bytes") as advance:
         for file in plan.files:
             copy.file(file, advance)
-    output.finish(_parts(plan, copy), cure=SET_OPTIONS)
+    output.finish(copy.parts(), cure=SET_OPTIONS)
     if not copy.kept + output.bad_rows:
         raise InputError(
             f"{plan.label}: no row is left, because the sampling_rate kept none. Raise it, or change the seed."
@@ -71,15 +71,15 @@ class _Copy:
         self.notes: list[str] = []  # what was set aside because it is no data, such as a footer
         self.warnings: list[str] = []  # what may be no data
         self.unknown: dict[str, NamedRecords] = {}  # files with columns that none of the first rows has
-        self._columns = plan.columns
-        self._several = plan.several
+        self._plan = plan
         self._options = options
 
     def file(self, plan: FilePlan, advance: Advance) -> None:
         """Copy one file, unless there are rows enough already."""
-        reader = plan.records(self._columns)
-        parse = _RowParser(self._columns).parse
-        extra = ExtraRows(self._columns, looks=plan.table is None)
+        columns, several = self._plan.columns, self._plan.several
+        reader = plan.records(columns)
+        parse = _RowParser(columns).parse
+        extra = ExtraRows(columns, looks=plan.table is None)
         before = self.kept, self.output.bad_rows
         told = weight = size = 0
         most, rate, seed = self._options.size, self._options.sampling_rate, self._options.seed
@@ -101,19 +101,27 @@ class _Copy:
                 position = reader.position
                 advance(position - told)
                 told = position
-            head = (line, plan.name) if self._several else (line,)
+            head = (line, plan.name) if several else (line,)
             for row in found:
                 self.output.add((*head, *row), size)
                 size = 0
         self.without_value += reader.without_value
         if isinstance(reader, NamedRecords) and reader.unknown:
             self.unknown[plan.name] = reader
-        self.notes += extra.notes(plan.name if self._several else "")
-        self.warnings += [f"{plan.name}: {extra.warning}" if self._several else extra.warning] if extra.warning else []
+        self.notes += extra.notes(plan.name if several else "")
+        self.warnings += [f"{plan.name}: {extra.warning}" if several else extra.warning] if extra.warning else []
         self.counts.append((self.kept - before[0], self.output.bad_rows - before[1]))
         advance(plan.stamp[0] - told)
         if file_stamp(plan.source) != plan.stamp:
             raise StorageError(f"{plan.source.origin} changed while it was read. Start again when it is complete.")
+
+    def parts(self) -> list[Part]:
+        """Return what was read of each file."""
+        layout = self._plan.columns.layout
+        return [
+            Part(file.name, f"{file.source.origin}, read as {file.read_as}, layout {layout}", sum(counts))
+            for file, counts in zip(self._plan.files, self.counts, strict=True)
+        ]
 
     def _set_aside(self, plan: FilePlan, line: int, sort: str, raw: str) -> None:
         if sort == OTHER_ORDER:
@@ -256,14 +264,6 @@ def _is_drawn(row: str, rate: float, seed: int) -> bool:
     """
     digest = blake2b(f"{seed}:{row}".encode(), digest_size=_DIGEST_BYTES).digest()
     return int.from_bytes(digest) < int(rate * 256**_DIGEST_BYTES)
-
-
-def _parts(plan: IngestPlan, copy: _Copy) -> list[Part]:
-    layout = plan.columns.layout
-    return [
-        Part(file.name, f"{file.source.origin}, read as {file.read_as}, layout {layout}", sum(counts))
-        for file, counts in zip(plan.files, copy.counts, strict=True)
-    ]
 
 
 def _report(plan: IngestPlan, copy: _Copy, request: IngestRequest) -> IngestReport:

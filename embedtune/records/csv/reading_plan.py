@@ -79,8 +79,8 @@ class _Beginning:
     plan: FilePlan
     records: list[list[str]]
     """Well-formed records, values stripped; of several files only the first few are kept."""
-    lines: str
-    """The first lines, of several files only."""
+    text: str
+    """Of several files only the first lines are kept."""
 
 
 def plan_files(sources: Sequence[CSVSource], request: IngestRequest) -> IngestPlan:
@@ -171,19 +171,20 @@ def _begin_all(
     sources: Mapping[str, CSVSource], request: IngestRequest, dialect: Dialect | None = None
 ) -> tuple[list[_Beginning], list[list[str]]]:
     """Return the beginnings of the files, and their records together; a file that names its delimiter keeps it."""
+    limit = _sample_bytes(sources)
+    if len(sources) == 1:
+        ((name, source),) = sources.items()
+        single = _begin(source, name, request, limit, dialect)
+        return [single], single.records
     beginnings = []
     pooled: list[list[str]] = []
-    limit = _sample_bytes(sources)
     for name, source in sources.items():
-        plan, records, text = _begin(source, name, request, limit, dialect)
-        repeats_header = bool(pooled and records) and comparable(records[0]) == comparable(pooled[0])
-        if len(sources) == 1 or len(pooled) < _POOLED_RECORDS:
-            pooled += records[1:] if repeats_header else records
-        if len(sources) == 1:
-            beginnings.append(_Beginning(plan, records, ""))
-        else:
-            lines = "".join(text.splitlines(keepends=True)[: max(_POOLED_LINES // len(sources), 2)])
-            beginnings.append(_Beginning(plan, records[:_KEPT_RECORDS], lines))
+        found = _begin(source, name, request, limit, dialect)
+        repeats_header = bool(pooled and found.records) and comparable(found.records[0]) == comparable(pooled[0])
+        if len(pooled) < _POOLED_RECORDS:
+            pooled += found.records[1:] if repeats_header else found.records
+        lines = "".join(found.text.splitlines(keepends=True)[: max(_POOLED_LINES // len(sources), 2)])
+        beginnings.append(_Beginning(found.plan, found.records[:_KEPT_RECORDS], lines))
     return beginnings, pooled
 
 
@@ -200,7 +201,7 @@ def _common_dialect(beginnings: list[_Beginning], request: IngestRequest) -> Dia
     delimiters = {dialect.delimiter for dialect in dialects}
     if len(delimiters) == len(dialects) and len(headers) == 1 and detect_header(guessed[0].records):
         return None
-    text = "".join(each.lines if each.lines.endswith(("\n", "\r")) else each.lines + "\n" for each in guessed)
+    text = "".join(each.text if each.text.endswith(("\n", "\r")) else each.text + "\n" for each in guessed)
     try:
         return choose_dialect(text, request.options.dialect, _least_columns(request))
     except InputError as error:
@@ -229,10 +230,7 @@ def _check_dialect(beginnings: list[_Beginning]) -> None:
             )
 
 
-def _begin(
-    source: CSVSource, name: str, request: IngestRequest, limit: int, dialect: Dialect | None
-) -> tuple[FilePlan, list[list[str]], str]:
-    """Return how to read a file, the records at its beginning, and its text."""
+def _begin(source: CSVSource, name: str, request: IngestRequest, limit: int, dialect: Dialect | None) -> _Beginning:
     options = request.options
     sample = read_sample(source, options.encoding, limit)
     if not sample.text.strip(_NOTHING):
@@ -249,7 +247,7 @@ def _begin(
         raise InputError(f"{source.origin}: {error}") from error
     dialect = found if dialect is None or found.names_delimiter else dialect
     plan = FilePlan(source, name, sample.encoding, dialect, file_stamp(source))
-    return plan, parse_sample(sample.text, dialect), sample.text
+    return _Beginning(plan, parse_sample(sample.text, dialect), sample.text)
 
 
 def file_stamp(source: CSVSource) -> tuple[int, int]:
