@@ -62,15 +62,11 @@ class Part:
 
 
 class QuarantineWriter:
-    """Writes a quarantine file and remembers its first reasons.
-
-    Attributes:
-        counts: Rows written so far, by their sources; under '' where there is only one.
-    """
+    """Writes a quarantine file and remembers its first reasons."""
 
     def __init__(self, file: TextIO, several_sources: bool = False) -> None:
         """Write the header to a file opened as UTF-8 with newline=''; several sources have the fourth column."""
-        self.counts = Counter[str]()
+        self.counts = Counter[str]()  # rows written so far, by their sources; under '' where there is only one
         self._first: dict[str, list[str]] = {}
         self._several = several_sources
         self._writer = csv.writer(file, lineterminator="\n")

@@ -202,17 +202,12 @@ class RowsFormat:
 
 
 class RowsWriter:
-    """Appends batches of validated rows to a rows file.
-
-    Attributes:
-        count: Rows written so far.
-        report: How the rows were read, written when the file is closed; None writes nothing.
-    """
+    """Appends batches of validated rows to a rows file."""
 
     def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
         """Wrap an open parquet writer; see `open_rows`."""
-        self.count = 0
-        self.report: IngestReport | None = None
+        self.count = 0  # rows written so far
+        self.report: IngestReport | None = None  # how the rows were read, written when the file is closed
         self._writer = writer
         self._schema = schema
 

@@ -54,11 +54,7 @@ class SourceKind(StrEnum):
 
 
 def source_kind(names: Sequence[str], root: Path) -> SourceKind:
-    """Tell what the files of a source are.
-
-    Args:
-        names: Paths of the files relative to `root`, with '/'.
-        root: Folder in which they are. Only the first bytes of a single file are read.
+    """Tell what files are: several by their names relative to `root`, with '/', a single one by its first bytes.
 
     Raises:
         InputError: the files are of several kinds, or of none that is known.
@@ -68,10 +64,7 @@ def source_kind(names: Sequence[str], root: Path) -> SourceKind:
 
 
 def names_kind(names: Sequence[str]) -> SourceKind:
-    """Tell by their names what several files are; files of unknown names do not count, such as a README.
-
-    Args:
-        names: Their paths inside the source, with '/'.
+    """Tell by their names in the source what several files are; those of unknown names, such as a README, do not count.
 
     Raises:
         InputError: the files are of several kinds, or of none that is known.
@@ -156,12 +149,7 @@ def table_names(names: Sequence[str]) -> list[str]:
 
 
 def passed_over(names: Sequence[str], read: Sequence[str]) -> tuple[str, ...]:
-    """Say which files of a source are not read, in one sentence or none; files that tell about data go unsaid.
-
-    Args:
-        names: All files of the source.
-        read: Those that are read.
-    """
+    """Say which files of a source are not `read`, in one sentence or none; files that tell about data go unsaid."""
     left = [name for name in names if name not in set(read) and not _COMPANION.match(PurePosixPath(name).name)]
     if not left:
         return ()
@@ -196,8 +184,7 @@ def starts_documents(start: bytes) -> bool:
 def read_varint(data: bytes, position: int) -> tuple[int, int]:
     """Return the protobuf number at a position of bytes, and the position behind it.
 
-    Raises:
-        IndexError: it is cut off, or has more than 64 bits.
+    One that is cut off or has more than 64 bits is an IndexError.
     """
     value = 0
     for shift in range(0, 64, 7):

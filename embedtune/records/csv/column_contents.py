@@ -256,14 +256,10 @@ def modality_of_cells(cells: Sequence[str], named: bool = False) -> Modality | N
     tells. So the text 'Where is logo.png' is no address, and a few texts 'logo.png' among others do not make the column
     one of images; where nine of ten are as 'my photo.png', five words at most and no sentence, it cannot be told.
 
-    Args:
-        cells: The values of the column at the beginning of the file, stripped.
-        named: Whether the column's name is one of an image or mesh; then URLs need no ending to be images, and
-            paths may have white space.
-
-    Returns:
-        TEXT where fewer than half of the cells are addresses. IMAGE or MESH where nine of ten are and at least half of
-        those end like one, and none like the other. None where it cannot be told.
+    The cells are those at the beginning of the file, stripped. If the column is `named` as one of images or meshes,
+    URLs need no ending to be images, and paths may have white space. Returned is TEXT where fewer than half of the
+    cells are addresses; IMAGE or MESH where nine of ten are and at least half of those end like one, and none like the
+    other; None where it cannot be told.
     """
     kinds = [_kind(cell, named) for cell in cells]
     addresses = sum(kind is not None for kind in kinds)

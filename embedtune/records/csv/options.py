@@ -95,11 +95,7 @@ class CSVOptions:
     """Of a DocumentArray with matches: the label of those that are not; '' for '-1'."""
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: an option has a value that is not accepted.
-        """
+        """Raise ConfigError where an option has a value that is not accepted."""
         for name in ("dialect", "encoding", "header", "task", "pos_value", "neg_value"):
             if not isinstance(getattr(self, name), str):
                 raise ConfigError(f"CSV option {name}={getattr(self, name)!r} is not a string. Write it in quotes.")
@@ -119,10 +115,7 @@ class CSVOptions:
 
     @classmethod
     def from_json(cls, text: str) -> "CSVOptions":
-        """Read options from the JSON object in which they travel as a pipeline parameter.
-
-        Args:
-            text: A JSON object with any of this class's fields; '' or '{}' means all defaults.
+        """Read options from the JSON object in which they travel as a pipeline parameter; '' means all defaults.
 
         Raises:
             ConfigError: not a JSON object, an unknown key, or a value that is not accepted.
@@ -177,11 +170,7 @@ class IngestRequest:
     """False: the files are a part of the data, so it is not checked whether they alone hold anything to learn from."""
 
     def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: a value is not accepted, or two contradict each other.
-        """
+        """Raise ConfigError where a value is not accepted, or two contradict each other."""
         if self.layout not in (AUTO, *CSV_LAYOUTS):
             raise ConfigError(f"layout={self.layout!r} is not accepted. Choose one of auto, {', '.join(CSV_LAYOUTS)}.")
         self._check_labelled()

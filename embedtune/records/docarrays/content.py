@@ -85,8 +85,10 @@ def stored_content(document: DocumentProto, kind: ContentKind, options: CSVOptio
         return (_clean(document.text, "text"),)
     if kind.form is Form.ADDRESS:
         return (_clean(document.uri or document.text, "uri"),)
-    content = _stored_bytes(document, kind, options)
-    return content, hashlib.sha256(content).hexdigest(), _place(document.uri)
+    content, uri = _stored_bytes(document, kind, options), document.uri
+    # The content of a `data:` address is not kept twice.
+    place = "" if uri[:5].lower() == "data:" or "\0" in uri else uri.strip()
+    return content, hashlib.sha256(content).hexdigest(), place
 
 
 def _stated(document: DocumentProto) -> Modality | None:
@@ -126,11 +128,6 @@ def _clean(text: str, what: str) -> str:
     if "\0" in text:
         raise InputError(f"the {what} contains a NUL character")
     return text
-
-
-def _place(uri: str) -> str:
-    """Return where a content that is there came from, without the content of a `data:` address."""
-    return "" if uri[:5].lower() == "data:" or "\0" in uri else uri.strip()
 
 
 def _stored_bytes(document: DocumentProto, kind: ContentKind, options: CSVOptions) -> bytes:

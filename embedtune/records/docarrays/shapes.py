@@ -110,15 +110,13 @@ class Survey:
             found = rows_format(document)
             if found.layout is Layout.MATCHES:
                 for match in document.matches:
-                    self._watch_label(_match_label(match))
+                    label = _match_label(match)
+                    if label in self.labels or len(self.labels) < _MOST_LABELS:
+                        self.labels[label] += 1
         except InputError as error:
             self.problem = self.problem or str(error)
             return
         self.formats[found] += 1
-
-    def _watch_label(self, label: str) -> None:
-        if label in self.labels or len(self.labels) < _MOST_LABELS:
-            self.labels[label] += 1
 
 
 def chosen_format(survey: Survey, origin: str) -> RowsFormat:

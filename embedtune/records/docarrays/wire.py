@@ -172,7 +172,7 @@ class _Reader:
         elif BZ2_START.match(data):
             bz2_unpacker = bz2.BZ2Decompressor()
             unpacked, whole = bz2_unpacker.decompress(data, MAX_DOCUMENT_BYTES), bz2_unpacker.eof
-        elif data and data[0] != _ARRAY_START and self._is_foreign(data):
+        elif data and data[0] != _ARRAY_START and (starts_pickle(data) or data.startswith(tuple(_OTHER_COMPRESSIONS))):
             raise self._refusal(data[:16])
         else:
             return data
@@ -184,9 +184,6 @@ class _Reader:
         if starts_pickle(unpacked):
             raise self._refusal(unpacked[:16])
         return unpacked
-
-    def _is_foreign(self, data: bytes) -> bool:
-        return starts_pickle(data) or any(data.startswith(magic) for magic in _OTHER_COMPRESSIONS)
 
     def _refusal(self, start: bytes) -> InputError:
         if starts_pickle(start):
