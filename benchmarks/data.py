@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ROOT
 from benchmarks.made_data import write_fashion_mnist, write_shapes
 from benchmarks.scratch_models import write_pointnet, write_resnet, write_two_towers
 from embedtune.documents.build import BuildOptions
@@ -13,7 +14,6 @@ from embedtune.models.backbones import DEFAULT_BACKBONE
 from embedtune.steps.build_documents import build_documents
 from embedtune.steps.ingest_csv import IngestCSVConfig, ingest_csv
 
-ROOT = Path(__file__).resolve().parent.parent
 _SHARED = ROOT.parent / "shared/data"
 _TWENTY = {"cutoffs": [10, 20]}
 

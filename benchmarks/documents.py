@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.data import ROOT
+from benchmarks import ROOT
 from benchmarks.memory import peak_mib
 
 _SEED = 7

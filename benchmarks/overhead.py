@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.data import ROOT
+from benchmarks import ROOT
 
 _ROUNDS = 5
 _DATA_STEPS = ("resolve_data", "ingest_csv", "build_documents", "register_model")

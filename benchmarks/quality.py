@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.data import DATASETS, ROOT, available, flags_of
+from benchmarks import ROOT
+from benchmarks.data import DATASETS, available, flags_of
 from benchmarks.quality_page import read_results, with_tables
 from embedtune.models.card import ModelCard
 from embedtune.retrieval.comparison import Comparison

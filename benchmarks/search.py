@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.data import ROOT
+from benchmarks import ROOT
 from benchmarks.memory import peak_mib
 from embedtune.retrieval.distances import DISTANCES
 from embedtune.retrieval.ranking import rank

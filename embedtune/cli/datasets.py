@@ -78,10 +78,10 @@ def datasets(
 ) -> None:
     """List the datasets, the latest version of each name first."""
     from embedtune.datasets.catalogue import list_datasets
-    from embedtune.datasets.naming import Reference, dataset_uri
+    from embedtune.datasets.naming import root_uri
 
     found = list_datasets(user)
-    place = dataset_uri(Reference(user, "")).rstrip("/")
+    place = root_uri(user)
     if not found:
         typer.echo(f"No datasets in {place}. `embedtune push` stores one.")
         return

@@ -17,6 +17,7 @@ from embedtune.datasets.naming import (
     is_name,
     is_version,
     parse_reference,
+    root_uri,
 )
 from embedtune.datasets.public import public_among
 from embedtune.errors import StorageError
@@ -67,21 +68,12 @@ def locate(name: str) -> Found:
 
 
 def list_versions(reference: Reference) -> list[str]:
-    """Return all versions of a name, those that are not complete included.
-
-    Raises:
-        StorageError: access is denied, or the store fails.
-    """
+    """Return all versions of a name, those that are not complete included."""
     return [name for name in open_store(dataset_uri(reference.at(""))).children() if is_version(name)]
 
 
 def read_version(reference: Reference) -> DatasetManifest | None:
-    """Return the manifest of a version that was pushed; None if there is none.
-
-    Raises:
-        DamagedError: it cannot be read.
-        StorageError: access is denied, or the store fails.
-    """
+    """Return the manifest of a version that was pushed; None if there is none, DamagedError if it cannot be read."""
     uri = dataset_uri(reference)
     content = open_store(uri).get_bytes(MANIFEST_NAME)
     return None if content is None else parse_manifest(content, reference.version, uri)
@@ -126,7 +118,7 @@ def _read_or_tell(reference: Reference) -> Found | DeniedError | None:
 
 def _missing(reference: Reference) -> StorageError:
     return StorageError(
-        f"There is no dataset {reference} in {dataset_uri(Reference('', '')).rstrip('/')}. "
+        f"There is no dataset {reference} in {root_uri()}. "
         f"`embedtune datasets --user {reference.user}` lists those that are there; {ROOT_VARIABLE} names the place."
     )
 
@@ -142,12 +134,7 @@ def _privacy_explained(reference: Reference) -> AbstractContextManager[None]:
 
 @contextmanager
 def _denial_explained(what: str, hint: str) -> Iterator[None]:
-    """Say that something is private or missing, where the store only says that access is denied.
-
-    Args:
-        what: What was asked for.
-        hint: What to do.
-    """
+    """Say that what was asked for is private or missing, and what to do, where the store only says access is denied."""
     try:
         yield
     except DeniedError as error:
@@ -194,12 +181,13 @@ def list_datasets(user: str = "") -> list[Dataset]:
         ConfigError: the user cannot be one, or the environment names no place for datasets.
         StorageError: access is denied, or the store fails.
     """
-    owner = Reference(check_name(user, "the name of a user") if user else "", "")
+    if user:
+        check_name(user, "the name of a user")
     above = f"{user}/" if user else ""
     what = f"the datasets of {user}" if user else "all datasets"
     hint = "Set the credentials of a user who may list them." if user else "Name a user whose datasets you may list."
     with _denial_explained(f"the list of {what}", hint):
-        names = open_store(dataset_uri(owner).rstrip("/")).names()
+        names = open_store(root_uri(user)).names()
         complete = _read_complete(_references(above + name for name in names))
     public = _public_among(complete)
     found = [_described(each, each.reference in public) for each in complete]
@@ -218,11 +206,7 @@ def _references(names: Iterable[str]) -> list[Reference]:
 
 
 def describe(found: Found) -> Dataset:
-    """Return what a person wants to know of a version; the store is asked whether it is public.
-
-    Raises:
-        StorageError: the store fails.
-    """
+    """Return what a person wants to know of a version; the store is asked whether it is public."""
     return _described(found, bool(_public_among([found])))
 
 

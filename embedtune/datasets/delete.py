@@ -2,7 +2,7 @@
 
 from embedtune.datasets.catalogue import list_versions, read_version
 from embedtune.datasets.manifest import MANIFEST_NAME
-from embedtune.datasets.naming import Reference, dataset_uri, is_version, parse_reference
+from embedtune.datasets.naming import Reference, dataset_uri, is_version, parse_reference, root_uri
 from embedtune.datasets.public import check_closable, copies, remove_copies, remove_statement
 from embedtune.errors import StorageError
 from embedtune.storage.errors import DamagedError
@@ -12,15 +12,7 @@ _ATTEMPTS = 5
 
 
 def versions_to_delete(reference: str) -> list[Reference]:
-    """Return which versions `delete` would remove, what interrupted pushes and deletions left included.
-
-    Args:
-        reference: See `delete`.
-
-    Raises:
-        ConfigError: it is no such name, or the environment names no place for datasets.
-        StorageError: there is nothing, access is denied, or the store fails.
-    """
+    """Return which versions `delete` would remove, what interrupted ones left included; errors as of `delete`."""
     asked = parse_reference(reference)
     copied = {entry.name.partition("/")[0] for entry in copies(asked.at(""))}
     there = sorted({*list_versions(asked), *filter(is_version, copied)})
@@ -74,7 +66,7 @@ def _delete(version: Reference) -> None:
 def _remove_files(version: Reference) -> None:
     # The whole store, so that in a folder nothing empty is left above the version.
     # The user's folder, because one that becomes empty goes as well: that of all users shall stay.
-    store = open_store(dataset_uri(Reference(version.user, "")).rstrip("/"))
+    store = open_store(root_uri(version.user))
     above = f"{version.folder.removeprefix(f'{version.user}/')}/"
     remove_copies(version, [entry.name for entry in copies(version)])
     store.remove([f"{above}{MANIFEST_NAME}"])

@@ -37,11 +37,9 @@ class Inventory:
     """
 
     def __init__(self, given: RowsFormat | None = None, start: str = "") -> None:
-        """Begin with nothing seen.
+        """Begin with nothing seen; the digest is over `start`, too.
 
-        Args:
-            given: What the rows hold that the Documents were made from; None for what most Documents become.
-            start: What the digest is over besides the Documents.
+        `given` is what the rows hold that the Documents were made from; None for what most Documents become.
         """
         self.rows = 0
         self._given = given
@@ -57,18 +55,9 @@ class Inventory:
         self._digest.update(b"\xff" * 8 + name.encode())
 
     def add_document(self, document: DocumentProto | str, origin: str, live: bool = False) -> bytes:
-        """Count a Document.
+        """Count a Document, or refuse it with an InputError; return its bytes, equal for equal Documents.
 
-        Args:
-            document: The Document, or why it cannot be read.
-            origin: What to call the Documents in messages.
-            live: Whether it comes from memory; what comes from a file, `iter_array` checked.
-
-        Returns:
-            Its bytes, equal for equal Documents.
-
-        Raises:
-            InputError: it cannot be read, or could not be read again.
+        A text says why one cannot be read. `iter_array` checked what comes from a file; `live` comes from memory.
         """
         what = f"{origin}, Document {self.rows}"
         if isinstance(document, str):

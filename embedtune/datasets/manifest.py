@@ -119,16 +119,7 @@ class DatasetManifest:
 
 
 def parse_manifest(content: bytes, version: str, uri: str) -> DatasetManifest:
-    """Read a manifest.
-
-    Args:
-        content: The file.
-        version: Version in whose folder it was found.
-        uri: Address of that folder, for messages.
-
-    Raises:
-        DamagedError: it is damaged, of a newer format, of another version, or names files outside its folder.
-    """
+    """Read a manifest, found in the folder of a version with this address; DamagedError if it is none of that one."""
     name = f"{uri}/{MANIFEST_NAME}"
     try:
         manifest = _in_our_words(parse_as(DatasetManifest, content, FORMAT, FORMAT_VERSION))

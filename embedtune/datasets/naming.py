@@ -75,15 +75,7 @@ def parse_reference(text: str) -> Reference:
 
 
 def check_name(name: str, what: str) -> str:
-    """Return a name that can be part of an address.
-
-    Args:
-        name: The name.
-        what: What it names, for the message.
-
-    Raises:
-        ConfigError: it cannot.
-    """
+    """Return a name that can be part of an address, or raise a ConfigError that says what it should name."""
     if not is_name(name):
         raise ConfigError(f"{name!r} cannot be {what}: accepted are {_ALLOWED}.")
     return name
@@ -102,8 +94,7 @@ def is_version(version: str) -> bool:
 def own_user(user: str = "") -> str:
     """Return under whose name one's own datasets are kept: the given one, EMBEDTUNE_USER, else the login name.
 
-    Raises:
-        ConfigError: there is none, or it cannot be part of an address.
+    A ConfigError says that there is none, or none that can be part of an address.
     """
     if user:
         return check_name(user, "the name of a user")
@@ -125,11 +116,8 @@ def own_user(user: str = "") -> str:
 def datasets_root() -> Location:
     """Return where all datasets are: EMBEDTUNE_DATASETS, else a folder of the user's data.
 
-    That folder is `embedtune/datasets` in XDG_DATA_HOME, else in `~/.local/share`.
-
-    Raises:
-        ConfigError: the variable names something else than a folder or a prefix of the object store, or a pattern.
-        StorageError: it is no address, or carries credentials.
+    That folder is `embedtune/datasets` in XDG_DATA_HOME, else in `~/.local/share`. What is no folder or prefix, or is a
+    pattern, is a ConfigError; what is no address, or carries credentials, a StorageError.
     """
     given = os.environ.get(ROOT_VARIABLE, "")
     if not given:
@@ -148,33 +136,25 @@ def datasets_root() -> Location:
     return location
 
 
-def dataset_uri(reference: Reference, *parts: str) -> str:
-    """Return the path or address of a dataset's folder, or of something in it.
-
-    Raises:
-        ConfigError, StorageError: as of `datasets_root`.
-    """
+def root_uri(*parts: str) -> str:
+    """Return the path or address of the folder of all datasets, or of what lies there; errors as of `datasets_root`."""
     root = datasets_root()
-    base = str(root.path) if root.scheme is Scheme.FILE else f"{root.bucket_uri}/{root.key}".rstrip("/")
-    return "/".join((base.rstrip("/"), reference.folder, *parts))
+    base = str(root.path) if root.scheme is Scheme.FILE else f"{root.bucket_uri}/{root.key}"
+    return "/".join(filter(None, (base.rstrip("/"), *parts)))
+
+
+def dataset_uri(reference: Reference) -> str:
+    """Return the path or address of a dataset's folder."""
+    return root_uri(reference.folder)
 
 
 def copy_uri(reference: Reference) -> str:
-    """Return the address of the copies of a dataset's versions that everyone may read.
-
-    Raises:
-        ConfigError, StorageError: as of `datasets_root`.
-    """
-    root = dataset_uri(Reference("", "")).rstrip("/")
-    return "/".join(filter(None, (root, PUBLIC_FOLDER, reference.folder)))
+    """Return the address of the copies of a dataset's versions that everyone may read."""
+    return root_uri(PUBLIC_FOLDER, reference.folder)
 
 
 def object_prefix(folder: str) -> tuple[ObjectStore, str, str] | None:
-    """Return the store, the bucket and the prefix of a folder below the root; None where datasets are in a folder.
-
-    Raises:
-        ConfigError, StorageError: as of `datasets_root`.
-    """
+    """Return the store, the bucket and the prefix of a folder below the root; None where datasets are in a folder."""
     root = datasets_root()
     if root.scheme is Scheme.FILE:
         return None

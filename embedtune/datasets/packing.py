@@ -67,14 +67,8 @@ class Packed:
 def packed(documents: "DocumentArray | Path | str", read_rows: ReadRows) -> Iterator[Packed]:
     """Give the files that a dataset of these Documents consists of; temporary ones are removed afterwards.
 
-    Args:
-        documents: A DocumentArray in memory, or the path or address of what is saved.
-        read_rows: What makes a folder of documents of a source that holds none.
-
-    Raises:
-        ConfigError: it is something else.
-        InputError: a source cannot be used, or a Document cannot be stored.
-        StorageError: a file cannot be read, or there is no space for the shards.
+    Given are a DocumentArray in memory, or the path or address of what is saved. Of a source that holds no Documents,
+    `read_rows` makes a folder of them.
     """
     with ExitStack() as stack:
         scratch = stack.enter_context(temporary_folder())
@@ -202,17 +196,9 @@ def _writing(folder: Path) -> AbstractContextManager[None]:
 
 
 def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str, live: bool = False) -> Packed:
-    """Write Documents into shards; memory holds one Document and a few MiB.
+    """Write Documents into shards in an existing folder; memory holds one Document and a few MiB.
 
-    Args:
-        documents: The Documents; a text says why one cannot be read.
-        folder: Existing folder for the shards.
-        origin: What to call the Documents in messages.
-        live: Whether they come from memory and not from a file, see `Inventory.add_document`.
-
-    Raises:
-        InputError: there are none, or one cannot be stored so that it could be read again.
-        StorageError: the folder is full.
+    A text stands for a Document that cannot be read, and says why. For `live` see `Inventory.add_document`.
     """
     inventory = Inventory()
     with _writing(folder), closing(ShardFiles(folder, _PREFIX, portion=_PORTION_BYTES)) as shards:
@@ -228,17 +214,7 @@ def pack(documents: Iterable[DocumentProto | str], folder: Path, origin: str, li
 
 
 def take(path: Path, origin: str, advance: Advance) -> Packed:
-    """Take a file that is a shard already, as it is.
-
-    Args:
-        path: A DocumentArrayProto compressed with gzip.
-        origin: What to call it in messages.
-        advance: Told the bytes that were read.
-
-    Raises:
-        InputError: there are no Documents in it, or one could not be read again.
-        StorageError: it cannot be read.
-    """
+    """Take a file that is a shard already, a DocumentArrayProto compressed with gzip, as it is."""
     inventory, digest = Inventory(), hashlib.sha256()
     for document in iter_array(path, origin, advance, digest):
         inventory.add_document(document, origin)

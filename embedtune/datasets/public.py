@@ -20,7 +20,7 @@ from dataclasses import replace
 from os.path import commonpath
 
 from embedtune.datasets.manifest import MANIFEST_NAME, DatasetFile, DatasetManifest
-from embedtune.datasets.naming import PUBLIC_FOLDER, Reference, copy_uri, datasets_root, object_prefix
+from embedtune.datasets.naming import PUBLIC_FOLDER, Reference, copy_uri, datasets_root, object_prefix, root_uri
 from embedtune.errors import StorageError
 from embedtune.progress import Advance, progress
 from embedtune.storage.errors import DeniedError
@@ -32,16 +32,10 @@ from embedtune.storage.store import StoredFile
 
 
 def publish(reference: Reference, manifest: DatasetManifest, tell: Callable[[], None]) -> None:
-    """Let everyone read a version that is whole.
+    """Let everyone read a version that is whole; refuse where something else would become readable.
 
-    Args:
-        reference: The version.
-        manifest: What it is.
-        tell: Called before anybody can find it; has the version's own manifest say that it is public, so that who
-            deletes it looks for what made it so, wherever this is interrupted.
-
-    Raises:
-        StorageError: access is denied, the store fails, or something else would become readable.
+    `tell` is called before anybody can find it, and has the version's own manifest say that it is public, so that who
+    deletes it looks for what made it so, wherever this is interrupted.
     """
     place, public = object_prefix(reference.folder), object_prefix(PUBLIC_FOLDER)
     if place is None or public is None:
@@ -69,9 +63,7 @@ def publish(reference: Reference, manifest: DatasetManifest, tell: Callable[[], 
 def public_among(references: Collection[Reference]) -> set[Reference]:
     """Return those of several versions that everyone may read.
 
-    Raises:
-        DeniedError: these credentials may not read the bucket's policy, or not list the copies.
-        StorageError: the store fails.
+    A DeniedError says that these credentials may not read the bucket's policy, or not list the copies.
     """
     public = object_prefix(PUBLIC_FOLDER)
     if public is None or not references:
@@ -84,17 +76,13 @@ def public_among(references: Collection[Reference]) -> set[Reference]:
     found = {each for each in references if policy.opens(above + each.folder)}
     manifests = {f"{each.folder}/{MANIFEST_NAME}": each for each in references if each not in found}
     if manifests and policy.opens(prefix):
-        there = open_store(copy_uri(Reference("", ""))).names(commonpath(manifests))
+        there = open_store(root_uri(PUBLIC_FOLDER)).names(commonpath(manifests))
         found |= {manifests[name] for name in there if name in manifests}
     return found
 
 
 def copies(reference: Reference) -> list[StoredFile]:
-    """Return the files of the copies of a version or a name; none where these may not be listed.
-
-    Raises:
-        StorageError: the store fails.
-    """
+    """Return the files of the copies of a version or a name; none where these may not be listed."""
     if object_prefix(PUBLIC_FOLDER) is None:
         return []
     try:
@@ -104,11 +92,7 @@ def copies(reference: Reference) -> list[StoredFile]:
 
 
 def remove_copies(reference: Reference, names: Collection[str]) -> None:
-    """Remove files of `copies`, manifests first, so that no half of a version is ever there.
-
-    Raises:
-        StorageError: access is denied, or the store fails.
-    """
+    """Remove files of `copies`, manifests first, so that no half of a version is ever there."""
     manifests = [name for name in names if name.rpartition("/")[2] == MANIFEST_NAME]
     for each in (manifests, [name for name in names if name not in manifests]):
         if each:
@@ -116,11 +100,7 @@ def remove_copies(reference: Reference, names: Collection[str]) -> None:
 
 
 def remove_statement(reference: Reference) -> None:
-    """Take the statement out of the bucket's policy that is only for this version, if there is one.
-
-    Raises:
-        StorageError: access is denied, or the store fails.
-    """
+    """Take the statement out of the bucket's policy that is only for this version, if there is one."""
     place = object_prefix(reference.folder)
     if place is None:
         return
@@ -137,13 +117,7 @@ def remove_statement(reference: Reference) -> None:
 
 
 def check_closable(reference: Reference) -> None:
-    """Refuse where what makes a version public could not be found.
-
-    It would stay, and make public what is pushed there later.
-
-    Raises:
-        StorageError: these credentials may not read the bucket's policy, or not list the copies.
-    """
+    """Refuse where what makes a version public could not be found: it would make public what is pushed there later."""
     place = object_prefix(reference.folder)
     try:
         public_among([reference])
@@ -157,16 +131,15 @@ def check_closable(reference: Reference) -> None:
 def _open(reference: Reference, store: ObjectStore, bucket: str, prefix: str) -> None:
     from embedtune.storage.objects.policies import make_public, read_policy
 
-    root = Reference("", "")
     # Who may not list them must not open them either, so this raises where `copies` gives none.
-    there = open_store(copy_uri(root)).entries()
+    there = open_store(root_uri(PUBLIC_FOLDER)).entries()
     others = [entry.name for entry in there if not entry.name.startswith(f"{reference.folder}/")]
     # The one who put the first of these there has opened it meanwhile.
     if others and not read_policy(store, bucket).has(prefix):
         raise StorageError(
-            f"the policy of the bucket {bucket} does not open {copy_uri(root)}, and if it did, {len(others)} files "
-            f"that lie there would be readable as well, such as {others[0]}. Delete these datasets first, or have "
-            "the statement put back that opened it."
+            f"the policy of the bucket {bucket} does not open {root_uri(PUBLIC_FOLDER)}, and if it did, {len(others)} "
+            f"files that lie there would be readable as well, such as {others[0]}. Delete these datasets first, or "
+            "have the statement put back that opened it."
         )
     make_public(store, bucket, prefix)
 

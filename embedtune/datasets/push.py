@@ -43,13 +43,9 @@ def push(documents: "DocumentArray | Path | str", name: str, public: bool, user:
             folder of documents as the build-documents step writes it, which is stored as it is; or another source of
             rows, for `read_rows`. Nothing is unpickled.
         name: Name of the dataset.
-        public: Whether everyone may read exactly this version, without credentials. False leaves a version that is
-            public already as it is; only `delete` takes that back.
-        user: Whose dataset it is; '' for EMBEDTUNE_USER or the login name.
+        public: Whether everyone may read exactly this version. False leaves a version that is public already as it is.
+        user: Whose dataset it is; '' for `own_user`.
         read_rows: What makes a folder of documents of a CSV and the like.
-
-    Returns:
-        The version. Where `created` is not `pushed`, it was there before.
 
     Raises:
         ConfigError: a name is not accepted, or a public dataset is asked for where the datasets are in a folder.

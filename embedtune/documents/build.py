@@ -66,15 +66,7 @@ def build_documents(rows: Path, train: Path, evaluation: Path, quarantine: Path,
 def collect_documents(rows: Path, folder: Path, quarantine: Path, options: BuildOptions) -> DataSummary:
     """Save all documents of validated rows in one folder, of the form of a training folder; nothing is held out.
 
-    Args:
-        rows: Validated rows as `records` writes them.
-        folder: Folder of documents to write.
-        quarantine: CSV file to write, with the rows that were set aside.
-        options: Which share of rows may be set aside.
-
-    Raises:
-        InputError: The rows cannot be used.
-        StorageError: A file cannot be read or written.
+    Of the options, only the share of rows that may be set aside counts. For the rest see `build_documents`.
     """
     plan = make_whole_plan(rows, quarantine, options)
     with atomic_folder(folder) as part:
@@ -84,17 +76,10 @@ def collect_documents(rows: Path, folder: Path, quarantine: Path, options: Build
 
 
 def hold_out_documents(rows: Path, folder: Path, quarantine: Path, options: BuildOptions) -> DataSummary:
-    """Save all documents of validated rows in one folder, of the form of an evaluation folder.
+    """Save all documents of validated rows in one folder, of the form of an evaluation folder, with the summary.
 
-    Args:
-        rows: Validated rows as `records` writes them.
-        folder: Folder of documents to write, with the splits QUERY and INDEX, and the summary.
-        quarantine: CSV file to write, with the rows that were set aside.
-        options: The seed, and which share of rows may be set aside.
-
-    Raises:
-        InputError: The rows cannot be used, or give nothing to measure.
-        StorageError: A file cannot be read or written.
+    Of the options, only the seed and the share of rows that may be set aside count. Rows that give nothing to measure
+    are an InputError. For the rest see `build_documents`.
     """
     plan = make_held_out_plan(rows, quarantine, options)
     with atomic_folder(folder) as part:
@@ -105,17 +90,7 @@ def hold_out_documents(rows: Path, folder: Path, quarantine: Path, options: Buil
 
 
 def write_documents(rows: Path, plan: DocumentsPlan, train: Path, evaluation: Path) -> None:
-    """Save the documents of a plan that was made of one rows file.
-
-    Args:
-        rows: The rows file.
-        plan: What becomes of its rows.
-        train: Folder of documents to write.
-        evaluation: Folder of documents to write.
-
-    Raises:
-        StorageError: A file cannot be read or written.
-    """
+    """Save the documents of a plan that was made of one rows file; folders and errors as of `build_documents`."""
     (assignment,) = plan.assignments
     with _both_folders(train, evaluation) as folders:
         shards = _write(rows, assignment, _splits_of(folders, plan.rows_format), "")
@@ -133,8 +108,7 @@ def plan_documents(rows: Sequence[Path], plan: Path, quarantine: Path, options: 
 
     Raises:
         InputError: The rows cannot be used or split, or the files hold rows of different kinds.
-        ConfigError: The split is not one for this layout.
-        StorageError: A file cannot be read or written.
+        ConfigError, StorageError: as of `build_documents`.
     """
     made = make_plan(rows, quarantine, options)
     save_plan(plan, made, rows)
@@ -142,14 +116,14 @@ def plan_documents(rows: Sequence[Path], plan: Path, quarantine: Path, options: 
 
 
 def build_shard(rows: Path, plan: Path, number: int, train: Path, evaluation: Path) -> None:
-    """Write the Documents of one rows file of a plan.
+    """Write the Documents of one rows file of a plan: a part of the training folder and one of the evaluation folder.
 
     Args:
         rows: The rows file.
         plan: Folder that `plan_documents` wrote.
         number: Number of the rows file in the plan, from 0.
-        train: Folder to write, a part of the training folder.
-        evaluation: Folder to write, a part of the evaluation folder.
+        train: Folder to write.
+        evaluation: Folder to write.
 
     Raises:
         InputError: The plan was made for another rows file.

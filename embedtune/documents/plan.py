@@ -15,11 +15,10 @@ import pyarrow.parquet as pq
 from embedtune.documents.assignment import assign, relevance_table
 from embedtune.documents.distinct_contents import fingerprint, read_contents
 from embedtune.documents.document_set import DocumentSet, build_document_set
-from embedtune.documents.media_sizes import measure_media
 from embedtune.documents.row_uses import USABLE, decide_uses, declared_uses, find_faults, set_aside
 from embedtune.documents.schema import BuildOptions, Split, SplitRule
 from embedtune.documents.split import SplitPlan, all_held_out, all_in_training, split_documents
-from embedtune.documents.summarise import RowOutcome, summarise
+from embedtune.documents.summarise import RowOutcome, measure_media, summarise
 from embedtune.documents.summary import SUMMARY_FILE, DataSummary
 from embedtune.errors import InputError, StorageError
 from embedtune.manifests import parse_as
@@ -168,15 +167,7 @@ def _read(path: Path) -> pa.Table:
 def make_plan(files: Sequence[Path], quarantine: Path, options: BuildOptions) -> DocumentsPlan:
     """Group and split the documents of validated rows; how the rows are divided into files makes no difference.
 
-    Args:
-        files: Rows files as `records` writes them, in order.
-        quarantine: CSV file to write, with the rows that were set aside; also where too many are in it.
-        options: How to split.
-
-    Raises:
-        InputError: The rows cannot be used or split.
-        ConfigError: The split is not one for this layout.
-        StorageError: A file cannot be read or written.
+    The quarantine file is written also where too many rows are in it. For the rest see `build.plan_documents`.
     """
     corpus, outcome = _load_corpus(files, quarantine, options)
     return _plan(corpus, split_documents(corpus, SplitRule(options.split), options.eval_share), outcome, options)

@@ -119,11 +119,7 @@ class BuildOptions:
     """Largest share of rows to set aside before the build fails, 0..1."""
 
     def __post_init__(self) -> None:
-        """Check the ranges.
-
-        Raises:
-            ConfigError: An option is outside its range.
-        """
+        """Check the ranges, with a ConfigError."""
         if not 0 < self.eval_share < 1:
             raise ConfigError(f"eval_share={self.eval_share!r}; give a share above 0 and below 1, such as 0.2.")
         if self.split not in tuple(SplitRule):

@@ -56,19 +56,11 @@ class SplitPlan:
 
 
 def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: str = "eval_share") -> SplitPlan:
-    """Split documents so that no content key is on both sides.
+    """Split documents so that no content key is on both sides; AUTO follows the split of a source that has one.
 
     The outcome depends on the contents, the seed of the corpus's draws and the share, not on the order of the rows.
-
-    Args:
-        corpus: The documents.
-        rule: How to hold out; AUTO chooses, and follows the split of a source that has one.
-        share: Share of the documents to hold out, above 0 and below 1.
-        option: What people call that share.
-
-    Raises:
-        InputError: The documents do not allow such a split, or leave nothing to train or to evaluate on.
-        ConfigError: STRATIFIED for rows without labels, or a rule for plain texts.
+    The option is what people call that share. Documents that leave nothing to train or to evaluate on are an
+    InputError, a rule that is none for their layout a ConfigError.
     """
     if not corpus.layout.is_trainable:
         return _no_split(corpus, rule)
@@ -101,13 +93,10 @@ def all_in_training(corpus: DocumentSet, reason: str) -> SplitPlan:
 
 
 def all_held_out(corpus: DocumentSet) -> SplitPlan:
-    """Hold everything out, to be measured on by models that were trained on other data.
+    """Hold everything out, to be measured on by models that were trained on other data; InputError if nothing can be.
 
     A source that divides its judgments itself is measured on as whoever made it does, without those for training. The
     rule is the one by which such data would be split, which says what an interval resamples.
-
-    Raises:
-        InputError: The documents give no query, or fewer than two documents to search in.
     """
     if not corpus.layout.is_trainable:
         raise InputError("Plain texts ask for nothing. Give queries with their relevant documents, or labelled texts.")

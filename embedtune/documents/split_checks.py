@@ -130,11 +130,7 @@ def check_evaluation(corpus: DocumentSet, query: Flags, index: Flags, asked: Ask
 
 
 def verify_no_leak(corpus: DocumentSet, train: Flags, query: Flags, index: Flags) -> None:
-    """Check the promises of a split over all documents.
-
-    Raises:
-        RuntimeError: A promise is broken, which is a bug here and not in the data.
-    """
+    """Check the promises of a split over all documents; a RuntimeError is a bug here and not in the data."""
     if count_shared(corpus, train, query):
         raise RuntimeError("A content is both in training and evaluation; please report this bug.")
     if corpus.judgments.official:

@@ -112,11 +112,9 @@ def read_covid_qa(mirror: Mirror) -> list[QuestionRow]:
 
 
 def rows_of_part(rows: list[QuestionRow], is_testset: bool | None) -> list[QuestionRow]:
-    """Return the rows of a part, as Finetuner 0.4 divided them.
+    """Return the rows of a part, as Finetuner 0.4 divided them; None gives all.
 
-    Args:
-        rows: All rows.
-        is_testset: True for the 1st, 3rd, 5th … row, False for the 2nd, 4th …, None for all.
+    The test part is the 1st, 3rd, 5th … row, the training part the 2nd, 4th ….
     """
     return rows if is_testset is None else rows[0 if is_testset else 1 :: 2]
 

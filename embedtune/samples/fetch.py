@@ -54,20 +54,8 @@ def fetch_file(
 ) -> Path:
     """Return the verified copy of a file in the cache, downloading it if it is not there.
 
-    A file gets its name in the cache only when it is complete and verified, so several processes may fetch it at
-    a time.
-
-    Args:
-        source: Where the file is published.
-        name: Of the file.
-        sha256: The published one, hexadecimal; '' where none is known.
-        mirror: Where to take the file from instead.
-        check: Called with a new file, to raise InputError if its content is not what it should be.
-
-    Raises:
-        ConfigError: the base URL or the file of checksums cannot be used.
-        InputError: what `check` raises.
-        StorageError: the server fails, the file has another checksum, or the cache cannot be written.
+    A file gets its name in the cache only when it is complete, has the published SHA-256 ('' where none is known) or
+    that of the mirror, and `check` raises nothing, so several processes may fetch it at a time.
     """
     url = _base_url(source, mirror) + name
     expected = sha256 if mirror.checksums is None else _read_checksum(mirror.checksums, name)

@@ -16,11 +16,7 @@ def match_tags(value: int) -> dict[str, dict[str, int]]:
 
 
 def check_values(pos_value: int, neg_value: int) -> None:
-    """Refuse labels that do not tell positives from negatives.
-
-    Raises:
-        ConfigError: they are equal.
-    """
+    """Refuse labels that do not tell positives from negatives."""
     if pos_value == neg_value:
         raise ConfigError(
             f"pos_value and neg_value are both {pos_value}, so positives could not be told from negatives. Give two "
@@ -29,11 +25,7 @@ def check_values(pos_value: int, neg_value: int) -> None:
 
 
 def check_num_total(num_total: int | None, available: int, what: str) -> int:
-    """Return how many to give: all where None is asked for.
-
-    Raises:
-        ConfigError: fewer than 1, or more than there are.
-    """
+    """Return how many to give, 1 to all that there are: all where None is asked for."""
     if num_total is None:
         return available
     if not 1 <= num_total <= available:
@@ -44,21 +36,13 @@ def check_num_total(num_total: int | None, available: int, what: str) -> int:
 
 
 def check_seed(seed: int) -> None:
-    """Refuse a seed that numpy does not take.
-
-    Raises:
-        ConfigError: it is negative.
-    """
+    """Refuse a seed that numpy does not take."""
     if seed < 0:
         raise ConfigError(f"seed is {seed}; give 0 or more.")
 
 
 def check_range(name: str, value: int, lowest: int, highest: int, why: str) -> None:
-    """Refuse a number that is out of range.
-
-    Raises:
-        ConfigError: it is.
-    """
+    """Refuse a number that is out of range, with a reason that ends the sentence."""
     if not lowest <= value <= highest:
         raise ConfigError(f"{name} is {value}; {lowest} to {highest} are accepted, because {why}.")
 

@@ -33,14 +33,7 @@ def check_new_folder(target: Path) -> None:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """Write a folder that appears whole or not at all, in the place of nothing or of an empty one.
-
-    Yields:
-        A folder to write to.
-
-    Raises:
-        StorageError: there is something at `target`, or it cannot be written.
-    """
+    """Write a folder that appears whole or not at all, in the place of nothing or of an empty one."""
     check_new_folder(target)
     with atomic_folder(target, signed=False) as part:
         yield part

@@ -73,11 +73,7 @@ class AccessRules:
         return cls(tuple(roots), buckets, allowed_hosts())
 
     def check(self, location: Location) -> None:
-        """Check that an address may be opened. A host's numeric address is checked when it is connected to.
-
-        Raises:
-            ForbiddenError: it may not.
-        """
+        """Refuse an address that may not be opened. A host's numeric address is checked when it is connected to."""
         if location.scheme is Scheme.FILE:
             self.permitted_path(str(location.path), location.uri)
         elif location.scheme is Scheme.S3:
@@ -96,15 +92,7 @@ class AccessRules:
             raise ForbiddenError(f"{location.uri} may not be opened: it names a data set, not a content.")
 
     def permitted_path(self, path: str, uri: str) -> str:
-        """Return the path of a local file with all links followed.
-
-        Args:
-            path: The file.
-            uri: What to call it in the message.
-
-        Raises:
-            ForbiddenError: it lies outside the roots.
-        """
+        """Return the path of a local file, called `uri` in messages, with all links followed; or a ForbiddenError."""
         # Strings, because this is done for many contents and pathlib takes ten times as long.
         real = os.path.realpath(path)
         if not self.permits(real):
@@ -129,17 +117,9 @@ def allowed_hosts() -> tuple[str, ...]:
 
 
 def check_host(uri: str, hosts: Sequence[str]) -> bool:
-    """Check that a web address is on a list of hosts.
+    """Check that a web address is on a list of hosts; an entry without port means the usual one of the scheme.
 
-    Args:
-        uri: An http(s) address with a valid host and port.
-        hosts: See HOSTS_VARIABLE. An entry without port means the usual one of the address's scheme.
-
-    Returns:
-        Whether the host may have a private address: its entry says so, or is `localhost` or a numeric address.
-
-    Raises:
-        ForbiddenError: it is not on the list.
+    Returns whether the host may have a private address: its entry says so, or is `localhost` or a numeric address.
     """
     parts = urlsplit(uri)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else str(parts.hostname)
@@ -161,16 +141,7 @@ def web_port(parts: SplitResult) -> int:
 
 
 def check_address(host: str, address: str) -> None:
-    """Check that a host's numeric address is a public one.
-
-    Args:
-        host: Name of the host, for the message.
-        address: IPv4 or IPv6 address, perhaps with a zone.
-
-    Raises:
-        ForbiddenError: it is private, loopback, link-local, multicast, reserved or unspecified, or stands for one that
-            is.
-    """
+    """Refuse a host's numeric address that is not a public one, or stands for one that is not; it may have a zone."""
     if not all(_is_public(one) for one in _meanings(address)):
         raise ForbiddenError(
             f"The web server {host} has the private or special address {address}, which is not allowed. If that is "

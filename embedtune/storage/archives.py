@@ -73,19 +73,10 @@ def unpack_archive(
     max_bytes: int = 20 << 30,
     max_ratio: int = 200,
 ) -> None:
-    """Unpack a zip or tar file (plain, gzip, bzip2 or xz) to a folder, which appears whole or not at all.
+    """Unpack a zip (its name ends in .zip) or tar file (plain, gzip, bzip2 or xz) to a folder, whole or not at all.
 
-    Args:
-        archive: The file; a zip if its name ends in .zip.
-        target: Folder to make, in place of an older one.
-        title: What to call the archive in messages, '' for its path.
-        max_files: Largest accepted number of entries, folders included.
-        max_bytes: Largest accepted size of all files together.
-        max_ratio: Largest accepted size of all files together, as a multiple of the archive's; 1 MiB always is.
-
-    Raises:
-        StorageError: the archive is missing, damaged, encrypted or beyond a limit; an entry is a link, a device, not
-            below the folder, or there twice; or the disk is full.
+    Folders count as entries. All files together may have up to `max_bytes`, and up to `max_ratio` times the size of the
+    archive; 1 MiB is always accepted.
     """
     title = title or str(archive)
     with _explained(title):

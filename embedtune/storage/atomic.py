@@ -54,12 +54,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def link_or_copy(source: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
     """Give a file that nothing changes any more a second name, or a copy where the file system has no links.
 
-    Args:
-        source: The file.
-        target: The second name; a file that is there is replaced.
-
-    Raises:
-        OSError: neither is possible.
+    A file of that name is replaced. Where neither is possible, OSError is raised.
     """
     Path(target).unlink(missing_ok=True)
     try:
@@ -140,25 +135,13 @@ def resumable_folder(target: Path, key: str) -> Iterator[Path]:
 
 
 def write_text_whole(target: Path, text: str) -> None:
-    """Write a UTF-8 text file, whole or not at all.
-
-    Args:
-        target: Where the file shall be; missing parent folders are made, an older file is replaced.
-        text: Its content.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
+    """Write a UTF-8 text file, whole or not at all; as `atomic_path`."""
     with atomic_path(target) as part:
         part.write_text(text, encoding="utf-8")
 
 
 def check_writable(*targets: Path) -> None:
-    """Make the parent folders of outputs and check that something can be written there, best before long work.
-
-    Raises:
-        StorageError: nothing can be written there.
-    """
+    """Make the parent folders of outputs, best before long work; StorageError if nothing can be written there."""
     for target in targets:
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -207,11 +190,7 @@ def _remove(path: Path) -> None:
 
 
 def _set_modes(folder: Path) -> None:
-    """Give everything in a new folder the modes that new files have, which libraries do not care for; links are left.
-
-    Args:
-        folder: Just made, so that its own mode shows the umask.
-    """
+    """Give everything in a folder just made, whose own mode shows the umask, the modes of new files; links are left."""
     mode = folder.stat().st_mode & 0o777
     for path in folder.rglob("*"):
         if not path.is_symlink():

@@ -50,11 +50,7 @@ def changed(source: Path) -> StorageError:
 
 
 def check_small(content: bytes, what: str) -> bytes:
-    """Return a content of which up to SMALL_BYTES + 1 bytes were read.
-
-    Raises:
-        DamagedError: it is longer than SMALL_BYTES.
-    """
+    """Return a content of which up to SMALL_BYTES + 1 bytes were read; DamagedError if it has more than SMALL_BYTES."""
     if len(content) > SMALL_BYTES:
         raise DamagedError(
             f"{what} has more than the {SMALL_BYTES} bytes that are accepted for such a file, so nothing of ours wrote "

@@ -31,12 +31,7 @@ def too_large(what: str, max_bytes: int) -> StorageError:
 def reading(what: object, advice: str = "Check its permissions.") -> Iterator[None]:
     """Say StorageError where the system refuses to read something in the block.
 
-    Args:
-        what: What is read, for the message; the file that the system names goes before it.
-        advice: What to do, as a sentence.
-
-    Raises:
-        StorageError: the block raised OSError.
+    The file that the system names goes before `what` in the message; the advice is a sentence.
     """
     try:
         yield
@@ -48,12 +43,7 @@ def reading(what: object, advice: str = "Check its permissions.") -> Iterator[No
 def writing(target: object, advice: str = "Give a path in a writable folder with enough free space.") -> Iterator[None]:
     """Say StorageError where the system refuses to write something in the block.
 
-    Args:
-        target: What is written, for the message, which does not name hidden files beside it.
-        advice: What to do, as a sentence.
-
-    Raises:
-        StorageError: the block raised OSError.
+    The message names the target, not hidden files beside it; the advice is a sentence.
     """
     try:
         yield

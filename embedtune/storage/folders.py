@@ -84,11 +84,7 @@ def send_files(store: Store, folder: str, files: Iterable[tuple[KeptFile, Path]]
 
 
 def is_complete(store: Store, folder: str, files: Iterable[KeptFile]) -> bool:
-    """Tell whether files of these names and sizes are there.
-
-    Raises:
-        StorageError: access is denied, or the store fails.
-    """
+    """Tell whether files of these names and sizes are there."""
     there = _sizes(store, folder)
     return all(there.get(f"{folder}/{file.name}") == file.size for file in files)
 

@@ -47,12 +47,7 @@ class Contents(Protocol):
     """Small contents of web servers or of an object store; may be used by many threads at once."""
 
     def read(self, location: Location, uri: str, max_bytes: int) -> bytes:
-        """Return one content.
-
-        Args:
-            location: What to call it in messages, and where it is.
-            uri: The same address, perhaps with a query.
-            max_bytes: Largest accepted size.
+        """Return one content of up to so many bytes; the uri is the location's address, perhaps with a query.
 
         Raises:
             ForbiddenError: it leads to a server that is not allowed.
@@ -143,11 +138,7 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """Give a folder for temporary files, which is gone after the block.
-
-    Raises:
-        StorageError: there is no place for one.
-    """
+    """Give a folder for temporary files, which is gone after the block; StorageError if there is no place for one."""
     try:
         folder = tempfile.TemporaryDirectory(prefix="embedtune-")
     except OSError as error:
@@ -175,15 +166,10 @@ def open_store(uri: str) -> Store:
 
 
 def open_contents(location: Location, hosts: Sequence[str], timeout_s: float) -> Contents:
-    """Return what reads contents like the one at a location, which is not local.
+    """Return what reads contents like the one at a location of the web or of an object store.
 
-    Args:
-        location: An address of the web or of an object store.
-        hosts: Web servers that may be asked; see `access.HOSTS_VARIABLE`.
-        timeout_s: Seconds after which the body of a content that is still on its way is given up.
-
-    Raises:
-        StorageError: the environment does not describe an object store.
+    The hosts are those that may be asked (`access.HOSTS_VARIABLE`); after so many seconds a content whose body is still
+    on its way is given up.
     """
     if location.scheme is Scheme.HTTP:
         from embedtune.storage.web.files import Pages

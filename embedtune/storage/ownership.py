@@ -60,11 +60,7 @@ def is_nobodys(name: str) -> bool:
 
 
 def is_run_folder(folder: Path) -> bool:
-    """Tell whether a folder is the output folder of a run.
-
-    Raises:
-        OSError: it cannot be looked into.
-    """
+    """Tell whether a folder is the output folder of a run; OSError if it cannot be looked into."""
     return any((folder / sign).is_file() for sign in _SIGNS)
 
 
@@ -81,11 +77,7 @@ def write_inventory(folder: Path) -> None:
 
 
 def foreign_files(folder: Path) -> list[str]:
-    """Return what is in a folder and was not written by embedtune, as sorted paths relative to it.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Return what is in a folder and was not written by embedtune, as sorted paths in it; OSError if that fails."""
     known = _known_names(folder)
     return [name for name in sorted(_names(folder)) if known is None or not known(name)]
 
@@ -96,11 +88,7 @@ def is_our_folder(folder: Path) -> bool:
 
 
 def is_our_file(path: Path) -> bool:
-    """Tell by its content whether a file was written by embedtune; an empty one is nobody's, and counts as ours.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """Tell by its content whether embedtune wrote a file; an empty one is nobody's, and counts as ours."""
     with path.open("rb") as file:
         start = file.read(_START_BYTES)
         size = file.seek(0, os.SEEK_END)

@@ -5,7 +5,15 @@ import pytest
 
 import embedtune
 from embedtune.datasets import naming
-from embedtune.datasets.naming import Reference, dataset_uri, datasets_root, object_prefix, own_user, parse_reference
+from embedtune.datasets.naming import (
+    Reference,
+    dataset_uri,
+    datasets_root,
+    object_prefix,
+    own_user,
+    parse_reference,
+    root_uri,
+)
 from embedtune.errors import ConfigError, StorageError
 
 VERSION = "0123456789ab"
@@ -97,7 +105,7 @@ def test_where_datasets_are(monkeypatch, tmp_path):
     assert dataset_uri(reference) == f"{tmp_path}/alice/train/{VERSION}"
     assert object_prefix(reference.folder) is None
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "s3://bucket/private-artifacts/team/datasets/")
-    assert dataset_uri(reference, "x") == f"s3://bucket/private-artifacts/team/datasets/alice/train/{VERSION}/x"
+    assert root_uri(reference.folder, "x") == f"s3://bucket/private-artifacts/team/datasets/alice/train/{VERSION}/x"
     assert object_prefix(reference.folder) == ("s3", "bucket", f"private-artifacts/team/datasets/alice/train/{VERSION}")
     monkeypatch.setenv("EMBEDTUNE_DATASETS", "minio://bucket")
     assert dataset_uri(reference) == f"minio://bucket/alice/train/{VERSION}"

@@ -11,9 +11,9 @@ from PIL import Image
 from embedtune.documents.build import BuildOptions, build_documents
 from embedtune.documents.gallery import draw_gallery
 from embedtune.documents.leaks import count_leaks
-from embedtune.documents.media_sizes import measure_media, power_histogram
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.folder import read_manifest
+from embedtune.documents.summarise import measure_media, power_histogram
 from embedtune.documents.summary import DataSummary, MediaSummary
 from embedtune.errors import StorageError
 from embedtune.records.layouts import Layout, Modality

@@ -50,14 +50,8 @@ def write_shards(
     """Write the Documents of some splits that are made of one rows file, reading the file once; return their shards.
 
     Memory is bounded by a batch of rows, whatever the size of the file. Equal rows and assignments give equal bytes.
-
-    Args:
-        rows: Validated rows with their contents, or with the addresses of images and meshes.
-        assignment: Which contents become Documents, with the columns of ASSIGNMENT_SCHEMA; other splits are left out.
-        folder: Where to write; it is made if it is not there.
-        splits: The splits to write, and the order of their shards.
-        prefix: Goes into the names of the shards before their numbers, so that those of several rows files differ.
-        advance: Called with the number of Documents just written.
+    The assignment (ASSIGNMENT_SCHEMA) may have other splits, too. The order of the splits is that of the shards; the
+    prefix goes into their names before the numbers, so that those of several rows files differ.
     """
     rows_format = read_format(rows)
     assigned = {split: assignment.filter(pc.equal(assignment["split"], split.value)) for split in splits}
@@ -90,14 +84,9 @@ def write_part(folder: Path, shards: Sequence[Shard]) -> None:
 def write_manifest(
     folder: Path, rows_format: RowsFormat, shards: Sequence[Shard], relevance: pa.Table | None, train_digest: str
 ) -> Manifest:
-    """Complete a folder of documents.
+    """Complete a folder of documents; shards without a uri are in it, in the order in which they are to be read.
 
-    Args:
-        folder: The folder; shards without a uri are in it.
-        rows_format: What the rows held.
-        shards: All shards, in the order in which the Documents are to be read.
-        relevance: The judged pairs with RELEVANCE_COLUMNS, or None where the rows judge none.
-        train_digest: Digest of the training documents that these were held out from, '' for training documents.
+    The digest is that of the training documents that these were held out from, '' for training documents.
     """
     with _explained(folder):
         folder.mkdir(exist_ok=True)

@@ -123,16 +123,7 @@ def _endpoint_name(store: ObjectStore) -> str:
 
 @contextmanager
 def store_errors(what: str) -> Iterator[None]:
-    """Turn the errors of the object store's client into StorageError.
-
-    Args:
-        what: Address that is read or written.
-
-    Raises:
-        MissingObjectError: the bucket or object does not exist.
-        UnreachableError: the store does not answer, or is out of order.
-        StorageError: anything else that the store or the way to it refuses.
-    """
+    """Turn the errors of the object store's client, on the way to an address, into StorageError or one of its kinds."""
     store = ObjectStore.MINIO if what.lower().startswith("minio:") else ObjectStore.S3
     try:
         yield

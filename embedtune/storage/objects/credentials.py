@@ -60,11 +60,8 @@ _Keys = tuple[str, str, str] | None
 def find_credentials(store: ObjectStore) -> Provider | None:
     """Return the first credentials in the order of `PLACES`, or None for anonymous access.
 
-    An empty variable counts as unset. Errors name the place, never what is written there.
-
-    Raises:
-        StorageError: a pair of keys is incomplete, a key holds what no key can, or a place that the environment names
-            cannot be read.
+    An empty variable counts as unset. A place that is named and cannot be read, or holds half a pair or what no key can
+    be, is a StorageError, which names the place, never what is written there.
     """
     if store is ObjectStore.MINIO:
         return _static(_minio_variables() or _mounted_secret())

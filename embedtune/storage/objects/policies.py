@@ -41,11 +41,7 @@ class Policy:
 
 
 def read_policy(store: ObjectStore, bucket: str) -> Policy:
-    """Return what a bucket's policy says.
-
-    Raises:
-        StorageError: access is denied, the store does not answer, or the policy is none.
-    """
+    """Return what a bucket's policy says; StorageError if it is none."""
     with store_errors(f"{store}://{bucket}"):
         return Policy(bucket, _statements(_read(store_client(store), bucket)))
 
@@ -75,16 +71,7 @@ def make_public(store: ObjectStore, bucket: str, prefix: str) -> None:
 
 
 def make_private(store: ObjectStore, bucket: str, prefix: str) -> None:
-    """Take back what `make_public` did; nothing happens where it did nothing, and other statements stay as they are.
-
-    Args:
-        store: Whose store has it.
-        bucket: Bucket that is there.
-        prefix: As for `make_public`.
-
-    Raises:
-        StorageError: as of `make_public`.
-    """
+    """Take back what `make_public` did; nothing happens where it did nothing, and other statements stay as they are."""
     resource = _resource(bucket, prefix)
 
     def remove(statements: list[Any]) -> list[Any]:

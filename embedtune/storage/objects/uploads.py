@@ -90,20 +90,10 @@ class _Content:
 
 
 def send_file(destination: Destination, source: Path, sha256: str, advance: Advance) -> str:
-    """Store a file, whole or not at all, and return its SHA-256, computed while it was read.
+    """Store a file, whole or not at all, and return its SHA-256, computed as it was read and compared with that given.
 
     At most five parts of PART_BYTES are in memory; parts are larger from 80 GB on, as no object has more than 10,000.
-
-    Args:
-        destination: Object to write or replace.
-        source: The file.
-        sha256: What its content must have, written into the metadata; '' if that is not known.
-        advance: Told the number of bytes that are on their way.
-
-    Raises:
-        StorageError: the content has another SHA-256, or the file grows or shrinks, so nothing was stored.
-        OSError: the file cannot be read.
-        MinioException, TransferError: the store refuses, or does not answer.
+    The errors of minio and urllib3 are raised as they are.
     """
     with source.open("rb") as file:
         content = _Content(file, source, sha256, advance)

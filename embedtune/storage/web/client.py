@@ -39,8 +39,7 @@ class WebClient:
     def request(self, method: str, uri: str, headers: dict[str, str]) -> tuple[BaseHTTPResponse, str]:
         """Send a request without a secret, and follow redirects; errors as of `opening.Contents.read`.
 
-        Returns:
-            The first response that is no redirect, its body not read, and the server that it came from.
+        Returned are the first response that is no redirect, its body not read, and the server that it came from.
         """
         address, what = uri, uri.partition("?")[0]
         for _ in range(_MAX_REDIRECTS + 1):

@@ -53,11 +53,7 @@ class Pages:
 
 
 def stat_page(location: Location) -> tuple[str, int]:
-    """Return the etag and the size in bytes that a web server names for a file.
-
-    Raises:
-        StorageError: it is refused or out of reach, larger than SIZE_LIMIT, or the server names no etag or size.
-    """
+    """Return the etag and the size in bytes, up to SIZE_LIMIT, that a web server names for a file."""
     response = _request("HEAD", location, {})
     response.release_conn()
     etag, length = response.headers.get("ETag", "").strip(), response.headers.get("Content-Length", "")
@@ -75,12 +71,7 @@ def stat_page(location: Location) -> tuple[str, int]:
 
 
 def fetch_page(location: Location, etag: str, size: int, target: Path, advance: Advance) -> None:
-    """Download a file of a web server if it still has this etag.
-
-    Raises:
-        StorageError: it changed, was cut short or does not end, the server refuses or does not answer, or the disk is
-            full.
-    """
+    """Download a file of a web server if it still has this etag; it must end after the size that was named."""
 
     def request(offset: int) -> BaseHTTPResponse:
         headers = {"Range": f"bytes={offset}-"} if offset else {}

@@ -196,17 +196,9 @@ def receive(
 ) -> int:
     """Write a body to a file, going on where a broken connection stopped; return the number of bytes in the file.
 
-    Args:
-        request: Called with the number of bytes that are there already.
-        target: File to write.
-        what: Address, for messages.
-        advance: Told the number of bytes written.
-        digest: Fed what is written.
-        resume: Whether `target` holds the beginning already, rather than nothing of worth.
-
-    Raises:
-        StorageError: the disk is full, or what `request` raises.
-        HTTPError: the connection broke again and again, and too little came between.
+    The request is called with the number of bytes that are there already; `resume` says that `target` holds the
+    beginning, rather than nothing of worth. A digest is fed what is written. Where the connection broke again and
+    again, and too little came between, the error of urllib3 is raised.
     """
     try:
         with target.open("ab" if resume else "wb") as file:
