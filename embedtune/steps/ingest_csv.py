@@ -161,7 +161,7 @@ def _read_documents(
     source: LocalSource, config: IngestCSVConfig, output: RowsOutput
 ) -> tuple[IngestReport, dict[str, str] | str]:
     # docarray takes a third of a second to import, which other sources need not pay.
-    from embedtune.documents.built_folder import ingest_judged_folder, is_judged_folder
+    from embedtune.documents.judged_folder import ingest_judged_folder, is_judged_folder
     from embedtune.records.docarrays.ingest import array_files, ingest_documents
 
     if is_judged_folder(source.files):

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from embedtune.errors import StorageError
 from embedtune.records.source_kind import SourceKind, names_kind, table_names
 from embedtune.storage.locations import Scheme, parse_location
-from embedtune.storage.opening import LocalSource, local_copy, resolve_source
+from embedtune.storage.opening import LocalSource, check_version, local_copy, resolve_source
 
 _DATASET = "dataset:"
 
@@ -78,8 +77,8 @@ def open_source(uri: str, version: str) -> Iterator[LocalSource]:
 
     # Of a name without a version, another one may be the latest by now.
     pinned = uri if "@" in uri or not version else f"{uri}@{version.removeprefix(_DATASET)}"
-    if version not in ("", _dataset_version(pinned)):
-        raise _changed(uri, version, _dataset_version(pinned))
+    if version:
+        check_version(uri, version, _dataset_version(pinned))
     with TemporaryDirectory(prefix="embedtune-") as folder:
         files = pull_files(pinned, Path(folder))
         yield LocalSource(Path(folder), files, tuple(map(str, files)))
@@ -111,17 +110,10 @@ def sources_of(uri: str, version: str) -> tuple[Source, ...]:
     if _is_dataset(uri):
         return (Source(uri, version if version else _dataset_version(uri)),)
     found = resolve_source(uri, tells=not version)
-    if version not in ("", found.version):
-        raise _changed(uri, version, found.version)
+    check_version(uri, version, found.version)
     files = {file.name: file for file in found.files}
     if found.is_folder and names_kind(list(files)) is SourceKind.CSV:
         names = table_names(list(files))
         filled = [name for name in names if files[name].size] or names
         return tuple(Source(files[name].uri, files[name].version) for name in filled)
     return (Source(found.uri, found.version),)
-
-
-def _changed(uri: str, asked: str, found: str) -> StorageError:
-    return StorageError(
-        f"{uri} changed: version {asked} was asked for, {found} is there. Start a new run on the new version."
-    )

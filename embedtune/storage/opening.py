@@ -122,7 +122,7 @@ def local_copy(uri: str, version: str) -> Iterator[LocalSource]:
     if not version:
         listing.tell_passed_over()  # whoever found the version has said so
     else:
-        _check_version(uri, version, resolve_listing(listing).version)
+        check_version(uri, version, resolve_listing(listing).version)
     with ExitStack() as stack:
         if location.scheme is Scheme.FILE:
             root, files = listing.root, tuple(file.path for file in listing.files)
@@ -222,7 +222,8 @@ def _unpack(archive: Path, title: str, folder: Path) -> LocalSource:
     )
 
 
-def _check_version(uri: str, expected: str, found: str) -> None:
+def check_version(uri: str, expected: str, found: str) -> None:
+    """Raise StorageError if a version, '' for any, was asked for and another one is there."""
     if expected not in ("", found):
         raise StorageError(
             f"{uri.partition('?')[0]} changed: version {expected} was asked for, {found} is there. Start a new run "

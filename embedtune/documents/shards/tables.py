@@ -2,8 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +27,12 @@ from embedtune.documents.schema import (
 )
 from embedtune.documents.shards.folder import PART_NAME, Manifest, RelevanceFile, Shard, part_to_json
 from embedtune.documents.shards.writer import open_shards
-from embedtune.errors import InputError, StorageError, reason
+from embedtune.errors import InputError
 from embedtune.progress import Advance
 from embedtune.records import layouts
 from embedtune.records.layouts import SPLIT_COLUMN, Modality
 from embedtune.records.rows import DIGEST_SUFFIX, URI_SUFFIX, RowsFormat, iter_rows, read_format
+from embedtune.storage.errors import writing
 
 RELEVANCE_NAME = "relevance.parquet"
 
@@ -57,7 +58,7 @@ def write_shards(
     assigned = {split: assignment.filter(pc.equal(assignment["split"], split.value)) for split in splits}
     numbers = {split: table["row"].to_numpy() for split, table in assigned.items()}
     done = dict.fromkeys(splits, 0)
-    with _explained(folder), ExitStack() as stack:
+    with _writing(folder), ExitStack() as stack:
         folder.mkdir(exist_ok=True)
         forms = {split: SplitColumns(rows_format, split) for split in splits}
         writers = {split: stack.enter_context(open_shards(folder, forms[split], prefix)) for split in splits}
@@ -77,7 +78,7 @@ def write_shards(
 
 def write_part(folder: Path, shards: Sequence[Shard]) -> None:
     """List the shards of a folder, so that a manifest elsewhere can name them (`folder.read_part`)."""
-    with _explained(folder):
+    with _writing(folder):
         (folder / PART_NAME).write_text(part_to_json(shards), encoding="utf-8")
 
 
@@ -88,7 +89,7 @@ def write_manifest(
 
     The digest is that of the training documents that these were held out from, '' for training documents.
     """
-    with _explained(folder):
+    with _writing(folder):
         folder.mkdir(exist_ok=True)
         manifest = Manifest(
             layout=rows_format.layout,
@@ -129,14 +130,8 @@ def _check_complete(rows: Path, count: int, done: dict[Split, int], assigned: di
             )
 
 
-@contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"Cannot write documents to {folder}: {reason(error)}. Free space or choose another place."
-        ) from error
+def _writing(folder: Path) -> AbstractContextManager[None]:
+    return writing(f"The folder of documents {folder}", "Free space or choose another place.")
 
 
 def _content_columns(rows_format: RowsFormat) -> list[str]:

@@ -37,7 +37,7 @@ def ingest_documents(files: Sequence[Path], origin: str, output: RowsOutput, opt
     a usable content is set aside; of a Document with one bad match nothing is kept. The line of a row is the number of
     its Document in its file, from 1; several files are several sources. Memory holds one Document and one batch of
     rows. See `wire.iter_array` for what files are read, `shapes` for what a Document becomes, and
-    `documents.built_folder` for folders of documents that hold judged pairs.
+    `documents.judged_folder` for folders of documents that hold judged pairs.
 
     `files` is one file of any name, or those of a folder, of which the ones named like shards are read; `origin` their
     URI for messages. `output` was just opened. Of the options count what labels of matches mean, and how point clouds

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from embedtune.documents.build import BuildOptions, build_documents
-from embedtune.documents.built_folder import ingest_judged_folder, is_judged_folder
+from embedtune.documents.judged_folder import ingest_judged_folder, is_judged_folder
 from embedtune.documents.schema import Split
 from embedtune.documents.shards.folder import MANIFEST_NAME, BuiltFolder, read_manifest
 from embedtune.errors import InputError, StorageError
@@ -154,7 +154,7 @@ def test_addresses_and_digests_are_kept(tmp_path):
 
 
 def test_rows_of_texts_come_in_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr("embedtune.documents.built_folder._BATCH_ROWS", {True: 7, False: 7})
+    monkeypatch.setattr("embedtune.documents.judged_folder._BATCH_ROWS", {True: 7, False: 7})
     make(tmp_path, Layout.PAIRS, (TEXT, TEXT))
     table = read_back(tmp_path, "train")[1]
     judged = BuiltFolder.open(tmp_path / "train").relevance()
