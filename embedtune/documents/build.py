@@ -189,6 +189,8 @@ def _write(
     rows: Path, assignment: pa.Table, splits: dict[Path, tuple[Split, ...]], prefix: str
 ) -> list[tuple[Shard, ...]]:
     """Write the Documents of one rows file into each folder, and return the shards of each."""
+    # Arrow keeps what planning used and freed: of 50,000 pairs, a ninth of the peak.
+    pa.default_memory_pool().release_unused()
     with progress("Writing documents", len(assignment), "documents") as advance:
         return [write_shards(rows, assignment, folder, those, prefix, advance) for folder, those in splits.items()]
 
