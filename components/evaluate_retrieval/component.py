@@ -61,6 +61,7 @@ def evaluate_retrieval(
         seed=seed,
     )
     pages = Path(report.path), Path(summary.path)
-    comparison = step(config, Path(model.path), Path(evaluation.path), Path(scores.path), *pages, Path(train.path))
+    outputs = Path(scores.path), *pages
+    comparison = step(config, Path(model.path), Path(evaluation.path), *outputs, Path(train.path), model.uri)
     for name, value in figures_of(comparison).items():
         metrics.log_metric(name, value)

@@ -37,6 +37,7 @@ from embedtune.retrieval.whole_corpus import WholeCorpus
 from embedtune.steps.champion import score_champion
 from embedtune.steps.evaluations import check_versions, contents_of, measure_all, open_evaluations
 from embedtune.steps.facts import provenance_of, training_facts_of
+from embedtune.steps.finetune import forget_finished
 from embedtune.steps.migration import with_migration, write_map
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.steps.whole_corpus import contents_of_corpus, open_corpus, with_corpus
@@ -96,6 +97,7 @@ def evaluate_retrieval(
     html: OutputFile,
     markdown: OutputFile,
     train: Path | None = None,
+    model_uri: str = "",
 ) -> Comparison:
     """Compare a tuned model with its backbone, and with the champion, on the held-out queries and index.
 
@@ -110,6 +112,7 @@ def evaluate_retrieval(
         html: Report page to write.
         markdown: The same as Markdown.
         train: Training documents folder of the same build, which is read where eval_options ask for the whole corpus.
+        model_uri: Address at which the pipeline keeps the model, '' for where it is; see `forget_finished`.
 
     Raises:
         ConfigError: the whole corpus is asked for without it.
@@ -121,6 +124,8 @@ def evaluate_retrieval(
     """
     check_writable(scores, html, markdown)
     card = ModelCard.load(model)
+    if model_uri:
+        forget_finished(card, model_uri)
     check_trainable(evaluation)
     _check_held_out(evaluation, card)
     data = DataSummary.load(evaluation / SUMMARY_FILE)

@@ -1,6 +1,7 @@
 """Step 4: a backbone becomes a fine-tuned model. Imports torch only when it runs."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from embedtune.cpus import available_cpus
@@ -12,6 +13,7 @@ from embedtune.reports.training import TrainingReport, training_html
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable, write_text_whole
+from embedtune.training.checkpoints import CheckpointStore, digest_of
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.fits import check_documents
 
@@ -48,7 +50,10 @@ def finetune(
     with importing("torch"):  # seconds, which wrong documents need not cost
         from embedtune.training.finetune import finetune_model
 
-    card = finetune_model(documents, model, config, checkpoint_root(model_uri if model_uri else str(model.resolve())))
+    root = checkpoint_root(model_uri if model_uri else str(model.resolve()))
+    # Whoever names no address has the model where it belongs as soon as it is written.
+    lasting = not model_uri and CHECKPOINTS_VARIABLE not in os.environ
+    card = finetune_model(documents, model, config, root, keep_finished=not lasting)
     if card.train_texts is not None:
         for warning in cut_warnings((card.train_texts, "training texts")):
             note(warning)
@@ -64,6 +69,17 @@ def finetune(
     )
     write_text_whole(html, training_html(report))
     return card
+
+
+def forget_finished(model: ModelCard, model_uri: str) -> None:
+    """Remove what the fine-tuning step keeps in case that its output is lost; for steps that have that output.
+
+    Args:
+        model: Card of the model.
+        model_uri: Address at which the pipeline keeps it.
+    """
+    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
+        CheckpointStore(checkpoint_root(model_uri), digest_of(model), Path(scratch)).clear()
 
 
 def checkpoint_root(model_uri: str) -> str:

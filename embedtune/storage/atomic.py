@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from embedtune.storage.errors import UnreachableError, writing
+from embedtune.storage.errors import FULL_DISK, UnreachableError, writing
 from embedtune.storage.ownership import write_inventory
 
-_FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 # Of linux/fcntl.h and linux/fs.h.
@@ -203,7 +202,7 @@ def _full_disk_explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL_DISK:
+        if error.errno not in FULL_DISK:
             raise
         with writing(target):
             raise

@@ -1,9 +1,12 @@
 """The failures of files and stores: those that callers tell apart, and what is said where the system refuses."""
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from embedtune.errors import StorageError, reason
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class MissingObjectError(StorageError):
@@ -49,6 +52,11 @@ def writing(target: object, advice: str = "Give a path in a writable folder with
         yield
     except OSError as error:
         raise _refused(target, "written", error, advice) from error
+
+
+def lacks_space(error: StorageError) -> bool:
+    """Tell whether a disk was full, a quota used up, or a file larger than it may be."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL_DISK
 
 
 def _refused(what: object, done: str, error: OSError, advice: str) -> StorageError:

@@ -2,29 +2,63 @@
 
 A retried step gets new output addresses, so checkpoints live beside them, under the run and the task, at an address
 derived from the configuration and the data. A checkpoint of other settings has another address and is never resumed.
+
+A finished model takes the place of the last checkpoint where its output may still be lost: Kubeflow sends it on after
+the step has ended. It stays until the next step has it (`steps.finetune.forget_finished`).
 """
 
 import hashlib
 import json
 import logging
+import re
 import shutil
 import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from embedtune.errors import StorageError
-from embedtune.storage.errors import UnreachableError
-from embedtune.storage.folders import delete_folder, download_folder, upload_folder
+from embedtune.models.card import CARD_FILE, ModelCard
+from embedtune.storage.errors import UnreachableError, lacks_space
+from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, kept_names, upload_folder
+from embedtune.storage.opening import open_store
+from embedtune.storage.store import ABANDONED_S
 
 _log = logging.getLogger(__name__)
 
 _WAITS_S = (5.0, 20.0, 60.0)
 """Seconds before each further try where the store does not answer, beside the few that each request is repeated for."""
+_DIGEST = re.compile("[0-9a-f]{16}")
+
+T = TypeVar("T")
 
 
 def training_digest(settings: dict[str, object]) -> str:
     """Return 16 hexadecimal digits over everything that decides what is trained."""
     text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def digest_of(card: ModelCard) -> str:
+    """Return the digest of the training that makes the model of a card."""
+    options = dict(card.options)
+    train_options = options.get("train_options")
+    if isinstance(train_options, dict):
+        options["train_options"] = {**train_options, "checkpoint_minutes": None}  # decides nothing
+    settings = {"options": options, "data": card.data_digest, "backbone": card.backbone_digest}
+    return training_digest({**settings, **card.versions})
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What a training keeps in case that it is interrupted."""
+
+    root: str = ""
+    """URI below which checkpoints are kept; '' keeps none."""
+    finished: bool = False
+    """Whether the finished model is kept there as well, because the output may be lost after the training."""
 
 
 class CheckpointStore:
@@ -41,7 +75,8 @@ class CheckpointStore:
             digest: Result of `training_digest`.
             scratch: Local folder for checkpoints while they are written and read.
         """
-        self._uri = f"{root.rstrip('/')}/{digest}" if root else ""
+        self._root = root.rstrip("/")
+        self._uri = f"{self._root}/{digest}" if root else ""
         self.scratch = scratch
         self.kept = False
         """Whether there is a checkpoint to go on from."""
@@ -61,13 +96,11 @@ class CheckpointStore:
 
     def restore(self) -> Path | None:
         """Fetch the newest complete checkpoint, if there is one."""
-        try:
-            self.kept = self.enabled and self._fetched()
-        except StorageError as error:
-            _log.warning("Training starts without checkpoints: %s", error)
-            self._uri = ""
-            return None
-        return self._restored if self.kept else None
+        return self._fetch(finished=False)
+
+    def finished(self) -> Path | None:
+        """Fetch the finished model, if there is one: nothing is left to be trained then."""
+        return self._fetch(finished=True)
 
     def keep(self, checkpoint: Path) -> None:
         """Begin to store a checkpoint that has just been written, in place of the one before, and to free its disk.
@@ -92,6 +125,25 @@ class CheckpointStore:
         self.settle()
         shutil.rmtree(self._restored, ignore_errors=True)
 
+    def finish(self, model: Path) -> None:
+        """Store the finished model in place of the last checkpoint."""
+        self.settle()
+        try:
+            if self.enabled:
+                self._patiently("The finished model cannot be stored now", lambda: upload_folder(model, self._uri))
+        except StorageError as error:
+            _log.warning("If this step's output is lost now, the model has to be trained again: %s", error)
+
+    def expire(self) -> None:
+        """Remove the finished models of other trainings that nobody has come for in a day."""
+        try:
+            names = open_store(self._root).children() if self.enabled else []
+            for uri in (f"{self._root}/{name}" for name in names if _DIGEST.fullmatch(name)):
+                if uri != self._uri and CARD_FILE in kept_names(uri) and _age(uri) > ABANDONED_S:
+                    delete_folder(uri)
+        except StorageError as error:
+            _log.warning("Finished models of earlier trainings stay behind: %s", error)
+
     def clear(self) -> None:
         """Remove what is kept: the model is finished."""
         self.settle()
@@ -101,33 +153,58 @@ class CheckpointStore:
         except StorageError as error:
             _log.warning("The last checkpoint stays behind: %s", error)
 
-    def _fetched(self) -> bool:
-        """Fetch what is kept, if there is any, and wait for a store that does not answer."""
-        for wait in _WAITS_S:
-            try:
-                return download_folder(self._uri, self._restored)
-            except UnreachableError as error:
-                _log.warning("The checkpoint cannot be fetched now, the next try is in %.0f s: %s", wait, error)
-                self._hurry.wait(wait)
-        return download_folder(self._uri, self._restored)
+    def _fetch(self, finished: bool) -> Path | None:
+        """Fetch what is kept, if it is a finished model or if it is not, and wait for a store that does not answer."""
+        try:
+            what_fails = "The checkpoint cannot be fetched now"
+            self.kept = self.enabled and self._patiently(what_fails, lambda: self._fetched(finished))
+        except StorageError as error:
+            _log.warning("Training starts without checkpoints: %s", error)
+            self._uri = ""
+            return None
+        return self._restored if self.kept else None
+
+    def _fetched(self, finished: bool) -> bool:
+        names = kept_names(self._uri)
+        return bool(names) and (CARD_FILE in names) == finished and download_folder(self._uri, self._restored)
 
     def _send(self, checkpoint: Path) -> None:
+        """Store a checkpoint."""
         try:
             if self.enabled:
-                self._upload(checkpoint)
+                self._patiently("A checkpoint cannot be stored now", lambda: self._store(checkpoint))
                 self.kept = True
         except StorageError as error:
             _log.warning("This checkpoint is lost, training goes on: %s", error)
         finally:
             shutil.rmtree(checkpoint)
 
-    def _upload(self, checkpoint: Path) -> None:
+    def _store(self, checkpoint: Path) -> None:
+        """Store a checkpoint; the older one goes first where the disk of the store is full."""
+        try:
+            upload_folder(checkpoint, self._uri, quietly=True)
+        except StorageError as error:
+            if not lacks_space(error):
+                raise
+            _log.warning("The checkpoint before is removed for want of space: %s", error)
+            delete_folder(self._uri)
+            self.kept = False
+            upload_folder(checkpoint, self._uri, quietly=True)
+
+    def _patiently(self, what_fails: str, act: Callable[[], T]) -> T:
+        """Do something, and again where the store does not answer, unless there is no time for that."""
         for wait in _WAITS_S:
             try:
-                return upload_folder(checkpoint, self._uri, quietly=True)
+                return act()
             except UnreachableError as error:
                 if self._hurry.is_set():
                     raise
-                _log.warning("A checkpoint cannot be stored now, the next try is in %.0f s: %s", wait, error)
+                _log.warning("%s, the next try is in %.0f s: %s", what_fails, wait, error)
                 self._hurry.wait(wait)
-        return upload_folder(checkpoint, self._uri, quietly=True)
+        return act()
+
+
+def _age(uri: str) -> float:
+    """Return for how many seconds the folder at an address has been there."""
+    there = [entry.modified for entry in open_store(uri).entries(MANIFEST_NAME)]
+    return time.time() - max(there, default=time.time())

@@ -9,13 +9,16 @@ from embedtune.errors import TrainingError
 from embedtune.importing import importing
 from embedtune.models.card import ModelCard
 from embedtune.models.devices import check_gpus, gpu_environments
+from embedtune.training.checkpoints import Keeping
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.launching import run_together
 
 _MEMBER = (sys.executable, "-P", "-m", "embedtune.training.member")
 
 
-def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, checkpoint_root: str) -> ModelCard:
+def finetune_model(
+    documents: Path, model_folder: Path, config: FinetuneConfig, checkpoint_root: str, keep_finished: bool = False
+) -> ModelCard:
     """Fine-tune a backbone and save it with its card, in a process for each GPU where there are to be several.
 
     Args:
@@ -23,6 +26,8 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
         model_folder: Where the model goes; it appears whole or not at all.
         config: How to fine-tune.
         checkpoint_root: URI below which checkpoints are kept, '' for none.
+        keep_finished: Whether to keep the finished model there as well, and to take the one that is there, because the
+            output may be lost after the training: it stays until `steps.finetune.forget_finished` is called.
 
     Raises:
         InputError: nothing can be learned from such documents, or not with this loss or these options.
@@ -44,13 +49,13 @@ def finetune_model(documents: Path, model_folder: Path, config: FinetuneConfig, 
             from embedtune.training.processes import ALONE
             from embedtune.training.taking_part import take_part
 
-        take_part(documents, model_folder, config, checkpoint_root, ALONE)
+        take_part(documents, model_folder, config, Keeping(checkpoint_root, keep_finished), ALONE)
     else:
         job = {
             "documents": str(documents.absolute()),
             "model_folder": str(model_folder.absolute()),
             "config": dataclasses.asdict(config),
-            "checkpoint_root": checkpoint_root,
+            "keeping": dataclasses.asdict(Keeping(checkpoint_root, keep_finished)),
         }
         run_together(_MEMBER, gpu_environments(count), job)
     return ModelCard.load(model_folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from embedtune.importing import importing
+from embedtune.training.checkpoints import Keeping
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.launching import tell_error
 
@@ -33,7 +34,7 @@ def main() -> None:
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     config = FinetuneConfig(**job["config"])
     with joined(rank, count, folder / "meeting") as processes:
-        take_part(Path(job["documents"]), Path(job["model_folder"]), config, job["checkpoint_root"], processes)
+        take_part(Path(job["documents"]), Path(job["model_folder"]), config, Keeping(**job["keeping"]), processes)
 
 
 def _end_with_parent() -> None:

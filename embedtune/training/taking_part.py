@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.metadata
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,8 @@ from embedtune.models.towers import has_towers
 from embedtune.models.trained_texts import load_trained, save_trained, trained_digests
 from embedtune.progress import note
 from embedtune.records.layouts import Modality
-from embedtune.training.checkpoints import CheckpointStore, training_digest
+from embedtune.storage.ownership import INVENTORY
+from embedtune.training.checkpoints import CheckpointStore, Keeping, digest_of
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.defaults import with_defaults, with_tower
 from embedtune.training.examples import TrainingSet
@@ -61,7 +63,7 @@ class _Start:
 
 
 def take_part(
-    documents: Path, model_folder: Path, config: FinetuneConfig, checkpoint_root: str, processes: Processes
+    documents: Path, model_folder: Path, config: FinetuneConfig, keeping: Keeping, processes: Processes
 ) -> None:
     """Do what one of the processes does: train with the others, and save the model if it is the first."""
     check_documents(documents, config)
@@ -77,8 +79,10 @@ def take_part(
         card = _untrained_card(documents, manifest, config, chosen | more, start, len(examples.contents))
         for sentence in card.chosen.values():
             note(sentence)
-        digest = training_digest(_settings(card))
-        checkpoints = CheckpointStore(checkpoint_root if processes.first else "", digest, Path(scratch))
+        checkpoints = CheckpointStore(keeping.root if processes.first else "", digest_of(card), Path(scratch))
+        checkpoints.expire()
+        if processes.any(_taken_over(checkpoints, model_folder, keeping)):
+            return
         texts, prompt = examples.contents.texts(), prompt_of(model, index_role(manifest.layout))
         train_texts, tokens = cut_texts(model, texts, prompt) if texts and processes.first else (None, None)
         result = train(model, examples, config, checkpoints, processes, validation)
@@ -90,14 +94,24 @@ def take_part(
                 save_training_tokens(folder, tokens)
             save_trained(folder, trained_digests(_seen(examples, validation)), start.inherited)
             _with_result(dataclasses.replace(card, train_texts=train_texts), result, model, folder).save(folder)
+        if keeping.finished:
+            checkpoints.finish(model_folder)
+        else:
+            checkpoints.clear()
+
+
+def _taken_over(checkpoints: CheckpointStore, model_folder: Path, keeping: Keeping) -> bool:
+    """Take the model of this very training where one was finished and its output lost; tell whether there was one."""
+    finished = checkpoints.finished()
+    if finished is None:
+        return False
+    with whole_folder(model_folder) as folder:
+        shutil.copytree(finished, folder, ignore=shutil.ignore_patterns(INVENTORY), dirs_exist_ok=True)
+    shutil.rmtree(finished)
+    if not keeping.finished:
         checkpoints.clear()
-
-
-def _settings(card: ModelCard) -> dict[str, object]:
-    """Return what decides what is trained."""
-    options = dict(card.options)
-    options["train_options"] = {**options["train_options"], "checkpoint_minutes": None}  # type: ignore[dict-item]
-    return {"options": options, "data": card.data_digest, "backbone": card.backbone_digest, **card.versions}
+    note("This training was finished before, and its output lost: the model was kept, and nothing is trained again.")
+    return True
 
 
 def _seen(examples: TrainingSet, validation: ValidationSet | None) -> Iterator[str | bytes]:

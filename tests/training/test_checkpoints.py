@@ -1,11 +1,14 @@
 """The store of one training's newest checkpoint, and what its failures cost."""
 
+import errno
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 import pytest
 
+from embedtune.storage import store as folder_store
 from embedtune.training.checkpoints import CheckpointStore, training_digest
 
 SETTINGS = {"options": {"epochs": 3, "learning_rate": 1e-4}, "data": "sha256:1", "torch": "2.13.0"}
@@ -118,3 +121,26 @@ class TestFailures:
             assert store.restore() is None
         assert "Give s3://bucket/prefix or a path" in caplog.text
         assert not store.enabled
+
+    def test_the_disk_of_the_store_is_full(self, tmp_path, monkeypatch, caplog):
+        """As long as the checkpoint before is there: that goes, and the new one takes its place."""
+        store = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "scratch")
+        store.keep(write_checkpoint(store, "old"))
+        store.settle()
+        copy, full = folder_store._copy, []
+
+        def copy_if_there_is_room(reader, target, advance):
+            if any(path.read_text() == "old" for path in (tmp_path / "kept").rglob("optimizer.pt")):
+                full.append(target)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return copy(reader, target, advance)
+
+        monkeypatch.setattr(folder_store, "_copy", copy_if_there_is_room)
+        store.keep(write_checkpoint(store, "new"))
+        store.settle()
+        assert len(full) == 1
+        assert "The checkpoint before is removed for want of space" in caplog.text
+        assert "No space left on device" in caplog.text
+        restored = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "again").restore()
+        assert restored is not None
+        assert (restored / "optimizer.pt").read_text() == "new"

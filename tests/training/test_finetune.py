@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
+from embedtune.training.callbacks import WatchCallback
+from embedtune.training.checkpoints import CheckpointStore, digest_of
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.finetune import finetune_model
@@ -78,6 +81,10 @@ def paired(tmp_path_factory) -> Path:
 
 def files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files(folder)}
 
 
 @pytest.mark.parametrize(("layout", "loss"), [("labelled", "SupConLoss"), ("paired", "MultipleNegativesRankingLoss")])
@@ -194,6 +201,72 @@ def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp
     models = [load_model(str(tmp_path / name), 0) for name in ("model", "straight")]
     assert weights_digest(models[0]) == weights_digest(models[1])
     assert not list(root.glob("*/manifest.json"))
+
+
+class TestFinished:
+    """The output of a step may be lost after its end; the finished model stays until the next step has it."""
+
+    @pytest.fixture
+    def trainings(self, monkeypatch) -> list[int]:
+        """The first step of each training."""
+        begun: list[int] = []
+
+        def count(self, args, state, control, **kwargs):
+            begun.append(state.global_step)
+
+        monkeypatch.setattr(WatchCallback, "on_train_begin", count)
+        return begun
+
+    def test_a_lost_output_is_not_trained_again(self, labelled, config, tmp_path, trainings, capsys):
+        root = tmp_path / "checkpoints"
+        card = finetune_model(labelled, tmp_path / "one" / "model", config, str(root), keep_finished=True)
+        before = contents(tmp_path / "one" / "model")
+        shutil.rmtree(tmp_path / "one")
+        again = finetune_model(labelled, tmp_path / "two" / "model", config, str(root), keep_finished=True)
+        assert trainings == [0]
+        assert again == card
+        assert contents(tmp_path / "two" / "model") == before
+        assert "nothing is trained again" in capsys.readouterr().err
+        assert len(list(root.iterdir())) == 1  # in place of the checkpoints
+        CheckpointStore(str(root), digest_of(card), tmp_path).clear()
+        assert files(root) == []
+
+    def test_a_damaged_one_is(self, labelled, config, tmp_path, trainings):
+        root = tmp_path / "checkpoints"
+        card = finetune_model(labelled, tmp_path / "model", config, str(root), keep_finished=True)
+        (weights,) = root.rglob("model.safetensors")
+        weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+        again = finetune_model(labelled, tmp_path / "model", config, str(root), keep_finished=True)
+        assert trainings == [0, 0]
+        assert again.history == card.history
+        assert finetune_model(labelled, tmp_path / "model", config, str(root), keep_finished=True) == again
+        assert trainings == [0, 0]
+
+    def test_only_of_the_same_settings(self, labelled, config, tmp_path, trainings):
+        root = str(tmp_path / "checkpoints")
+        finetune_model(labelled, tmp_path / "model", config, root, keep_finished=True)
+        changed = dataclasses.replace(config, learning_rate=1e-4)
+        finetune_model(labelled, tmp_path / "model", changed, root, keep_finished=True)
+        assert trainings == [0, 0]
+        often = dataclasses.replace(config, train_options='{"items_per_label": 2, "checkpoint_minutes": 1}')
+        finetune_model(labelled, tmp_path / "model", often, root, keep_finished=True)
+        assert trainings == [0, 0]
+
+    def test_others_go_after_a_day(self, labelled, config, tmp_path, terminate, at_step):
+        root, kept = tmp_path / "checkpoints", {}
+        for name, epochs in (("young", 1), ("old", 2)):
+            other = dataclasses.replace(config, epochs=epochs)
+            card = finetune_model(labelled, tmp_path / "model", other, str(root), keep_finished=True)
+            kept[name] = root / digest_of(card)
+        at_step(5, terminate)
+        with pytest.raises(TrainingError):  # what can be gone on with is kept longer
+            finetune_model(labelled, tmp_path / "model", dataclasses.replace(config, seed=1), str(root))
+        (unfinished,) = {*root.iterdir()} - {*kept.values()}
+        for folder in (kept["old"], unfinished):
+            yesterday = time.time() - 25 * 3600
+            os.utime(folder / "manifest.json", (yesterday, yesterday))
+        finetune_model(labelled, tmp_path / "model", dataclasses.replace(config, epochs=1), str(root))
+        assert {*root.iterdir()} == {unfinished}
 
 
 @pytest.mark.parametrize("changed", ["learning rate", "documents", "backbone"])
