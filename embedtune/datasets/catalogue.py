@@ -63,7 +63,10 @@ def locate(name: str) -> Found:
         else:
             complete = _read_complete([reference.at(version) for version in list_versions(reference)])
     if not complete:
-        raise _missing(reference)
+        raise StorageError(
+            f"There is no dataset {reference} in {root_uri()}. `embedtune datasets --user {reference.user}` lists "
+            f"those that are there; {ROOT_VARIABLE} names the place."
+        )
     return max(complete, key=lambda found: (pushed_at(found.manifest), found.reference.version))
 
 
@@ -114,13 +117,6 @@ def _read_or_tell(reference: Reference) -> Found | DeniedError | None:
     except DamagedError as error:
         note(f"Left out: {error}")
         return None
-
-
-def _missing(reference: Reference) -> StorageError:
-    return StorageError(
-        f"There is no dataset {reference} in {root_uri()}. "
-        f"`embedtune datasets --user {reference.user}` lists those that are there; {ROOT_VARIABLE} names the place."
-    )
 
 
 def _privacy_explained(reference: Reference) -> AbstractContextManager[None]:

@@ -138,7 +138,7 @@ def _pack_folder(folder: Path, scratch: Path, stack: ExitStack) -> Packed:
     """Take the files of a folder of documents as they are, with the shards that its manifest names elsewhere."""
     manifest = read_manifest(folder)
     relevance = manifest.relevance
-    paths = [_shard_path(folder, shard, stack) for shard in manifest.shards]
+    paths = [stack.enter_context(local_copy(place_of(folder, each), "")).files[0] for each in manifest.shards]
     facts = [manifest.layout, *manifest.modalities, manifest.loaded, relevance.sha256 if relevance else ""]
     inventory = Inventory(manifest.rows_format, json.dumps(facts))
     with progress(f"Reading {folder}", sum(map(_size, paths)), "bytes") as advance:
@@ -156,10 +156,6 @@ def _pack_folder(folder: Path, scratch: Path, stack: ExitStack) -> Packed:
         paths.append(path)
     files.append(_write_manifest(manifest, scratch))
     return Packed(inventory.contents(), tuple(files), (*paths, scratch / MANIFEST_NAME))
-
-
-def _shard_path(folder: Path, shard: Shard, stack: ExitStack) -> Path:
-    return stack.enter_context(local_copy(place_of(folder, shard), "")).files[0]
 
 
 def _read_shard(shard: Shard, path: Path, inventory: Inventory, advance: Advance) -> None:

@@ -222,24 +222,15 @@ def count_long(corpus: DocumentSet) -> tuple[int, int]:
     """Count the texts of more than READ_WORDS words, and those of them that begin like another one for so long."""
     begins: dict[str, set[int]] = defaultdict(set)
     documents = np.flatnonzero(corpus.words > READ_WORDS).tolist()
-    starts = [_start(corpus.name(document)) for document in documents]
+    beginnings = (corpus.name(document).split(maxsplit=READ_WORDS)[:READ_WORDS] for document in documents)
+    starts = [content_key(" ".join(words)) for words in beginnings]
     for document, start in zip(documents, starts, strict=True):
         begins[start].add(int(corpus.keys[document]))
     return len(documents), sum(len(begins[start]) > 1 for start in starts)
 
 
-def _start(text: str) -> str:
-    return content_key(" ".join(text.split(maxsplit=READ_WORDS)[:READ_WORDS]))
-
-
 def long_warnings(texts: int, long: int, alike: int) -> list[str]:
-    """Return what a person should look at.
-
-    Args:
-        texts: Number of texts.
-        long: How many have more than READ_WORDS words.
-        alike: How many of these begin like another one.
-    """
+    """Return what a person should look at, where of these texts so many are long, and so many begin alike."""
     warnings = []
     cure = f"Set model_max_length above its default of {READ_WORDS} if the backbone can read more"
     if long > CUT_SHARE * texts:

@@ -34,7 +34,8 @@ def is_judged_folder(files: Sequence[Path]) -> bool:
     if folder is None:
         return False
     manifest = read_manifest(folder)
-    return manifest.relevance is not None and not any(_is_parent(manifest, shard.split) for shard in manifest.shards)
+    has_parents = any(SplitColumns(manifest.rows_format, shard.split).is_parent for shard in manifest.shards)
+    return manifest.relevance is not None and not has_parents
 
 
 def ingest_judged_folder(files: Sequence[Path], origin: str, output: RowsOutput) -> IngestReport:
@@ -75,10 +76,6 @@ def _folder(files: Sequence[Path]) -> Path | None:
     if len(folders) > 1:
         raise InputError(f"There are {len(folders)} folders of documents ({MANIFEST_NAME} in each). Give one of them.")
     return folders[0] if folders and folders[0] / RELEVANCE_NAME in files else None
-
-
-def _is_parent(manifest: Manifest, split: Split) -> bool:
-    return SplitColumns(manifest.rows_format, split).is_parent
 
 
 def _iter_batches(folder: Path, manifest: Manifest, origin: str) -> Iterator[pa.Table]:

@@ -197,9 +197,5 @@ def count_reasons(contents: DistinctContents, faults: Codes) -> tuple[tuple[str,
     for fault, reason in FAULT_REASONS.items():
         rows = np.flatnonzero(faults == fault)
         if rows.size:
-            found.append((reason, len(rows), _cells(contents, int(rows[0]))))
+            found.append((reason, len(rows), ", ".join(map(excerpt, contents.row(int(rows[0]))))))
     return tuple(sorted(found, key=lambda entry: -entry[1]))
-
-
-def _cells(contents: DistinctContents, number: int) -> str:
-    return ", ".join(excerpt(cell) for cell in contents.row(number))

@@ -63,7 +63,10 @@ def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: 
     InputError, a rule that is none for their layout a ConfigError.
     """
     if not corpus.layout.is_trainable:
-        return _no_split(corpus, rule)
+        check_rule(corpus.layout, rule)
+        return all_in_training(
+            corpus, "Plain texts have nothing to measure: all of them are in the training folder, none is held out."
+        )
     if corpus.judgments.official:
         plan = _official_split(corpus)
     else:
@@ -77,13 +80,6 @@ def split_documents(corpus: DocumentSet, rule: SplitRule, share: float, option: 
     check_evaluation(corpus, plan.query, plan.index, asked)
     verify_no_leak(corpus, plan.train, plan.query, plan.index)
     return plan
-
-
-def _no_split(corpus: DocumentSet, rule: SplitRule) -> SplitPlan:
-    check_rule(corpus.layout, rule)
-    return all_in_training(
-        corpus, "Plain texts have nothing to measure: all of them are in the training folder, none is held out."
-    )
 
 
 def all_in_training(corpus: DocumentSet, reason: str) -> SplitPlan:

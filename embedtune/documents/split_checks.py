@@ -79,15 +79,12 @@ def check_train(corpus: DocumentSet, train: Flags, asked: AskedShare, rule: str)
     usable = int(np.count_nonzero(contents >= 2))
     if usable >= 2:
         return
+    cause = " by the split of the source" if corpus.judgments.official else f" with {asked}"
     kind = "labels have" if corpus.layout.has_labels else "groups of connected pairs have"
     raise InputError(
         f"{usable} {kind} at least two different contents among the {np.count_nonzero(train)} of {len(corpus)} "
-        f"documents left for training{_cause(corpus, asked)}; at least 2 are needed. {_advice(corpus, rule, asked)}"
+        f"documents left for training{cause}; at least 2 are needed. {_advice(corpus, rule, asked)}"
     )
-
-
-def _cause(corpus: DocumentSet, asked: AskedShare) -> str:
-    return " by the split of the source" if corpus.judgments.official else f" with {asked}"
 
 
 def _advice(corpus: DocumentSet, rule: str, asked: AskedShare) -> str:

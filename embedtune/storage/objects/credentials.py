@@ -37,6 +37,10 @@ PLACES = {
 """Where the credentials of a store are read from, in this order, for messages. No place serves both: the keys of the
 platform's store are not sent to the user's, nor the other way round."""
 
+_KEY_VARIABLES = {
+    ObjectStore.MINIO: ("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", ""),
+    ObjectStore.S3: ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+}
 _SECRET_FILES = ("accesskey", "secretkey", "sessiontoken")
 _PROFILE_KEYS = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
 _SECRET_BYTES = 16 << 10
@@ -63,10 +67,11 @@ def find_credentials(store: ObjectStore) -> Provider | None:
     An empty variable counts as unset. A place that is named and cannot be read, or holds half a pair or what no key can
     be, is a StorageError, which names the place, never what is written there.
     """
+    given = _pair(_KEY_VARIABLES[store], _variable, "the environment")
     if store is ObjectStore.MINIO:
-        return _static(_minio_variables() or _mounted_secret())
+        return _static(given or _mounted_secret())
     # ~/.aws/credentials is what a person has, and its default profile must not replace what the platform hands a pod.
-    return _static(_aws_variables()) or _identity() or _static(_shared_file())
+    return _static(given) or _identity() or _static(_shared_file())
 
 
 @functools.lru_cache(maxsize=8)
@@ -111,14 +116,6 @@ class _Identity(Provider):
                 "role, that the pod's service account may take it, and that its address can be reached; or set "
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
             ) from None
-
-
-def _aws_variables() -> _Keys:
-    return _pair(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"), _variable, "the environment")
-
-
-def _minio_variables() -> _Keys:
-    return _pair(("MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", ""), _variable, "the environment")
 
 
 def _mounted_secret() -> _Keys:

@@ -6,7 +6,6 @@ else has. So every change is read back after a moment, and made again if somebod
 
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -43,7 +42,7 @@ class Policy:
 def read_policy(store: ObjectStore, bucket: str) -> Policy:
     """Return what a bucket's policy says; StorageError if it is none."""
     with store_errors(f"{store}://{bucket}"):
-        return Policy(bucket, _statements(_read(store_client(store), bucket)))
+        return Policy(bucket, _as_list(_read(store_client(store), bucket).get("Statement")))
 
 
 def make_public(store: ObjectStore, bucket: str, prefix: str) -> None:
@@ -60,35 +59,25 @@ def make_public(store: ObjectStore, bucket: str, prefix: str) -> None:
         StorageError: the prefix is empty or would be a pattern, access is denied, the store does not answer, or others
             change the policy again and again.
     """
-    resource = _resource(bucket, prefix)
-
-    def add(statements: list[Any]) -> list[Any]:
-        if any(_is_ours(statement, resource) for statement in statements):
-            return statements
-        return [*statements, _statement(resource)]
-
-    _change(store, bucket, prefix, add)
+    _change(store, bucket, prefix, is_public=True)
 
 
 def make_private(store: ObjectStore, bucket: str, prefix: str) -> None:
     """Take back what `make_public` did; nothing happens where it did nothing, and other statements stay as they are."""
-    resource = _resource(bucket, prefix)
-
-    def remove(statements: list[Any]) -> list[Any]:
-        return [statement for statement in statements if not _is_ours(statement, resource)]
-
-    _change(store, bucket, prefix, remove)
+    _change(store, bucket, prefix, is_public=False)
 
 
-def _change(store: ObjectStore, bucket: str, prefix: str, edit: Callable[[list[Any]], list[Any]]) -> None:
-    client = store_client(store)
+def _change(store: ObjectStore, bucket: str, prefix: str, is_public: bool) -> None:
+    client, resource = store_client(store), _resource(bucket, prefix)
     for _ in range(_ATTEMPTS):
         with store_errors(f"{store}://{bucket}"):
             policy = _read(client, bucket)
-            before = _statements(policy)
-            after = edit(before)
-            if after == before:
+            before = _as_list(policy.get("Statement"))
+            after = [statement for statement in before if not _is_ours(statement, resource)]
+            if is_public == (len(after) < len(before)):
                 return
+            if is_public:
+                after = [*before, _statement(resource)]
             if after:
                 client.set_bucket_policy(bucket, json.dumps(policy | {"Statement": after}, ensure_ascii=False))
             else:
@@ -117,10 +106,6 @@ def _read(client: Minio, bucket: str) -> dict[str, Any]:
             f"The policy of the bucket {bucket} is no JSON object, so it is left alone. Correct it first."
         )
     return policy
-
-
-def _statements(policy: dict[str, Any]) -> list[Any]:
-    return _as_list(policy.get("Statement"))
 
 
 def _resource(bucket: str, prefix: str) -> str:
