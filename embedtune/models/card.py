@@ -25,7 +25,7 @@ IMAGE_VARIABLE = "EMBEDTUNE_IMAGE"
 
 _TRAINING_FIELDS = frozenset(
     (
-        *("train_documents", "data_digest", "reading", "train_texts", "options", "chosen"),
+        *("train_documents", "data_digest", "reading", "train_texts", "options", "chosen", "remarks"),
         *("history", "validation", "epoch", "seconds", "texts_per_second", "learned", "image"),
     )
 )
@@ -155,6 +155,8 @@ class ModelCard:
     """How the training data were read, so that what is searched in is read in the same way; None where nobody said."""
     chosen: dict[str, str] = field(default_factory=dict)
     """Options of which the person left the choice to us, and a sentence on each."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how the training went, a sentence each."""
     epoch: EpochFacts | None = None
     """What the first epoch was like; None where the version that wrote the card did not count."""
     validation: Validation | None = None
@@ -200,6 +202,7 @@ class ModelCard:
         found = dict(data)
         known = {entry.name for entry in dataclasses.fields(cls)} - {"others"}
         facts = {name: found.pop(name) for name in known & found.keys()}
+        facts["remarks"] = tuple(facts.get("remarks", ()))
         facts["history"] = tuple(known_part(LossPoint, point) for point in facts["history"])
         for name, kind in (("train_texts", CutTexts), ("epoch", EpochFacts)):
             if facts.get(name) is not None:

@@ -35,6 +35,8 @@ class TrainingReport:
     """How the data were read, None where nobody said."""
     validation: Validation | None = None
     """How good the model was after each epoch, None where nothing was held out to tell."""
+    remarks: Sequence[str] = ()
+    """What a person should know of how the training went."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def loss_curve(history: Sequence[LossPoint]) -> LossCurve | None:
 
 
 def _context(report: TrainingReport) -> dict[str, object]:
+    cut = () if report.texts is None else cut_warnings((report.texts, "training texts"))
     return {
         "report": report,
         "training": report.training,
@@ -94,7 +97,7 @@ def _context(report: TrainingReport) -> dict[str, object]:
         "curve": loss_curve(report.history),
         "metric_curve": metric_curve(report.validation),
         "text_rows": text_rows(report.texts),
-        "warnings": () if report.texts is None else tuple(cut_warnings((report.texts, "training texts"))),
+        "warnings": (*report.remarks, *cut),
         "reading": shown_reading(report.reading),
     }
 

@@ -303,6 +303,7 @@ def _with_texts(
     found = (
         *filter(None, (known_of_base, _known_of_champion(comparison, encoded, known), length_warning(comparison))),
         *text_warnings(card.train_texts, comparison.side(TUNED)),
+        *card.remarks,
     )
     for warning in found:
         note(warning)

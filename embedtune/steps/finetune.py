@@ -66,6 +66,7 @@ def finetune(
         texts=card.train_texts,
         reading=card.reading,
         validation=card.validation,
+        remarks=card.remarks,
     )
     write_text_whole(html, training_html(report))
     return card

@@ -170,6 +170,7 @@ def _with_result(card: ModelCard, result: TrainingResult, model: SentenceTransfo
     return dataclasses.replace(
         card,
         chosen=card.chosen | result.chosen,
+        remarks=result.remarks,
         validation=result.validation,
         epoch=result.epoch,
         learned=result.learned,

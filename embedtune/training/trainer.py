@@ -20,10 +20,10 @@ from embedtune.models.loading import embedding_dimension
 from embedtune.progress import note, progress
 from embedtune.training.augmenting import Augmentation
 from embedtune.training.batches import BatchPlan
-from embedtune.training.callbacks import WatchCallback, loss_history
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.collating import Collator
 from embedtune.training.config import FinetuneConfig
+from embedtune.training.diagnosis import Course, remarks_on
 from embedtune.training.embedding import ColumnLoss
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import column_roles, plan_batches, searched_contents
@@ -35,6 +35,7 @@ from embedtune.training.so_far import SoFar
 from embedtune.training.stopping import told_to_stop
 from embedtune.training.validating import ValidationCallback
 from embedtune.training.validation_set import ValidationSet
+from embedtune.training.watching import WatchCallback, loss_history
 
 _MOST_LEFT_OUT = 0.2
 """Share of the contents that an epoch may leave out without a warning."""
@@ -59,6 +60,8 @@ class TrainingResult:
     """How good the model was after each epoch; None in a process that measures nothing."""
     chosen: dict[str, str] = field(default_factory=dict)
     """A sentence on each option by which the training itself chose."""
+    remarks: tuple[str, ...] = ()
+    """What a person should know of how the loss went."""
 
 
 def train(
@@ -87,10 +90,12 @@ def train(
     validating = None
     if validation is not None and processes.first:
         validating = ValidationCallback(model, validation, config, plan.batches_per_epoch, interruption)
-    total = plan.batches_per_epoch * config.epochs
-    with progress("Fine-tuning", total, "steps") as advance, told_to_stop(interruption.interrupt):
-        callbacks = [WatchCallback(advance), *filter(None, [validating]), interruption]  # a kept checkpoint is complete
+    course = _course(loss, config, plan)
+    with progress("Fine-tuning", course.steps, "steps") as advance, told_to_stop(interruption.interrupt):
+        watch = WatchCallback(advance, model, examples.contents, course)
+        callbacks = [watch, *filter(None, [validating]), interruption]  # a kept checkpoint is complete
         trainer = _build_trainer(loss, examples, config, plan, interruption, callbacks, processes)
+        trainer.watch = watch
         resumed = _restored(checkpoints, processes)
         if resumed is not None and validating is not None:
             validating.restore_best(resumed)
@@ -103,9 +108,11 @@ def train(
     if processes.any(interruption.interrupted):
         kept = processes.any(checkpoints.kept)
         left = "a checkpoint is kept, run again to go on" if kept else "nothing is kept, run again to start"
-        raise TrainingError(f"Stopped at step {trainer.state.global_step} of {total}: {left}.")
+        raise TrainingError(f"Stopped at step {trainer.state.global_step} of {course.steps}: {left}.")
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
-    result = TrainingResult(loss_history(trainer.state), seconds, loss.contents_seen / seconds, epoch, learned)
+    history = loss_history(trainer.state)
+    speed = loss.contents_seen / seconds
+    result = TrainingResult(history, seconds, speed, epoch, learned, remarks=remarks_on(history, course))
     return result if validating is None else _validated(result, validating, trainer.state)
 
 
@@ -128,6 +135,19 @@ def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
         f"Look here: an epoch leaves out {left:,} of {contents:,} training contents, because nothing is left that they "
         f"could be told apart from in a batch; the others come in {sizes}. More labels or pairs help, or another loss."
     )
+
+
+def _course(loss: ColumnLoss, config: FinetuneConfig, plan: BatchPlan) -> Course:
+    has_weights = next(own_parameters(loss.objective, loss.model), None) is not None
+    asked = config.training.loss_learning_rate
+    own_rate = loss_rate(config.loss, config.learning_rate, asked) if has_weights else 0.0
+    steps = plan.batches_per_epoch * config.epochs
+    warmup = _warmup_steps(config, steps)
+    return Course(config.loss, config.learning_rate, own_rate, steps, plan.batches_per_epoch, warmup)
+
+
+def _warmup_steps(config: FinetuneConfig, steps: int) -> int:
+    return round(config.training.warmup * steps)
 
 
 def _build_trainer(
@@ -205,7 +225,7 @@ def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> OneDev
         per_device_train_batch_size=config.batch_size,
         learning_rate=config.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=round(config.training.warmup * steps),
+        warmup_steps=_warmup_steps(config, steps),
         seed=config.seed,
         data_seed=config.seed,
         save_strategy="no",
@@ -258,6 +278,8 @@ class _Trainer(SentenceTransformerTrainer):
     config: FinetuneConfig
     processes: Processes
     saving: CheckpointCallback
+    watch: WatchCallback
+    _loss: torch.Tensor
 
     def get_train_dataloader(self) -> _Loader:
         """Return the plan's batches; accelerate would drop all of another length than the first ones."""
@@ -279,7 +301,16 @@ class _Trainer(SentenceTransformerTrainer):
         self.processes.draw_own(self.args.seed, self.state.global_step)
         loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
         self.processes.add_gradients(self.model.parameters(), own_parameters(self.column_loss.objective, self.model))
+        self._loss = loss
         return loss
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        """Cut the gradient, and have the step looked at before the weights are changed by it."""
+        norm: torch.Tensor = super()._clip_grad_norm(model)  # type: ignore[no-untyped-call]
+        group = self.create_optimizer().param_groups[0]  # every group's rate goes the same way
+        rate = self.config.learning_rate * float(group["lr"] / group["initial_lr"])
+        self.watch.record(self.state.global_step + 1, rate, self._loss, norm)
+        return norm
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Build the optimizer over the weights of model and loss."""
@@ -297,7 +328,8 @@ class _Trainer(SentenceTransformerTrainer):
         return self.optimizer
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:
-        """Write a checkpoint, with all that transformers leaves out."""
+        """Write a checkpoint of a sound training, with all that transformers leaves out."""
+        self.watch.check(self.state)
         write = partial(super()._save_checkpoint, model, trial)
         self.saving.save(self.state.global_step, write, self._tr_loss.item(), self._globalstep_last_logged)
 

@@ -79,6 +79,7 @@ def test_what_a_model_is_and_how_it_was_trained_are_two_files(tmp_path):
     told = {
         "options",
         "chosen",
+        "remarks",
         "history",
         "validation",
         "epoch",

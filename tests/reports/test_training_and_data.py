@@ -75,6 +75,12 @@ def test_training_page(samples: SimpleNamespace) -> None:
     assert 'class="line-chart"' in training_html(report)
 
 
+def test_training_page_says_that_the_loss_did_not_move(samples: SimpleNamespace) -> None:
+    report = samples.training_report(samples.evaluation_report())
+    text = words(training_html(dataclasses.replace(report, remarks=("The loss did not move: 2.5, and 2.495.",))))
+    assert "The loss did not move: 2.5, and 2.495." in text
+
+
 def test_training_page_without_history(samples: SimpleNamespace) -> None:
     report = samples.training_report(samples.rejected_report())
     assert "No loss was logged" in training_html(report)

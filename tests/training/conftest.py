@@ -15,12 +15,12 @@ from sentence_transformers import SentenceTransformer
 
 from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model, weights_digest
-from embedtune.training.callbacks import WatchCallback
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.trainer import TrainingResult, train
 from embedtune.training.validation_set import ValidationSet
+from embedtune.training.watching import WatchCallback
 
 
 @dataclass(frozen=True)
