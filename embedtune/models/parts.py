@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, Self
 
 import torch
 from sentence_transformers import SentenceTransformer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from embedtune.models.loading import has_fixed_length
 from embedtune.models.precision import vectors_of
@@ -16,11 +18,14 @@ from embedtune.models.precision import vectors_of
 _CELLS = 512
 """Tokens of a part, padding included: more no longer fit into a core's cache, fewer make small matrices."""
 
+_RECOMPUTED = 64
+"""Contents of a part that is to be recomputed, where a batch goes through a model as a whole otherwise."""
+
 Features = dict[str, Any]
 """Tensors with one row for each content, and notes such as the modality."""
 
 
-def vectors_in_parts(model: SentenceTransformer, features: Features, precision: str) -> Tensor:
+def vectors_in_parts(model: SentenceTransformer, features: Features, precision: str, recompute: bool = False) -> Tensor:
     """Return vectors (B, d) of a batch, in float32: texts on a CPU in parts of like length, others as a whole.
 
     Nothing is cut where the model wants a fixed length (SigLIP reads the last position).
@@ -29,18 +34,29 @@ def vectors_in_parts(model: SentenceTransformer, features: Features, precision: 
         model: The embedding model.
         features: What `preprocess` returned, on the model's device.
         precision: See `precision.vectors_of`.
+        recompute: Whether of each part the vectors alone are kept, and all else is calculated again, with the same
+            dropout, when its gradient is wanted: a batch of any size takes the memory of a part, for a third more time
+            (Gao et al. 2021, https://arxiv.org/abs/2101.06983; Chen et al. 2016, https://arxiv.org/abs/1604.06174).
     """
     mask = features.get("attention_mask")
+    words = None
     if mask is None or mask.device.type != "cpu" or "pixel_values" in features or has_fixed_length(model):
-        return vectors_of(model, dict(features), precision)
-    parts = _of_like_length(mask.sum(dim=1))
-    words = _Words.of(model, features["input_ids"])
+        if not recompute:
+            return vectors_of(model, dict(features), precision)
+        tensor = next(value for value in features.values() if isinstance(value, Tensor))
+        parts = list(torch.split(torch.arange(len(tensor), device=tensor.device), _RECOMPUTED))
+        take = _rows
+    else:
+        parts = _of_like_length(mask.sum(dim=1))
+        take = _part
+        words = _Words.of(model, features["input_ids"])
 
     def embed(rows: Tensor) -> Tensor:
         with nullcontext() if words is None else words.looked_up():
-            return vectors_of(model, _part(features, rows), precision)
+            return vectors_of(model, take(features, rows), precision)
 
-    return torch.cat([embed(rows) for rows in parts])[torch.argsort(torch.cat(parts))]
+    through = partial(checkpoint, embed, use_reentrant=False) if recompute else embed
+    return torch.cat([through(rows) for rows in parts])[torch.argsort(torch.cat(parts))]
 
 
 def _of_like_length(lengths: Tensor) -> list[Tensor]:
@@ -50,6 +66,11 @@ def _of_like_length(lengths: Tensor) -> list[Tensor]:
     while ends[-1] > 0:
         ends.append(max(0, ends[-1] - max(1, _CELLS // ascending[ends[-1] - 1])))
     return [order[start:end] for start, end in pairwise(reversed(ends))]
+
+
+def _rows(features: Features, rows: Tensor) -> Features:
+    """Return the features of some rows as they are."""
+    return {name: value[rows] if isinstance(value, Tensor) else value for name, value in features.items()}
 
 
 def _part(features: Features, rows: Tensor) -> Features:

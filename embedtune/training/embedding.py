@@ -19,7 +19,12 @@ class ColumnLoss(nn.Module):
     """
 
     def __init__(
-        self, model: SentenceTransformer, objective: nn.Module, processes: Processes = ALONE, precision: str = FLOAT32
+        self,
+        model: SentenceTransformer,
+        objective: nn.Module,
+        processes: Processes = ALONE,
+        precision: str = FLOAT32,
+        recompute: bool = False,
     ) -> None:
         """Combine.
 
@@ -29,11 +34,13 @@ class ColumnLoss(nn.Module):
             processes: Those that embed a batch together; each is given its share of the rows.
             precision: In which numbers the model's encoder calculates, see `precision.vectors_of`. The objective does
                 in float32.
+            recompute: Whether the encoder's work is done twice to save memory, see `parts.vectors_in_parts`.
         """
         super().__init__()
         self.model = model
         self.objective = objective
         self.precision = precision
+        self._recompute = recompute
         self._processes = processes
         self._fixed_length = has_fixed_length(model)
         self.contents_seen = 0
@@ -50,9 +57,12 @@ class ColumnLoss(nn.Module):
         """Return the vectors (P, d) of each column."""
         joined = None if self._fixed_length else _joined(columns)
         if joined is None:
-            return [vectors_in_parts(self.model, features, self.precision) for features in columns]
-        vectors = vectors_in_parts(self.model, joined, self.precision)
+            return [self._embed(features) for features in columns]
+        vectors = self._embed(joined)
         return list(torch.split(vectors, len(vectors) // len(columns)))
+
+    def _embed(self, features: Features) -> Tensor:
+        return vectors_in_parts(self.model, features, self.precision, self._recompute)
 
 
 def _joined(columns: list[Features]) -> Features | None:

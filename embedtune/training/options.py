@@ -48,6 +48,9 @@ class TrainOptions(Options):
     checkpoint_minutes: float = 10.0
     """Minutes after which a checkpoint is written within an epoch, beside one after each epoch and when the run is told
     to stop; 0 writes none within an epoch."""
+    recompute: bool = False
+    """Whether the encoder's work is done twice, so that batches of any size take the memory of 64 contents; the result
+    is the same. Not for backbones that normalise over a batch (ResNet, EfficientNet, PointNet++), unless frozen."""
 
     def __post_init__(self) -> None:
         """Check the values.

@@ -15,6 +15,7 @@ from transformers import set_seed
 
 from embedtune.documents.shards.folder import Manifest, read_manifest
 from embedtune.documents.summary import load_reading
+from embedtune.errors import ConfigError
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import IMAGE_VARIABLE, ModelCard
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
@@ -70,7 +71,7 @@ def take_part(
     manifest = read_manifest(documents)
     start, config, chosen = _started(config, manifest.modalities)
     model = start.model
-    _note_shares(model, processes)
+    check_batch_norms(model, config, processes)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         examples, validation = read_examples(documents, Path(scratch), config)
         check_reads(model, examples.contents)
@@ -133,8 +134,22 @@ def _started(config: FinetuneConfig, modalities: Sequence[Modality]) -> tuple[_S
     return _Start(tailor(model, config.tailoring, config.seed), digest, inherited), config, chosen
 
 
-def _note_shares(model: nn.Module, processes: Processes) -> None:
-    if processes.count > 1 and any(isinstance(module, _BATCH_NORMS) for module in model.modules()):
+def check_batch_norms(model: nn.Module, config: FinetuneConfig, processes: Processes) -> None:
+    """Say what becomes of normalisation over a batch where parts of one are embedded on their own.
+
+    Raises:
+        ConfigError: it would become that of the parts that are recomputed.
+    """
+    model.train()  # in which frozen modules stay as they are
+    found = [name for name, module in model.named_modules() if isinstance(module, _BATCH_NORMS) and module.training]
+    model.eval()
+    if found and config.training.recompute:
+        raise ConfigError(
+            f"train_options: recompute is true, but the backbone normalises over a batch in {len(found)} layers (such "
+            f"as {found[0]}): each part of one would be normalised over itself, which is another training. Set it to "
+            "false and lower batch_size, or freeze these layers."
+        )
+    if found and processes.count > 1:
         note(
             f"The backbone normalises over a batch: each of {processes.count} processes does so over its share of one."
         )

@@ -191,7 +191,7 @@ def _build_loss(
         torch.manual_seed(config.seed)  # a loss with weights draws them
         labels = int(examples.labels.max()) + 1
         objective = build_objective(config.loss, model, labels, embedding_dimension(model))
-        return ColumnLoss(model, objective, processes)
+        return ColumnLoss(model, objective, processes, recompute=config.training.recompute)
 
 
 def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> None:

@@ -29,11 +29,11 @@ from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
-from embedtune.training.callbacks import WatchCallback
 from embedtune.training.checkpoints import CheckpointStore, digest_of
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.finetune import finetune_model
+from embedtune.training.watching import WatchCallback
 
 LABELLED = RowsFormat(Layout.LABELLED, (Modality.TEXT,))
 TEXTS = [f"{first}{second} {second}{first}" for first in "abcde" for second in "uvwxyz"]
@@ -42,6 +42,7 @@ import json, sys, torch
 from pathlib import Path
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.finetune import finetune_model
+from embedtune.training.watching import WatchCallback
 torch.set_num_threads(1)
 documents, model, config, root = sys.argv[1:]
 finetune_model(Path(documents), Path(model), FinetuneConfig(**json.loads(config)), root)
