@@ -81,7 +81,6 @@ class _Files:
         return self.queries, self.corpus, *(path for path, _ in self.judgments)
 
     def name(self, path: Path) -> str:
-        """Return the name of a file inside the folder."""
         return path.relative_to(self.root).as_posix()
 
 
@@ -140,7 +139,6 @@ class _Reading:
     """Judgments of each split."""
 
     def read(self) -> None:
-        """Read everything and write the rows."""
         self._read_texts(self.files.queries, self.queries)
         self._read_texts(self.files.corpus, self.corpus)
         judged = bytearray(len(self.corpus))
@@ -213,13 +211,11 @@ class _Reading:
         self.output.reject(line, reason, raw.decode("utf-8", "replace"), self.files.name(path))
 
     def parts(self) -> Iterator[Part]:
-        """Yield what was read of each file."""
         for path in self.files.all:
             name = self.files.name(path)
             yield Part(name, f"{self.origin.rstrip('/')}/{name}", self.lines.get(path, 0))
 
     def report(self) -> IngestReport:
-        """Return what was found."""
         splits = ", ".join(f"{split or 'one file'} {count}" for split, count in self.counts.items())
         told = (
             f"BEIR folder: {len(self.queries)} queries ({len(self.queries) - len(self.judged_queries)} of them without "

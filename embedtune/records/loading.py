@@ -197,7 +197,6 @@ class _Work:
         self._labels: tuple[set[object], set[object]] = set(), set()
 
     def run(self, rows: Path, options: CSVOptions) -> None:
-        """Load everything."""
         total = pq.read_metadata(rows).num_rows
         with (
             progress(f"Loading {self.what}", total, "rows") as advance,
@@ -278,7 +277,6 @@ class _Hope:
         self._is_lost = True
 
     def note(self, key: ContentKey, content: Loaded | Failed) -> None:
-        """Take one outcome into account."""
         if not self._is_lost:
             return
         if isinstance(content, Loaded) or content.failure is Failure.OTHER:

@@ -78,7 +78,6 @@ def find_columns(records: list[list[str]], request: IngestRequest) -> Columns:
 
 
 def _find(table: Table, request: IngestRequest) -> Columns:
-    """Decide on layout, columns and modalities."""
     wanted, chosen = request.wanted, request.options.columns
     used = None if chosen is None else tuple(_position(table, column) for column in chosen)
     if wanted is Layout.PLAIN:

@@ -275,7 +275,6 @@ def weigh_names(row: Sequence[str], rows: Sequence[Sequence[str]]) -> float:
 
 
 def _weigh_column(name: str, column: Sequence[str]) -> float:
-    """Return what one column tells."""
     if name.casefold() in _NOTHING:
         return 0.0
     if name in column or _kind(name) == "address":

@@ -251,7 +251,6 @@ def _check_whole(name: str, value: int, least: int, most: int | None) -> None:
 
 
 def _checked_columns(columns: Sequence[str | int], header: str) -> tuple[str | int, ...]:
-    """Return the columns as a tuple."""
     if isinstance(columns, str) or not isinstance(columns, Sequence) or not columns:
         raise ConfigError(
             f'CSV option columns={columns!r} is no list of columns. Write one such as ["query", "answer"] or [2, 3].'

@@ -106,7 +106,6 @@ class _Reader:
         self._left = max(FREE_BYTES, MAX_RATIO * size)
 
     def documents(self) -> Iterator[DocumentProto | str]:
-        """Yield the Documents, or why one cannot be read."""
         first = self._stream.read(1)
         if not first:
             raise InputError(f"{self._name} holds no Documents. Give an array with at least two.")
@@ -127,7 +126,6 @@ class _Reader:
             tag = self._stream.read(1)
 
     def _length(self) -> int:
-        """Read a number of protobuf."""
         value = 0
         for shift in range(0, 64, 7):
             byte = self._exactly(1)[0]
