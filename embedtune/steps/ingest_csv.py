@@ -25,6 +25,9 @@ from embedtune.storage.opening import LocalSource
 _OF_TABLES = ("size", "sampling_rate", "dialect", "encoding", "is_labeled", "header", "columns", "task")
 """CSV options that mean nothing for BEIR folders, folders of images and DocumentArrays."""
 
+_OF_ARRAYS = ("pos_value", "neg_value")
+"""Those that mean something for DocumentArrays only."""
+
 _MOST_TOLD = 10
 """Names of files in one sentence."""
 
@@ -129,31 +132,33 @@ def _read(
     folder = f"{source.root}/"
     match _kind(names, source, config.uri):
         case SourceKind.BEIR:
-            return _told_unused(ingest_beir(source.root, config.uri, output), config), folder
+            report = ingest_beir(source.root, config.uri, output)
+            return _told_unused(report, config, _OF_TABLES + _OF_ARRAYS), folder
         case SourceKind.CLASS_FOLDERS:
-            return _told_unused(ingest_class_folders(names, config.uri, output), config), folder
+            report = ingest_class_folders(names, config.uri, output)
+            return _told_unused(report, config, _OF_TABLES + _OF_ARRAYS), folder
         case SourceKind.DOCUMENTS:
             report, origins = _read_documents(source, config, output)
-            return _told_unused(report, config), origins
+            return _told_unused(report, config, _OF_TABLES), origins
     wanted = table_names(names) if len(names) > 1 else names
     titles, origins = (dict(zip(names, each, strict=True)) for each in (source.titles, source.origins))
     found = [CSVSource(source.root / name, titles[name]) for name in wanted]
     report = ingest_files(found, output, config.request)
-    report = replace(report, notes=(*report.notes, *passed_over(names, wanted)))
+    report = _told_unused(replace(report, notes=(*report.notes, *passed_over(names, wanted))), config, _OF_ARRAYS)
     if len(found) == 1:
         return report, origins[wanted[0]]
     return report, {title: origins[name] for title, name in zip(source_names(found), wanted, strict=True)}
 
 
-def _told_unused(report: IngestReport, config: IngestCSVConfig) -> IngestReport:
-    """Add a note on what was set of how a table is read, where the data are none."""
+def _told_unused(report: IngestReport, config: IngestCSVConfig, names: Sequence[str]) -> IngestReport:
+    """Add a note on the layout and on these CSV options where they were set for data that are read without them."""
     usual, options = CSVOptions(), config.options
-    unused = [f"{name}={value!r}" for name in _OF_TABLES if (value := getattr(options, name)) != getattr(usual, name)]
+    unused = [f"{name}={value!r}" for name in names if (value := getattr(options, name)) != getattr(usual, name)]
     if config.layout not in (AUTO, report.layout):
         unused.insert(0, f"layout={config.layout!r}")
     if not unused:
         return report
-    told = f"Not used, for only tables are read by it, and these data are none: {', '.join(unused)}."
+    told = f"Not used, since such data are read without it: {', '.join(unused)}."
     return replace(report, notes=(*report.notes, told))
 
 

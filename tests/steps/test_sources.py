@@ -137,18 +137,22 @@ def test_a_folder_per_class_is_loaded(tmp_path: Path) -> None:
     assert list_sources(ListSourcesConfig(f"{folder}/"))[0].uri == f"{folder}/"
 
 
-def test_what_is_set_of_tables_is_told_where_the_data_are_none(tmp_path: Path) -> None:
-    folder, array_file = image_folder(tmp_path / "classes"), tmp_path / "train.protobuf-array.gzip"
+def test_what_is_set_for_other_data_is_told(tmp_path: Path) -> None:
+    def notes(uri: Path, **settings: str) -> tuple[str, ...]:
+        return ingest_csv(IngestCSVConfig(str(uri), **settings), tmp_path / "rows.parquet", tmp_path / "bad.csv").notes
+
+    array_file = tmp_path / "train.protobuf-array.gzip"
     array(2).save_binary(str(array_file), protocol="protobuf-array", compress="gzip")
-    for uri in (folder, array_file):
-        config = IngestCSVConfig(str(uri), layout="pairs", csv_options='{"size": 3, "columns": [2, 1], "seed": 7}')
-        report = ingest_csv(config, tmp_path / "rows.parquet", tmp_path / "bad.csv")
-        told = (
-            "Not used, for only tables are read by it, and these data are none: layout='pairs', size=3, columns=(2, 1)."
-        )
-        assert report.notes[-1] == told
-        fitting = IngestCSVConfig(str(uri), layout="labelled", csv_options='{"convert_to_blob": false}')
-        assert not ingest_csv(fitting, tmp_path / "rows.parquet", tmp_path / "bad.csv").notes
+    table = csv_file(tmp_path / "a.csv", texts(4))
+    of_tables, of_arrays = '{"size": 3, "columns": [2, 1], "seed": 7}', '{"pos_value": "yes"}'
+    told = "Not used, since such data are read without it"
+    for uri in (image_folder(tmp_path / "classes"), array_file):
+        found = notes(uri, layout="pairs", csv_options=of_tables)
+        assert found == (f"{told}: layout='pairs', size=3, columns=(2, 1).",)
+        assert notes(uri, layout="labelled", csv_options='{"convert_to_blob": false}') == ()
+    assert notes(tmp_path / "classes", csv_options=of_arrays) == (f"{told}: pos_value='yes'.",)
+    assert notes(table, csv_options=of_arrays) == (f"{told}: pos_value='yes'.",)
+    assert notes(array_file, csv_options=of_arrays) == notes(table, layout="labelled") == ()
 
 
 @pytest.mark.parametrize(("option", "loaded"), [("{}", True), ('{"convert_to_blob": false}', False)])
