@@ -8,6 +8,7 @@ _UNSEEN_CATEGORIES = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 _UNSEEN_LETTERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Signs without ink of other categories: those of Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt
 that are letters or marks, and the Braille pattern without a dot."""
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _VARIATION_SELECTORS = ((0x180B, 0x180F), (0xFE00, 0xFE0F), (0xE0100, 0xE01EF))
 
 
@@ -24,6 +25,11 @@ def excerpt(text: str) -> str:
 def shown_names(names: Sequence[str], separator: str = ", ") -> str:
     """Return names in one line, cut to a length that fits a message: a hostile file may have a million columns."""
     return shortened(separator.join(names[:_SHOWN]), _SHOWN)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Put an apostrophe before a value that a spreadsheet would take for a formula."""
+    return "'" + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def stripped(text: str) -> str:

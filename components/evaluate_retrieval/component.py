@@ -28,8 +28,8 @@ def evaluate_retrieval(
     Args:
         model: Tuned model.
         evaluation: Queries and index.
-        train: Training documents, which are searched in as well where eval_options ask for the whole corpus.
-        scores: Comparison (JSON), TREC runs and qrels, the scores of each query.
+        train: Training documents, looked through for wrong labels, and searched in if eval_options say whole_corpus.
+        scores: Comparison (JSON), TREC runs and qrels, the scores of each query, labels that seem to be wrong.
         metrics: Mean metrics of all models, the gain in the one that decides, and the decision, for Compare Runs.
         report: Report for the Visualization tab.
         summary: The same as Markdown.

@@ -38,11 +38,18 @@ class ModelToEncode:
     """Digest that its weights must have, '' for any."""
     tokens: Digests | None = None
     """Of the token sequences that it was trained on, where queries and index that are read so are to be counted."""
+    alone: Contents | None = None
+    """What this model encodes beside the others, as the index; None for nothing."""
 
     @classmethod
-    def backbone_of(cls, card: ModelCard) -> "ModelToEncode":
-        """Return what a tuned model started from, as it was published."""
-        return cls(card.backbone, card.layout, card.backbone_version, card.backbone_digest)
+    def backbone_of(cls, card: ModelCard, alone: Contents | None = None) -> "ModelToEncode":
+        """Return what a tuned model started from, as it was published.
+
+        Args:
+            card: The tuned model's.
+            alone: What it encodes beside the others.
+        """
+        return cls(card.backbone, card.layout, card.backbone_version, card.backbone_digest, alone=alone)
 
     @classmethod
     def tuned(cls, folder: Path) -> "ModelToEncode":
@@ -90,6 +97,8 @@ class Encoded:
     """What they were encoded on, as its maker calls it, or 'CPU' with the number of threads."""
     further: Mapping[str, EncodedSet] = field(default_factory=dict)
     """Of each further set, by its name."""
+    alone: npt.NDArray[np.float32] | None = None
+    """Of what this model encoded beside the others (A, d); None where there was nothing."""
 
 
 def encode_all(
@@ -163,6 +172,11 @@ def _encode_with(
             )
             for name, (asked, searched) in further.items()
         },
+        alone=(
+            None
+            if model.alone is None
+            else encode_contents(loaded, model.alone, roles[1], batch_size, f"Training documents, {part} model")
+        ),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TextIO
 from embedtune.errors import ConfigError, InputError, StorageError
 from embedtune.records.rows import IngestReport, RowsFormat, RowsWriter, open_rows
 from embedtune.storage.atomic import PART_SUFFIX, atomic_path
-from embedtune.text import excerpt, shortened
+from embedtune.text import excerpt, shortened, spreadsheet_cell
 
 _COLUMNS = ("line", "reason", "row")
 """Header of a quarantine file; `row` is the text of the row as it stands in the source."""
@@ -34,7 +34,6 @@ _MOST_CHARACTERS = 2**31 - 1
 _LOOKED_THROUGH = 20_000
 _USER = re.compile(r"(https?://)[^\s/@\"',;]+@", re.IGNORECASE)
 _QUERY = re.compile(r"(https?://[^\s?\"',;]+)\?[^\s\"',;]*", re.IGNORECASE)
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _BETWEEN_CELLS = re.compile(r"[\",;|\t\r\n]+")
 
 Watch = Callable[[Sequence[Sequence[object]]], None]
@@ -88,8 +87,8 @@ class QuarantineWriter:
 
     def add_uncounted(self, line: int, reason: str, row: str, source: str = "") -> None:
         """Set a row aside that is no bad one, such as a footer."""
-        cells: tuple[object, ...] = (line, _escaped(reason), _escaped(row))
-        self._writer.writerow((*cells, _escaped(source)) if self._several else cells)
+        cells: tuple[object, ...] = (line, spreadsheet_cell(reason), spreadsheet_cell(row))
+        self._writer.writerow((*cells, spreadsheet_cell(source)) if self._several else cells)
 
     def forget_first(self) -> None:
         """Let the first reasons be those of what follows; the counts stay."""
@@ -124,11 +123,6 @@ class QuarantineWriter:
 
     def _key(self, source: str) -> str:
         return source if self._several else ""
-
-
-def _escaped(text: str) -> str:
-    """Put an apostrophe before a value that a spreadsheet would take for a formula."""
-    return "'" + text if text.startswith(_FORMULA_STARTS) else text
 
 
 def _without_secrets(row: str) -> str:

@@ -30,6 +30,7 @@ from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 
 if TYPE_CHECKING:
     from embedtune.documents.tiles import Tile
+    from embedtune.retrieval.label_noise import DoubtfulLabel, LabelNoise
     from embedtune.retrieval.weak_spots import WeakSpots
 
 MAX_PAGE_BYTES = 950_000
@@ -40,6 +41,8 @@ _DATA_PAGE = "<!-- the data page -->"
 
 _EXAMPLES_PER_GROUP = 8
 _HITS = 5
+_DOUBTFUL = 50
+"""Labels that seem to be wrong, of which a page shows the surest."""
 _SHARES = (1.0, 0.5, 0.25, 0.1, 0.0)
 """Of what is listed, how much a page shows: the first share with which it is small enough."""
 
@@ -62,6 +65,8 @@ class EvaluationReport:
     """Drawings of images or meshes of the examples, by id, all of one shape; none of texts."""
     weak_spots: "WeakSpots | None" = None
     """Where the tuned model is worst; None where single queries were not looked at."""
+    label_noise: "LabelNoise | None" = None
+    """Labels that seem to be wrong; None where there are none, or nobody looked."""
     made: str = ""
     """When the evaluation was made, '' where that is not said."""
     validation: Validation | None = None
@@ -156,6 +161,8 @@ def _context(report: EvaluationReport, share: float) -> dict[str, object]:
         "groups": _groups(report, share),
         "hits": _HITS,
         **_weak_spots(report, share, names),
+        "noise": report.label_noise,
+        "doubtful": _doubtful(report, share),
         "training": report.training,
         "data": report.data,
         "provenance": report.provenance,
@@ -180,6 +187,11 @@ def _weak_spots(report: EvaluationReport, share: float, sides: Sequence[str]) ->
         "queries": query_rows(queries, sides),
         "labels": label_rows(labels, weak.metric, sides),
     }
+
+
+def _doubtful(report: EvaluationReport, share: float) -> "tuple[DoubtfulLabel, ...]":
+    noise = report.label_noise
+    return () if noise is None else noise.listed[: round(share * _DOUBTFUL)]
 
 
 def _opening(decision: Decision) -> str:

@@ -157,4 +157,9 @@ def _names(table: pa.Table, form: ContentColumns) -> list[str]:
     if form.modality is Modality.TEXT:
         found: list[str] = table[form.column].to_pylist()
         return found
-    return [uri.partition("?")[0].rpartition("/")[2] for uri in table[form.uri_column].to_pylist()]
+    return [file_name(uri) for uri in table[form.uri_column].to_pylist()]
+
+
+def file_name(uri: str) -> str:
+    """Return the name of the file at an address; '' where no address is known."""
+    return uri.partition("?")[0].rpartition("/")[2]

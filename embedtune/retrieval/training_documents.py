@@ -17,6 +17,8 @@ from embedtune.documents.schema import (
 )
 from embedtune.documents.shards.folder import BuiltFolder
 from embedtune.models.contents import Contents, Indices, column_of, spool_split
+from embedtune.records.layouts import Modality
+from embedtune.retrieval.held_out import file_name
 
 Pairs = tuple[list[str], list[str], list[float]]
 """Ids of the queries and of the documents of P judged pairs, and their gains."""
@@ -30,11 +32,18 @@ class Pool:
     labels: list[str]
     """Of pairs, names of the connected components."""
     contents: Contents
+    addresses: pa.ChunkedArray | None = None
+    """Of contents that are no texts, where they came from, '' where it is not known (N,)."""
+
+    def name(self, row: int) -> str:
+        """Return a text as it is, and of another content the name of the file that it came from."""
+        return self.contents.text(row) if self.addresses is None else file_name(self.addresses[row].as_py())
 
     def select(self, rows: Indices) -> "Pool":
         """Keep only these, ascending (n,); contents stay where they are."""
         ids, labels = ([column[row] for row in rows] for column in (self.ids, self.labels))
-        return Pool(ids, labels, self.contents.select(rows))
+        addresses = None if self.addresses is None else self.addresses.take(rows)
+        return Pool(ids, labels, self.contents.select(rows), addresses)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,4 +99,5 @@ def _of_parents(table: pa.Table, form: SplitColumns) -> TrainingDocuments:
 
 def _pool(table: pa.Table, content: ContentColumns) -> Pool:
     ids, labels = table[content.id_column].to_pylist(), table[LABEL_COLUMN].to_pylist()
-    return Pool(ids, labels, Contents([column_of(table, content)]))
+    addresses = None if content.modality is Modality.TEXT else table[content.uri_column]
+    return Pool(ids, labels, Contents([column_of(table, content)]), addresses)

@@ -127,9 +127,9 @@ def join_corpus(held_out: HeldOut, training: TrainingDocuments, rule: str, seed:
         seed: Seed of the draw.
     """
     documents = held_out.documents
-    rows, asked = _others(training.queries.ids, documents.query_ids), len(documents.query_ids)
+    rows, asked = rows_not_among(training.queries.ids, documents.query_ids), len(documents.query_ids)
     drawn = np.sort(np.random.default_rng(seed).permutation(rows)[:asked])
-    others = training.index.select(_others(training.index.ids, documents.index_ids))
+    others = training.index.select(rows_not_among(training.index.ids, documents.index_ids))
     trained = (training.queries,) if training.queries is training.index else (training.queries, training.index)
     digests = trained_digests(chain.from_iterable(pool.contents.all_stored() for pool in trained))
     seen = np.isin(trained_digests(held_out.index.all_stored()), digests)
@@ -277,9 +277,9 @@ def _held_out_pairs(documents: EvaluationSet) -> dict[tuple[str, str], float]:
     return dict(zip(ends, judgments.key_gains.tolist(), strict=True))
 
 
-def _others(ids: Sequence[str], than: Sequence[str]) -> Indices:
+def rows_not_among(ids: Sequence[str], others: Sequence[str]) -> Indices:
     """Return the rows of the ids that are not among others."""
-    known = set(than)
+    known = set(others)
     return np.array([row for row, each in enumerate(ids) if each not in known], np.int64)
 
 

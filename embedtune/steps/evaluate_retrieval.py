@@ -26,10 +26,11 @@ from embedtune.retrieval.evaluation_set import EvaluationSet, Vectors
 from embedtune.retrieval.gate import Asked, Incumbent, check_gate, with_probe
 from embedtune.retrieval.held_out import HeldOut, draw_examples, read_held_out
 from embedtune.retrieval.known_texts import Known, check_any_new, find_known, known_warning
+from embedtune.retrieval.label_noise import LabelNoise, write_label_noise
 from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.options import FINETUNER, EvalOptions
-from embedtune.retrieval.score_files import write_finetuner_scores, write_scores
+from embedtune.retrieval.score_files import LABEL_NOISE_FILE, write_finetuner_scores, write_scores
 from embedtune.retrieval.side_tables import FurtherData
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 from embedtune.retrieval.weak_spots import weak_spots
@@ -38,9 +39,10 @@ from embedtune.steps.champion import score_champion
 from embedtune.steps.evaluations import check_versions, contents_of, measure_all, open_evaluations
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.finetune import forget_finished
+from embedtune.steps.label_noise import Labelled, find_label_noise, labelled_contents
 from embedtune.steps.migration import with_migration, write_map
 from embedtune.steps.running import OutputFile, OutputFolder, step
-from embedtune.steps.whole_corpus import contents_of_corpus, open_corpus, with_corpus
+from embedtune.steps.whole_corpus import contents_of_corpus, open_corpus, open_training, with_corpus
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
 from embedtune.training.fits import check_trainable
 
@@ -108,10 +110,11 @@ def evaluate_retrieval(
         model: Model folder of the fine-tuning step.
         evaluation: Evaluation documents folder.
         scores: Folder to write, whole or not at all: the comparison, TREC run and qrels files (qrels up to five
-            million judgments with whole gains), the scores of each query, the data summary.
+            million judgments with whole gains), the scores of each query, labels to look at, the data summary.
         html: Report page to write.
         markdown: The same as Markdown.
-        train: Training documents folder of the same build, which is read where eval_options ask for the whole corpus.
+        train: Training documents folder of the same build, which is read where there are labels to look through, or
+            eval_options ask for the whole corpus.
         model_uri: Address at which the pipeline keeps the model, '' for where it is; see `forget_finished`.
 
     Raises:
@@ -132,14 +135,19 @@ def evaluate_retrieval(
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         held_out = read_held_out(evaluation, Path(scratch))
         measuring, rule = config.measuring, data.split_rule
-        corpus = open_corpus(measuring, train, evaluation, held_out, rule, config.seed, Path(scratch))
+        training = open_training(measuring, train, evaluation, Path(scratch))
+        corpus = open_corpus(measuring, training, held_out, rule, config.seed)
+        labelled = labelled_contents(held_out, training, config.seed)
         with open_evaluations(measuring, config.evaluation_versions, held_out.documents) as further:
-            outcome, vectors = _outcome(config, held_out, corpus, further, card, model, data)
+            outcome, of_base, vectors = _outcome(config, held_out, corpus, labelled, further, card, model, data)
+        noise = find_label_noise(labelled, of_base)
         pictures = draw_examples(held_out, outcome.comparison.examples)
-    comparison, report = outcome.comparison, _report(config, card, data, outcome, pictures)
+    comparison, report = outcome.comparison, _report(config, card, data, outcome, noise, pictures)
     with atomic_folder(scores) as folder:
         write_scores(folder, outcome)
         write_map(folder, vectors, comparison.decision.champion_version)
+        if noise is not None:
+            write_label_noise(folder / LABEL_NOISE_FILE, noise)
         if config.measuring.metric_set == FINETUNER:
             write_finetuner_scores(folder, outcome)
         data.save(folder / DATA_FILE)
@@ -153,6 +161,7 @@ def _report(
     card: ModelCard,
     data: DataSummary,
     outcome: Evaluation,
+    noise: LabelNoise | None,
     pictures: "Mapping[str, Tile]",
 ) -> EvaluationReport:
     return EvaluationReport(
@@ -165,6 +174,7 @@ def _report(
         train_texts=card.train_texts,
         pictures=pictures,
         weak_spots=weak_spots(outcome),
+        label_noise=noise,
         validation=card.validation,
         made=f"{datetime.now(UTC):%d %B %Y, %H:%M} UTC",
     )
@@ -174,17 +184,19 @@ def _outcome(
     config: EvaluateRetrievalConfig,
     held_out: HeldOut,
     corpus: WholeCorpus | None,
+    labelled: Labelled | None,
     further: Sequence[FurtherData],
     card: ModelCard,
     model: Path,
     data: DataSummary,
-) -> tuple[Evaluation, dict[str, Vectors]]:
-    """Encode with all models and compare; return the vectors of all held-out contents as well."""
+) -> "tuple[Evaluation, Encoded, dict[str, Vectors]]":
+    """Encode with all models and compare; return what the base encoded, and all held-out vectors, as well."""
     with importing("sentence_transformers"):  # seconds, which a wrong folder need not cost
         from embedtune.models.comparing import ModelToEncode, encode_all
 
     options = config.measuring
-    models = {BASE: ModelToEncode.backbone_of(card), TUNED: ModelToEncode.tuned(model)}
+    base = ModelToEncode.backbone_of(card, None if labelled is None else labelled.alone)
+    models = {BASE: base, TUNED: ModelToEncode.tuned(model)}
     beside = {**contents_of_corpus(corpus), **contents_of(further)}
     encoded = encode_all(models, held_out.queries, held_out.index, options.batch_size, beside)
     champion = score_champion(config.champion, held_out, options, beside)
@@ -209,7 +221,7 @@ def _outcome(
         comparison = replace(comparison, directions=(direction,))
     comparison = with_corpus(comparison, corpus, encoded, vectors, known, options, config.metric)
     tables = measure_all(further, encoded, names, options, config.metric, config.seed)
-    return replace(outcome, comparison=_with_side_tables(comparison, tables)), vectors
+    return replace(outcome, comparison=_with_side_tables(comparison, tables)), encoded[BASE], vectors
 
 
 def _with_side_tables(comparison: Comparison, tables: tuple[SideTable, ...]) -> Comparison:

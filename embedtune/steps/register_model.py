@@ -12,7 +12,7 @@ from embedtune.registry.register import register_model as register
 from embedtune.registry.request import Registration, RegistrationRequest
 from embedtune.registry.runs import REPORT_PAGE
 from embedtune.retrieval.comparison import Comparison
-from embedtune.retrieval.score_files import COMPARISON_FILE, MAP_FILE, QUERY_SCORES_FILE, TREC_FILES
+from embedtune.retrieval.score_files import COMPARISON_FILE, LABEL_NOISE_FILE, MAP_FILE, QUERY_SCORES_FILE, TREC_FILES
 from embedtune.steps.evaluate_retrieval import DATA_FILE
 from embedtune.steps.running import step
 from embedtune.storage.locations import parse_location
@@ -81,7 +81,7 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
     """
     if not (scores / COMPARISON_FILE).is_file():
         raise InputError(f"{scores} holds no {COMPARISON_FILE}. Give the 'scores' output of the evaluation step.")
-    kept = tuple(scores / name for name in (QUERY_SCORES_FILE, DATA_FILE, MAP_FILE, *TREC_FILES))
+    kept = tuple(scores / name for name in (QUERY_SCORES_FILE, LABEL_NOISE_FILE, DATA_FILE, MAP_FILE, *TREC_FILES))
     return register(
         RegistrationRequest(
             model_folder=model,

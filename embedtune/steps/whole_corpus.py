@@ -18,46 +18,63 @@ from embedtune.retrieval.known_texts import Known
 from embedtune.retrieval.measuring import Contestant
 from embedtune.retrieval.options import EvalOptions
 from embedtune.retrieval.sides import BASE
-from embedtune.retrieval.training_documents import read_training
+from embedtune.retrieval.training_documents import TrainingDocuments, read_training
 from embedtune.retrieval.whole_corpus import WHOLE_CORPUS, WholeCorpus, join_corpus, measure_cells, measure_whole
 
 if TYPE_CHECKING:
     from embedtune.models.comparing import Encoded
 
 
-def open_corpus(
-    options: EvalOptions, train: Path | None, evaluation: Path, held_out: HeldOut, rule: str, seed: int, scratch: Path
-) -> WholeCorpus | None:
-    """Return held-out and training documents together, None where nobody asked for the whole corpus.
+def open_training(
+    options: EvalOptions, train: Path | None, evaluation: Path, scratch: Path
+) -> TrainingDocuments | None:
+    """Return the training documents where there is a use for them: labels to look through, or the whole corpus.
 
     Args:
         options: What was asked for.
         train: Training documents of the same build.
         evaluation: Evaluation documents.
-        held_out: What these hold.
-        rule: Rule of the split.
-        seed: Seed of the draw of training queries.
         scratch: Folder for copies of the contents, which must outlive them.
 
     Raises:
-        ConfigError: the training documents are not given.
+        ConfigError: the whole corpus is asked for, and they are not given.
         InputError: they are those of another build.
         StorageError: they cannot be read.
     """
-    if not options.whole_corpus:
-        return None
     if train is None:
+        if not options.whole_corpus:
+            return None
         raise ConfigError(
             "eval_options: whole_corpus is true, but there are no training documents to search in. Give the 'train' "
             "folder of the build whose 'evaluation' folder this is, or set whole_corpus to false."
         )
-    digest, expected = read_manifest(train).digest, read_manifest(evaluation).train_digest
+    manifest = read_manifest(evaluation)
+    if not options.whole_corpus and not manifest.rows_format.layout.has_labels:
+        return None
+    digest, expected = read_manifest(train).digest, manifest.train_digest
     if digest != expected:
         raise InputError(
             f"{train} holds the training documents {digest!r}, but {evaluation} was held out from {expected!r}. Give "
             "the two folders of one build-documents run."
         )
-    corpus = join_corpus(held_out, read_training(train, scratch), rule, seed)
+    return read_training(train, scratch)
+
+
+def open_corpus(
+    options: EvalOptions, training: TrainingDocuments | None, held_out: HeldOut, rule: str, seed: int
+) -> WholeCorpus | None:
+    """Return held-out and training documents together, None where nobody asked for the whole corpus.
+
+    Args:
+        options: What was asked for.
+        training: What `open_training` returned.
+        held_out: What is held out.
+        rule: Rule of the split.
+        seed: Seed of the draw of training queries.
+    """
+    if not options.whole_corpus or training is None:
+        return None
+    corpus = join_corpus(held_out, training, rule, seed)
     queries, documents = (len(part) for part in corpus.further)
     note(f"For the whole corpus, each model encodes {queries:,} training queries and {documents:,} training documents.")
     return corpus

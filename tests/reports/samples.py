@@ -11,6 +11,7 @@ from embedtune.reports.facts import Provenance, TrainingFacts
 from embedtune.reports.training import TrainingReport
 from embedtune.retrieval.cells import Cell
 from embedtune.retrieval.comparison import Comparison, Decision, Probe, SideTable
+from embedtune.retrieval.label_noise import Doubt, DoubtfulLabel, LabelNoise
 from embedtune.retrieval.per_label import LabelScores
 from embedtune.retrieval.sides import TUNED
 from embedtune.retrieval.weak_spots import QueryScores, WeakSpots
@@ -257,6 +258,25 @@ WEAK_SPOTS = WeakSpots(
 )
 
 
+_DOUBT = Doubt(0, "surface survival", 0.1204, 0.4811, 7, (3, 8))
+LABEL_NOISE = LabelNoise(
+    (
+        DoubtfulLabel(
+            "d1",
+            "How long does it stay on a door handle?",
+            True,
+            "animals",
+            _DOUBT,
+            ("How long on steel?",),
+        ),
+        DoubtfulLabel("d2", "", False, "masks", dataclasses.replace(_DOUBT, neighbours=3), ()),
+    ),
+    1200,
+    20_000,
+    31_402,
+)
+
+
 def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
     return EvaluationReport(
         title="covid-faq",
@@ -267,6 +287,7 @@ def evaluation_report(comparison: Comparison = COMPARISON) -> EvaluationReport:
         provenance=PROVENANCE,
         train_texts=TRAIN_TEXTS,
         weak_spots=WEAK_SPOTS,
+        label_noise=LABEL_NOISE,
         made="27 November 2026, 21:40 UTC",
         validation=VALIDATION,
     )

@@ -13,6 +13,7 @@ from embedtune.reports.evaluation import MAX_PAGE_BYTES, evaluation_html, evalua
 from embedtune.reports.metric_tables import Change, change_of
 from embedtune.retrieval.cells import Cell
 from embedtune.retrieval.comparison import Comparison, Probe, SideTable
+from embedtune.retrieval.label_noise import LabelNoise
 from embedtune.retrieval.weak_spots import QueryScores
 from tests.comparisons import COST, against_base, two_sides, with_champion, with_side
 
@@ -405,7 +406,28 @@ def test_labels_stand_with_their_queries_and_means(samples: SimpleNamespace) -> 
     assert "| basics | 1,204 | 0.900 | 0.956 | 0.750 | ▲ +0.055 |" in markdown
     without = dataclasses.replace(report, weak_spots=dataclasses.replace(report.weak_spots, labels=()))
     assert 'id="labels"' not in evaluation_html(without)
-    assert "## Labels" not in evaluation_markdown(without)
+    assert "## Labels\n" not in evaluation_markdown(without)
+
+
+def test_labels_that_seem_to_be_wrong_stand_after_the_labels(samples: SimpleNamespace) -> None:
+    html = evaluation_html(samples.evaluation_report())
+    said = (
+        "Of 20,000 contents, drawn from 31,402, these 1,200 have a label that fits no better than one drawn by lot, "
+        "while another fits well; none of their 10 nearest contents has the label. The base tells it, which has not "
+        "seen the labels. The 2 surest are here. Mend those that are wrong in the data; label-noise.csv, beside "
+        "comparison.json, has the 2 surest with examples."
+    )
+    assert in_order(
+        words(html), "Labels The 4 of", "Labels to look at", said, "door handle?", "animals → surface", "7 of 10"
+    )
+    assert in_order(words(html), "animals → surface survival", "masks → surface survival", "3 of 10", "First 5 results")
+    markdown = evaluation_markdown(samples.evaluation_report())
+    row = "| How long does it stay on a door handle? | animals | surface survival | 7 of 10 |"
+    assert f"| :--- | :--- | :--- | ---: |\n{row}\n| d2 | masks | surface survival | 3 of 10 |\n" in markdown
+    assert "| Query | Label | Base | Tuned | Change |\n| :--- |" in markdown
+    clean = LabelNoise((), 0, 916, 916)
+    clear = evaluation_html(dataclasses.replace(samples.evaluation_report(), label_noise=clean))
+    assert "Labels to look at" not in clear
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from embedtune.models.loading import load_model
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
 from embedtune.retrieval.comparison import Comparison
-from embedtune.retrieval.score_files import COMPARISON_FILE
+from embedtune.retrieval.score_files import COMPARISON_FILE, LABEL_NOISE_FILE
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
 from embedtune.training.config import FinetuneConfig
@@ -122,6 +122,15 @@ def test_pairs_that_were_held_out_whole(pairs: Trained) -> None:
     assert whole.index_documents == comparison.index_documents + comparison.cells[3].documents
     values, of_all = ({each.name: each.values for each in part.metrics}["recall_at_10"] for part in (comparison, whole))
     assert of_all["base"] < values["base"]  # what is relevant stays the same, and there is more to find
+
+
+def test_labels_are_looked_through_with_and_without_the_training_documents(labelled: Trained) -> None:
+    for train in (labelled.train, None):
+        labelled.judge(train, whole_corpus=False)
+        lines = (labelled.folder / "scores" / LABEL_NOISE_FILE).read_text("utf-8-sig").splitlines()
+        assert [line.partition(",")[0] for line in lines] == ["content"]  # none seems to be wrong
+        for end in ("html", "md"):
+            assert "Labels to look at" not in (labelled.folder / f"report.{end}").read_text("utf-8")
 
 
 def test_it_is_not_asked_for(pairs: Trained) -> None:

@@ -1,6 +1,6 @@
 "use strict";
-// Filter and sort of the tables of class "listed". The page is whole without it: the fields appear when this runs.
-for (const table of document.querySelectorAll("table.listed")) {
+// Filter and sort of the tables of class "listed" that have a finder. The page is whole without it: the fields appear when this runs.
+for (const table of document.querySelectorAll(".finder ~ table.listed")) {
   const section = table.closest("section");
   const finder = section.querySelector(".finder");
   const field = finder.querySelector("input");
