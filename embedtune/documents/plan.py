@@ -26,6 +26,7 @@ from embedtune.progress import progress
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, merge_reports, read_report
 from embedtune.storage.atomic import atomic_folder
+from embedtune.storage.errors import reading
 
 PLAN_FILE = "plan.json"
 
@@ -92,15 +93,12 @@ def rows_fingerprint(path: Path) -> str:
 
     The footer holds the number of rows, and of each column the place, the size, the least and the greatest value.
     """
-    try:
-        with path.open("rb") as file:
-            end = file.seek(0, 2)
-            file.seek(max(end - _FOOTER_END, 0))
-            length = int.from_bytes(file.read(4), "little")
-            file.seek(max(end - _FOOTER_END - length, 0))
-            return hashlib.sha256(file.read()).hexdigest()
-    except OSError as error:
-        raise StorageError(f"Cannot read {path}: {error.strerror}. Give a rows file of the ingest step.") from error
+    with reading(path, "Give a rows file of the ingest step."), path.open("rb") as file:
+        end = file.seek(0, 2)
+        file.seek(max(end - _FOOTER_END, 0))
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(max(end - _FOOTER_END - length, 0))
+        return hashlib.sha256(file.read()).hexdigest()
 
 
 def save_plan(folder: Path, plan: DocumentsPlan, rows: Sequence[Path]) -> None:
