@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from embedtune.documents.build import BuildOptions
 from embedtune.documents.schema import Split
@@ -185,3 +186,17 @@ def test_pages_that_cannot_be_written_are_refused_before_the_work(source: Path, 
     with pytest.raises(StorageError, match=r"data\.html cannot be written"):
         build_documents(BuildOptions(seed=7), tmp_path / "rows", *(tmp_path / name for name in names))
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_page_has_pictures_of_images_and_none_of_texts(source: Path, tmp_path: Path) -> None:
+    for label in ("dark", "light"):
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for number in range(8):
+            picture = Image.new("L", (8, 8), number + 100 * (label == "light"))
+            picture.save(tmp_path / "images" / label / f"{number}.png")
+    for name, is_drawn in ((source.name, False), ("images", True)):
+        folder = tmp_path / f"of {name}"
+        folder.mkdir()
+        ingest_csv(IngestCSVConfig(str(tmp_path / name)), folder / "rows", folder / "bad.csv")
+        build(folder)
+        assert ("data:image/" in (folder / "data.html").read_text(encoding="utf-8")) is is_drawn
