@@ -71,6 +71,8 @@ bench: $(VENV)/.dev-installed
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.overhead
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.throughput
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.image_training
+	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.checkpoints
+	$(BIN)/python -m benchmarks.kills
 	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks.quality
 
 docs: $(VENV)/.dev-installed ## renew the components' READMEs and docs/parameters.md

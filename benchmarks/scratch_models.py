@@ -1,6 +1,7 @@
 """Small models with random weights, for contents of which no pretrained model is at hand; the same ones each time."""
 
 import csv
+import string
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ _SEED = 0
 _SIDE = 64
 _VOCABULARY = 2000
 _LONGEST = 24
+_LETTERS = string.ascii_lowercase + string.digits
 
 
 def write_resnet(_: Path | None, folder: Path) -> None:
@@ -72,6 +74,30 @@ def write_pointnet(_: Path | None, folder: Path) -> None:
     def save() -> None:
         small = PointNet(dimension=128, points=512, centres=(128, 32), width=0.25)
         SentenceTransformer(modules=[small], device="cpu").save(str(folder), create_model_card=False)
+
+    _seeded(save)
+
+
+def write_bert(folder: Path) -> None:
+    """Write a BERT of 2 layers and 32 components that reads letters, with the usual dropout."""
+    import transformers
+    from sentence_transformers import SentenceTransformer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_LETTERS, *(f"##{letter}" for letter in _LETTERS)]
+    config = transformers.BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+
+    def save() -> None:
+        transformers.BertModel(config).save_pretrained(folder / "bert")
+        vocabulary = {word: number for number, word in enumerate(words)}
+        transformers.BertTokenizerFast(vocab=vocabulary).save_pretrained(folder / "bert")
+        SentenceTransformer(str(folder / "bert"), device="cpu").save(str(folder / "model"), create_model_card=False)
 
     _seeded(save)
 

@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, nargs="+", default=[1, 64], help="numbers of files to split them into")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    with _server(), tempfile.TemporaryDirectory() as scratch:
+    with moto_server(), tempfile.TemporaryDirectory() as scratch:
         client = store_client(ObjectStore.S3)
         client.make_bucket(_BUCKET)
         for count in options.files:
@@ -116,7 +116,7 @@ def _take_turns(sides: dict[str, Callable[[], object]], number: int) -> dict[str
 
 
 @contextmanager
-def _server() -> Iterator[None]:
+def moto_server() -> Iterator[None]:
     """Start moto's server and point the environment of this process to it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

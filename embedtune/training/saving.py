@@ -24,9 +24,9 @@ from embedtune.training.so_far import Clock, SoFar
 
 _log = logging.getLogger(__name__)
 
-_STEPS_FOR_WRITING = 40.0
-"""A checkpoint is not written before training had this many times the time that writing the last one took: at most
-2.5 % of the time goes there, however large the model and short the epochs."""
+_TRAINING_PER_CHECKPOINT = 40.0
+"""No checkpoint is written before training had this many times the time that the last one cost: at most 2.5 % of the
+time goes there, however large the model and short the epochs."""
 
 
 class CheckpointCallback(TrainerCallback):
@@ -135,12 +135,11 @@ class CheckpointCallback(TrainerCallback):
 
     def _is_time(self, seconds: float) -> bool:
         """Tell whether the last checkpoint was written so many seconds ago, or more, and has arrived."""
-        passed = time.perf_counter() - self._written_at
-        return (
-            self._store.enabled
-            and not self._store.busy
-            and passed >= max(seconds, _STEPS_FOR_WRITING * self._writing_s)
-        )
+        if not self._store.enabled or self._store.busy:
+            return False
+        # A GPU does not wait for the CPU that sends.
+        cost = self._writing_s + (0.0 if torch.accelerator.is_available() else self._store.sending_s)
+        return time.perf_counter() - self._written_at >= max(seconds, _TRAINING_PER_CHECKPOINT * cost)
 
     def _is_written(self, folder: Path, write: Callable[[], None]) -> bool:
         """Write a checkpoint as a whole; where there is no room, once more without the older ones on this disk."""

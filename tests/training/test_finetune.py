@@ -37,16 +37,49 @@ from embedtune.training.watching import WatchCallback
 
 LABELLED = RowsFormat(Layout.LABELLED, (Modality.TEXT,))
 TEXTS = [f"{first}{second} {second}{first}" for first in "abcde" for second in "uvwxyz"]
-SUBPROCESS = """
-import json, sys, torch
+KILLED = """
+import json, os, signal, sys, torch
 from pathlib import Path
+from embedtune.storage import folders, store
+from embedtune.training import saving, taking_part
+from embedtune.training.checkpoints import Keeping
 from embedtune.training.config import FinetuneConfig
-from embedtune.training.finetune import finetune_model
-from embedtune.training.watching import WatchCallback
-torch.set_num_threads(1)
+from embedtune.training.processes import ALONE
+
 documents, model, config, root = sys.argv[1:]
-finetune_model(Path(documents), Path(model), FinetuneConfig(**json.loads(config)), root)
+POINTS = {
+    "writing the third": (saving, "save_loss_state", 3),
+    "fetching the third file": (folders, "_fetch", 3),
+    "sending the eighth file": (store.FolderStore, "put_file", 8),
+    "fetching the first file": (folders, "_fetch", 1),
+    "saving the model": (taking_part, "check_parity", 1),
+}
+
+
+def killed(place, name, call):
+    whole, calls = getattr(place, name), []
+
+    def act(*arguments):
+        calls.append(name)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(*arguments)
+
+    setattr(place, name, act)
+
+
+for point, where in POINTS.items():
+    process = os.fork()  # of a process that has imported the libraries, and no more
+    if not process:
+        torch.set_num_threads(1)
+        saving._TRAINING_PER_CHECKPOINT = 0.0
+        killed(*where)
+        arguments = Path(documents), Path(model), FinetuneConfig(**json.loads(config))
+        taking_part.take_part(*arguments, Keeping(root), ALONE)
+        os._exit(0)
+    print(point, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), len(list(Path(root).glob("*/manifest.json"))))
 """
+"""Trains in five processes, each of which goes on where the one before was killed."""
 
 
 def table(labels: list[str], **columns: list[str]) -> pa.Table:
@@ -180,21 +213,21 @@ def test_no_documents(config, tmp_path):
         finetune_model(tmp_path, tmp_path / "model", config, "")
 
 
-@pytest.mark.parametrize("keeps_best", [False, True])
-def test_a_process_that_was_killed_is_taken_up_by_the_next(labelled, config, tmp_path, keeps_best):
-    """SIGKILL as soon as a checkpoint is there; the next process ends with the model of an undisturbed one."""
-    options = {"items_per_label": 2, "validation_share": 0.3, "keep_best_epoch": keeps_best}
-    config = dataclasses.replace(config, epochs=20, train_options=json.dumps(options))
+def test_processes_that_were_killed_are_taken_up_by_the_next(labelled, config, tmp_path):
+    """SIGKILL while a checkpoint is written, sent or fetched; the last ends with the model of an undisturbed one."""
+    options = {"items_per_label": 2, "validation_share": 0.3, "keep_best_epoch": True}
+    config = dataclasses.replace(config, epochs=8, train_options=json.dumps(options))
     root = tmp_path / "checkpoints"
     arguments = [str(labelled), str(tmp_path / "model"), json.dumps(dataclasses.asdict(config)), str(root)]
-    process = subprocess.Popen([sys.executable, "-c", SUBPROCESS, *arguments])
-    deadline = time.monotonic() + 120
-    while not list(root.glob("*/manifest.json")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.kill()
-    process.wait()
+    ended = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, text=True, timeout=240)
+    assert ended.stdout.splitlines() == [
+        "writing the third -9 1",
+        "fetching the third file -9 1",
+        "sending the eighth file -9 1",
+        "fetching the first file -9 1",
+        "saving the model -9 1",
+    ], ended.stderr
     assert not (tmp_path / "model").exists()
-    assert list(root.glob("*/manifest.json"))
     resumed = finetune_model(labelled, tmp_path / "model", config, str(root))
     straight = finetune_model(labelled, tmp_path / "straight", config, "")
     assert resumed.history == straight.history

@@ -26,7 +26,7 @@ def often(config):
 
 @pytest.fixture
 def at_any_price(monkeypatch):
-    monkeypatch.setattr(saving, "_STEPS_FOR_WRITING", 0.0)
+    monkeypatch.setattr(saving, "_TRAINING_PER_CHECKPOINT", 0.0)
 
 
 @pytest.fixture
@@ -77,8 +77,8 @@ def test_minutes_within_an_epoch(run_training, at_step, examples, often, straigh
 
 
 def test_writing_takes_a_small_share_of_the_time(run_training, examples, often, uploads, tmp_path, monkeypatch):
-    """Asked for after each step, it waits until training took forty times as long as the last one."""
-    monkeypatch.setattr(saving, "_STEPS_FOR_WRITING", 1e9)
+    """Asked for after each step, it waits until training took forty times what the last one cost."""
+    monkeypatch.setattr(saving, "_TRAINING_PER_CHECKPOINT", 1e9)
     run_training(examples, often, str(tmp_path))
     assert uploads == ["checkpoint-1"]
 
