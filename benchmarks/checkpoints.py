@@ -116,8 +116,8 @@ def _bucket() -> str:
 def _blocks(options: argparse.Namespace, store: "CheckpointStore") -> Iterator[list[Block]]:
     """Have a checkpoint written in the first step of every other block, and measure each."""
     from embedtune.storage import folders
-    from embedtune.training.watching import WatchCallback
     from embedtune.training.saving import CheckpointCallback
+    from embedtune.training.watching import WatchCallback
 
     blocks: list[Block] = []
     begun = [time.perf_counter(), time.process_time()]
