@@ -20,6 +20,7 @@ from embedtune.models.devices import device_name
 from embedtune.models.digests import Digests
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_backbone, weights_digest
+from embedtune.models.precision import chosen_precision
 from embedtune.models.roles import EncodingRole, index_role, prompt_of
 from embedtune.models.trained_texts import load_trained
 
@@ -164,7 +165,7 @@ def _encode_with(
         trained=trained,
         similarity=str(loaded.similarity_fn_name),
         index_per_second=len(index) / seconds,
-        device=device_name(loaded.device),
+        device=f"{device_name(loaded.device)}, {chosen_precision(loaded)}",
         further={
             name: EncodedSet(
                 encode_contents(loaded, asked, roles[0], batch_size, f"Queries of {name}, {part} model"),

@@ -25,10 +25,16 @@ Features = dict[str, Any]
 """Tensors with one row for each content, and notes such as the modality."""
 
 
-def vectors_in_parts(model: SentenceTransformer, features: Features, precision: str, recompute: bool = False) -> Tensor:
-    """Return vectors (B, d) of a batch, in float32: texts on a CPU in parts of like length, others as a whole.
+def goes_in_parts(model: SentenceTransformer) -> bool:
+    """Return whether texts are cut into parts: on a CPU, but for a model that wants a fixed length.
 
-    Nothing is cut where the model wants a fixed length (SigLIP reads the last position).
+    SigLIP reads the last position, whatever stands there.
+    """
+    return model.device.type == "cpu" and not has_fixed_length(model)
+
+
+def vectors_in_parts(model: SentenceTransformer, features: Features, precision: str, recompute: bool = False) -> Tensor:
+    """Return vectors (B, d) of a batch, in float32: in parts of like length where texts are cut, else as a whole.
 
     Args:
         model: The embedding model.
@@ -40,7 +46,7 @@ def vectors_in_parts(model: SentenceTransformer, features: Features, precision: 
     """
     mask = features.get("attention_mask")
     words = None
-    if mask is None or mask.device.type != "cpu" or "pixel_values" in features or has_fixed_length(model):
+    if mask is None or "pixel_values" in features or not goes_in_parts(model):
         if not recompute:
             return vectors_of(model, dict(features), precision)
         tensor = next(value for value in features.values() if isinstance(value, Tensor))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from embedtune.errors import ModelError
 from embedtune.models.options import AUTO_PRECISION, BFLOAT16, FLOAT32
+from embedtune.progress import note
 
 _IN_HARDWARE = ("avx512_bf16", "amx_bf16")
 """What a CPU says that has it, by torch's names; without either it is emulated, a hundred times slower than float32."""
@@ -26,21 +27,51 @@ def chosen_precision(model: SentenceTransformer, asked: str = AUTO_PRECISION) ->
     """Return 'float32' or 'bfloat16'.
 
     Args:
-        model: Where it is says on what device it calculates. One that reads no texts is left at float32.
+        model: Where it is says on what device it calculates. One that reads more than texts is left at float32.
         asked: One of `options.PRECISIONS`; 'auto' is bfloat16 where that is fast.
 
     Raises:
         ModelError: bfloat16 is asked for, and the device has it not.
     """
     if asked == AUTO_PRECISION:
-        return BFLOAT16 if "text" in model.modalities and has_bfloat16(model.device) else FLOAT32
+        return BFLOAT16 if _reads_texts_alone(model) and has_bfloat16(model.device) else FLOAT32
     if asked == BFLOAT16 and not has_bfloat16(model.device):
         raise ModelError(
-            f"precision is {asked!r}, which this {'CPU' if model.device.type == 'cpu' else model.device.type} "
-            "calculates a hundred times slower than float32: it has no instructions for it (AVX512-BF16 or AMX of a "
-            "CPU). Give 'auto' or 'float32'."
+            f"precision is {asked!r}, but this {_device(model)} has no bfloat16 in hardware (a CPU has AVX512-BF16 or "
+            "AMX for it) and would be a hundred times slower than in float32. Accepted here: auto, float32."
         )
     return asked
+
+
+def precision_sentence(model: SentenceTransformer, precision: str) -> str:
+    """Say what 'auto' chose, and why."""
+    device = _device(model)
+    if precision == BFLOAT16:
+        return f"Precision (auto): bfloat16, which this {device} has in hardware; weights and loss are float32."
+    if not has_bfloat16(model.device):
+        return f"Precision (auto): float32, since this {device} has no bfloat16 in hardware."
+    why = "as the training began" if _reads_texts_alone(model) else "since the model reads more than texts"
+    return f"Precision (auto): float32, {why}."
+
+
+def precision_to_go_on(model: SentenceTransformer, begun: str, now: str) -> str:
+    """Return the precision of a training that is resumed, and say so where it is not what would be chosen now.
+
+    Args:
+        model: The model being trained.
+        begun: Precision that the training began in.
+        now: What would be chosen here.
+    """
+    if begun == now:
+        return begun
+    if begun == BFLOAT16 and not has_bfloat16(model.device):
+        note(
+            f"The training began in bfloat16 and goes on in float32, since this {_device(model)} has no bfloat16 in "
+            "hardware: it comes to slightly other weights."
+        )
+        return now
+    note(f"The training goes on in {begun}, as it began, and not in {now}.")
+    return begun
 
 
 def vectors_of(model: SentenceTransformer, features: dict[str, Any], precision: str) -> Tensor:
@@ -67,3 +98,11 @@ def vectors_of(model: SentenceTransformer, features: dict[str, Any], precision: 
 
 def _as_float32(value: object) -> object:
     return value.float() if isinstance(value, Tensor) and value.dtype == torch.bfloat16 else value
+
+
+def _reads_texts_alone(model: SentenceTransformer) -> bool:
+    return set(map(str, model.modalities)) == {"text"}
+
+
+def _device(model: SentenceTransformer) -> str:
+    return {"cpu": "CPU", "cuda": "GPU"}.get(model.device.type, model.device.type)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from embedtune.errors import ConfigError
+from embedtune.models.options import AUTO_PRECISION, PRECISIONS
 from embedtune.options import Options
 from embedtune.retrieval.metric_names import parse_metric
 
@@ -35,6 +36,9 @@ class TrainOptions(Options):
     loss_learning_rate: float = 0.0
     """Peak learning rate of a loss's own weights, 0 or more; 0 is ten times the model's for ArcFaceLoss and
     ProxyAnchorLoss, which learn a vector for each label, and the model's for others."""
+    precision: str = field(default=AUTO_PRECISION, metadata={"choices": PRECISIONS})
+    """In which numbers the encoder calculates while it is trained; the weights and the loss are float32. 'auto' is
+    bfloat16 for texts where the CPU (AVX512-BF16, AMX) or GPU has it in hardware, else float32."""
     augment: tuple[str, ...] = field(default=(), metadata={"choices": AUGMENTATIONS})
     """What is changed at random in training: of images flip, crop and colour, of meshes rotate, jitter and scale."""
     validation_share: float = 0.0
@@ -66,6 +70,7 @@ class TrainOptions(Options):
         self._check(self.items_per_label >= 2, "items_per_label", self.items_per_label, "2 or more contents")
         rate = self.loss_learning_rate
         self._check(0 <= rate < float("inf"), "loss_learning_rate", rate, "0 (chosen from learning_rate) or more")
+        self._check(self.precision in PRECISIONS, "precision", self.precision, f"one of {', '.join(PRECISIONS)}")
         for name in self.augment:
             self._check(name in AUGMENTATIONS, "augment", name, f"any of {', '.join(AUGMENTATIONS)}")
         share = self.validation_share

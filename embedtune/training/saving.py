@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from embedtune.models.precision import precision_to_go_on
 from embedtune.progress import note
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.embedding import ColumnLoss
@@ -67,7 +68,7 @@ class CheckpointCallback(TrainerCallback):
         self.interrupted = True
 
     def begin(self, resumed: Path | None) -> None:
-        """Start the clock, and give loss and threads what a checkpoint has of them.
+        """Start the clock, and give loss, threads and precision what a checkpoint has of them.
 
         Raises:
             TrainingError: the checkpoint is of another loss, or damaged.
@@ -83,6 +84,7 @@ class CheckpointCallback(TrainerCallback):
                     f"{torch.get_num_threads()}: with another number it would come to slightly other weights."
                 )
                 torch.set_num_threads(so_far.threads)
+            self._loss.precision = precision_to_go_on(self._loss.model, so_far.precision, self._loss.precision)
         self.clock.start(before)
         self._written_at = time.perf_counter()
 
@@ -119,7 +121,8 @@ class CheckpointCallback(TrainerCallback):
         started = time.perf_counter()
         folder = self.scratch / f"{PREFIX_CHECKPOINT_DIR}-{step}"
         threads, texts = torch.get_num_threads(), self._loss.contents_seen
-        so_far = SoFar(self.clock.seconds, texts, threads, self._batch_size, unlogged_loss, logged_step)
+        precision = self._loss.precision
+        so_far = SoFar(self.clock.seconds, texts, threads, precision, self._batch_size, unlogged_loss, logged_step)
 
         def write_all() -> None:
             write()

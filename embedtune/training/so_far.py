@@ -23,6 +23,8 @@ class SoFar:
     """Contents embedded in training in all attempts."""
     threads: int
     """Threads that torch calculates with; with another number the same training gives other bits."""
+    precision: str
+    """In which numbers the encoder calculates; see `models.precision`."""
     batch_size: int
     """Contents of a batch that fit."""
     unlogged_loss: float

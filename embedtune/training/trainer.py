@@ -17,6 +17,8 @@ from embedtune.errors import TrainingError
 from embedtune.models.card import EpochFacts, LossPoint, Validation
 from embedtune.models.contents import Indices
 from embedtune.models.loading import embedding_dimension
+from embedtune.models.options import AUTO_PRECISION
+from embedtune.models.precision import chosen_precision, precision_sentence
 from embedtune.progress import note, progress
 from embedtune.training.augmenting import Augmentation
 from embedtune.training.batches import BatchPlan
@@ -80,6 +82,7 @@ def train(
     Raises:
         TrainingError: the contents make no batches, the loss is no number, memory ran out, or the process was told to
             stop (a checkpoint is kept then, if there is a store for it).
+        ModelError: it is to be trained in a precision that nothing here has in hardware.
     """
     plan = plan_batches(examples, config)
     epoch = plan.facts()
@@ -110,9 +113,9 @@ def train(
         left = "a checkpoint is kept, run again to go on" if kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {course.steps}: {left}.")
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
-    history = loss_history(trainer.state)
-    speed = loss.contents_seen / seconds
-    result = TrainingResult(history, seconds, speed, epoch, learned, remarks=remarks_on(history, course))
+    history, chosen = loss_history(trainer.state), _chosen(loss, config)
+    speed, remarks = loss.contents_seen / seconds, remarks_on(history, course)
+    result = TrainingResult(history, seconds, speed, epoch, learned, chosen=chosen, remarks=remarks)
     return result if validating is None else _validated(result, validating, trainer.state)
 
 
@@ -122,7 +125,7 @@ def _validated(result: TrainingResult, validating: ValidationCallback, state: Tr
     chosen = validating.chosen(validation)
     for sentence in chosen.values():
         note(sentence)
-    return replace(result, validation=validation, chosen=chosen)
+    return replace(result, validation=validation, chosen=result.chosen | chosen)
 
 
 def _epoch_sentence(epoch: EpochFacts, contents: int) -> str:
@@ -191,7 +194,18 @@ def _build_loss(
         torch.manual_seed(config.seed)  # a loss with weights draws them
         labels = int(examples.labels.max()) + 1
         objective = build_objective(config.loss, model, labels, embedding_dimension(model))
-        return ColumnLoss(model, objective, processes, recompute=config.training.recompute)
+        precision = processes.of_first(chosen_precision(model, config.training.precision))
+        loss = ColumnLoss(model, objective, processes, precision, config.training.recompute)
+    for sentence in _chosen(loss, config).values():
+        note(sentence)
+    return loss
+
+
+def _chosen(loss: ColumnLoss, config: FinetuneConfig) -> dict[str, str]:
+    """Return a sentence on the precision, where it was chosen by what is here."""
+    if config.training.precision != AUTO_PRECISION:
+        return {}
+    return {"precision": precision_sentence(loss.model, loss.precision)}
 
 
 def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> None:

@@ -152,10 +152,11 @@ class ValidationCallback(TrainerCallback):
 
     def _score(self) -> float:
         held_out, batch_size = self._validation.held_out, self._config.batch_size
-        queries = encode_contents(self._model, held_out.queries, EncodingRole.QUERY, batch_size, "Validation, queries")
-        index = encode_contents(
-            self._model, held_out.index, self._validation.index_role, batch_size, "Validation, index"
+        precision, index_role = self._config.training.precision, self._validation.index_role
+        queries = encode_contents(
+            self._model, held_out.queries, EncodingRole.QUERY, batch_size, "Validation, queries", precision
         )
+        index = encode_contents(self._model, held_out.index, index_role, batch_size, "Validation, index", precision)
         return deciding_score(held_out.documents, Vectors(queries, index, self._distance), self._validation.metric)
 
     def _sentence(self, score: EpochScore, before: tuple[EpochScore, ...]) -> str:

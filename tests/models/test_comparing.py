@@ -14,7 +14,9 @@ from embedtune.models.card import CutTexts, ModelCard
 from embedtune.models.comparing import Encoded, ModelToEncode, encode_all
 from embedtune.models.contents import Contents
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
+from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_backbone, load_model, weights_digest
+from embedtune.models.roles import EncodingRole
 from embedtune.models.saving import save_model
 
 QUERIES, INDEX = ["hello", "abc " * 60], ["b", "hello world", "xyz " * 60]
@@ -45,8 +47,9 @@ def test_each_model_cuts_at_its_own_length(copied, tmp_path):
     save_tuned(str(copied), 20, tmp_path / "tuned")
     base, tuned = encode_with_both(card_of(str(copied), 20), tmp_path / "tuned", *CONTENTS)
     for side, model in ((base, load_model(str(copied), 0)), (tuned, load_model(str(tmp_path / "tuned"), 20))):
-        np.testing.assert_allclose(side.queries, model.encode(QUERIES), rtol=0, atol=1e-6)
-        np.testing.assert_allclose(side.index, model.encode(INDEX), rtol=0, atol=1e-6)
+        for vectors, contents in zip((side.queries, side.index), CONTENTS, strict=True):
+            alone = encode_contents(model, contents, EncodingRole.QUERY, 8, "")
+            np.testing.assert_allclose(vectors, alone, rtol=0, atol=1e-6)
     assert np.abs(base.queries - tuned.queries).max() > 1e-2
     assert (base.query_texts.max_length, tuned.query_texts.max_length) == (64, 20)
 

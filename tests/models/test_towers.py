@@ -13,7 +13,7 @@ from embedtune.errors import ConfigError, ModelError
 from embedtune.models.contents import READ_AS, Contents
 from embedtune.models.encoding import check_reads, encode_contents
 from embedtune.models.loading import load_model
-from embedtune.models.options import TOWERS, ModelOptions
+from embedtune.models.options import FLOAT32, TOWERS, ModelOptions
 from embedtune.models.probes import PROBE_TEXTS, probes
 from embedtune.models.roles import EncodingRole
 from embedtune.models.saving import save_model
@@ -101,7 +101,7 @@ def test_a_text_has_one_vector_in_any_company(tiny_models, kind, saved, tmp_path
         save_model(tower, tmp_path / "tower")
         tower = load_model(str(tmp_path / "tower"), 20)
     alone, among = (
-        encode_contents(tower, Contents.of_texts(texts), EncodingRole.DOCUMENT, 8, "Encoding")[-1]
+        encode_contents(tower, Contents.of_texts(texts), EncodingRole.DOCUMENT, 8, "Encoding", FLOAT32)[-1]
         for texts in (["a cat"], ["a much longer text about dogs", "a cat"])
     )
     np.testing.assert_allclose(among, alone, atol=1e-6)

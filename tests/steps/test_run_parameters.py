@@ -97,6 +97,7 @@ REFUSED: list[Changes] = [
     train(items_per_label=1),
     {"train_loss": "SupConLoss", "train_batch_size": 6},
     *(train(loss_learning_rate=rate) for rate in (-0.1, INFINITY)),
+    train(precision="bf16"),
     *(train(checkpoint_minutes=minutes) for minutes in (-1, INFINITY)),
     *(train(augment=names) for names in (["blur"], "flip", [1])),
     *({"eval_share": share} for share in (0.0, 1.0, NAN)),

@@ -106,10 +106,12 @@ def test_what_is_recorded_has_every_field_however_the_options_are_written():
         "warmup": 0.0,
         "items_per_label": 4,
         "loss_learning_rate": 0.0,
+        "precision": "auto",
         "augment": ["flip"],
         "validation_share": 0.0,
         "validation_metric": "ndcg_at_10",
         "keep_best_epoch": False,
+        "recompute": False,
         "checkpoint_minutes": 10.0,
     }
     assert json.loads(json.dumps(first.recorded())) == first.recorded()

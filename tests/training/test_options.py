@@ -28,6 +28,7 @@ BAD = [
     ("items_per_label", 1, "2 or more contents"),
     ("loss_learning_rate", -1e-3, "0 (chosen from learning_rate) or more"),
     ("loss_learning_rate", math.nan, "0 (chosen"),
+    ("precision", "bf16", "one of auto, float32, bfloat16"),
     ("validation_share", -0.1, "0 (nothing is held out) to below 1, such as 0.1"),
     ("validation_share", 1.0, "0 (nothing is held out) to below 1"),
     ("validation_share", math.nan, "0 (nothing"),

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from embedtune.errors import TrainingError
+from embedtune.models import precision
 from embedtune.storage.errors import UnreachableError
 from embedtune.training import checkpoints, saving
 from embedtune.training.so_far import SoFar
@@ -162,6 +163,30 @@ def test_threads_are_those_of_the_beginning(
         torch.set_num_threads(1)
     assert resumed.weights == straight.weights
     assert "goes on with 1 threads, as it began, and not with 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("begun", "goes_on"), [("float32", "float32"), ("bfloat16", "float32")])
+def test_precision_is_that_of_the_beginning_where_it_can_be(
+    run_training, at_step, terminate, examples, config, tmp_path, capsys, monkeypatch, begun, goes_on
+):
+    """A training is taken up by a machine that has bfloat16, and by one that has not."""
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _device: begun == "bfloat16")
+    at_step(8, terminate)
+    with pytest.raises(TrainingError):
+        run_training(examples, config, str(tmp_path))
+    assert f"Precision (auto): {begun}, " in capsys.readouterr().err
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _device: begun == "float32")
+    resumed = run_training(examples, config, str(tmp_path))
+    said = capsys.readouterr().err
+    assert resumed.result.chosen["precision"].startswith(f"Precision (auto): {goes_on}, ")
+    float32 = dataclasses.replace(config, train_options='{"items_per_label": 2, "precision": "float32"}')
+    same = resumed.weights == run_training(examples, float32).weights
+    if begun == "float32":
+        assert "The training goes on in float32, as it began, and not in bfloat16." in said
+        assert same
+    else:
+        assert "The training began in bfloat16 and goes on in float32, since this CPU has no bfloat16" in said
+        assert not same
 
 
 class TestFullDisk:

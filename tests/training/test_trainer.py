@@ -148,7 +148,7 @@ def test_judged_pairs_train(run_training, config):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the numbers are a CPU's")
 @pytest.mark.parametrize("loss", LABELLED)
 def test_golden_losses(run_training, examples, config, loss):
-    options = '{"items_per_label": 2, "loss_learning_rate": 1e-3}'
+    options = '{"items_per_label": 2, "loss_learning_rate": 1e-3, "precision": "float32"}'
     run = run_training(examples, dataclasses.replace(config, loss=loss, epochs=2, train_options=options))
     assert loss in GOLDEN, f"If these are right, add them to GOLDEN: {[float(f'{one:.8g}') for one in run.losses]}"
     assert run.losses == pytest.approx(GOLDEN[loss], rel=1e-5)

@@ -74,7 +74,7 @@ def run(rank, backbone, folder):
     )
     config = FinetuneConfig(
         backbone=backbone, loss="CoSENTLoss", epochs=2, batch_size=16, learning_rate=0.01,
-        train_options='{"optimizer": "SGD", "warmup": 0.0}',
+        train_options='{"optimizer": "SGD", "warmup": 0.0, "precision": "float32"}',
     )
     with TemporaryDirectory() as scratch, together as processes:
         trainer.train(model, examples, config, CheckpointStore("", "digest", Path(scratch)), processes)
