@@ -140,7 +140,7 @@ class ModelCard:
     """The fine-tuning step's configuration, by the version that wrote the card."""
     history: tuple[LossPoint, ...]
     seconds: float
-    """Wall time of the training loop."""
+    """Wall time of the training loop in all its attempts, without the measuring on a validation set."""
     texts_per_second: float
     """Texts embedded in training per second of wall time."""
     versions: dict[str, str]

@@ -50,8 +50,8 @@ class TrainOptions(Options):
     """Whether the model is that of the epoch with the best validation_metric, and not of the last; needs
     validation_share."""
     checkpoint_minutes: float = 10.0
-    """Minutes after which a checkpoint is written within an epoch, beside one after each epoch and when the run is told
-    to stop; 0 writes none within an epoch."""
+    """Minutes after which a checkpoint is written within an epoch, beside those after epochs and when the run is told
+    to stop; 0 writes none within an epoch. Fewer are written where they would take 3 % of the time."""
     recompute: bool = False
     """Whether the encoder's work is done twice, so that batches of any size take the memory of 64 contents; the result
     is the same. Not for backbones that normalise over a batch (ResNet, EfficientNet, PointNet++), unless frozen."""

@@ -59,6 +59,13 @@ class TestStore:
         assert again.kept
         assert {path.name: path.read_text() for path in restored.iterdir()} == {"optimizer.pt": "new"}
 
+    def test_what_it_costs_is_reckoned(self, tmp_path):
+        """By the clock, or by what is sent where the store makes one wait."""
+        store = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "scratch")
+        store.keep(write_checkpoint(store, "x" * 1000))
+        store.settle()
+        assert store.sending_s == 1000 / 100e6
+
     def test_another_training_does_not_see_it(self, tmp_path):
         store = CheckpointStore(str(tmp_path / "kept"), "one", tmp_path / "first")
         store.keep(write_checkpoint(store, "content"))

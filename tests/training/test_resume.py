@@ -69,16 +69,17 @@ def test_stopped_twice(run_training, at_step, terminate, examples, config, strai
     assert run_training(examples, config, str(tmp_path)).weights == straight.weights
 
 
-def test_points_of_several_steps_stay_whole(run_training, at_step, examples, config, tmp_path):
+def test_points_of_several_steps_stay_whole(run_training, at_step, terminate, examples, config, tmp_path):
     """Of 201 steps every other one is a point; epochs end at odd steps, and a point there is of one step."""
     examples = TrainingSet(Contents.of_texts(["abc"[number % 3 :] for number in range(268)]), np.arange(268) // 2)
     config = dataclasses.replace(config, batch_size=4)
     straight = run_training(examples, config).result.history
     assert [point.step for point in straight] == sorted({*range(2, 202, 2), 67, 201})
-    at_step(71, kill)
-    with pytest.raises(Killed):
-        run_training(examples, config, str(tmp_path))
-    assert run_training(examples, config, str(tmp_path)).result.history == straight
+    for end, expected in ((kill, Killed), (terminate, TrainingError)):  # goes on after step 67, after 71
+        at_step(71, end)
+        with pytest.raises(expected):
+            run_training(examples, config, str(tmp_path / expected.__name__))
+        assert run_training(examples, config, str(tmp_path / expected.__name__)).result.history == straight
 
 
 def test_ctrl_c_is_the_same(run_training, at_step, examples, config, straight, tmp_path):
