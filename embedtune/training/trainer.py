@@ -26,6 +26,7 @@ from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.collating import Collator
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.diagnosis import Course, remarks_on
+from embedtune.training.dropping import cheaper_dropout
 from embedtune.training.embedding import ColumnLoss
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import column_roles, plan_batches, searched_contents
@@ -210,7 +211,8 @@ def _chosen(loss: ColumnLoss, config: FinetuneConfig) -> dict[str, str]:
 
 def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> None:
     try:
-        trainer.train(resume_from_checkpoint=str(resumed) if resumed is not None else None)
+        with cheaper_dropout(trainer.model):
+            trainer.train(resume_from_checkpoint=str(resumed) if resumed is not None else None)
     except torch.cuda.OutOfMemoryError as error:
         raise TrainingError(
             f"The GPU has too little memory for batches of {config.batch_size} (max_length {config.max_length}). "
