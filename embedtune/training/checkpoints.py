@@ -9,7 +9,6 @@ the step has ended. It stays until the next step has it (`steps.finetune.forget_
 
 import hashlib
 import json
-import logging
 import re
 import shutil
 import threading
@@ -21,12 +20,11 @@ from typing import TypeVar
 
 from embedtune.errors import StorageError
 from embedtune.models.card import CARD_FILE, ModelCard
+from embedtune.progress import note
 from embedtune.storage.errors import UnreachableError, lacks_space
 from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, kept_names, upload_folder
 from embedtune.storage.opening import open_store
 from embedtune.storage.store import ABANDONED_S
-
-_log = logging.getLogger(__name__)
 
 _WAITS_S = (5.0, 20.0, 60.0)
 """Seconds before each further try where the store does not answer, beside the few that each request is repeated for."""
@@ -136,7 +134,7 @@ class CheckpointStore:
             if self.enabled:
                 self._patiently("The finished model cannot be stored now", lambda: upload_folder(model, self._uri))
         except StorageError as error:
-            _log.warning("If this step's output is lost now, the model has to be trained again: %s", error)
+            note(f"If this step's output is lost now, the model has to be trained again: {error}")
 
     def expire(self) -> None:
         """Remove the finished models of other trainings that nobody has come for in a day."""
@@ -146,7 +144,7 @@ class CheckpointStore:
                 if uri != self._uri and CARD_FILE in kept_names(uri) and _age(uri) > ABANDONED_S:
                     delete_folder(uri)
         except StorageError as error:
-            _log.warning("Finished models of earlier trainings stay behind: %s", error)
+            note(f"Finished models of earlier trainings stay behind: {error}")
 
     def clear(self) -> None:
         """Remove what is kept: the model is finished."""
@@ -155,7 +153,7 @@ class CheckpointStore:
             if self.enabled:
                 delete_folder(self._uri)
         except StorageError as error:
-            _log.warning("The last checkpoint stays behind: %s", error)
+            note(f"The last checkpoint stays behind: {error}")
 
     def _fetch(self, finished: bool) -> Path | None:
         """Fetch what is kept, if it is a finished model or if it is not, and wait for a store that does not answer."""
@@ -163,7 +161,7 @@ class CheckpointStore:
             what_fails = "The checkpoint cannot be fetched now"
             self.kept = self.enabled and self._patiently(what_fails, lambda: self._fetched(finished))
         except StorageError as error:
-            _log.warning("Training starts without checkpoints: %s", error)
+            note(f"Training starts without checkpoints: {error}")
             self._uri = ""
             return None
         return self._restored if self.kept else None
@@ -180,7 +178,7 @@ class CheckpointStore:
                 self._patiently("A checkpoint cannot be stored now", lambda: self._store(checkpoint))
                 self.kept = True
         except StorageError as error:
-            _log.warning("This checkpoint is lost, training goes on: %s", error)
+            note(f"This checkpoint is lost, training goes on: {error}")
         finally:
             shutil.rmtree(checkpoint)
             self.sending_s = min(time.monotonic() - started, size / _SENT_PER_CPU_SECOND)
@@ -192,7 +190,7 @@ class CheckpointStore:
         except StorageError as error:
             if not lacks_space(error):
                 raise
-            _log.warning("The checkpoint before is removed for want of space: %s", error)
+            note(f"The checkpoint before is removed for want of space: {error}")
             delete_folder(self._uri)
             self.kept = False
             upload_folder(checkpoint, self._uri, quietly=True)
@@ -205,7 +203,7 @@ class CheckpointStore:
             except UnreachableError as error:
                 if self._hurry.is_set():
                     raise
-                _log.warning("%s, the next try is in %.0f s: %s", what_fails, wait, error)
+                note(f"{what_fails}, the next try is in {wait:.0f} s: {error}")
                 self._hurry.wait(wait)
         return act()
 

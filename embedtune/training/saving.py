@@ -4,7 +4,6 @@ It is written to the local disk between two steps, and sent from there while tra
 checkpoint is complete or absent: one that cannot be written as a whole is removed, and nothing is sent of it.
 """
 
-import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -22,8 +21,6 @@ from embedtune.training.embedding import ColumnLoss
 from embedtune.training.loss_state import check_loss_state, restore_loss_state, save_loss_state
 from embedtune.training.processes import ALONE, Processes
 from embedtune.training.so_far import Clock, SoFar
-
-_log = logging.getLogger(__name__)
 
 _TRAINING_PER_CHECKPOINT = 40.0
 """No checkpoint is written before training had this many times the time that the last one cost: at most 2.5 % of the
@@ -153,11 +150,9 @@ class CheckpointCallback(TrainerCallback):
             error = _failure(write)
         if error is not None:
             shutil.rmtree(folder, ignore_errors=True)
-            _log.warning(
-                "This checkpoint is lost, training goes on: it cannot be written to %s (%s). Set TMPDIR to a folder "
-                "with enough free space.",
-                folder.parent,
-                error,
+            note(
+                f"This checkpoint is lost, training goes on: it cannot be written to {folder.parent} ({error}). Set "
+                "TMPDIR to a folder with enough free space."
             )
         return error is None
 

@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import logging
 import os
 from pathlib import Path
 
@@ -100,36 +99,33 @@ class TestStore:
 
 
 class TestFailures:
-    def test_a_place_that_cannot_be_written(self, tmp_path, caplog):
+    def test_a_place_that_cannot_be_written(self, tmp_path, capsys):
         (tmp_path / "file").touch()
         store = CheckpointStore(str(tmp_path / "file" / "kept"), "digest", tmp_path / "scratch")
         assert store.restore() is None
         checkpoint = write_checkpoint(store, "content")
-        with caplog.at_level(logging.WARNING):
-            store.keep(checkpoint)
-            store.settle()
-        assert "This checkpoint is lost, training goes on" in caplog.text
+        store.keep(checkpoint)
+        store.settle()
+        assert "This checkpoint is lost, training goes on" in capsys.readouterr().err
         assert not store.kept
         assert not checkpoint.exists()
         store.clear()
 
-    def test_a_store_that_cannot_be_read(self, tmp_path, caplog):
+    def test_a_store_that_cannot_be_read(self, tmp_path, capsys):
         (tmp_path / "kept" / "digest").mkdir(parents=True)
         (tmp_path / "kept" / "digest" / "manifest.json").write_text("{")
         store = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "scratch")
-        with caplog.at_level(logging.WARNING):
-            assert store.restore() is None
-        assert "Training starts without checkpoints" in caplog.text
+        assert store.restore() is None
+        assert "Training starts without checkpoints" in capsys.readouterr().err
         assert not store.enabled
 
-    def test_an_address_that_is_none(self, tmp_path, caplog):
+    def test_an_address_that_is_none(self, tmp_path, capsys):
         store = CheckpointStore("https://example.org/checkpoints", "digest", tmp_path / "scratch")
-        with caplog.at_level(logging.WARNING):
-            assert store.restore() is None
-        assert "Give s3://bucket/prefix or a path" in caplog.text
+        assert store.restore() is None
+        assert "Give s3://bucket/prefix or a path" in capsys.readouterr().err
         assert not store.enabled
 
-    def test_the_disk_of_the_store_is_full(self, tmp_path, monkeypatch, caplog):
+    def test_the_disk_of_the_store_is_full(self, tmp_path, monkeypatch, capsys):
         """As long as the checkpoint before is there: that goes, and the new one takes its place."""
         store = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "scratch")
         store.keep(write_checkpoint(store, "old"))
@@ -146,8 +142,9 @@ class TestFailures:
         store.keep(write_checkpoint(store, "new"))
         store.settle()
         assert len(full) == 1
-        assert "The checkpoint before is removed for want of space" in caplog.text
-        assert "No space left on device" in caplog.text
+        told = capsys.readouterr().err
+        assert "The checkpoint before is removed for want of space" in told
+        assert "No space left on device" in told
         restored = CheckpointStore(str(tmp_path / "kept"), "digest", tmp_path / "again").restore()
         assert restored is not None
         assert (restored / "optimizer.pt").read_text() == "new"

@@ -1,7 +1,6 @@
 """A training that was interrupted ends, when run again, as one that was not: bit by bit."""
 
 import dataclasses
-import logging
 import os
 import signal
 from pathlib import Path
@@ -121,18 +120,17 @@ def test_a_checkpoint_has_no_page_about_the_model(run_training, at_step, example
 
 @pytest.mark.parametrize("root", ["file/kept", "damaged"])
 def test_a_store_that_fails_costs_only_the_checkpoints(
-    run_training, examples, config, straight, tmp_path, caplog, root
+    run_training, examples, config, straight, tmp_path, capsys, root
 ):
     (tmp_path / "file").touch()
     (tmp_path / "damaged" / "digest").mkdir(parents=True)
     (tmp_path / "damaged" / "digest" / "manifest.json").write_text("{")
-    with caplog.at_level(logging.WARNING):
-        run = run_training(examples, config, str(tmp_path / root))
+    run = run_training(examples, config, str(tmp_path / root))
     assert run.weights == straight.weights
-    assert "checkpoint" in caplog.text
+    assert "checkpoint" in capsys.readouterr().err
 
 
-def test_a_store_that_fails_half_way(run_training, at_step, terminate, examples, config, straight, tmp_path, caplog):
+def test_a_store_that_fails_half_way(run_training, at_step, terminate, examples, config, straight, tmp_path, capsys):
     """The checkpoint of the first epoch is kept, that of the interruption is not: the first is still good."""
     place, elsewhere = tmp_path / "kept" / "digest", tmp_path / "elsewhere"
 
@@ -142,12 +140,9 @@ def test_a_store_that_fails_half_way(run_training, at_step, terminate, examples,
         terminate()
 
     at_step(8, lose_the_place_and_stop)
-    with (
-        caplog.at_level(logging.WARNING),
-        pytest.raises(TrainingError, match="Stopped at step 8 of 18: a checkpoint is"),
-    ):
+    with pytest.raises(TrainingError, match="Stopped at step 8 of 18: a checkpoint is"):
         run_training(examples, config, str(place.parent))
-    assert "This checkpoint is lost" in caplog.text
+    assert "This checkpoint is lost" in capsys.readouterr().err
     place.unlink()
     elsewhere.rename(place)
     assert run_training(examples, config, str(place.parent)).weights == straight.weights

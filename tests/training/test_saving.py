@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import logging
 import resource
 import shutil
 import threading
@@ -191,24 +190,24 @@ def test_precision_is_that_of_the_beginning_where_it_can_be(
 
 class TestFullDisk:
     def test_a_checkpoint_that_does_not_fit_is_lost_and_said(
-        self, run_training, examples, config, straight, tmp_path, caplog
+        self, run_training, examples, config, straight, tmp_path, capsys
     ):
         """No file may be as large as the optimizer's state, twice the model."""
         largest = max(path.stat().st_size for path in Path(config.backbone).iterdir())
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 1000, limits[1]))
         try:
-            with caplog.at_level(logging.WARNING):
-                run = run_training(examples, config, str(tmp_path))
+            run = run_training(examples, config, str(tmp_path))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        assert "This checkpoint is lost, training goes on: it cannot be written to" in caplog.text
-        assert "Set TMPDIR to a folder with enough free space." in caplog.text
+        told = capsys.readouterr().err
+        assert "This checkpoint is lost, training goes on: it cannot be written to" in told
+        assert "Set TMPDIR to a folder with enough free space." in told
         assert run.weights == straight.weights
         assert not list(tmp_path.rglob("manifest.json"))
 
     def test_the_oldest_here_goes_first(
-        self, run_training, at_step, terminate, examples, often, tmp_path, monkeypatch, caplog
+        self, run_training, at_step, terminate, examples, often, tmp_path, monkeypatch, capsys
     ):
         """The disk is full as long as the checkpoint lies there that the training went on from."""
         at_step(8, terminate)
@@ -227,7 +226,7 @@ class TestFullDisk:
         with pytest.raises(Killed):
             run_training(examples, often, str(tmp_path))
         assert full == ["checkpoint-9"]
-        assert "lost" not in caplog.text
+        assert "lost" not in capsys.readouterr().err
 
 
 class TestSilentStore:
@@ -250,16 +249,16 @@ class TestSilentStore:
         (folder / "file").write_text("content")
         return folder
 
-    def test_it_is_sent_again(self, tmp_path, monkeypatch, caplog):
+    def test_it_is_sent_again(self, tmp_path, monkeypatch, capsys):
         self.answers_after(monkeypatch, "upload_folder", 3)
         store, waited = self.store(tmp_path), []
         monkeypatch.setattr(store._hurry, "wait", waited.append)
         store._send(self.written(tmp_path))
         assert waited == [5.0, 20.0, 60.0]
         assert store.kept
-        assert "cannot be stored now, the next try is in 60 s: the store does not answer" in caplog.text
+        assert "cannot be stored now, the next try is in 60 s: the store does not answer" in capsys.readouterr().err
 
-    def test_it_is_lost_in_the_end(self, tmp_path, monkeypatch, caplog):
+    def test_it_is_lost_in_the_end(self, tmp_path, monkeypatch, capsys):
         self.answers_after(monkeypatch, "upload_folder", 4)
         store = self.store(tmp_path)
         monkeypatch.setattr(store._hurry, "wait", lambda _: None)
@@ -267,7 +266,7 @@ class TestSilentStore:
         store._send(folder)
         assert not store.kept
         assert not folder.exists()
-        assert "This checkpoint is lost, training goes on: the store does not answer" in caplog.text
+        assert "This checkpoint is lost, training goes on: the store does not answer" in capsys.readouterr().err
 
     def test_whoever_has_no_time_does_not_wait(self, tmp_path, monkeypatch):
         """Told to stop while a try is waited for: once more, and no longer."""
