@@ -8,6 +8,7 @@ is timed, and the encoding; both sides have loaded the model. A side runs once b
 
 import argparse
 import contextlib
+import csv
 import io
 import statistics
 import tempfile
@@ -70,7 +71,8 @@ def _medians(sides: dict[str, Callable[[], float]], rounds: int, texts: int) -> 
 
 
 def _texts(kind: str, count: int) -> list[str]:
-    examples = [line.split(",")[0] for line in (ROOT / "examples/support_tickets.csv").read_text().splitlines()[1:]]
+    with (ROOT / "examples/support_tickets.csv").open(encoding="utf-8", newline="") as file:
+        examples = [row[0] for row in csv.reader(file)][1:]
     rng, shape = np.random.default_rng(0), _WORDS[kind]
     if shape is None:
         return [examples[place] for place in rng.choice(len(examples), count)]

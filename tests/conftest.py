@@ -57,6 +57,16 @@ def pytest_collection() -> Generator[None, Any, Any]:
         return (yield)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _float32_on_every_machine() -> Iterator[None]:
+    """Let tests come to the same numbers whether or not the machine has bfloat16; those of it say so themselves."""
+    from embedtune.models import precision
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "has_bfloat16", lambda _device: False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A BERT of 2 layers and 32 components that reads 64 tokens, one per character; share it, change only copies."""

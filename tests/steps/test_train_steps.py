@@ -77,7 +77,7 @@ def test_what_was_chosen_and_what_an_epoch_was_like_reach_card_and_pages(
     card = finetune(config, train, tmp_path / "model", tmp_path / "page.html")
     assert (card.options["loss"], card.options["epochs"]) == ("MultipleNegativesRankingLoss", 5)
     assert card.options["learning_rate"] == 1e-4
-    assert set(card.chosen) == {"loss", "epochs", "learning_rate"}
+    assert set(card.chosen) == {"loss", "epochs", "learning_rate", "precision"}
     assert card.epoch == EpochFacts(contents_used=96, rows_per_batch=4.0, negatives=3.0)
     assert ModelCard.load(tmp_path / "model") == card
     told, page = capsys.readouterr().err, (tmp_path / "page.html").read_text(encoding="utf-8")
