@@ -38,12 +38,13 @@ from embedtune.retrieval.whole_corpus import WholeCorpus
 from embedtune.steps.champion import score_champion
 from embedtune.steps.evaluations import check_versions, contents_of, measure_all, open_evaluations
 from embedtune.steps.facts import provenance_of, training_facts_of
-from embedtune.steps.finetune import forget_finished
+from embedtune.steps.finetune import checkpoint_root
 from embedtune.steps.label_noise import Labelled, find_label_noise, labelled_contents
 from embedtune.steps.migration import with_migration, write_map
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.steps.whole_corpus import contents_of_corpus, open_corpus, open_training, with_corpus
 from embedtune.storage.atomic import atomic_folder, check_writable, write_text_whole
+from embedtune.training.checkpoints import forget_finished
 from embedtune.training.fits import check_trainable
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def evaluate_retrieval(
         markdown: The same as Markdown.
         train: Training documents folder of the same build, which is read where there are labels to look through, or
             eval_options ask for the whole corpus.
-        model_uri: Address at which the pipeline keeps the model, '' for where it is; see `forget_finished`.
+        model_uri: Address at which the pipeline keeps the model, '' for where it is; see `checkpoints.forget_finished`.
 
     Raises:
         ConfigError: the whole corpus is asked for without it.
@@ -128,7 +129,7 @@ def evaluate_retrieval(
     check_writable(scores, html, markdown)
     card = ModelCard.load(model)
     if model_uri:
-        forget_finished(card, model_uri)
+        forget_finished(checkpoint_root(model_uri), model)
     check_trainable(evaluation)
     _check_held_out(evaluation, card)
     data = DataSummary.load(evaluation / SUMMARY_FILE)

@@ -1,7 +1,6 @@
 """Step 4: a backbone becomes a fine-tuned model. Imports torch only when it runs."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from embedtune.cpus import available_cpus
@@ -13,7 +12,6 @@ from embedtune.reports.training import TrainingReport, training_html
 from embedtune.steps.facts import provenance_of, training_facts_of
 from embedtune.steps.running import OutputFile, OutputFolder, step
 from embedtune.storage.atomic import check_writable, write_text_whole
-from embedtune.training.checkpoints import CheckpointStore, digest_of
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.fits import check_documents
 
@@ -70,17 +68,6 @@ def finetune(
     )
     write_text_whole(html, training_html(report))
     return card
-
-
-def forget_finished(model: ModelCard, model_uri: str) -> None:
-    """Remove what the fine-tuning step keeps in case that its output is lost; for steps that have that output.
-
-    Args:
-        model: Card of the model.
-        model_uri: Address at which the pipeline keeps it.
-    """
-    with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
-        CheckpointStore(checkpoint_root(model_uri), digest_of(model), Path(scratch)).clear()
 
 
 def checkpoint_root(model_uri: str) -> str:

@@ -232,14 +232,14 @@ def download_folder(uri: str, local: Path) -> bool:
     return False
 
 
-def kept_names(uri: str) -> frozenset[str]:
-    """Return the names of the files of the folder at an address; none if there is no folder.
+def kept_files(uri: str) -> dict[str, str]:
+    """Return the names of the files of the folder at an address, with their SHA-256; none if there is no folder.
 
     Raises:
         StorageError: access denied, the store does not answer, or the manifest is damaged.
     """
     content = open_store(uri).get_bytes(MANIFEST_NAME)
-    return frozenset() if content is None else frozenset(entry.name for entry in _parse(uri, content).files)
+    return {} if content is None else {entry.name: entry.sha256 for entry in _parse(uri, content).files}
 
 
 def delete_folder(uri: str) -> None:

@@ -4,7 +4,7 @@ A retried step gets new output addresses, so checkpoints live beside them, under
 derived from the configuration and the data. A checkpoint of other settings has another address and is never resumed.
 
 A finished model takes the place of the last checkpoint where its output may still be lost: Kubeflow sends it on after
-the step has ended. It stays until the next step has it (`steps.finetune.forget_finished`).
+the step has ended. It stays until the next step has it (`forget_finished`).
 """
 
 import hashlib
@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from embedtune.errors import StorageError
-from embedtune.models.card import CARD_FILE, ModelCard
-from embedtune.progress import note
-from embedtune.storage.errors import UnreachableError, lacks_space
-from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, kept_names, upload_folder
+from embedtune.models.card import CARD_FILE, TRAINING_FILE, ModelCard
+from embedtune.progress import note, silent
+from embedtune.storage.digests import file_sha256
+from embedtune.storage.errors import UnreachableError, lacks_space, reading
+from embedtune.storage.folders import MANIFEST_NAME, delete_folder, download_folder, kept_files, upload_folder
 from embedtune.storage.opening import open_store
 from embedtune.storage.store import ABANDONED_S
 
@@ -139,9 +140,8 @@ class CheckpointStore:
     def expire(self) -> None:
         """Remove the finished models of other trainings that nobody has come for in a day."""
         try:
-            names = open_store(self._root).children() if self.enabled else []
-            for uri in (f"{self._root}/{name}" for name in names if _DIGEST.fullmatch(name)):
-                if uri != self._uri and CARD_FILE in kept_names(uri) and _age(uri) > ABANDONED_S:
+            for uri in _trainings(self._root) if self.enabled else []:
+                if uri != self._uri and CARD_FILE in kept_files(uri) and _age(uri) > ABANDONED_S:
                     delete_folder(uri)
         except StorageError as error:
             note(f"Finished models of earlier trainings stay behind: {error}")
@@ -167,8 +167,8 @@ class CheckpointStore:
         return self._restored if self.kept else None
 
     def _fetched(self, finished: bool) -> bool:
-        names = kept_names(self._uri)
-        return bool(names) and (CARD_FILE in names) == finished and download_folder(self._uri, self._restored)
+        files = kept_files(self._uri)
+        return bool(files) and (CARD_FILE in files) == finished and download_folder(self._uri, self._restored)
 
     def _send(self, checkpoint: Path) -> None:
         """Store a checkpoint."""
@@ -206,6 +206,29 @@ class CheckpointStore:
                 note(f"{what_fails}, the next try is in {wait:.0f} s: {error}")
                 self._hurry.wait(wait)
         return act()
+
+
+def forget_finished(root: str, model: Path) -> None:
+    """Remove the finished model that is kept in case that the output is lost; for whoever has that output.
+
+    Args:
+        root: URI below which checkpoints are kept; '' for none.
+        model: Folder of the model.
+    """
+    try:
+        with reading(model):
+            ours = file_sha256(model / TRAINING_FILE, silent)
+        for uri in _trainings(root) if root else []:
+            if kept_files(uri).get(TRAINING_FILE) == ours:
+                delete_folder(uri)
+    except StorageError as error:
+        note(f"The finished model stays at the address of the checkpoints: {error}")
+
+
+def _trainings(root: str) -> list[str]:
+    """Return the addresses below which something is kept of a training."""
+    place = root.rstrip("/")
+    return [f"{place}/{name}" for name in open_store(place).children() if _DIGEST.fullmatch(name)]
 
 
 def _age(uri: str) -> float:

@@ -27,7 +27,7 @@ def finetune_model(
         config: How to fine-tune.
         checkpoint_root: URI below which checkpoints are kept, '' for none.
         keep_finished: Whether to keep the finished model there as well, and to take the one that is there, because the
-            output may be lost after the training: it stays until `steps.finetune.forget_finished` is called.
+            output may be lost after the training: it stays until `checkpoints.forget_finished` is called.
 
     Raises:
         InputError: nothing can be learned from such documents, or not with this loss or these options.

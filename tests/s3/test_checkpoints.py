@@ -3,7 +3,7 @@
 import pytest
 
 from embedtune.storage.objects import client
-from embedtune.training.checkpoints import CheckpointStore
+from embedtune.training.checkpoints import CheckpointStore, forget_finished
 
 
 @pytest.fixture(autouse=True)
@@ -66,3 +66,22 @@ def test_a_store_that_goes_away_and_comes_back(store, proxy, checkpoints, tmp_pa
     assert again is not None
     assert (again / "optimizer").read_text() == "optimizer of step 2"
     assert len(store.names()) == 4
+
+
+def test_the_finished_model_is_there_until_the_next_step_has_it(store, checkpoints, tmp_path):
+    checkpoints.keep(write(checkpoints, 1))
+    for name in ("model", "other"):
+        (tmp_path / name).mkdir()
+        for file in ("embedtune.json", "training.json"):
+            (tmp_path / name / file).write_text(name)
+    checkpoints.finish(tmp_path / "model")
+    assert len(store.names()) == 3
+    again = CheckpointStore(store.uri, "0123456789abcdef", tmp_path / "next")
+    assert again.restore() is None
+    finished = again.finished()
+    assert finished is not None
+    assert (finished / "training.json").read_text() == "model"
+    forget_finished(f"{store.uri}/", tmp_path / "other")
+    assert len(store.names()) == 3
+    forget_finished(f"{store.uri}/", tmp_path / "model")
+    assert store.names() == []

@@ -29,7 +29,7 @@ from embedtune.models.contents import Contents
 from embedtune.models.loading import load_model, weights_digest
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat
-from embedtune.training.checkpoints import CheckpointStore, digest_of
+from embedtune.training.checkpoints import digest_of, forget_finished
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.finetune import finetune_model
@@ -262,7 +262,11 @@ class TestFinished:
         assert contents(tmp_path / "two" / "model") == before
         assert "nothing is trained again" in capsys.readouterr().err
         assert len(list(root.iterdir())) == 1  # in place of the checkpoints
-        CheckpointStore(str(root), digest_of(card), tmp_path).clear()
+        other = tmp_path / "other"
+        finetune_model(labelled, other, dataclasses.replace(config, epochs=1), "")
+        forget_finished(str(root), other)
+        assert len(list(root.iterdir())) == 1
+        forget_finished(str(root), tmp_path / "two" / "model")
         assert files(root) == []
 
     def test_a_damaged_one_is(self, labelled, config, tmp_path, trainings):
