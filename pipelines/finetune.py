@@ -173,7 +173,7 @@ def _define(
             model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
             train_loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
             train_epochs: Passes over the training documents; 0 chooses by layout and number of rows.
-            train_batch_size: Contents per optimizer step, 4 or more.
+            train_batch_size: Contents per optimizer step, 4 or more; 0: what fits into a GPU, 64 on a CPU.
             train_learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
             train_seed: Seed of split, batches, dropout and bootstrap.
             train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.

@@ -37,7 +37,7 @@ def finetune(
         model_options: JSON object with any of the fields of ModelOptions, such as pooling, output_dim or freeze.
         loss: Loss by name; 'auto' chooses by layout and labels. docs/defaults.md has the rules.
         epochs: Passes over the training documents; 0 chooses by layout and number of rows.
-        batch_size: Contents per optimizer step, 4 or more.
+        batch_size: Contents per optimizer step, 4 or more; 0: what fits into a GPU, 64 on a CPU.
         learning_rate: Peak learning rate; 0 chooses by the size of the backbone and the optimizer.
         seed: Seed of batches, initialisation and dropout.
         train_options: JSON object with any of the fields of TrainOptions, such as optimizer, warmup or augment.

@@ -43,7 +43,7 @@ class RunParameters:
     train_epochs: int = 0
     """Passes over the training documents; 0 chooses by layout and number of rows."""
     train_batch_size: int = 64
-    """Contents per optimizer step, 4 or more."""
+    """Contents per optimizer step, 4 or more; 0: what fits into a GPU, 64 on a CPU."""
     train_learning_rate: float = 0.0
     """Peak learning rate; 0 chooses by the size of the backbone and the optimizer."""
     train_seed: int = 42

@@ -38,6 +38,10 @@ LOSSES = {
 """Accepted losses, by the names of sentence-transformers, pytorch-metric-learning and Finetuner, and their batches."""
 
 
+ASSUMED_BATCH = 64
+"""Contents of a batch, the usual number; also where it is left open and there is no memory of a GPU to go by."""
+
+
 @dataclass(frozen=True)
 class FinetuneConfig:
     """Configuration of the fine-tuning step; `docs/defaults.md` has the measurements behind the defaults."""
@@ -52,8 +56,9 @@ class FinetuneConfig:
     """Loss; 'auto' chooses by layout and labels. docs/defaults.md compares them and has the rules."""
     epochs: int = 0
     """Passes over the training documents; 0 chooses by layout and number of rows."""
-    batch_size: int = 64
-    """Contents embedded per optimizer step, 4 or more; of losses that take pairs, two make a pair."""
+    batch_size: int = ASSUMED_BATCH
+    """Contents embedded per optimizer step, 4 or more; of losses that take pairs, two make a pair. 0 is as many as fit
+    into the memory of a GPU, at most 1,024 and a tenth of the contents; 64 on a CPU."""
     learning_rate: float = 0.0
     """Peak learning rate, which falls linearly to 0; 0 chooses by the size of the backbone and the optimizer."""
     seed: int = 42
@@ -70,13 +75,14 @@ class FinetuneConfig:
         _check(self.max_length >= 0, "max_length", self.max_length, "0 (the backbone's own limit) or more tokens")
         _check(self.loss in (AUTO_LOSS, *LOSSES), "loss", self.loss, f"auto or one of {', '.join(LOSSES)}")
         _check(self.epochs >= 0, "epochs", self.epochs, "0 (chosen by the number of rows) or more")
-        _check(self.batch_size >= 4, "batch_size", self.batch_size, "4 contents or more")
+        size = self.batch_size
+        _check(size == 0 or size >= 4, "batch_size", size, "0 (as many as fit) or 4 contents or more")
         items = self.training.items_per_label
         _check(
-            LOSSES.get(self.loss) is not BatchKind.LABELS or items <= self.batch_size // 2,
+            not size or LOSSES.get(self.loss) is not BatchKind.LABELS or items <= size // 2,
             "train_options: items_per_label",
             items,
-            f"2 to {self.batch_size // 2}, so that a batch of {self.batch_size} contents holds at least two labels",
+            f"2 to {size // 2}, so that a batch of {size} contents holds at least two labels",
         )
         rate, optimizer = self.learning_rate, self.training.optimizer
         if optimizer in OWN_RATES:

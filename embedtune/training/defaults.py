@@ -11,7 +11,7 @@ from embedtune.errors import TrainingError
 from embedtune.models.card import EpochFacts
 from embedtune.models.options import TOWERS
 from embedtune.records.layouts import Layout, Modality
-from embedtune.training.config import AUTO_LOSS, FinetuneConfig
+from embedtune.training.config import ASSUMED_BATCH, AUTO_LOSS, FinetuneConfig
 from embedtune.training.examples import TrainingSet
 from embedtune.training.options import OWN_RATES
 from embedtune.training.pair_batches import PairBatches
@@ -141,9 +141,10 @@ def with_defaults(
 
 def _pairs(config: FinetuneConfig, layout: Layout, examples: TrainingSet) -> EpochFacts | None:
     """Return what an epoch of pairs would be like, where another kind of batches could be taken."""
-    if layout is not Layout.LABELLED or config.batch_size < 2 * config.training.items_per_label:
+    size = config.batch_size if config.batch_size else ASSUMED_BATCH
+    if layout is not Layout.LABELLED or (config.batch_size and size < 2 * config.training.items_per_label):
         return None
     try:
-        return PairBatches(examples, config.batch_size, config.seed).facts()
+        return PairBatches(examples, size, config.seed).facts()
     except TrainingError:  # P x K batches may still be made; the plan says so if not
         return EpochFacts(0, 0.0, 0.0)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from embedtune.models.freezing import BLOCK, EMBEDDING
+from embedtune.training.config import FinetuneConfig
 
 VECTOR_LOSSES = ("ArcFaceLoss", "ProxyAnchorLoss")
 """Losses that learn a vector for each label, from scratch, beside a model that is trained already."""
@@ -65,6 +66,15 @@ def build_optimizer(
     groups.append({"params": list(own_parameters(objective, model)), "lr": own_rate, **still})
     fused: dict[str, Any] = {"fused": True} if name in _FUSED else {}
     return kind([group for group in groups if group["params"]], lr=learning_rate, **fused)  # type: ignore[call-arg]
+
+
+def optimizer_of(model: nn.Module, objective: nn.Module, config: FinetuneConfig) -> torch.optim.Optimizer:
+    """Build the optimizer of a training over the model's and the loss's weights."""
+    options, rate = config.training, config.learning_rate
+    own_rate = loss_rate(config.loss, rate, options.loss_learning_rate)
+    return build_optimizer(
+        model, objective, options.optimizer, rate, options.weight_decay, options.layer_decay, own_rate
+    )
 
 
 def loss_rate(loss: str, learning_rate: float, asked: float) -> float:

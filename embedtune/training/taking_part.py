@@ -5,8 +5,9 @@ import importlib.metadata
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
@@ -33,6 +34,7 @@ from embedtune.models.trained_texts import load_trained, save_trained, trained_d
 from embedtune.progress import note
 from embedtune.records.layouts import Modality
 from embedtune.storage.ownership import INVENTORY
+from embedtune.training.batch_size import TooLargeError, free_memory, halved
 from embedtune.training.checkpoints import CheckpointStore, Keeping, digest_of
 from embedtune.training.config import FinetuneConfig
 from embedtune.training.defaults import with_defaults, with_tower
@@ -70,12 +72,11 @@ def take_part(
     check_documents(documents, config)
     manifest = read_manifest(documents)
     start, config, chosen = _started(config, manifest.modalities)
-    model = start.model
-    check_batch_norms(model, config, processes)
+    check_batch_norms(start.model, config, processes)
     with tempfile.TemporaryDirectory(prefix="embedtune-") as scratch:
         examples, validation = read_examples(documents, Path(scratch), config)
-        check_reads(model, examples.contents)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+        check_reads(start.model, examples.contents)
+        parameters = sum(parameter.numel() for parameter in start.model.parameters())
         config, more = with_defaults(config, manifest.layout, manifest.modalities, examples, parameters)
         card = _untrained_card(documents, manifest, config, chosen | more, start, len(examples.contents))
         for sentence in card.chosen.values():
@@ -84,9 +85,10 @@ def take_part(
         checkpoints.expire()
         if processes.any(_taken_over(checkpoints, model_folder, keeping)):
             return
-        texts, prompt = examples.contents.texts(), prompt_of(model, index_role(manifest.layout))
-        train_texts, tokens = cut_texts(model, texts, prompt) if texts and processes.first else (None, None)
-        result = train(model, examples, config, checkpoints, processes, validation)
+        texts, prompt = examples.contents.texts(), prompt_of(start.model, index_role(manifest.layout))
+        train_texts, tokens = cut_texts(start.model, texts, prompt) if texts and processes.first else (None, None)
+        begin = partial(_started, config, manifest.modalities)
+        model, result = _trained(start.model, begin, examples, config, checkpoints, processes, validation)
         if not processes.first:
             return
         with whole_folder(model_folder) as folder:
@@ -99,6 +101,54 @@ def take_part(
             checkpoints.finish(model_folder)
         else:
             checkpoints.clear()
+
+
+def _trained(
+    model: SentenceTransformer,
+    begin: Callable[[], tuple[_Start, FinetuneConfig, dict[str, str]]],
+    examples: TrainingSet,
+    config: FinetuneConfig,
+    checkpoints: CheckpointStore,
+    processes: Processes,
+    validation: ValidationSet | None,
+) -> tuple[SentenceTransformer, TrainingResult]:
+    """Train; where a batch does not fit into the memory of the GPU, begin anew with half of it.
+
+    So the model is the one that this batch size gives, and not one of two. Of several processes the others wait for
+    the one that failed: there it is said, and nothing begins anew.
+
+    Args:
+        model: The model, untrained.
+        begin: Makes it once more.
+        examples: The training set.
+        config: How to fine-tune.
+        checkpoints: What was kept of the batch size that does not fit is removed.
+        processes: Those that train together.
+        validation: What the model is measured on.
+
+    Returns:
+        The model that was trained, and how.
+
+    Raises:
+        TooLargeError: not even the least batch fits.
+    """
+    asked, chosen = config.batch_size, {}
+    while True:
+        try:
+            result = train(model, examples, config, checkpoints, processes, validation)
+        except TooLargeError as error:
+            if processes.count > 1:
+                raise
+            config = dataclasses.replace(config, batch_size=halved(error.batch_size, config))
+            why = f"{error.batch_size} do not fit into the memory of the GPU; the training began anew with it"
+            chosen = {"batch_size": f"Batch size ({asked}): {config.batch_size} contents, since {why}."}
+        else:
+            return model, dataclasses.replace(result, chosen=chosen | result.chosen)
+        note(f"Look here: {chosen['batch_size']}")
+        model.to("cpu")
+        free_memory()
+        checkpoints.clear()
+        model = begin()[0].model
 
 
 def _taken_over(checkpoints: CheckpointStore, model_folder: Path, keeping: Keeping) -> bool:
@@ -185,6 +235,7 @@ def _with_result(card: ModelCard, result: TrainingResult, model: SentenceTransfo
     return dataclasses.replace(
         card,
         chosen=card.chosen | result.chosen,
+        options={**card.options, "batch_size": result.batch_size},
         remarks=result.remarks,
         validation=result.validation,
         epoch=result.epoch,

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerState
@@ -20,7 +20,9 @@ from embedtune.models.loading import embedding_dimension
 from embedtune.models.options import AUTO_PRECISION
 from embedtune.models.precision import chosen_precision, precision_sentence
 from embedtune.progress import note, progress
+from embedtune.training.arguments import arguments, warmup_steps
 from embedtune.training.augmenting import Augmentation
+from embedtune.training.batch_size import TooLargeError, chosen_batch_size, least_batch
 from embedtune.training.batches import BatchPlan
 from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.collating import Collator
@@ -31,20 +33,18 @@ from embedtune.training.embedding import ColumnLoss
 from embedtune.training.examples import TrainingSet
 from embedtune.training.fits import column_roles, plan_batches, searched_contents
 from embedtune.training.objectives import build_objective
-from embedtune.training.optimizing import build_optimizer, loss_rate, own_parameters
+from embedtune.training.optimizing import loss_rate, optimizer_of, own_parameters
 from embedtune.training.processes import ALONE, Processes
 from embedtune.training.saving import CheckpointCallback
 from embedtune.training.so_far import SoFar
 from embedtune.training.stopping import told_to_stop
+from embedtune.training.trial import step_fits
 from embedtune.training.validating import ValidationCallback
 from embedtune.training.validation_set import ValidationSet
 from embedtune.training.watching import WatchCallback, loss_history
 
 _MOST_LEFT_OUT = 0.2
 """Share of the contents that an epoch may leave out without a warning."""
-
-_LOSS_POINTS = 100
-"""Points of the loss curve that a run aims at; logging each step of a long run would only cost."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class TrainingResult:
     seconds: float
     """Wall time of the loop in all attempts, without the measuring on a validation set."""
     texts_per_second: float
+    batch_size: int
+    """Contents of a batch, after what was asked for and what fits."""
     epoch: EpochFacts
     """What its first epoch was like."""
     learned: dict[str, float]
@@ -81,10 +83,13 @@ def train(
     first one alone measures on the validation set, and ends with the best epoch where that is to be kept.
 
     Raises:
-        TrainingError: the contents make no batches, the loss is no number, memory ran out, or the process was told to
-            stop (a checkpoint is kept then, if there is a store for it).
+        TooLargeError: a batch does not fit into the memory of the GPU.
+        TrainingError: the contents make no batches, the training went wrong, or the process was told to stop (a
+            checkpoint is kept then, if there is a store for it).
         ModelError: it is to be trained in a precision that nothing here has in hardware.
     """
+    resumed = _restored(checkpoints, processes)
+    config, chosen = _with_batch_size(model, examples, config, resumed, processes)
     plan = plan_batches(examples, config)
     epoch = plan.facts()
     note(_epoch_sentence(epoch, len(examples.contents)))
@@ -100,7 +105,6 @@ def train(
         callbacks = [watch, *filter(None, [validating]), interruption]  # a kept checkpoint is complete
         trainer = _build_trainer(loss, examples, config, plan, interruption, callbacks, processes)
         trainer.watch = watch
-        resumed = _restored(checkpoints, processes)
         if resumed is not None and validating is not None:
             validating.restore_best(resumed)
         interruption.begin(resumed)
@@ -114,9 +118,9 @@ def train(
         left = "a checkpoint is kept, run again to go on" if kept else "nothing is kept, run again to start"
         raise TrainingError(f"Stopped at step {trainer.state.global_step} of {course.steps}: {left}.")
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
-    history, chosen = loss_history(trainer.state), _chosen(loss, config)
+    history, chosen = loss_history(trainer.state), chosen | _chosen(loss, config)
     speed, remarks = loss.contents_seen / seconds, remarks_on(history, course)
-    result = TrainingResult(history, seconds, speed, epoch, learned, chosen=chosen, remarks=remarks)
+    result = TrainingResult(history, seconds, speed, config.batch_size, epoch, learned, chosen=chosen, remarks=remarks)
     return result if validating is None else _validated(result, validating, trainer.state)
 
 
@@ -146,12 +150,8 @@ def _course(loss: ColumnLoss, config: FinetuneConfig, plan: BatchPlan) -> Course
     asked = config.training.loss_learning_rate
     own_rate = loss_rate(config.loss, config.learning_rate, asked) if has_weights else 0.0
     steps = plan.batches_per_epoch * config.epochs
-    warmup = _warmup_steps(config, steps)
+    warmup = warmup_steps(config, steps)
     return Course(config.loss, config.learning_rate, own_rate, steps, plan.batches_per_epoch, warmup)
-
-
-def _warmup_steps(config: FinetuneConfig, steps: int) -> int:
-    return round(config.training.warmup * steps)
 
 
 def _build_trainer(
@@ -169,7 +169,7 @@ def _build_trainer(
     collator = Collator(model, examples.contents, plan, roles, searched, augmentation, config.seed, processes)
     trainer = _Trainer(
         model=model,
-        args=_arguments(config, plan, saving.scratch),
+        args=arguments(config, plan, saving.scratch),
         train_dataset=Dataset.from_dict({"position": range(len(examples.contents))}),
         data_collator=collator,  # type: ignore[arg-type]  # it is asked for no more than ours has
         loss=loss,
@@ -186,6 +186,27 @@ def _restored(checkpoints: CheckpointStore, processes: Processes) -> Path | None
     found = checkpoints.restore()
     folder = processes.of_first("" if found is None else str(found))
     return Path(folder) if folder else None
+
+
+def _with_batch_size(
+    model: SentenceTransformer,
+    examples: TrainingSet,
+    config: FinetuneConfig,
+    resumed: Path | None,
+    processes: Processes,
+) -> tuple[FinetuneConfig, dict[str, str]]:
+    """Return the configuration with a batch size that fits, and a sentence where that is not the one asked for."""
+
+    def fits(size: int) -> bool:
+        plan = plan_batches(examples, replace(config, batch_size=least_batch(config)))
+        share = -(-size // processes.count)
+        return step_fits(model, share, examples, config, plan, lambda: _build_loss(model, examples, config, ALONE))
+
+    found, chosen = chosen_batch_size(config, len(examples.contents), model.device, resumed, fits)
+    for sentence in chosen.values():
+        note(sentence)
+    # Each process has a GPU of its own, and all take what fits into the first one's.
+    return replace(config, batch_size=int(processes.of_first(str(found.batch_size)))), chosen
 
 
 def _build_loss(
@@ -213,45 +234,13 @@ def _run(trainer: "_Trainer", resumed: Path | None, config: FinetuneConfig) -> N
     try:
         with cheaper_dropout(trainer.model):
             trainer.train(resume_from_checkpoint=str(resumed) if resumed is not None else None)
-    except torch.cuda.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The GPU has too little memory for batches of {config.batch_size} (max_length {config.max_length}). "
-            "Halve batch_size or max_length and run again."
+    except torch.OutOfMemoryError as error:
+        raise TooLargeError(
+            config.batch_size,
+            f"The GPU has too little memory for batches of {config.batch_size} contents (max_length "
+            f"{config.max_length}) at step {trainer.state.global_step + 1}. Halve batch_size or max_length, "
+            "or set recompute of train_options to true, and run again.",
         ) from error
-
-
-class OneDevice(SentenceTransformerTrainingArguments):
-    """Settings of transformers' loop that keep a process to one device, whichever others it sees.
-
-    With several it would wrap the model in DataParallel, which cuts the batches that were drawn as a whole.
-    """
-
-    @property
-    def n_gpu(self) -> int:
-        """Number of GPUs of this process."""
-        visible: int = super().n_gpu
-        return min(1, visible)
-
-
-def _arguments(config: FinetuneConfig, plan: BatchPlan, scratch: Path) -> OneDevice:
-    steps = plan.batches_per_epoch * config.epochs
-    return OneDevice(
-        output_dir=str(scratch),
-        num_train_epochs=config.epochs,
-        per_device_train_batch_size=config.batch_size,
-        learning_rate=config.learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=_warmup_steps(config, steps),
-        seed=config.seed,
-        data_seed=config.seed,
-        save_strategy="no",
-        logging_steps=max(1, steps // _LOSS_POINTS),
-        logging_nan_inf_filter=False,
-        disable_tqdm=True,
-        use_cpu=not torch.accelerator.is_available(),
-        dataloader_pin_memory=torch.cuda.is_available(),
-        report_to="none",
-    )
 
 
 class _Rows:
@@ -331,16 +320,7 @@ class _Trainer(SentenceTransformerTrainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         """Build the optimizer over the weights of model and loss."""
         if self.optimizer is None:
-            options, rate = self.config.training, self.config.learning_rate
-            self.optimizer = build_optimizer(
-                self.model,
-                self.column_loss.objective,
-                options.optimizer,
-                rate,
-                options.weight_decay,
-                options.layer_decay,
-                loss_rate(self.config.loss, rate, options.loss_learning_rate),
-            )
+            self.optimizer = optimizer_of(self.model, self.column_loss.objective, self.config)
         return self.optimizer
 
     def _save_checkpoint(self, model: torch.nn.Module, trial: object) -> None:

@@ -103,7 +103,10 @@ def test_the_description_explains_every_parameter(plain: list[Document]) -> None
     for row, parameter in zip(rows, parameters, strict=True):
         assert row.endswith(f" | {' '.join(parameter.description.split())} |")
     assert "| `data_uri` | required | Where the data are: " in table
-    assert "| `train_batch_size` | `64` | Contents per optimizer step, 4 or more. |" in table
+    assert (
+        "| `train_batch_size` | `64` | Contents per optimizer step, 4 or more; 0: what fits into a GPU, 64 on a CPU. |"
+        in table
+    )
 
 
 class TestResources:

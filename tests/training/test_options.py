@@ -11,7 +11,7 @@ import torch
 from embedtune.errors import ConfigError, InputError
 from embedtune.models.loading import load_model
 from embedtune.records.layouts import Modality
-from embedtune.training import trainer
+from embedtune.training import optimizing
 from embedtune.training.augmenting import Augmentation
 from embedtune.training.fits import check_augment
 from embedtune.training.options import AUGMENTATIONS, OPTIMIZERS, TrainOptions
@@ -90,11 +90,11 @@ def test_the_training_follows_its_options(run_training, examples, config, monkey
     built = []
 
     def build(*arguments):
-        built.append(optimizing(*arguments))
+        built.append(built_before(*arguments))
         return built[-1]
 
-    optimizing = trainer.build_optimizer
-    monkeypatch.setattr(trainer, "build_optimizer", build)
+    built_before = optimizing.build_optimizer
+    monkeypatch.setattr(optimizing, "build_optimizer", build)
     options = {"optimizer": "Adam", "weight_decay": 0.2, "layer_decay": 0.5, "warmup": 0.0, "loss_learning_rate": 0.25}
     config = dataclasses.replace(config, loss="ProxyAnchorLoss", epochs=1, train_options=json.dumps(options))
     run_training(examples, dataclasses.replace(config, batch_size=16))
