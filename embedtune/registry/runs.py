@@ -1,5 +1,6 @@
 """The MLflow run behind a model version: parameters, metrics, the dataset and the reports."""
 
+import dataclasses
 import json
 import os
 import tempfile
@@ -15,7 +16,7 @@ from embedtune.errors import RegistryError
 from embedtune.mlflow.artifacts import open_artifacts
 from embedtune.mlflow.beside_database import database_path
 from embedtune.mlflow.local_database import artifact_location
-from embedtune.models.card import ModelCard
+from embedtune.models.card import EpochFacts, ModelCard
 from embedtune.progress import note
 from embedtune.registry.contents import public_uri
 from embedtune.registry.request import RegistrationRequest
@@ -227,6 +228,7 @@ def _parameters(request: RegistrationRequest, card: ModelCard) -> dict[str, str]
         "data.train_documents": card.train_documents,
         "data.train_digest": card.data_digest,
         **_data_parameters(request.data),
+        **_epoch_parameters(card.epoch),
         "evaluation.digest": comparison.evaluation_digest,
         "evaluation.metric": comparison.decision.metric,
         "evaluation.min_gain": comparison.decision.min_gain,
@@ -252,6 +254,11 @@ def _data_parameters(data: DataSummary | None) -> dict[str, object]:
         "data.split_seed": data.seed,
         "data.eval_share": data.eval_share,
     }
+
+
+def _epoch_parameters(epoch: EpochFacts | None) -> dict[str, object]:
+    """Return what an epoch of the training was like; its negatives teach more about a batch than its size does."""
+    return {} if epoch is None else {f"training.{name}": value for name, value in dataclasses.asdict(epoch).items()}
 
 
 def _log_datasets(client: "MlflowClient", run_id: str, request: RegistrationRequest) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from embedtune.mlflow.connection import TRACKING_VARIABLE, local_tracking_uri
 from embedtune.mlflow.local_database import artifact_location
-from embedtune.models.card import LossPoint, ModelCard
+from embedtune.models.card import EpochFacts, LossPoint, ModelCard
 from embedtune.registry.request import RegistrationRequest
 from embedtune.retrieval.comparison import Comparison, Decision
 from embedtune.retrieval.metric_names import METRIC_NAMES
@@ -25,6 +25,7 @@ CARD = ModelCard(
     data_digest="sha256:11",
     options={"epochs": 3, "learning_rate": 1e-4, "loss": "TripletMarginLoss", "long": "x" * 2000},
     history=(LossPoint(1, 0.5, 2.0), LossPoint(2, 1.0, 1.5)),
+    epoch=EpochFacts(contents_used=12, rows_per_batch=6.0, negatives=4.5),
     seconds=3.0,
     texts_per_second=8.0,
     image="registry.example.org/embedtune-train:1.2",

@@ -187,6 +187,8 @@ class TestRecord:
         assert parameters["finetune.loss"] == "TripletMarginLoss"
         assert parameters["model.backbone"] == "tiny-bert"
         assert len(parameters["finetune.long"]) == 500
+        epoch = {name: parameters[f"training.{name}"] for name in ("contents_used", "rows_per_batch", "negatives")}
+        assert epoch == {"contents_used": "12", "rows_per_batch": "6.0", "negatives": "4.5"}
         assert parameters["evaluation.digest"] == "sha256:" + "e1" * 32
 
     def test_what_decided_the_data_is_among_the_parameters(self, make_request, client):
