@@ -13,7 +13,7 @@ from embedtune.models.options import AUTO_PRECISION
 from embedtune.models.parts import goes_in_parts, vectors_in_parts
 from embedtune.models.precision import chosen_precision
 from embedtune.models.roles import EncodingRole, prompt_of
-from embedtune.progress import progress
+from embedtune.progress import note, progress
 
 _TEXTS_PER_CALL = 1024
 """Texts that are tokenised at once, where they are cut into parts then; between two signs of progress, too."""
@@ -49,7 +49,8 @@ def encode_contents(
         model: The embedding model.
         contents: N contents; texts are never taken for paths or addresses, and only a batch of images is decoded.
         role: What they are in a search; it chooses the prompt of the model.
-        batch_size: Contents per forward pass; texts on a CPU are cut by tokens, see `parts`.
+        batch_size: Contents per forward pass, halved where they do not fit into memory; texts on a CPU are cut by
+            tokens, see `parts`.
         description: What the progress bar says.
         precision: One of `options.PRECISIONS`.
 
@@ -58,7 +59,7 @@ def encode_contents(
 
     Raises:
         ModelError: the model does not read such contents or has no fixed dimension, the device lacks the precision, or
-            the GPU cannot hold a batch.
+            the GPU cannot hold a single content.
     """
     check_reads(model, contents)
     chosen = chosen_precision(model, precision)
@@ -69,23 +70,45 @@ def encode_contents(
     prompt = prompt_of(model, role) if contents.are_texts else ""
     model.eval()
     with progress(description, len(contents), contents.unit) as advance:
-        for start in range(0, len(order), step):
-            part = order[start : start + step]
-            vectors[part] = _encode(model, [contents[position] for position in part], prompt, chosen)
-            advance(len(part))
+        while order:
+            part = order[:step]
+            encoded = _encode(model, [contents[position] for position in part], prompt, chosen)
+            if encoded is None:
+                step = _halved(len(part))
+            else:
+                vectors[part], order = encoded, order[step:]
+                advance(len(part))
     return vectors
 
 
 @torch.inference_mode()
 def _encode(
     model: SentenceTransformer, contents: list[Content], prompt: str, precision: str
-) -> npt.NDArray[np.float32]:
+) -> npt.NDArray[np.float32] | None:
+    """Return the vectors; None where memory does not hold so many contents."""
     try:
         features = batch_to_device(model.preprocess(contents, prompt=prompt if prompt else None), model.device)
         vectors = vectors_in_parts(model, features, precision)[:, : embedding_dimension(model)]
         return vectors.cpu().numpy()
-    except torch.OutOfMemoryError as error:
+    except torch.OutOfMemoryError:
+        return None
+
+
+def _halved(size: int) -> int:
+    """Return half of a number of contents, and say so.
+
+    Raises:
+        ModelError: it is one content.
+    """
+    if size == 1:
         raise ModelError(
-            f"The GPU has too little memory to encode {len(contents)} contents at a time. Halve the batch size "
-            "(batch_size of eval_options in a run; vectors do not depend on it), or free memory that others hold."
-        ) from error
+            "The GPU has too little memory to encode a single content. Free memory that others hold, lower "
+            "max_length, or take a smaller model."
+        )
+    note(
+        f"The GPU has too little memory to encode {size} contents at a time: from here on it is {size // 2}, which "
+        "gives the same vectors. A smaller batch_size (in a run, of eval_options) saves the trial."
+    )
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return size // 2

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import sleep
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from embedtune.errors import ConfigError, InputError, ModelError, RegistryError, StorageError
 from embedtune.importing import importing
 from embedtune.mlflow.connection import connect_to_read
-from embedtune.mlflow.failures import GoneError, UnreachableError
+from embedtune.mlflow.failures import GoneError
+from embedtune.mlflow.patience import patiently
 from embedtune.mlflow.versions import SCHEME, find_version
 from embedtune.models.contents import Contents
 from embedtune.models.registered import RegisteredName, fetched, registered_version
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
 _UNAVAILABLE = (ConfigError, InputError, ModelError, RegistryError, StorageError)
 _BROKEN = (RuntimeError, ValueError, TypeError, KeyError, IndexError)
 """What torch, transformers and sentence-transformers raise where a model's parts do not belong together."""
-
-_WAITS_S = (10, 30, 60, 120)
-"""Seconds until a server that does not answer is asked again. Its client has tried for seconds to a minute by then; a
-pod that is moved to another node is away for longer, and the cache would keep that the champion was not scored."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +121,5 @@ def _encode(
 
 
 def _fetch(stack: ExitStack, uri: str, version: str) -> Path:
-    """Fetch a version until the stack is closed; a server that does not answer is waited for."""
-    for wait in _WAITS_S:
-        try:
-            return stack.enter_context(fetched(uri, version))
-        except UnreachableError as error:
-            note(f"{uri} is out of reach; asking again in {wait} s. {error}")
-            sleep(wait)
-    return stack.enter_context(fetched(uri, version))
+    """Fetch a version until the stack is closed; else the cache would keep that the champion was not scored."""
+    return patiently(uri, lambda: stack.enter_context(fetched(uri, version)))

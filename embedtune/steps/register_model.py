@@ -7,6 +7,7 @@ from pathlib import Path
 from embedtune.cluster.links import kubeflow_run, mlflow_file, mlflow_run, mlflow_version
 from embedtune.documents.summary import DataSummary
 from embedtune.errors import ConfigError, InputError
+from embedtune.mlflow.patience import patiently
 from embedtune.registry.contents import check_model_name
 from embedtune.registry.register import register_model as register
 from embedtune.registry.request import Registration, RegistrationRequest
@@ -77,27 +78,26 @@ def register_model(config: RegisterModelConfig, model: Path, scores: Path, repor
     Raises:
         InputError: the scores folder holds no comparison.
         ModelError: the model folder was not written by the fine-tuning step.
-        RegistryError: MLflow cannot be reached or refuses.
+        RegistryError: MLflow cannot be reached for minutes, or refuses.
     """
     if not (scores / COMPARISON_FILE).is_file():
         raise InputError(f"{scores} holds no {COMPARISON_FILE}. Give the 'scores' output of the evaluation step.")
     kept = tuple(scores / name for name in (QUERY_SCORES_FILE, LABEL_NOISE_FILE, DATA_FILE, MAP_FILE, *TREC_FILES))
-    return register(
-        RegistrationRequest(
-            model_folder=model,
-            comparison=Comparison.load(scores / COMPARISON_FILE),
-            model_name=config.model_name,
-            data_uri=config.data_uri,
-            data_version=config.data_version,
-            data=DataSummary.load(scores / DATA_FILE) if (scores / DATA_FILE).is_file() else None,
-            csv_options=config.csv_options,
-            max_bad_share=config.max_bad_share,
-            started=config.start(),
-            pipeline_run=config.pipeline_run,
-            experiment=config.experiment,
-            reports=(*reports, *(path for path in kept if path.exists())),
-        )
+    request = RegistrationRequest(
+        model_folder=model,
+        comparison=Comparison.load(scores / COMPARISON_FILE),
+        model_name=config.model_name,
+        data_uri=config.data_uri,
+        data_version=config.data_version,
+        data=DataSummary.load(scores / DATA_FILE) if (scores / DATA_FILE).is_file() else None,
+        csv_options=config.csv_options,
+        max_bad_share=config.max_bad_share,
+        started=config.start(),
+        pipeline_run=config.pipeline_run,
+        experiment=config.experiment,
+        reports=(*reports, *(path for path in kept if path.exists())),
     )
+    return patiently("MLflow", lambda: register(request))  # which goes on where it was broken off
 
 
 def registration_page(made: Registration, pipeline_run: str) -> str:

@@ -65,14 +65,29 @@ def test_texts_that_look_like_addresses_are_read_as_words(model):
     assert np.abs(shown[0] - shown[1]).max() > 1e-3
 
 
-def test_a_batch_that_exceeds_the_memory_is_told_with_its_size(model):
+def test_a_batch_that_exceeds_the_memory_is_halved_until_it_fits(model, capsys):
+    texts, sizes = Contents.of_texts([letter * 3 for letter in "abcdefghijk"]), []
+    expected = encode_contents(model, texts, QUERY, 8, "Texts")
+
+    def exhaust(module, given):
+        sizes.append(len(given[0]["input_ids"]))
+        if sizes[-1] > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 768.00 MiB.")
+
+    hook = model[0].register_forward_pre_hook(exhaust)
+    np.testing.assert_allclose(encode_contents(model, texts, QUERY, 8, "Texts"), expected, atol=1e-6)
+    assert [size for size in sizes if size <= 2] == [2, 2, 2, 2, 2, 1]
+    assert "too little memory to encode 11 contents at a time: from here on it is 5" in capsys.readouterr().err
+    hook.remove()
+
+
+def test_memory_for_no_content_at_all(model):
     def exhaust(module, inputs):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 768.00 MiB.")
 
     model[0].register_forward_pre_hook(exhaust)
-    texts = Contents.of_texts(["a", "b", "c"])
-    with pytest.raises(ModelError, match=r"too little memory to encode 3 contents at a time\. Halve the batch size"):
-        encode_contents(model, texts, EncodingRole.QUERY, 3, "Texts")
+    with pytest.raises(ModelError, match="too little memory to encode a single content"):
+        encode_contents(model, Contents.of_texts(["a", "b", "c"]), QUERY, 3, "Texts")
 
 
 def test_no_texts(model):

@@ -35,9 +35,12 @@ from embedtune.retrieval.gate import Incumbent
 from embedtune.retrieval.held_out import HeldOut
 from embedtune.retrieval.judgments import Judgments
 from embedtune.retrieval.options import EvalOptions
+from embedtune.retrieval.score_files import COMPARISON_FILE
 from embedtune.steps.champion import champion_now, score_champion
 from embedtune.steps.evaluate_retrieval import EvaluateRetrievalConfig, evaluate_retrieval
 from embedtune.steps.finetune import finetune
+from embedtune.steps.register_model import RegisterModelConfig
+from embedtune.steps.register_model import register_model as register_model_step
 from embedtune.steps.resolve_data import resolve_data
 from embedtune.steps.run_parameters import RunParameters
 from embedtune.training.config import FinetuneConfig
@@ -223,7 +226,7 @@ class TestScore:
             if len(waits) == 2:
                 monkeypatch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
 
-        monkeypatch.setattr("embedtune.steps.champion.sleep", come_back)
+        monkeypatch.setattr("embedtune.mlflow.patience.sleep", come_back)
         found = score_champion(version, held_out(), EvalOptions(batch_size=8))
         assert (found.incumbent, found.encoded.index.shape, waits) == (Incumbent("1"), (3, 32), [10, 30])
         told = f"{RegisteredName.parse(version).uri} is out of reach; asking again in 30 s. MLflow at {silent_server}"
@@ -232,9 +235,24 @@ class TestScore:
     def test_where_mlflow_stays_away(self, champion, silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
         version, _ = champion
         waits: list[float] = []
-        monkeypatch.setattr("embedtune.steps.champion.sleep", waits.append)
+        monkeypatch.setattr("embedtune.mlflow.patience.sleep", waits.append)
         assert obstacle(version).startswith(f"MLflow at {silent_server} failed: ")
         assert waits == [10, 30, 60, 120]
+
+    def test_a_registration_waits_for_mlflow(
+        self, registry, make_request, silent_server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        request = make_request("waited for")
+        request.comparison.save(tmp_path / COMPARISON_FILE)
+        waits: list[float] = []
+
+        def come_back(seconds: float) -> None:
+            waits.append(seconds)
+            monkeypatch.setenv(TRACKING_VARIABLE, registry.tracking_uri)
+
+        monkeypatch.setattr("embedtune.mlflow.patience.sleep", come_back)
+        made = register_model_step(RegisterModelConfig("waited for"), request.model_folder, tmp_path, ())
+        assert (made.name, made.version, waits) == ("waited for", 1, [10])
 
 
 def forget(folder: Path, *names: str) -> None:
