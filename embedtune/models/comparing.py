@@ -4,6 +4,7 @@ import gc
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,7 +21,7 @@ from embedtune.models.devices import device_name
 from embedtune.models.digests import Digests
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_backbone, weights_digest
-from embedtune.models.precision import chosen_precision
+from embedtune.models.options import FLOAT32
 from embedtune.models.roles import EncodingRole, index_role, prompt_of
 from embedtune.models.trained_texts import load_trained
 
@@ -151,9 +152,11 @@ def _encode_with(
         _read(loaded, contents, prompt_of(loaded, role), model.tokens)
         for contents, role in zip((queries, index), roles, strict=True)
     )
-    query_vectors = encode_contents(loaded, queries, roles[0], batch_size, f"Queries, {part} model")
+    # What decides on a promotion is the same on every machine; bfloat16 moves nDCG@10 of 70 queries by up to 0.004.
+    encode = partial(encode_contents, precision=FLOAT32)
+    query_vectors = encode(loaded, queries, roles[0], batch_size, f"Queries, {part} model")
     start = time.perf_counter()  # the queries have warmed up what is slow once
-    index_vectors = encode_contents(loaded, index, roles[1], batch_size, f"Index, {part} model")
+    index_vectors = encode(loaded, index, roles[1], batch_size, f"Index, {part} model")
     seconds = time.perf_counter() - start
     return Encoded(
         queries=query_vectors,
@@ -165,18 +168,18 @@ def _encode_with(
         trained=trained,
         similarity=str(loaded.similarity_fn_name),
         index_per_second=len(index) / seconds,
-        device=f"{device_name(loaded.device)}, {chosen_precision(loaded)}",
+        device=device_name(loaded.device),
         further={
             name: EncodedSet(
-                encode_contents(loaded, asked, roles[0], batch_size, f"Queries of {name}, {part} model"),
-                encode_contents(loaded, searched, roles[1], batch_size, f"Index of {name}, {part} model"),
+                encode(loaded, asked, roles[0], batch_size, f"Queries of {name}, {part} model"),
+                encode(loaded, searched, roles[1], batch_size, f"Index of {name}, {part} model"),
             )
             for name, (asked, searched) in further.items()
         },
         alone=(
             None
             if model.alone is None
-            else encode_contents(loaded, model.alone, roles[1], batch_size, f"Training documents, {part} model")
+            else encode(loaded, model.alone, roles[1], batch_size, f"Training documents, {part} model")
         ),
     )
 
