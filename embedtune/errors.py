@@ -34,6 +34,10 @@ class TrainingError(EmbedtuneError):
     """Training cannot start or go on: batches without a pair, a loss that is no number, no memory."""
 
 
+class StoppedError(TrainingError):
+    """Training was told to stop before its end, as a pod is that has to leave its node."""
+
+
 class ModelError(EmbedtuneError):
     """A backbone or model folder cannot be found, is not safe to load, or is not an embedding model."""
 

@@ -112,7 +112,10 @@ def _compile(name: str) -> Callable[[dict[str, Any]], None]:
 def _add_commands() -> None:
     for name, pipeline in PIPELINES.items():
         text = str(pipeline.component.description)
-        run_commands.command(name)(make_command(name, text, _run_options(name), _run(name)))
+        run = make_command(name, text, _run_options(name), _run(name))
+        run_commands.command(name)(run)
+        if name == "sweep":  # on this machine most people try settings
+            app.command(name)(run)
         compile_commands.command(name)(make_command(name, text, _COMPILE_OPTIONS, _compile(name)))
 
 

@@ -22,6 +22,7 @@ from pipelines.compile_options import CompileOptions, Format
 from pipelines.finetune import LITERALS as FINETUNE_LITERALS
 from pipelines.finetune import check_finetune, check_finetune_sharded, finetune, finetune_sharded
 from pipelines.parameter_table import Parameter, parameter_table
+from pipelines.sweep import check_sweep, sweep
 
 _DIGEST_LETTERS = 8
 
@@ -45,6 +46,7 @@ class Pipeline:
 PIPELINES = {
     "finetune": Pipeline(finetune, FINETUNE_LITERALS, check_finetune),
     "finetune-sharded": Pipeline(finetune_sharded, FINETUNE_LITERALS, check_finetune_sharded),
+    "sweep": Pipeline(sweep, FINETUNE_LITERALS, check_sweep),
 }
 """All pipelines by name."""
 

@@ -82,6 +82,7 @@ def main(request_path: str) -> int:
     end_with_caller()
     component = PIPELINES[request["pipeline"]].component
     drop_retries(component.pipeline_spec)
+    train_one_at_a_time(component.pipeline_spec)
     subprocess_task_handler.SubprocessTaskHandler = StepHandler
     checked = CheckedCache(Path(request["cache"]), Path(request["output"])) if request["caching"] else None
     cache.get_local_cache = lambda: checked
@@ -108,6 +109,15 @@ def drop_retries(spec: PipelineSpec) -> None:
     for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
         for task in dag.tasks.values():
             task.ClearField("retry_policy")
+
+
+def train_one_at_a_time(spec: PipelineSpec) -> None:
+    """Let a loop that trains run one task after the other: each takes the whole machine, and its memory."""
+    trains = {name for name, part in spec.components.items() if "finetune-candidate" in part.dag.tasks}
+    for dag in (spec.root.dag, *(component.dag for component in spec.components.values())):
+        for task in dag.tasks.values():
+            if task.component_ref.name in trains:
+                task.iterator_policy.parallelism_limit = 1
 
 
 def _let_task_end(number: int, frame: FrameType | None) -> None:

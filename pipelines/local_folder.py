@@ -16,11 +16,12 @@ from pipelines.local_lock import Holder, folder_lock
 
 RUNS, CACHE = "runs", "runs/.cache"
 MODEL, SCORES, REPORT, DATA_PAGE, SUMMARY = "model", "scores", "report.html", "data.html", "summary.json"
-"""Results: those of the latest run in the output folder, those of each run in its own folder."""
+SWEEP, SWEEP_PAGE, SWEEP_SUMMARY = "sweep", "sweep.html", "sweep.md"
+"""Results: those of the latest run in the output folder, those of each run in its own folder; three of a sweep."""
 CHECKPOINTS = "checkpoints"
 
 _DATABASE, _ARTIFACTS = "mlflow.db", "artifacts"
-_RESULT_FOLDERS, _RESULT_FILES = (MODEL, SCORES), (REPORT, DATA_PAGE, SUMMARY)
+_RESULT_FOLDERS, _RESULT_FILES = (MODEL, SCORES, SWEEP), (REPORT, DATA_PAGE, SUMMARY, SWEEP_PAGE, SWEEP_SUMMARY)
 _FOLDERS = (RUNS, CACHE, *_RESULT_FOLDERS, CHECKPOINTS, _ARTIFACTS, f"{_ARTIFACTS}/models")
 _FILES = (*_RESULT_FILES, _DATABASE)
 

@@ -4,24 +4,27 @@ import dataclasses
 import json
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from embedtune.cli.tables import comparison_table, promotion_line
+from embedtune.cli.tables import comparison_table, promotion_line, sweep_table
 from embedtune.models.card import ModelCard
 from embedtune.registry.champion import Champion
 from embedtune.reports.evaluation import with_data_page
 from embedtune.reports.numbers import count, duration
+from embedtune.reports.sweep import sweep_sentence, winner_flags
 from embedtune.retrieval.comparison import Comparison
 from embedtune.retrieval.cost import Migration
 from embedtune.retrieval.score_files import COMPARISON_FILE
 from embedtune.retrieval.sides import BASE, CHAMPION, MetricValues
 from embedtune.storage.atomic import write_text_whole
+from embedtune.training.candidates import SWEEP_FILE, Sweep
 from pipelines.local import LocalRun, publish
-from pipelines.local_folder import DATA_PAGE, MODEL, REPORT, RUNS, SCORES, SUMMARY
+from pipelines.local_folder import DATA_PAGE, MODEL, REPORT, RUNS, SCORES, SUMMARY, SWEEP, SWEEP_PAGE, SWEEP_SUMMARY
 
 _SQLITE = "sqlite:///"
 
@@ -41,6 +44,7 @@ def publish_run(run: LocalRun, arguments: dict[str, object], output: Path) -> di
     for folder in (run.folder, output):
         summary = {
             **_publish_results(run, folder),
+            **_publish_sweep(run, folder),
             "data": {"uri": arguments["data_uri"], "version": run.outputs["data_version"]},
             "parameters": arguments,
             "seconds": run.seconds,
@@ -91,6 +95,32 @@ def _publish_results(run: LocalRun, folder: Path) -> dict[str, Any]:
     }
 
 
+def _publish_sweep(run: LocalRun, folder: Path) -> dict[str, Any]:
+    """Publish all combinations of a sweep; beside the results of another run those of an earlier one are removed."""
+    places = {"sweep": SWEEP, "sweep_page": SWEEP_PAGE, "sweep_summary": SWEEP_SUMMARY}
+    if "sweep" not in run.outputs:
+        for name in places.values():
+            _remove(folder / name)
+        return {}
+    published = {name: publish(Path(run.outputs[name]), folder / place) for name, place in places.items()}
+    found = Sweep.load(published["sweep"] / SWEEP_FILE)
+    return {
+        "sweep": {
+            "chosen": dict(found.winner.tried),
+            "flags": winner_flags(found.winner.tried),
+            "candidates": [
+                {"tried": dict(each.tried), "score": each.score, "failure": each.failure} for each in found.candidates
+            ],
+            "record": str(published["sweep"] / SWEEP_FILE),
+            "page": str(published["sweep_page"]),
+        }
+    }
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
 def _metric(comparison: Comparison, metric: MetricValues) -> dict[str, Any]:
     """Return a metric of all sides, with the tuned model's difference from the base, and from the champion if any."""
     found = {each.against: each for each in comparison.differences if each.metric == metric.name}
@@ -128,6 +158,10 @@ def print_summary(summary: dict[str, Any]) -> None:
     comparison = Comparison.load(Path(summary["scores"]) / COMPARISON_FILE)
     registered = summary["registered"]
     console.print()
+    if "sweep" in summary:
+        found = Sweep.load(Path(summary["sweep"]["record"]))
+        console.print(sweep_table(found))
+        console.print(f"{sweep_sentence(found)}\n", markup=False)
     console.print(comparison_table(comparison))
     console.print(promotion_line(registered["promoted"], registered["reason"]))
     console.print()
@@ -139,6 +173,8 @@ def print_summary(summary: dict[str, Any]) -> None:
         "Champion": _champion(registered["champion"]),
         "MLflow": _mlflow_command(registered["tracking_uri"]),
     }
+    if "sweep" in summary:
+        facts["Sweep"], facts["Flags"] = summary["sweep"]["page"], summary["sweep"]["flags"]
     if comparison.migration is not None:
         facts["New index"] = _cost(comparison.migration)
     if comparison.query_kind == comparison.index_kind == "text":

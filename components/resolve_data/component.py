@@ -36,7 +36,9 @@ def resolve_data(
     gpu_tolerations: List[Dict[str, str]] = [  # noqa: B006
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     ],
+    train_grid: str = "{}",
     by_file: bool = False,
+    sweep: bool = False,
 ) -> NamedTuple(
     "Versions",
     [
@@ -48,6 +50,7 @@ def resolve_data(
         ("evaluation_gpus", str),
         ("node_selector", Dict[str, str]),
         ("tolerations", List[Dict[str, str]]),
+        ("Output", List[Dict[str, str]]),
     ],
 ):
     """Check every parameter of the run, and find out the versions of what it starts from.
@@ -83,7 +86,9 @@ def resolve_data(
         gpu_type: Resource name of the GPU.
         gpu_node_selector: Labels a GPU node must have.
         gpu_tolerations: Taints of GPU nodes to tolerate.
+        train_grid: JSON object with lists of values to try, such as {"train_epochs": [5, 10]}; {} tries three rates.
         by_file: Whether each file is read by a task of its own, as in finetune-sharded.
+        sweep: Whether the combinations of train_grid are trained, as in the pipeline sweep.
 
     Returns:
         data_version: sha256 of a file or of several, or etag and size of an object.
@@ -94,6 +99,7 @@ def resolve_data(
         evaluation_gpus: GPUs for the evaluation, which uses one at most; '0' on the CPU.
         node_selector: gpu_node_selector, or no label for a run on the CPU.
         tolerations: gpu_tolerations, or none for a run on the CPU.
+        Output: Of a sweep the combinations of settings; kfp.local 2.17 loops over no output of another name.
     """
     from embedtune.steps.last_words import leave_last_words
     from embedtune.steps.resolve_data import resolve_data as step
@@ -128,7 +134,9 @@ def resolve_data(
         gpu_type=gpu_type,
         gpu_node_selector=gpu_node_selector,
         gpu_tolerations=gpu_tolerations,
+        train_grid=train_grid,
         by_file=by_file,
+        sweep=sweep,
     )
     found = step(config)
     return (
@@ -140,4 +148,5 @@ def resolve_data(
         found.evaluation_gpus,
         found.node_selector,
         found.tolerations,
+        found.candidates,
     )

@@ -32,12 +32,14 @@ STEPS = (
     "build_shard",
     "merge_documents",
     "finetune",
+    "finetune_candidate",
+    "choose_candidate",
     "evaluate_retrieval",
     "register_model",
     "explain_failure",
 )
 """The steps in the order in which the pipelines run them; those between ingest_csv and finetune build the documents, at
-once or by file; the last runs on a cluster only."""
+once or by file; finetune, or the two of a sweep; the last runs on a cluster only."""
 
 _READ_FIELDS = ("uri", "rows_uri", "data_uri", "train_parts", "evaluation_parts", "backbone")
 """Fields of configurations that are addresses of what a step reads."""

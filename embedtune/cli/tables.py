@@ -7,9 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from embedtune.reports.evaluation import verdict
+from embedtune.reports.sweep import sweep_rows
 from embedtune.retrieval.comparison import Comparison, basis_of
 from embedtune.retrieval.metric_names import written_name
 from embedtune.retrieval.sides import TUNED
+from embedtune.training.candidates import Sweep
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -35,6 +37,19 @@ def comparison_table(comparison: Comparison) -> Table:
             ),
             "\n".join(f"{each.lower:+.3f} to {each.upper:+.3f}" for each in found),
         )
+    return table
+
+
+def sweep_table(sweep: Sweep) -> Table:
+    """Return every combination of a sweep with what came of it."""
+    table = Table(title="Combinations on validation documents")
+    validation = sweep.winner.validation
+    table.add_column("settings", overflow="fold")
+    table.add_column("" if validation is None else written_name(validation.metric), justify="right")
+    table.add_column("epoch", justify="right")
+    for row in sweep_rows(sweep):
+        found = "no model" if row.score is None else f"{row.score:.3f}{' ✓' if row.chosen else '  '}"
+        table.add_row(escape(f"{row.settings}\n{row.failure}" if row.failure else row.settings), found, row.epoch)
     return table
 
 

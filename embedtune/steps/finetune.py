@@ -39,22 +39,7 @@ def finetune(
         StorageError: the documents cannot be read, or an output cannot be written.
     """
     check_writable(model, html)
-    check_documents(documents, config)
-    gpus, cpus = int(config.gpu_count), available_cpus()
-    if gpus > cpus:
-        note(
-            f"The processes of {gpus} GPUs share {cpus} {'CPU' if cpus == 1 else 'CPUs'}. On a cluster raise train_cpu."
-        )
-    with importing("torch"):  # seconds, which wrong documents need not cost
-        from embedtune.training.finetune import finetune_model
-
-    root = checkpoint_root(model_uri if model_uri else str(model.resolve()))
-    # Whoever names no address has the model where it belongs as soon as it is written.
-    lasting = not model_uri and CHECKPOINTS_VARIABLE not in os.environ
-    card = finetune_model(documents, model, config, root, keep_finished=not lasting)
-    if card.train_texts is not None:
-        for warning in cut_warnings((card.train_texts, "training texts")):
-            note(warning)
+    card = train_model(config, documents, model, *checkpoints_of(model, model_uri))
     report = TrainingReport(
         title="Fine-tuning" if card.reading is None else card.reading.source,
         base_model=card.backbone,
@@ -68,6 +53,44 @@ def finetune(
     )
     write_text_whole(html, training_html(report))
     return card
+
+
+def train_model(config: FinetuneConfig, documents: Path, model: Path, root: str, keep_finished: bool) -> ModelCard:
+    """Fine-tune a backbone, and say what a person should know; errors as of the step.
+
+    Args:
+        config: The configuration.
+        documents: Training documents folder.
+        model: Folder to write the model to.
+        root: Address below which checkpoints are kept.
+        keep_finished: Whether the finished model is kept there, see `checkpoints.forget_finished`.
+    """
+    check_documents(documents, config)
+    gpus, cpus = int(config.gpu_count), available_cpus()
+    if gpus > cpus:
+        note(
+            f"The processes of {gpus} GPUs share {cpus} {'CPU' if cpus == 1 else 'CPUs'}. On a cluster raise train_cpu."
+        )
+    with importing("torch"):  # seconds, which wrong documents need not cost
+        from embedtune.training.finetune import finetune_model
+
+    card = finetune_model(documents, model, config, root, keep_finished=keep_finished)
+    if card.train_texts is not None:
+        for warning in cut_warnings((card.train_texts, "training texts")):
+            note(warning)
+    return card
+
+
+def checkpoints_of(output: Path, uri: str) -> tuple[str, bool]:
+    """Return where the checkpoints of a training go, and whether its finished model is kept there.
+
+    Args:
+        output: Where the step writes.
+        uri: Address at which the pipeline keeps that, '' for where it is written.
+    """
+    # Whoever names no address has the model where it belongs as soon as it is written.
+    lasting = not uri and CHECKPOINTS_VARIABLE not in os.environ
+    return checkpoint_root(uri if uri else str(output.resolve())), not lasting
 
 
 def checkpoint_root(model_uri: str) -> str:

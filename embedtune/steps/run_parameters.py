@@ -78,8 +78,12 @@ class RunParameters:
     """Labels a GPU node must have."""
     gpu_tolerations: list[dict[str, str]] = field(default_factory=_gpu_taint)
     """Taints of GPU nodes to tolerate."""
+    train_grid: str = "{}"
+    """JSON object with lists of values to try, such as {"train_epochs": [5, 10]}; {} tries three rates."""
     by_file: bool = False
     """Whether each file is read by a task of its own, as in finetune-sharded, so that none knows the rows of all."""
+    sweep: bool = False
+    """Whether the combinations of train_grid are trained, as in the pipeline sweep."""
 
     def __post_init__(self) -> None:
         """Make the configuration of every step, which refuses what the step would.
@@ -91,7 +95,7 @@ class RunParameters:
         """
         reading = self._reading()
         self._building()
-        training = self._training()
+        training = self.training()
         self._evaluation()
         self._registration()
         self._check_together(reading.request, training)
@@ -124,7 +128,8 @@ class RunParameters:
             max_bad_share=self.data_max_bad_share,
         )
 
-    def _training(self) -> FinetuneConfig:
+    def training(self) -> FinetuneConfig:
+        """Return the configuration of the fine-tuning step, of whatever content the backbone has now."""
         return FinetuneConfig(
             backbone=self.model_backbone,
             max_length=self.model_max_length,

@@ -16,7 +16,7 @@ from typing import Any
 
 from embedtune import errors
 from embedtune.cpus import divided_threads
-from embedtune.errors import EmbedtuneError, TrainingError, explain
+from embedtune.errors import EmbedtuneError, StoppedError, TrainingError, explain
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.training.stopping import told_to_stop
 
@@ -81,7 +81,7 @@ def run_together(command: Sequence[str], environments: Sequence[Mapping[str, str
     if told:
         os.kill(os.getpid(), told[0])
         if failed:
-            raise TrainingError("Stopped while nothing was being trained: run again.")
+            raise StoppedError("Stopped while nothing was being trained: run again.")
 
 
 def tell_error(folder: Path, rank: int, error: BaseException, trace: str) -> None:
