@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from embedtune.errors import ConfigError
+from embedtune.errors import ConfigError, InputError
 from embedtune.models.options import ModelOptions
 from embedtune.names import similar_names
 from embedtune.options import options_from_json
@@ -103,9 +103,12 @@ def _grid(parameters: RunParameters) -> dict[str, list[Any]]:
 
 
 def _default_rates(parameters: RunParameters) -> list[float]:
-    rate = parameters.train_learning_rate
-    rate = rate if rate else OWN_RATES.get(TrainOptions.from_json(parameters.train_options).optimizer, 0.0)
-    return [float(f"{rate * factor:.1g}") for factor in _AROUND] if rate else list(_RATES)
+    own = OWN_RATES.get(TrainOptions.from_json(parameters.train_options).optimizer, 0.0)
+    rate = parameters.train_learning_rate if parameters.train_learning_rate else own
+    if not rate:
+        return list(_RATES)
+    around = [float(f"{rate * factor:.1g}") for factor in _AROUND]
+    return around if own else [each for each in around if each < 1]  # of the others, none of 1 or more is accepted
 
 
 def _check_name(name: str) -> None:
@@ -130,8 +133,8 @@ def _candidate(parameters: RunParameters, tried: dict[str, Any], backbone_versio
         changes: dict[str, Any] = {name: getattr(checked, name) for name in scalars}
         changes |= {f"{prefix}_options": _options(parameters, prefix, tried) for prefix in _OPTIONS}
         run = dataclasses.replace(parameters, **changes)
-    except ConfigError as error:
-        raise ConfigError(f"train_grid, the combination {json.dumps(tried)}: {error}") from error
+    except (ConfigError, InputError) as error:
+        raise type(error)(f"train_grid, the combination {json.dumps(tried)}: {error}") from error
     return CandidateSettings(tried, dataclasses.replace(run.training(), backbone_version=backbone_version))
 
 
@@ -143,4 +146,5 @@ def _options(parameters: RunParameters, prefix: str, tried: dict[str, Any]) -> s
     written |= {name: tried[f"{prefix}_{name}"] for name in names if f"{prefix}_{name}" in tried}
     if prefix == "train" and not written.get("validation_share"):
         written["validation_share"] = VALIDATION_SHARE
+        written.setdefault("validation_metric", parameters.eval_metric)
     return json.dumps(written)

@@ -109,7 +109,7 @@ def test_resolve_data_prints_the_versions(finished, tickets) -> None:
     assert re.fullmatch("backbone_version: sha256:[0-9a-f]{64}", backbone)
     assert (champion.strip(), evaluations) == ("champion:", "evaluation_versions: {}")
     assert datetime.fromisoformat(started.removeprefix("started: ")).utcoffset() == timedelta(0)
-    assert placed == ["evaluation_gpus: 0", "tolerations: []"]
+    assert placed == ["evaluation_gpus: 0", "tolerations: []", "candidates: []"]
 
 
 def test_ingest_csv_prints_what_it_found(finished) -> None:

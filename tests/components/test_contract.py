@@ -15,7 +15,7 @@ from components.readme import component_names, load_component
 from embedtune import __version__
 from embedtune.cli.steps import STEPS
 
-TRAIN_STEPS = {"finetune", "evaluate_retrieval"}
+TRAIN_STEPS = {"finetune", "finetune_candidate", "evaluate_retrieval"}
 KFP_TYPES = {
     tuple[str, ...]: List[str],  # noqa: UP006 - as kfp spells it
     dict[str, str]: Dict[str, str],  # noqa: UP006

@@ -50,7 +50,7 @@ def test_readme_of_a_step_in_full() -> None:
     assert rows[2].startswith("| `champion` | String | The registered version that is champion; '' where")
     assert rows[3].startswith("| `evaluation_versions` | String | JSON object with the version of each")
     assert rows[4] == "| `started` | String | When the run began, in ISO 8601 and UTC. |"
-    assert [row.split("`")[1] for row in rows[5:]] == ["evaluation_gpus", "node_selector", "tolerations"]
+    assert [row.split("`")[1] for row in rows[5:]] == ["evaluation_gpus", "node_selector", "tolerations", "Output"]
 
 
 def test_generator_writes_every_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,4 +98,4 @@ def test_mlflow_range_is_the_packages() -> None:
     (mlflow,) = (extra.specifier for extra in extras if extra.name == "mlflow-skinny")
     services = [service for name in component_names() for service in load_metadata(name)["services"]]
     ranges = [SpecifierSet(service["versions"]) for service in services if service["name"] == "MLflow"]
-    assert ranges == [mlflow] * 4
+    assert ranges == [mlflow] * 5

@@ -20,7 +20,7 @@ from tests.docs.pages import PAGES, ROOT, Command, commands, files
 from tests.manifests.rendering import needs_kubectl
 
 IMAGES = ("data", "train", "mlflow")
-COMPILE, RUN = (commands(rf"python -m pipelines {word}\b") for word in ("compile", "run"))
+COMPILE, RUN = (commands(rf"python -m pipelines {word}\b") for word in ("compile", "(?:run|sweep)"))
 ANY = commands(r"python -m pipelines\b")
 RENDER = commands(r"kubectl kustomize\b")
 APPLY = commands(r"kubectl (apply|delete) --kustomize\b")

@@ -210,6 +210,14 @@ def sharded_again(sharded: Finished, start: Start, folder: Path, options: tuple[
     return start(folder / "sharded", *words, pipeline="finetune-sharded").finish()
 
 
+@pytest.fixture(scope="session")
+def swept(first: Finished, start: Start, source: Path, folder: Path, options: tuple[object, ...]) -> Finished:
+    """Two combinations of settings, of which the first comes to no model."""
+    grid = json.dumps({"model_freeze": ["no-such-layer", ""]})
+    words = ("--data-uri", source, "--train-epochs", 1, "--train-grid", grid, *options)
+    return start(folder / "swept", *words, pipeline="sweep").finish()
+
+
 def in_training(start: Start, folder: Path, source: Path, options: tuple[object, ...]) -> Running:
     """A longer training that has made a step and waits for a signal."""
     words = ("--data-uri", source, "--train-epochs", 30, *options)

@@ -23,6 +23,7 @@ from tests.trec_names import trec_names
 ROOT = Path(__file__).parents[2]
 STRAIGHT = ("resolve_data", "ingest_csv", "build_documents", "finetune", "evaluate_retrieval", "register_model")
 BY_FILE = ("ingest_csv", "build_shard")
+BY_FILE_ALONE = ("list_sources", "plan_documents", "build_shard", "merge_documents")
 
 
 @pytest.fixture(params=["resumed", "pairs"])
@@ -48,7 +49,8 @@ def test_run_succeeds_and_shows_each_step_once_in_order(name: str, request: pyte
 def test_a_run_by_file_succeeds_and_shows_each_file(sharded) -> None:
     assert sharded.code == 0, sharded.err
     shown = [line.split()[1] for line in sharded.err.splitlines() if line.startswith("✓")]
-    steps = [step for step in STEPS if step not in ("build_documents", "explain_failure")]
+    others = ("build_documents", "finetune_candidate", "choose_candidate", "explain_failure")
+    steps = [step for step in STEPS if step not in others]
     expected = [step for step in steps for _ in range(2 if step in BY_FILE else 1)]
     assert shown == expected
     assert "ingest_csv (2)" in sharded.err
@@ -74,6 +76,26 @@ def test_a_run_by_file_again_takes_its_steps_from_the_cache(sharded, sharded_aga
     assert sharded_again.code == 0, sharded_again.err
     assert list(sharded_again.summary["step_seconds"]) == list(steps_again(sharded))
     assert sharded_again.summary["registered"]["version"] == sharded.summary["registered"]["version"]
+
+
+def test_a_sweep_goes_on_where_a_combination_comes_to_no_model_and_judges_the_best_once(swept) -> None:
+    assert swept.code == 0, swept.err
+    steps = [step for step in STEPS if step not in (*BY_FILE_ALONE, "finetune", "explain_failure")]
+    place = steps.index("finetune_candidate")
+    shown = [line.split()[1] for line in swept.err.splitlines() if line.startswith("✓")]
+    assert shown == [*steps[:place], "finetune_candidate", *steps[place:]]
+    failed, good = swept.summary["sweep"]["candidates"]
+    assert (failed["tried"], good["tried"]) == ({"model_freeze": "no-such-layer"}, {"model_freeze": ""})
+    assert failed["score"] is None
+    assert "matches no layer" in failed["failure"]
+    assert (swept.summary["sweep"]["chosen"], swept.summary["sweep"]["flags"]) == (good["tried"], "--model-freeze ''")
+    validation = ModelCard.load(swept.output / "model").validation
+    assert validation is not None
+    assert validation.scores[-1].value == good["score"]
+    assert json.loads((swept.output / "sweep" / "sweep.json").read_text(encoding="utf-8"))["chosen"] == 1
+    assert "</html>" in (swept.output / "sweep.html").read_text(encoding="utf-8")
+    assert not list((swept.output / "checkpoints").rglob("*.safetensors"))
+    assert "Flags:      --model-freeze ''" in swept.out
 
 
 def test_everything_is_at_its_place(run) -> None:

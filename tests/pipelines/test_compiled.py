@@ -41,14 +41,19 @@ PREFIXES = ("data_", "model_", "train_", "eval_", "register_", "gpu_")
 MOST_PARAMETERS = 28
 UNCACHED = {"resolve-data", "register-model", "explain-failure"}
 EXIT = "explain-failure"
-TRAIN = {"finetune", "evaluate-retrieval"}
+TRAINING = {"finetune": "finetune", "finetune-sharded": "finetune", "sweep": "finetune-candidate"}
+"""The task of each pipeline that trains."""
+TRAIN = {*TRAINING.values(), "evaluate-retrieval"}
 WITH_MLFLOW = {*TRAIN, "resolve-data", "register-model"}
 BY_FILE = ("list_sources", "ingest_csv", "plan_documents", "build_shard", "merge_documents")
+SWEEPS = ("finetune_candidate", "choose_candidate")
+AT_ONCE = tuple(name for name in STEPS if name == "ingest_csv" or name not in BY_FILE)
 STEPS_OF = {
-    "finetune": tuple(name for name in STEPS if name == "ingest_csv" or name not in BY_FILE),
-    "finetune-sharded": tuple(name for name in STEPS if name != "build_documents"),
+    "finetune": tuple(name for name in AT_ONCE if name not in SWEEPS),
+    "finetune-sharded": tuple(name for name in STEPS if name not in ("build_documents", *SWEEPS)),
+    "sweep": tuple(name for name in AT_ONCE if name != "finetune"),
 }
-IN_A_LOOP = {"finetune": set(), "finetune-sharded": {"ingest-csv", "build-shard"}}
+IN_A_LOOP = {"finetune": set(), "finetune-sharded": {"ingest-csv", "build-shard"}, "sweep": {"finetune-candidate"}}
 SMALL_SIZE, DATA_SIZE, TRAIN_SIZE = (
     ("250m", "1", "1Gi", 2),
     ("500m", "2", "4Gi", 12),
@@ -137,15 +142,13 @@ def test_a_run_on_the_cpu_keeps_away_from_gpu_nodes(name: str, compiled: dict[st
     outputs = compiled[name][0]["components"]["comp-resolve-data"]["outputDefinitions"]["parameters"]
     for task, executor in executors_in(compiled[name]).items():
         placed = [*executor.get("tolerations", ()), *filter(None, [executor.get("nodeSelector")])]
-        sources = [source["taskOutputParameter"] for entry in placed for source in entry.values()]
-        assert sources == (
-            [
-                {"producerTask": "resolve-data", "outputParameterKey": "tolerations"},
-                {"producerTask": "resolve-data", "outputParameterKey": "node_selector"},
-            ]
-            if task in TRAIN
-            else []
-        )
+        sources = [source for entry in placed for source in entry.values()]
+        wanted = ("tolerations", "node_selector") if task in TRAIN else ()
+        if task in IN_A_LOOP[name]:  # to the loop, what an earlier task returned is an input
+            assert sources == [{"componentInputParameter": f"pipelinechannel--resolve-data-{key}"} for key in wanted]
+            continue
+        produced = [{"producerTask": "resolve-data", "outputParameterKey": key} for key in wanted]
+        assert sources == [{"taskOutputParameter": each} for each in produced]
         if sources:
             assert "resolve-data" in tasks_in(compiled[name][0])[task]["dependentTasks"]
     assert (outputs["tolerations"]["parameterType"], outputs["node_selector"]["parameterType"]) == ("LIST", "STRUCT")
@@ -194,8 +197,9 @@ def test_defaults_are_the_components_defaults(name: str, compiled: dict[str, lis
                 assert outer["defaultValue"] == inputs[key]["defaultValue"], (task_name, key)
                 assert outer["parameterType"] == inputs[key]["parameterType"], (task_name, key)
                 compared.add((task_name, key))
-    planning = "build-documents" if name == "finetune" else "plan-documents"
-    assert {("finetune", "learning_rate"), (planning, "eval_share"), ("ingest-csv", "layout")} <= compared
+    planning = "plan-documents" if name == "finetune-sharded" else "build-documents"
+    training = (TRAINING[name], "gpu_count" if name == "sweep" else "learning_rate")
+    assert {training, (planning, "eval_share"), ("ingest-csv", "layout")} <= compared
 
 
 @every_pipeline
@@ -227,7 +231,7 @@ def test_gpu_count_is_a_text(compiled: dict[str, list[Spec]]) -> None:
     assert parameters_in(spec)["gpu_type"]["parameterType"] == "STRING"
     executors = spec["deploymentSpec"]["executors"]
     with_gpu = {name.removeprefix("exec-") for name in executors if "accelerator" in str(executors[name])}
-    assert with_gpu == TRAIN
+    assert with_gpu == TRAIN & tasks_of("finetune")
 
 
 def test_gpu_tasks_have_shared_memory_and_the_choice_of_nodes(compiled: dict[str, list[Spec]]) -> None:
@@ -331,8 +335,8 @@ def test_no_resource_is_a_number_for_the_driver(name: str, compiled: dict[str, l
             seen.add((task_name, key))
     resources = ("gpu_type", "train_cpu", "train_memory")
     assert seen == {
-        *((task, f"pipelinechannel--{key}") for task in TRAIN for key in resources),
-        ("finetune", "pipelinechannel--gpu_count"),
+        *((task, f"pipelinechannel--{key}") for task in TRAIN & tasks_of(name) for key in resources),
+        (TRAINING[name], "pipelinechannel--gpu_count"),
         ("evaluate-retrieval", "pipelinechannel--resolve-data-evaluation_gpus"),
     }
 
@@ -363,8 +367,8 @@ def test_secrets_are_optional_and_only_their_names_are_known(name: str, compiled
         assert {entry["configMapKey"]: entry["envVar"] for entry in settings["keyToEnv"]} == SETTINGS
     assert found == {
         *((task, secret) for task in tasks_of(name) - {EXIT} for secret in (STORE_SECRET, S3_SECRET)),
-        *((task, HUB_SECRET) for task in ("resolve-data", "finetune", "evaluate-retrieval")),
-        *((task, MLFLOW_SECRET) for task in WITH_MLFLOW),
+        *((task, HUB_SECRET) for task in ("resolve-data", TRAINING[name], "evaluate-retrieval")),
+        *((task, MLFLOW_SECRET) for task in WITH_MLFLOW & tasks_of(name)),
         (EXIT, WEBHOOK_SECRET),
     }
 

@@ -54,7 +54,8 @@ def test_an_output_folder_that_cannot_be(tmp_path: Path) -> None:
 
 def test_all_that_a_run_replaces_is_asked_about(tmp_path: Path) -> None:
     results = {result.path.name: result.is_folder for result in results_in(tmp_path)}
-    assert results == {"model": True, "scores": True, "report.html": False, "data.html": False, "summary.json": False}
+    pages = ("report.html", "data.html", "summary.json", "sweep.html", "sweep.md")
+    assert results == {"model": True, "scores": True, "sweep": True, **dict.fromkeys(pages, False)}
 
 
 def test_what_a_killed_run_left_half_written_goes_and_the_rest_stays(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from embedtune.documents.split import check_rule
 from embedtune.errors import ConfigError, EmbedtuneError, InputError
 from embedtune.records.layouts import Layout, Modality
 from embedtune.steps.run_parameters import RunParameters
+from embedtune.training.candidates import CandidateSettings
+from embedtune.training.config import FinetuneConfig
 from embedtune.training.fits import check_augment, check_decides_alike, check_fits, check_tower, untrainable
 from embedtune.training.options import TrainOptions
 from pipelines.compiling import PIPELINES, compiled_documents, parameters_of
@@ -233,6 +235,7 @@ def step_configs(name: str) -> dict[str, tuple[type, dict[str, Any]]]:
 
 
 STEPS = {name: step_configs(name) for name in PIPELINES}
+STEPS["sweep"]["finetune"] = STEPS["finetune"]["finetune"]  # what each combination of settings is
 
 
 def parameters(name: str, changes: Changes) -> Changes:
@@ -242,6 +245,7 @@ def parameters(name: str, changes: Changes) -> Changes:
 
 
 FROM_TASKS = {"uri": "a.csv", "rows_uri": "rows", "number": "0", "train_parts": (), "evaluation_parts": ()}
+FROM_TASKS |= {"settings": CandidateSettings({}, FinetuneConfig()).to_json()}
 """What stands here for values without a default that a task hands on."""
 
 RUN_ID = "028a0a7f-b0a6-4045-afb6-0394f34dfe56"
@@ -256,7 +260,7 @@ def refusals(name: str, changes: Changes) -> Iterator[tuple[type, str]]:
             continue
         values = {}
         for field in dataclasses.fields(config):
-            source = sources[field.name]
+            source = sources.get(field.name, {})
             outer = source.get("componentInputParameter", "").removeprefix("pipelinechannel--")
             if outer in given:
                 values[field.name] = given[outer]
@@ -299,7 +303,7 @@ def test_what_kubernetes_would_refuse(changes: Changes, message: str) -> None:
 def test_every_parameter_has_a_value_that_is_refused() -> None:
     alone = {key for changes in (*REFUSED, *(changes for changes, _ in POD_REFUSED)) for key in changes}
     for name in PIPELINES:
-        assert {parameter.name for parameter in parameters_of(PIPELINES[name])} == alone
+        assert {parameter.name for parameter in parameters_of(PIPELINES[name])} - {"train_grid"} == alone
 
 
 IMAGES, MESHES = {"task": "image-to-image"}, {"task": "mesh-to-mesh"}
@@ -367,13 +371,14 @@ def test_only_tasks_that_read_one_file_each_refuse_a_number_of_rows_of_all() -> 
 @every_pipeline
 def test_the_first_task_is_handed_every_parameter(name: str) -> None:
     config, sources = STEPS[name]["resolve_data"]
-    by_file = sources.pop("by_file")["runtimeValue"]["constant"]
-    assert by_file is (name == "finetune-sharded")
+    further = ("by_file", "sweep") if name == "sweep" else ("by_file", "sweep", "train_grid")
+    constants = {key: sources.pop(key)["runtimeValue"]["constant"] for key in further}
+    assert (constants["by_file"], constants["sweep"]) == (name == "finetune-sharded", name == "sweep")
     names = [parameter.name for parameter in parameters_of(PIPELINES[name])]
     handed = {key: source["componentInputParameter"] for key, source in sources.items()}
     assert handed == {key: f"pipelinechannel--{key}" for key in names}
-    sources["by_file"] = {}
-    assert sorted(names) == sorted({field.name for field in dataclasses.fields(config)} - {"by_file"})
+    sources.update({key: {} for key in further})
+    assert sorted(names) == sorted({field.name for field in dataclasses.fields(config)} - {*further})
 
 
 UNREACHED = {
