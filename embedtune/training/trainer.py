@@ -13,7 +13,7 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerState
 
-from embedtune.errors import StoppedError, TrainingError
+from embedtune.errors import StoppedError
 from embedtune.models.card import EpochFacts, LossPoint, Validation
 from embedtune.models.contents import Indices
 from embedtune.models.loading import embedding_dimension
