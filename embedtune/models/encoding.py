@@ -70,13 +70,15 @@ def encode_contents(
     prompt = prompt_of(model, role) if contents.are_texts else ""
     model.eval()
     with progress(description, len(contents), contents.unit) as advance:
-        while order:
-            part = order[:step]
+        start = 0
+        while start < len(order):
+            part = order[start : start + step]
             encoded = _encode(model, [contents[position] for position in part], prompt, chosen)
             if encoded is None:
                 step = _halved(len(part))
             else:
-                vectors[part], order = encoded, order[step:]
+                vectors[part] = encoded
+                start += len(part)
                 advance(len(part))
     return vectors
 

@@ -70,7 +70,7 @@ def _of_like_length(lengths: Tensor) -> list[Tensor]:
     order = torch.argsort(lengths)
     ascending, ends = lengths[order].tolist(), [len(lengths)]
     while ends[-1] > 0:
-        ends.append(max(0, ends[-1] - max(1, _CELLS // ascending[ends[-1] - 1])))
+        ends.append(max(0, ends[-1] - max(1, _CELLS // max(1, ascending[ends[-1] - 1]))))
     return [order[start:end] for start, end in pairwise(reversed(ends))]
 
 

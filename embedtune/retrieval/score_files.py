@@ -15,6 +15,7 @@ from embedtune.retrieval.per_label import scores_by_label
 from embedtune.retrieval.ranking import Ranking
 from embedtune.retrieval.sides import BASE, CHAMPION, TUNED
 from embedtune.retrieval.trec import has_whole_gains, write_qrels, write_run
+from embedtune.text import spreadsheet_cell
 
 COMPARISON_FILE = "comparison.json"
 QUERY_SCORES_FILE = "queries.csv"
@@ -115,7 +116,7 @@ def _write_label_scores(path: Path, outcome: Evaluation) -> None:
         writer.writerow(["label", "queries", *(f"{side}_{key}" for side in outcome.results for key in keys)])
         for each in found:
             means = [each.means.get(side, {}).get(key, "") for side in outcome.results for key in keys]
-            writer.writerow([each.label, each.queries, *means])
+            writer.writerow([spreadsheet_cell(each.label), each.queries, *means])
 
 
 def _why_no_qrels(judgments: Judgments) -> str:

@@ -17,7 +17,8 @@ def cheaper_dropout(model: nn.Module) -> Iterator[None]:
 
     They come from torch's generator, so that a training repeats itself and is resumed as before.
     """
-    dropouts = [module for module in model.modules() if type(module) is nn.Dropout and not module.inplace]
+    own = (module for module in model.modules() if type(module) is nn.Dropout and "forward" not in vars(module))
+    dropouts = [module for module in own if not module.inplace]
     for module in dropouts:
         module.forward = partial(_drop, module)  # type: ignore[method-assign]
     try:
@@ -27,11 +28,11 @@ def cheaper_dropout(model: nn.Module) -> Iterator[None]:
             del module.forward
 
 
-def _drop(module: nn.Dropout, values: Tensor) -> Tensor:
+def _drop(module: nn.Dropout, input: Tensor) -> Tensor:  # noqa: A002 - torch's own name of it
     dropped = round(module.p * _STEPS)
-    if not module.training or not 0 < dropped < _STEPS or values.device.type != "cpu":
-        return nn.Dropout.forward(module, values)
-    count = values.numel()
+    if not module.training or not 0 < dropped < _STEPS or input.device.type != "cpu":
+        return nn.Dropout.forward(module, input)
+    count = input.numel()
     drawn = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:count]
-    kept = (drawn >= dropped - _STEPS // 2).view(values.shape)
-    return values * kept.to(values.dtype).mul_(_STEPS / (_STEPS - dropped))
+    kept = (drawn >= dropped - _STEPS // 2).view(input.shape)
+    return input * kept.to(input.dtype).mul_(_STEPS / (_STEPS - dropped))

@@ -68,7 +68,7 @@ class ColumnLoss(nn.Module):
 def _joined(columns: list[Features]) -> Features | None:
     """Return columns of texts one below the other, so that parts of like length are cut from all; None for others.
 
-    None, too, for padding on the left.
+    None, too, for padding on the left, and where more than the tensors differs, such as the length of their prompts.
     """
     if len(columns) == 1:
         return columns[0]
@@ -76,6 +76,8 @@ def _joined(columns: list[Features]) -> Features | None:
         return None
     masks: list[Tensor] = [features["attention_mask"] for features in columns]
     if any(not mask[:, 0].all() for mask in masks):
+        return None
+    if any(_beside_tensors(features) != _beside_tensors(columns[0]) for features in columns):
         return None
     width = max(mask.shape[1] for mask in masks)
     joined: Features = dict(columns[0])
@@ -86,3 +88,8 @@ def _joined(columns: list[Features]) -> Features | None:
                 parts = [nn.functional.pad(part, (0, width - part.shape[1])) for part in parts]
             joined[name] = torch.cat(parts)
     return joined
+
+
+def _beside_tensors(features: Features) -> dict[str, object]:
+    """Return the notes of a column, and of each tensor that it is there."""
+    return {name: None if isinstance(value, Tensor) else value for name, value in features.items()}

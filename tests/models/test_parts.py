@@ -63,3 +63,8 @@ def test_frozen_words_are_left_alone(model):
     features = model.preprocess(["abc", "xyz"])
     vectors_in_parts(model, features, FLOAT32).sum().backward()
     assert model[0].model.embeddings.word_embeddings.weight.grad is None
+
+
+def test_texts_without_a_token_are_a_part():
+    """A tokenizer that adds no special ones makes nothing of an empty text."""
+    assert [rows.tolist() for rows in parts._of_like_length(torch.tensor([0, 0]))] == [[0, 1]]

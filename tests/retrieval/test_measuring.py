@@ -1,6 +1,7 @@
 """What is measured, by which distance, and over which units."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -206,6 +207,12 @@ class TestFiles:
         tuned = outcome.results["tuned"].scores["ndcg_at_10"]
         assert values[0] == pytest.approx(min(tuned[number::6].mean() for number in range(6)), abs=1e-12)
         assert rows[0]["base_hit_at_10"] != ""
+
+    def test_no_label_is_a_formula(self, tmp_path: Path) -> None:
+        formulas = [f"={label}" for label in LABELS[:QUERIES]]
+        write_scores(tmp_path, measured(replace(labelled(), query_labels=formulas)))
+        lines = (tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()
+        assert {line[:2] for line in lines[1:]} == {"'="}
 
     def test_none_where_pairs_say_what_is_relevant(self, tmp_path: Path) -> None:
         judgments = Judgments.from_pairs(QUERY_IDS, INDEX_IDS, QUERY_IDS, INDEX_IDS[:QUERIES], np.ones(QUERIES))

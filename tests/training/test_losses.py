@@ -299,6 +299,24 @@ def test_padding_of_a_fixed_length_is_not_cut(tiny_models, tower, lengths, colum
         torch.testing.assert_close(seen, expected, rtol=0, atol=2e-6)
 
 
+def test_prompts_of_another_length_are_left_out_of_each_column_alone(tiny_model_folder):
+    """Of a model that leaves out its prompts when it pools."""
+    model = load_model(str(tiny_model_folder), 0).eval()
+    model[1].include_prompt = False
+    seen = []
+
+    def vectors(columns, targets):
+        seen.extend(column.detach() for column in columns)
+        return targets.sum()
+
+    prompts, texts = ("a query with words: ", None), ["abc", "de f", "g"]
+    columns = [model.preprocess(texts, prompt=prompt) for prompt in prompts]
+    ColumnLoss(model, vectors)(columns, torch.zeros(len(texts)))
+    for prompt, found in zip(prompts, seen, strict=True):
+        expected = model.encode(texts, prompt=prompt, convert_to_tensor=True)
+        torch.testing.assert_close(found, expected, rtol=0, atol=2e-6)
+
+
 def test_contents_are_counted(model):
     loss = ColumnLoss(model, build_objective("SupConLoss", model, 3, 32))
     for texts in (["a", "b", "c"], ["d", "e"]):
