@@ -42,6 +42,26 @@ class ModelError(EmbedtuneError):
     """A backbone or model folder cannot be found, is not safe to load, or is not an embedding model."""
 
 
+class SettingsError(EmbedtuneError):
+    """Settings from which no model comes with the data, the backbone and the memory there are; from others one may."""
+
+
+class UnfitDataError(InputError, SettingsError):
+    """Settings do not fit the data, such as a loss for labels and data without any."""
+
+
+class UnfitConfigError(ConfigError, SettingsError):
+    """One option goes with the rest of the settings, but not with the backbone."""
+
+
+class UnfitModelError(ModelError, SettingsError):
+    """Settings do not fit the backbone, such as a layer to freeze that it has not."""
+
+
+class FruitlessError(TrainingError, SettingsError):
+    """Training teaches nothing with its settings: a loss that is no number, no batches, a batch too large."""
+
+
 class RegistryError(EmbedtuneError):
     """The model registry cannot be reached or refuses what was asked."""
 

@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense
 from torch import nn
 
-from embedtune.errors import ModelError
+from embedtune.errors import UnfitModelError
 from embedtune.models.options import FREEZE_ALL
 
 BLOCK = re.compile(r"^(.*?\.(?:layers?|blocks?|h|stages|levels))\.(\d+)\.")
@@ -30,7 +30,7 @@ def freeze(model: SentenceTransformer, what: str) -> None:
         what: See `ModelOptions.freeze`.
 
     Raises:
-        ModelError: nothing matches a name, or nothing is left to train.
+        UnfitModelError: nothing matches a name, or nothing is left to train.
     """
     names = [name for name, _ in model.named_parameters()]
     frozen = set(_chosen(model, names, what.strip()))
@@ -39,7 +39,7 @@ def freeze(model: SentenceTransformer, what: str) -> None:
             parameter.requires_grad = False
     if frozen and all(not parameter.requires_grad for parameter in model.parameters()):
         head = " Put on a head with output_dim." if what.strip() == FREEZE_ALL else ""
-        raise ModelError(f"model_options: freeze is {what!r}, which leaves nothing to train.{head}")
+        raise UnfitModelError(f"model_options: freeze is {what!r}, which leaves nothing to train.{head}")
     for module in model.modules():
         weights = list(module.parameters())
         if weights and not any(weight.requires_grad for weight in weights):
@@ -58,7 +58,7 @@ def _chosen(model: SentenceTransformer, names: list[str], what: str) -> Iterable
     patterns = [pattern.strip() for pattern in what.split(",") if pattern.strip()]
     for pattern in patterns:
         if not any(_matches(name, pattern) for name in names):
-            raise ModelError(
+            raise UnfitModelError(
                 f"model_options: freeze names {pattern!r}, which matches no layer. 'embedtune tailor --model MODEL' "
                 "lists them; '*' stands for anything."
             )
@@ -74,7 +74,7 @@ def _matches(name: str, pattern: str) -> bool:
 def _check_blocks(names: Iterable[str], asked: int) -> None:
     there = max((int(block[2]) + 1 for name in names if (block := BLOCK.match(name)) is not None), default=0)
     if asked > there:
-        raise ModelError(
+        raise UnfitModelError(
             f"model_options: freeze is '{asked}', but the model has {there} blocks; accepted: 0 (the embeddings alone) "
             f"to {there}, or names. 'embedtune tailor --model MODEL' lists its layers."
         )

@@ -18,7 +18,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Pooling
 from transformers.utils import logging as transformers_logging
 
-from embedtune.errors import ModelError
+from embedtune.errors import ModelError, UnfitModelError
 from embedtune.models.backbones import (
     ACCEPTED,
     WITHOUT_NETWORK,
@@ -187,7 +187,7 @@ def _check_tokenizer(model: SentenceTransformer, name: str) -> None:
 def _set_max_length(model: SentenceTransformer, name: str, max_length: int) -> None:
     if model.transformers_model is None:
         if max_length != 0:
-            raise ModelError(f"{name!r} reads texts of any length: max_length is {max_length}, accepted is 0.")
+            raise UnfitModelError(f"{name!r} reads texts of any length: max_length is {max_length}, accepted is 0.")
         return
     longest = _readable_tokens(model)
     is_short = "image" in model.modalities or model.transformers_model.config.model_type in _SHORT
@@ -201,7 +201,7 @@ def _set_max_length(model: SentenceTransformer, name: str, max_length: int) -> N
     shortest = model.tokenizer.num_special_tokens_to_add() + 1
     if max_length < shortest or (longest is not None and max_length > longest):
         bounds = f"{shortest} or more" if longest is None else f"{shortest} to {longest}"
-        raise ModelError(
+        raise UnfitModelError(
             f"max_length {max_length} is outside what {name!r} can read: accepted are 0 (the model's own limit) "
             f"and {bounds} tokens."
         )

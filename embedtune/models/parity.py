@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sentence_transformers import SentenceTransformer
 
-from embedtune.errors import ModelError
+from embedtune.errors import ModelError, UnfitModelError
 from embedtune.models.loading import load_model
 from embedtune.models.probes import probes
 
@@ -23,12 +23,12 @@ def check_parity(model: SentenceTransformer, folder: Path) -> float:
         The largest absolute difference over all components of the vectors of all probes that the model reads.
 
     Raises:
-        ModelError: it is above TOLERANCE, or the trained model gives vectors that are no numbers.
+        ModelError: it is above TOLERANCE; as UnfitModelError: the trained model gives vectors that are no numbers.
     """
     model.eval()
     expected = probe_vectors(model, model.modalities)
     if not np.isfinite(expected).all():
-        raise ModelError("The trained model's vectors are no numbers. Lower the learning rate and train again.")
+        raise UnfitModelError("The trained model's vectors are no numbers. Lower the learning rate and train again.")
     difference = largest_difference(expected, probe_vectors(load_model(str(folder), 0), model.modalities))
     if not difference <= TOLERANCE:
         raise ModelError(

@@ -5,7 +5,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 from torch import nn
 
-from embedtune.errors import ModelError
+from embedtune.errors import UnfitModelError
 from embedtune.models.freezing import freeze
 from embedtune.models.modules.gem import GeM
 from embedtune.models.options import ModelOptions
@@ -27,7 +27,8 @@ def tailor(model: SentenceTransformer, options: ModelOptions, seed: int) -> Sent
         The changed model; `model` itself where nothing but weights is concerned.
 
     Raises:
-        ModelError: the backbone has no two towers, or no tokens to pool, or nothing of it matches what is to be frozen.
+        UnfitModelError: the backbone has no two towers, or no tokens to pool, or nothing of it matches what is to be
+            frozen.
     """
     parts = take_tower(model, options.select_model) if options.select_model else list(model)
     if options.pooling:
@@ -48,7 +49,7 @@ def tailor(model: SentenceTransformer, options: ModelOptions, seed: int) -> Sent
 def _pooled(parts: list[nn.Module], options: ModelOptions) -> list[nn.Module]:
     places = [place for place, part in enumerate(parts) if isinstance(part, Pooling | GeM)]
     if len(places) != 1:
-        raise ModelError(
+        raise UnfitModelError(
             f"model_options: pooling is {options.pooling!r}, but the backbone gives one vector for a content by itself "
             "(CLIP, SigLIP and models for meshes do). Leave pooling empty, or choose a backbone with tokens."
         )

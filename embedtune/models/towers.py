@@ -15,7 +15,7 @@ import transformers
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Transformer
 
-from embedtune.errors import ModelError
+from embedtune.errors import UnfitModelError
 from embedtune.models.contents import READ_AS
 from embedtune.models.options import TOWERS
 from embedtune.models.parity import TOLERANCE, largest_difference, probe_vectors
@@ -60,11 +60,11 @@ def take_tower(model: SentenceTransformer, name: str) -> list[torch.nn.Module]:
         name: Of `options.TOWERS`.
 
     Raises:
-        ModelError: it has no two towers, or the tower would give other vectors alone.
+        UnfitModelError: it has no two towers, or the tower would give other vectors alone.
     """
     if not has_towers(model):
         read = " and ".join(map(str, model.modalities))
-        raise ModelError(
+        raise UnfitModelError(
             f"model_options: select_model is {name!r}, but the model has no two towers: it reads {read}. Leave "
             "select_model empty, or choose a model of the kind of CLIP or SigLIP."
         )
@@ -95,7 +95,7 @@ def _check(model: SentenceTransformer, parts: list[torch.nn.Module], name: str) 
     both = (SentenceTransformer(modules=each, device=str(model.device)) for each in (list(model), parts))
     difference = largest_difference(*(probe_vectors(each, {READ_AS[TOWERS[name]]}) for each in both))
     if not difference <= TOLERANCE:
-        raise ModelError(
+        raise UnfitModelError(
             f"model_options: select_model is {name!r}, but this tower gives other vectors alone than in the model: "
             f"they differ by up to {difference:.2e}, accepted is {TOLERANCE:.0e}. Leave select_model empty, and please "
             "report this model."

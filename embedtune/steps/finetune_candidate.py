@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from embedtune.errors import ConfigError, InputError, ModelError, StoppedError, TrainingError
+from embedtune.errors import ConfigError, SettingsError
 from embedtune.progress import note
 from embedtune.steps.finetune import checkpoints_of, train_model
 from embedtune.steps.pod_settings import check_cpu, check_gpu_type, check_memory
@@ -47,7 +47,8 @@ def finetune_candidate(
     """Fine-tune a backbone with one combination of settings, and write the model and its validation.
 
     Settings that come to no model, such as a learning rate at which the loss is no number, are an outcome as well; what
-    has nothing to do with them, such as a store that is away or a full disk, fails.
+    has nothing to do with them, such as a GPU that is not there, a process that was killed or a full disk, fails: tried
+    again it may go well, and a cache may keep an outcome for good.
 
     Args:
         config: The configuration.
@@ -57,7 +58,9 @@ def finetune_candidate(
 
     Raises:
         ConfigError: the settings hold no share of the documents out to choose by.
-        TrainingError: the run was told to stop, or a GPU that was asked for is not there.
+        InputError: nothing can be learned from such documents, or no share of them can be held out.
+        ModelError: the backbone cannot be loaded safely.
+        TrainingError: the run was told to stop, a GPU that was asked for is not there, or a process was killed.
         StorageError: the documents cannot be read, or an output cannot be written.
     """
     check_writable(candidate)
@@ -68,9 +71,7 @@ def finetune_candidate(
     with atomic_folder(candidate) as folder:
         try:
             card = train_model(settings.config, documents, folder / MODEL_FOLDER, *kept)
-        except StoppedError:
-            raise
-        except (InputError, ModelError, TrainingError) as error:
+        except SettingsError as error:
             outcome = Candidate(settings.tried, None, failure=str(error))
             note(f"This combination came to no model: {error}")
         else:

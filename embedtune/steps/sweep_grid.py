@@ -31,6 +31,8 @@ _RATE = "train_learning_rate"
 _OPTIONS = {"model": ModelOptions, "train": TrainOptions}
 _DECIDING = ("validation_share", "validation_metric")
 """Fields of TrainOptions by which is chosen, and which must be the same for all."""
+_MOOT = ("checkpoint_minutes",)
+"""Fields of TrainOptions that decide nothing: the trainings would be one, and share the address of its checkpoints."""
 _SHOWN = 200
 
 
@@ -88,7 +90,7 @@ def _grid(parameters: RunParameters) -> dict[str, list[Any]]:
         )
     for name, values in grid.items():
         _check_name(name)
-        if len({json.dumps(value) for value in values}) < len(values):
+        if any(value in values[:place] for place, value in enumerate(values)):
             raise ConfigError(f"train_grid: {name} is {values}, with a value that comes twice. Give each once.")
     grid = grid if grid else {_RATE: _default_rates(parameters)}
     count = 1
@@ -115,13 +117,14 @@ def _check_name(name: str) -> None:
     names = [field.name for field in dataclasses.fields(_Scalars)]
     for prefix, kind in _OPTIONS.items():
         fields = (field.name for field in dataclasses.fields(kind))
-        names += [f"{prefix}_{field}" for field in fields if field not in _DECIDING]
+        names += [f"{prefix}_{field}" for field in fields if field not in (*_DECIDING, *_MOOT)]
     if name not in names:
         near = similar_names(name, names)
         hint = f" Perhaps {near[0]!r} is meant." if near else ""
         raise ConfigError(
             f"train_grid names {name!r}, of which no values can be tried.{hint} Accepted: {', '.join(sorted(names))}. "
-            "Seed and backbone decide the split and the vectors to begin with: start a run for each."
+            "Seed and backbone decide the split and the vectors to begin with: start a run for each; and what decides "
+            f"nothing of a model, as {', '.join(_MOOT)} does, is given in train_options."
         )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from embedtune.errors import TrainingError
+from embedtune.errors import FruitlessError
 from embedtune.models.contents import Indices
 from embedtune.training.config import ASSUMED_BATCH, LOSSES, BatchKind, FinetuneConfig
 from embedtune.training.examples import TrainingSet
@@ -34,7 +34,7 @@ _CLOSE = 1.125
 """Factor between a batch that fits and one that does not at which the search ends."""
 
 
-class TooLargeError(TrainingError):
+class TooLargeError(FruitlessError):
     """A batch does not fit into the memory of a GPU."""
 
     def __init__(self, batch_size: int, message: str) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from embedtune.errors import TrainingError
+from embedtune.errors import FruitlessError
 from embedtune.models.card import EpochFacts
 from embedtune.models.options import TOWERS
 from embedtune.records.layouts import Layout, Modality
@@ -146,5 +146,5 @@ def _pairs(config: FinetuneConfig, layout: Layout, examples: TrainingSet) -> Epo
         return None
     try:
         return PairBatches(examples, size, config.seed).facts()
-    except TrainingError:  # P x K batches may still be made; the plan says so if not
+    except FruitlessError:  # P x K batches may still be made; the plan says so if not
         return EpochFacts(0, 0.0, 0.0)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from embedtune.errors import TrainingError
+from embedtune.errors import FruitlessError
 from embedtune.models.card import LossPoint
 
 COLLAPSED = 1e-3
@@ -93,10 +93,10 @@ class Diagnosis:
         """Look at a step before the weights are changed by it.
 
         Raises:
-            TrainingError: its loss or its gradient is no number.
+            FruitlessError: its loss or its gradient is no number.
         """
         if not (math.isfinite(step.loss) and math.isfinite(step.gradient)):
-            raise TrainingError(self._not_finite(step))
+            raise FruitlessError(self._not_finite(step))
         self._last = step
         if self._largest is None or step.gradient > self._largest.gradient:
             self._largest = step
@@ -105,11 +105,11 @@ class Diagnosis:
         """Compare how far vectors of each kind of contents are apart with what it was before the training.
 
         Raises:
-            TrainingError: they are all the same now.
+            FruitlessError: they are all the same now.
         """
         for first, last in zip(before, now, strict=True):
             if first > _LEAST_SPREAD and last < COLLAPSED * first and self._last is not None:
-                raise TrainingError(
+                raise FruitlessError(
                     f"The model gives all contents the same vector {self._course.place(self._last)}: their mean "
                     f"distance from each other (1 - cosine) is {last:.2g}, and was {first:.2g} before the training. "
                     f"The loss is {self._last.loss:.5g} and cannot get better from there. {self._course.cure}"
@@ -119,10 +119,10 @@ class Diagnosis:
         """Check the weights after a step.
 
         Raises:
-            TrainingError: not all are numbers.
+            FruitlessError: not all are numbers.
         """
         if not finite and self._last is not None:
-            raise TrainingError(
+            raise FruitlessError(
                 f"Weights became no numbers {self._course.place(self._last)}, whose loss was "
                 f"{self._last.loss:.5g}: the step was too large. {self._course.cure}"
             )

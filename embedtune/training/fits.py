@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from embedtune.documents.shards.folder import Manifest, read_manifest
-from embedtune.errors import ConfigError, InputError
+from embedtune.errors import ConfigError, InputError, UnfitDataError
 from embedtune.models.options import TOWERS
 from embedtune.models.roles import EncodingRole
 from embedtune.records.layouts import Layout, Modality
@@ -47,7 +47,7 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
         loss: One of `config.LOSSES`.
 
     Raises:
-        InputError: nothing can be learned from such data, or not with this loss.
+        InputError: nothing can be learned from such data; as UnfitDataError: not with this loss.
     """
     losses = fitting_losses(layout)
     if not losses:
@@ -55,7 +55,7 @@ def check_fits(layout: Layout, modalities: Sequence[Modality], loss: str) -> Non
     if loss not in losses:
         what = " and ".join(dict.fromkeys(modality.value for modality in modalities))
         shown = f" ({what})" if what else ""
-        raise InputError(
+        raise UnfitDataError(
             f"The loss {loss} does not fit data of the layout {layout.value!r}{shown}. What fits: {', '.join(losses)}."
         )
 
@@ -68,14 +68,14 @@ def check_augment(modalities: Sequence[Modality], augment: Sequence[str]) -> Non
         augment: Of `options.AUGMENTATIONS`.
 
     Raises:
-        InputError: they do not.
+        UnfitDataError: they do not.
     """
     changed = {name for modality in modalities for name in _AUGMENTED.get(modality, ())}
     for name in augment:
         if name not in changed:
             what = " and ".join(dict.fromkeys(modality.plural for modality in modalities))
             fitting = f"What fits: {', '.join(sorted(changed))}." if changed else "Leave augment empty."
-            raise InputError(f"train_options: augment names {name!r}, but the data hold {what}. {fitting}")
+            raise UnfitDataError(f"train_options: augment names {name!r}, but the data hold {what}. {fitting}")
 
 
 def check_tower(modalities: Sequence[Modality], tower: str) -> None:
@@ -86,12 +86,12 @@ def check_tower(modalities: Sequence[Modality], tower: str) -> None:
         tower: Of `models.options.TOWERS`, or ''.
 
     Raises:
-        InputError: it does not.
+        UnfitDataError: it does not.
     """
     if tower and set(modalities) != {TOWERS[tower]}:
         what = " and ".join(dict.fromkeys(modality.plural for modality in modalities))
         fitting = next((name for name, reads in TOWERS.items() if {reads} == set(modalities)), "''")
-        raise InputError(
+        raise UnfitDataError(
             f"model_options: select_model is {tower!r}, which reads {TOWERS[tower].plural} alone, but the data hold "
             f"{what}. What fits: {fitting}."
         )
@@ -118,7 +118,7 @@ def check_documents(folder: Path, config: FinetuneConfig) -> None:
     """Check that documents can be trained on as asked.
 
     Raises:
-        InputError: they cannot.
+        InputError: they cannot; as UnfitDataError: not with these settings.
         StorageError: the manifest cannot be read.
     """
     modalities = check_trainable(folder, "" if config.loss == AUTO_LOSS else config.loss).modalities
@@ -134,7 +134,7 @@ def check_trainable(folder: Path, loss: str = "") -> Manifest:
         loss: What to train with, '' where that does not matter.
 
     Raises:
-        InputError: it cannot.
+        InputError: it cannot; as UnfitDataError: not with this loss.
         StorageError: the manifest cannot be read.
     """
     manifest = read_manifest(folder)
@@ -178,7 +178,7 @@ def plan_batches(examples: TrainingSet, config: FinetuneConfig) -> BatchPlan:
     """Choose the kind of batches that the loss needs.
 
     Raises:
-        TrainingError: the contents make no such batches.
+        FruitlessError: the contents make no such batches.
     """
     match LOSSES[config.loss]:
         case BatchKind.LABELS:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from embedtune.errors import TrainingError
+from embedtune.errors import FruitlessError
 from embedtune.models.card import EpochFacts
 from embedtune.models.contents import Indices
 from embedtune.training.batches import facts_of, positions_by_label
@@ -35,11 +35,11 @@ class LabelBatches:
             seed: Seed.
 
         Raises:
-            TrainingError: no label occurs twice, or there is one label only.
+            FruitlessError: no label occurs twice, or there is one label only.
         """
         self._members = positions_by_label(labels)
         if len(self._members) < 2 or max(len(members) for members in self._members) < 2:
-            raise TrainingError(
+            raise FruitlessError(
                 f"The {len(labels)} training contents have {len(self._members)} labels, and training needs at least "
                 "two labels with at least one that occurs twice. Bring more contents per label."
             )

@@ -48,7 +48,7 @@ def run_together(command: Sequence[str], environments: Sequence[Mapping[str, str
         job: What they are to do.
 
     Raises:
-        EmbedtuneError: what the first of them that failed raised, as its own class.
+        EmbedtuneError: what the first of them that failed raised, as the nearest class of `embedtune.errors`.
         TrainingError: one of them was killed.
     """
     told: list[int] = []
@@ -94,7 +94,7 @@ def tell_error(folder: Path, rank: int, error: BaseException, trace: str) -> Non
         trace: How that came about.
     """
     message = explain(error)
-    kind = type(error).__name__ if isinstance(error, EmbedtuneError | MemoryError) else ""
+    kind = _kind(error)
     if message and not kind:
         kind = EmbedtuneError.__name__
     if not kind:
@@ -103,6 +103,12 @@ def tell_error(folder: Path, rank: int, error: BaseException, trace: str) -> Non
     path = folder / f"{rank}.part"
     path.write_text(json.dumps(words), encoding="utf-8")
     path.replace(folder / f"{rank}.json")
+
+
+def _kind(error: BaseException) -> str:
+    """Return the name of the nearest class by which the error can be raised again elsewhere; '' where there is none."""
+    known = (kind for kind in type(error).__mro__ if kind is MemoryError or vars(errors).get(kind.__name__) is kind)
+    return next((kind.__name__ for kind in known), "")
 
 
 def _start(command: list[str], rank: int, environment: Mapping[str, str], folder: Path) -> _Member:

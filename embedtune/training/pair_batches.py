@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
-from embedtune.errors import TrainingError
+from embedtune.errors import FruitlessError
 from embedtune.models.card import EpochFacts
 from embedtune.models.contents import Indices
 from embedtune.training.batches import facts_of, positions_by_label
@@ -45,7 +45,7 @@ class PairBatches:
             seed: Seed.
 
         Raises:
-            TrainingError: fewer than two pairs can be made, or all of them clash.
+            FruitlessError: fewer than two pairs can be made, or all of them clash.
         """
         self._batch_size = batch_size
         self._seed = seed
@@ -54,7 +54,7 @@ class PairBatches:
         first_pass = [batch.shape for batch in self._pass(np.random.default_rng([seed, 0, 0]), 0)]
         self.batches_per_epoch = len(first_pass)
         if self.batches_per_epoch == 0:
-            raise TrainingError(
+            raise FruitlessError(
                 f"The {len(examples.contents)} training contents give no two pairs that can be told apart: everything "
                 "is relevant to everything. Bring more labels, or queries that do not share their documents."
             )
@@ -131,12 +131,12 @@ class ScoredBatches:
             seed: Seed.
 
         Raises:
-            TrainingError: there are fewer than two pairs, or all have the same score.
+            FruitlessError: there are fewer than two pairs, or all have the same score.
         """
         pairs, scores = examples.pairs, examples.scores
         if pairs is None or scores is None or len(pairs) < 2 or scores.min() == scores.max():
             count = 0 if pairs is None else len(pairs)
-            raise TrainingError(
+            raise FruitlessError(
                 f"The {count} training pairs have no two different scores, so nothing is told apart. Bring more pairs."
             )
         self._pairs = pairs

@@ -16,7 +16,7 @@ from transformers import set_seed
 
 from embedtune.documents.shards.folder import Manifest, read_manifest
 from embedtune.documents.summary import load_reading
-from embedtune.errors import ConfigError
+from embedtune.errors import UnfitConfigError
 from embedtune.models.backbones import open_backbone
 from embedtune.models.card import IMAGE_VARIABLE, ModelCard
 from embedtune.models.cut_texts import cut_texts, save_training_tokens
@@ -188,13 +188,13 @@ def check_batch_norms(model: nn.Module, config: FinetuneConfig, processes: Proce
     """Say what becomes of normalisation over a batch where parts of one are embedded on their own.
 
     Raises:
-        ConfigError: it would become that of the parts that are recomputed.
+        UnfitConfigError: it would become that of the parts that are recomputed.
     """
     model.train()  # in which frozen modules stay as they are
     found = [name for name, module in model.named_modules() if isinstance(module, _BATCH_NORMS) and module.training]
     model.eval()
     if found and config.training.recompute:
-        raise ConfigError(
+        raise UnfitConfigError(
             f"train_options: recompute is true, but the backbone normalises over a batch in {len(found)} layers (such "
             f"as {found[0]}): each part of one would be normalised over itself, which is another training. Set it to "
             "false and lower batch_size, or freeze these layers."

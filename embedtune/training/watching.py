@@ -57,7 +57,7 @@ class WatchCallback(TrainerCallback):
             gradient: Norm, a scalar.
 
         Raises:
-            TrainingError: one of them is no number.
+            FruitlessError: one of them is no number.
         """
         self._pending.append((step, rate, torch.stack([loss.detach().float(), gradient.detach().float()])))
         if loss.device.type == "cpu":
@@ -80,7 +80,7 @@ class WatchCallback(TrainerCallback):
         """Look at the steps since the last point, and at the model where the last look is some steps ago.
 
         Raises:
-            TrainingError: the training went wrong.
+            FruitlessError: the training went wrong.
         """
         self._read()
         if state.global_step - self._looked >= _STEPS_BETWEEN:
@@ -96,7 +96,7 @@ class WatchCallback(TrainerCallback):
         """Look at everything once more.
 
         Raises:
-            TrainingError: the training went wrong.
+            FruitlessError: the training went wrong.
         """
         self.check(state)
 
@@ -104,7 +104,7 @@ class WatchCallback(TrainerCallback):
         """Look at the steps so far and at the model, as before a checkpoint takes the place of the one before.
 
         Raises:
-            TrainingError: the training went wrong.
+            FruitlessError: the training went wrong.
         """
         self._read()
         self._diagnosis.check_weights(_all_finite(self._model))

@@ -36,7 +36,7 @@ TOLD = [
     (kind, f"raise {kind}('The value is 3; accepted: 4.\\nGive 4.')", "The value is 3; accepted: 4. Give 4.")
     for kind in (
         *("EmbedtuneError", "InputError", "ConfigError", "StorageError", "TrainingError", "ModelError"),
-        *("RegistryError", "ClusterError"),
+        *("RegistryError", "ClusterError", "SettingsError"),
     )
 ]
 OTHERS = [

@@ -78,6 +78,11 @@ def test_without_a_grid_three_rates_are_tried(given: dict[str, object], rates: l
         ({"learning_rate": [1e-3]}, "train_grid names 'learning_rate', of which no values can be tried. Perhaps"),
         ({"train_seed": [1, 2]}, "train_grid names 'train_seed', of which no values can be tried."),
         ({"train_validation_share": [0.1]}, "train_grid names 'train_validation_share', of which no values"),
+        ({"train_checkpoint_minutes": [1, 5]}, "train_grid names 'train_checkpoint_minutes', of which no values"),
+        (
+            {"train_learning_rate": [1, 1.0]},
+            "train_grid: train_learning_rate is [1, 1.0], with a value that comes twice.",
+        ),
         (
             {"train_epochs": list(range(1, 18))},
             f"train_grid has 17 combinations, and each is a training; accepted: {MOST_COMBINATIONS} at most.",

@@ -1,13 +1,15 @@
 """A sweep's two steps with a tiny model: settings that come to no model are a row, and the best model is handed on."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from embedtune.documents.build import build_documents
 from embedtune.documents.schema import BuildOptions
-from embedtune.errors import ConfigError, StoppedError, StorageError, TrainingError
+from embedtune.errors import ConfigError, EmbedtuneError, ModelError, StoppedError, StorageError, TrainingError
 from embedtune.models.card import ModelCard
 from embedtune.records.layouts import Layout, Modality
 from embedtune.records.rows import RowsFormat, open_rows
@@ -54,6 +56,22 @@ def test_settings_that_come_to_no_model_are_an_outcome(candidates: tuple[Path, .
     assert sorted(path.name for path in candidates[1].parent.iterdir()) == ["failed", "good"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"loss": "CoSENTLoss"}, "The loss CoSENTLoss does not fit data of the layout 'labelled'"),
+        ({"max_length": 100_000}, "max_length 100000 is outside what"),
+        ({"learning_rate": 0.9, "epochs": 4}, "The model gives all contents the same vector"),
+    ],
+)
+def test_what_does_not_fit_or_teaches_nothing_is_an_outcome(
+    changes: dict[str, object], reason: str, train: Path, tiny_model_folder: Path, tmp_path: Path
+) -> None:
+    outcome = finetune_candidate(settings(tiny_model_folder, {}, **changes), train, tmp_path / "candidate")
+    assert outcome.failure.startswith(reason)
+    assert Candidate.load(tmp_path / "candidate") == outcome
+
+
 def test_the_best_is_handed_on_with_a_record_of_all(candidates: tuple[Path, ...], tmp_path: Path) -> None:
     kept = [tmp_path / "checkpoints" / name for name in "ab"]
     outputs = [tmp_path / name for name in ("model", "sweep", "sweep.html", "sweep.md")]
@@ -88,6 +106,34 @@ def test_what_has_nothing_to_do_with_the_settings_fails(
 
     monkeypatch.setattr("embedtune.training.finetune.finetune_model", stop)
     with pytest.raises(StoppedError):
+        finetune_candidate(config, train, tmp_path / "candidate")
+    assert not (tmp_path / "candidate" / CANDIDATE_FILE).exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        pytest.param(
+            {"gpu_count": "1"},
+            TrainingError,
+            "gpu_count is 1, and PyTorch .* sees 0 GPUs",
+            marks=pytest.mark.skipif(torch.accelerator.is_available(), reason="a GPU is there"),
+        ),
+        ({"backbone": "/nowhere/model"}, ModelError, "/nowhere/model"),
+    ],
+    ids=["no GPU", "no backbone"],
+)
+def test_surroundings_that_another_try_may_find_better_fail(
+    changes: dict[str, str],
+    kind: type[EmbedtuneError],
+    message: str,
+    train: Path,
+    tiny_model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    gpu_count = changes.pop("gpu_count", "0")
+    config = dataclasses.replace(settings(tiny_model_folder, {}, **changes), gpu_count=gpu_count)
+    with pytest.raises(kind, match=message):
         finetune_candidate(config, train, tmp_path / "candidate")
     assert not (tmp_path / "candidate" / CANDIDATE_FILE).exists()
 

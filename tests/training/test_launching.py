@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from embedtune.errors import EmbedtuneError, InputError, TrainingError
+from embedtune.errors import EmbedtuneError, FruitlessError, InputError, StorageError, TrainingError, UnfitModelError
 from embedtune.training.launching import run_together
 
 MEMBER = """
@@ -47,6 +47,22 @@ def test_each_has_its_number_and_environment_and_its_share_of_the_threads(tmp_pa
 def test_an_error_of_one_ends_all_and_is_raised_as_it_was():
     with pytest.raises(InputError, match=r"^Line 3 is empty\.$"):
         run(f"if rank: raise InputError('Line 3 is empty.')\n{WAIT}")
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        ("import embedtune.training.batch_size as m; raise m.TooLargeError(8, 'told')", FruitlessError),
+        ("import embedtune.storage.errors as m; raise m.UnreachableError('told')", StorageError),
+        ("raise UnfitModelError('told')", UnfitModelError),
+        ("raise type('ArrayMemoryError', (MemoryError,), {})('told')", MemoryError),
+    ],
+    ids=["batch size", "storage", "own", "memory"],
+)
+def test_an_error_of_another_module_is_raised_as_the_nearest_that_all_know(raised, kind):
+    with pytest.raises(kind, match=r"^told$") as caught:
+        run(raised, {})
+    assert type(caught.value) is kind
 
 
 def test_what_a_person_can_act_on_goes_before_what_follows_from_it():
