@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.util import batch_to_device
 from torch import Tensor
 
 from embedtune.errors import ModelError
 from embedtune.models.options import AUTO_PRECISION, BFLOAT16, FLOAT32
+from embedtune.models.probes import probes
 from embedtune.progress import note
 
 _IN_HARDWARE = ("avx512_bf16", "amx_bf16")
 """What a CPU says that has it, by torch's names; without either it is emulated, a hundred times slower than float32."""
+
+_REFUSALS: WeakKeyDictionary[SentenceTransformer, str] = WeakKeyDictionary()
+"""What each model that was tried has against bfloat16; '' for nothing."""
 
 
 def has_bfloat16(device: torch.device) -> bool:
@@ -28,17 +34,23 @@ def chosen_precision(model: SentenceTransformer, asked: str = AUTO_PRECISION) ->
 
     Args:
         model: Where it is says on what device it calculates. One that reads more than texts is left at float32.
-        asked: One of `options.PRECISIONS`; 'auto' is bfloat16 where that is fast.
+        asked: One of `options.PRECISIONS`; 'auto' is bfloat16 where that is fast, and the backbone can.
 
     Raises:
-        ModelError: bfloat16 is asked for, and the device has it not.
+        ModelError: bfloat16 is asked for, and the device has it not or the backbone cannot calculate in it.
     """
     if asked == AUTO_PRECISION:
-        return BFLOAT16 if _reads_texts_alone(model) and has_bfloat16(model.device) else FLOAT32
+        fast = _reads_texts_alone(model) and has_bfloat16(model.device)
+        return BFLOAT16 if fast and not _refusal(model) else FLOAT32
     if asked == BFLOAT16 and not has_bfloat16(model.device):
         raise ModelError(
             f"precision is {asked!r}, but this {_device(model)} has no bfloat16 in hardware (a CPU has AVX512-BF16 or "
             "AMX for it) and would be a hundred times slower than in float32. Accepted here: auto, float32."
+        )
+    if asked == BFLOAT16 and _refusal(model):
+        raise ModelError(
+            f"precision is {asked!r}, but this backbone cannot calculate in it ({_refusal(model)}). Accepted here: "
+            "auto, float32."
         )
     return asked
 
@@ -50,7 +62,8 @@ def precision_sentence(model: SentenceTransformer, precision: str) -> str:
         return f"Precision (auto): bfloat16, which this {device} has in hardware; weights and loss are float32."
     if not has_bfloat16(model.device):
         return f"Precision (auto): float32, since this {device} has no bfloat16 in hardware."
-    why = "as the training began" if _reads_texts_alone(model) else "since the model reads more than texts"
+    why = "since this backbone cannot calculate in bfloat16" if _REFUSALS.get(model) else "as the training began"
+    why = why if _reads_texts_alone(model) else "since the model reads more than texts"
     return f"Precision (auto): float32, {why}."
 
 
@@ -98,6 +111,35 @@ def vectors_of(model: SentenceTransformer, features: dict[str, Any], precision: 
 
 def _as_float32(value: object) -> object:
     return value.float() if isinstance(value, Tensor) and value.dtype == torch.bfloat16 else value
+
+
+def _refusal(model: SentenceTransformer) -> str:
+    """Return what a model has against bfloat16, '' for nothing: it is tried once, with two short contents.
+
+    DeBERTa hides padding by the least number of float32, which bfloat16 has not.
+    """
+    if model not in _REFUSALS:
+        _REFUSALS[model] = _tried(model)
+        if _REFUSALS[model]:
+            note(f"This backbone cannot calculate in bfloat16: {_REFUSALS[model]}.")
+    return _REFUSALS[model]
+
+
+def _tried(model: SentenceTransformer) -> str:
+    modes = {module: module.training for module in model.modules()}
+    gpus = [model.device] if model.device.type == "cuda" else []
+    try:
+        with torch.random.fork_rng(devices=gpus), torch.no_grad():
+            features = batch_to_device(model.eval().preprocess(probes(model.modalities)[0][:2]), model.device)
+            vectors_of(model, features, BFLOAT16)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # say nothing of the backbone
+        raise
+    except RuntimeError as error:
+        return str(error).partition("\n")[0].rstrip(".")
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return ""
 
 
 def _reads_texts_alone(model: SentenceTransformer) -> bool:

@@ -81,6 +81,8 @@ class CheckpointStore:
         self.scratch = scratch
         self.kept = False
         """Whether there is a checkpoint to go on from."""
+        self.sent = ""
+        """Name of the folder of the last checkpoint that was stored in this attempt; '' for none."""
         self.sending_s = 0.0
         """Seconds of a CPU that sending the last checkpoint took, about."""
         self._restored = scratch / "restored"
@@ -172,16 +174,19 @@ class CheckpointStore:
 
     def _send(self, checkpoint: Path) -> None:
         """Store a checkpoint."""
-        started, size = time.monotonic(), sum(path.stat().st_size for path in checkpoint.rglob("*"))
+        started, size = time.monotonic(), 0
         try:
+            size = sum(path.stat().st_size for path in checkpoint.rglob("*"))
             if self.enabled:
                 self._patiently("A checkpoint cannot be stored now", lambda: self._store(checkpoint))
-                self.kept = True
-        except StorageError as error:
+                self.kept, self.sent = True, checkpoint.name
+        except (StorageError, OSError) as error:
             note(f"This checkpoint is lost, training goes on: {error}")
-        finally:
+        try:
             shutil.rmtree(checkpoint)
-            self.sending_s = min(time.monotonic() - started, size / _SENT_PER_CPU_SECOND)
+        except OSError as error:
+            note(f"A checkpoint stays behind on the local disk, training goes on: {error}")
+        self.sending_s = min(time.monotonic() - started, size / _SENT_PER_CPU_SECOND)
 
     def _store(self, checkpoint: Path) -> None:
         """Store a checkpoint; the older one goes first where the disk of the store is full."""

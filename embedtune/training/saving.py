@@ -12,8 +12,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from embedtune.errors import StoppedError
 from embedtune.models.precision import precision_to_go_on
 from embedtune.progress import note
 from embedtune.training.checkpoints import CheckpointStore
@@ -59,6 +61,7 @@ class CheckpointCallback(TrainerCallback):
         self._writing_s = 0.0
         self._written_at = time.perf_counter()
         self._written_step = -1
+        self._resumed_step = 0
 
     def interrupt(self, _signal: int) -> None:
         """Turn a signal into a last checkpoint."""
@@ -74,6 +77,7 @@ class CheckpointCallback(TrainerCallback):
         if resumed is not None:
             restore_loss_state(self._loss.objective, resumed)
             so_far = SoFar.load(resumed)
+            self._resumed_step = TrainerState.load_from_json(str(resumed / TRAINER_STATE_NAME)).global_step
             before, self._loss.contents_seen = so_far.seconds, so_far.texts
             if so_far.threads != torch.get_num_threads():
                 note(
@@ -101,10 +105,41 @@ class CheckpointCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> TrainerControl:
-        """Save after each epoch but the last, whose result is the model itself."""
-        if state.global_step < state.max_steps and state.global_step != self._written_step and self._is_time(0.0):
+        """Save after each epoch but the last, whose result is the model itself, and stop where that was asked for.
+
+        An interruption comes here while the model is measured: the next step would take its weights of this epoch away.
+        """
+        if self._processes.any(self.interrupted):
+            control.should_save = self._store.enabled and state.global_step != self._written_step
+            control.should_training_stop = True
+        elif state.global_step < state.max_steps and state.global_step != self._written_step and self._is_time(0.0):
             control.should_save = True
         return control
+
+    def end(self, state: TrainerState) -> None:
+        """Stop here where that was asked for; a training that has made its last step needs a checkpoint of it for that.
+
+        Raises:
+            StoppedError: the process was told to stop.
+        """
+        if not self._processes.any(self.interrupted):
+            return
+        step, kept = state.global_step, int(self._processes.of_first(str(self._kept_step())))
+        if step == state.max_steps != kept:
+            note("The training was told to stop after its last step. No checkpoint has that: the model is saved now.")
+            return
+        left = f"the checkpoint of step {kept} is kept, run again to go on from there"
+        if kept == step:
+            left = "a checkpoint is kept, run again to go on"
+        elif kept < 0:
+            left = "nothing is kept, run again to start"
+        raise StoppedError(f"Stopped at step {step} of {state.max_steps}: {left}.")
+
+    def _kept_step(self) -> int:
+        """Return the step of the checkpoint to go on from; -1 where there is none."""
+        if not self._store.kept:
+            return -1
+        return int(self._store.sent.rpartition("-")[2]) if self._store.sent else self._resumed_step
 
     def save(self, step: int, write: Callable[[], None], unlogged_loss: float, logged_step: int) -> None:
         """Write a checkpoint and hand it to the store; where it cannot be written it is lost, and that is said.

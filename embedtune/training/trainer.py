@@ -13,7 +13,6 @@ from sentence_transformers.base.sampler import DefaultBatchSampler
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, TrainerCallback, TrainerState
 
-from embedtune.errors import StoppedError
 from embedtune.models.card import EpochFacts, LossPoint, Validation
 from embedtune.models.contents import Indices
 from embedtune.models.loading import embedding_dimension
@@ -113,10 +112,7 @@ def train(
             seconds = interruption.clock.seconds
         finally:
             checkpoints.settle()
-    if processes.any(interruption.interrupted):
-        kept = processes.any(checkpoints.kept)
-        left = "a checkpoint is kept, run again to go on" if kept else "nothing is kept, run again to start"
-        raise StoppedError(f"Stopped at step {trainer.state.global_step} of {course.steps}: {left}.")
+    interruption.end(trainer.state)
     learned = {name: value.item() for name, value in loss.objective.named_parameters() if value.numel() == 1}
     history, chosen = loss_history(trainer.state), chosen | _chosen(loss, config)
     speed, remarks = loss.contents_seen / seconds, remarks_on(history, course)

@@ -4,6 +4,8 @@ The scores are in the trainer's own history, the weights of the best epoch besid
 """
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -14,6 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from embedtune.errors import ConfigError, TrainingError
 from embedtune.models.card import EpochScore, Validation, best_score
 from embedtune.models.encoding import encode_contents
+from embedtune.models.options import FLOAT32
 from embedtune.models.roles import EncodingRole
 from embedtune.progress import note
 from embedtune.retrieval.distances import DISTANCES
@@ -28,6 +31,10 @@ _BEST_FILE = "best-epoch.safetensors"
 """The model's weights after the best epoch so far, in the scratch folder and in a checkpoint."""
 _KEY = "validation"
 """In the trainer's history, a score."""
+
+
+class _GivenUpError(Exception):
+    """A measurement was given up."""
 
 
 class ValidationCallback(TrainerCallback):
@@ -74,9 +81,14 @@ class ValidationCallback(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
     ) -> None:
-        """Measure after an epoch, which an interruption ends early."""
-        if not self._interruption.interrupted:
-            self._measure(state)
+        """Measure after an epoch; an interruption leaves that to whoever goes on from the checkpoint of this step."""
+        if self._interruption.interrupted:
+            return
+        try:
+            with self._given_up_when_interrupted():
+                self._measure(state)
+        except _GivenUpError:
+            note("The validation is given up, since the training was told to stop.")
 
     def restore_best(self, checkpoint: Path) -> None:
         """Take the best weights out of a checkpoint.
@@ -99,6 +111,7 @@ class ValidationCallback(TrainerCallback):
         Raises:
             TrainingError: the weights cannot be read.
         """
+        self._measure(state)  # where a training that was told to stop had no checkpoint to go on from
         scores = _scores(state)
         kept = best_score(scores) if self._config.training.keep_best_epoch else scores[-1]
         if kept != scores[-1]:
@@ -150,13 +163,28 @@ class ValidationCallback(TrainerCallback):
                 "folder with enough free space."
             ) from error
 
+    @contextmanager
+    def _given_up_when_interrupted(self) -> Iterator[None]:
+        """Raise _GivenUpError as soon as the model is asked for vectors after an interruption."""
+
+        def look(*_: object) -> None:
+            if self._interruption.interrupted:
+                raise _GivenUpError
+
+        hook = self._model.register_forward_pre_hook(look)
+        try:
+            yield
+        finally:
+            hook.remove()
+
     def _score(self) -> float:
+        """Measure, in float32 whatever is trained in: scores of several machines are compared, as evaluations are."""
         held_out, batch_size = self._validation.held_out, self._config.batch_size
-        precision, index_role = self._config.training.precision, self._validation.index_role
         queries = encode_contents(
-            self._model, held_out.queries, EncodingRole.QUERY, batch_size, "Validation, queries", precision
+            self._model, held_out.queries, EncodingRole.QUERY, batch_size, "Validation, queries", FLOAT32
         )
-        index = encode_contents(self._model, held_out.index, index_role, batch_size, "Validation, index", precision)
+        index_role = self._validation.index_role
+        index = encode_contents(self._model, held_out.index, index_role, batch_size, "Validation, index", FLOAT32)
         return deciding_score(held_out.documents, Vectors(queries, index, self._distance), self._validation.metric)
 
     def _sentence(self, score: EpochScore, before: tuple[EpochScore, ...]) -> str:

@@ -1,13 +1,21 @@
 """bfloat16 is for hardware that has it, and for the encoder alone."""
 
+import random
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
+import transformers
 
 from embedtune.errors import ModelError
 from embedtune.models import precision
+from embedtune.models.contents import Contents
+from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_model
 from embedtune.models.options import BFLOAT16, FLOAT32, ModelOptions
 from embedtune.models.precision import chosen_precision, has_bfloat16, precision_sentence, vectors_of
+from embedtune.models.roles import EncodingRole
 from embedtune.models.tailoring import tailor
 
 CPU = torch.device("cpu")
@@ -45,6 +53,62 @@ def test_bfloat16_is_never_emulated(model, monkeypatch):
         ModelError, match=r"precision is 'bfloat16', but this CPU has no .* Accepted here: auto, float32"
     ):
         chosen_precision(model, "bfloat16")
+
+
+@pytest.fixture
+def deberta(save_transformer) -> Path:
+    """A tiny one, which hides padding by a number that bfloat16 has not."""
+    config = transformers.DebertaConfig(
+        vocab_size=100,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        relative_attention=True,
+        pos_att_type=["c2p", "p2c"],
+    )
+    return save_transformer(transformers.DebertaModel(config))
+
+
+def test_a_backbone_that_cannot_calculate_in_it_stays_in_float32(deberta, monkeypatch, capsys):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _device: True)
+    model, texts = load_model(str(deberta), 0), Contents.of_texts(["abc", "a longer text"])
+    encode = [encode_contents(model, texts, EncodingRole.QUERY, 2, "", asked) for asked in ("auto", "auto", FLOAT32)]
+    assert (encode[0] == encode[2]).all()
+    assert capsys.readouterr().err.count("This backbone cannot calculate in bfloat16: ") == 1  # tried once
+    sentence = "Precision (auto): float32, since this backbone cannot calculate in bfloat16."
+    assert precision_sentence(model, chosen_precision(model)) == sentence
+    with pytest.raises(ModelError, match=r"'bfloat16', but this backbone .* \(.+\)\. Accepted here: auto, float32"):
+        chosen_precision(model, "bfloat16")
+
+
+def test_to_try_it_changes_nothing(model, monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _device: True)
+    model.train()
+    model[0].eval()
+    modes = [module.training for module in model.modules()]
+    states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    calls: list[int] = []
+    model[0].register_forward_hook(lambda *_: calls.append(torch.rand(1).numel()))
+    assert [chosen_precision(model), chosen_precision(model, BFLOAT16)] == [BFLOAT16, BFLOAT16]
+    assert calls == [1]
+    assert [module.training for module in model.modules()] == modes
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (np.random.get_state()[1] == states[1]).all()
+    assert random.getstate() == states[2]
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError, ValueError])
+def test_other_errors_are_not_the_backbones(model, monkeypatch, error):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _device: True)
+
+    def fail(*_):
+        raise error("no")
+
+    model[0].register_forward_pre_hook(fail)
+    with pytest.raises(error):
+        chosen_precision(model)
 
 
 @pytest.mark.parametrize("kind", ["vit", "clip"])

@@ -10,6 +10,7 @@ import pytest
 
 from embedtune.errors import TrainingError
 from embedtune.models.contents import Contents
+from embedtune.training.checkpoints import CheckpointStore
 from embedtune.training.examples import TrainingSet
 
 
@@ -94,6 +95,11 @@ def test_without_a_store_nothing_is_kept_and_nothing_promised(run_training, at_s
         run_training(examples, config)
 
 
+def test_told_to_stop_after_the_last_step_without_a_store(run_training, at_step, terminate, examples, config, straight):
+    at_step(18, terminate)
+    assert run_training(examples, config).weights == straight.weights
+
+
 def test_another_training_starts_afresh(run_training, at_step, terminate, examples, config, straight, tmp_path):
     at_step(8, terminate)
     with pytest.raises(TrainingError):
@@ -130,9 +136,18 @@ def test_a_store_that_fails_costs_only_the_checkpoints(
     assert "checkpoint" in capsys.readouterr().err
 
 
-def test_a_store_that_fails_half_way(run_training, at_step, terminate, examples, config, straight, tmp_path, capsys):
+def test_a_store_that_fails_half_way(
+    run_training, at_step, terminate, examples, config, straight, tmp_path, capsys, monkeypatch
+):
     """The checkpoint of the first epoch is kept, that of the interruption is not: the first is still good."""
     place, elsewhere = tmp_path / "kept" / "digest", tmp_path / "elsewhere"
+    keep = CheckpointStore.keep
+
+    def keep_and_settle(store: CheckpointStore, folder: Path) -> None:
+        keep(store, folder)
+        store.settle()
+
+    monkeypatch.setattr(CheckpointStore, "keep", keep_and_settle)
 
     def lose_the_place_and_stop() -> None:
         place.rename(elsewhere)
@@ -140,7 +155,7 @@ def test_a_store_that_fails_half_way(run_training, at_step, terminate, examples,
         terminate()
 
     at_step(8, lose_the_place_and_stop)
-    with pytest.raises(TrainingError, match="Stopped at step 8 of 18: a checkpoint is"):
+    with pytest.raises(TrainingError, match="Stopped at step 8 of 18: the checkpoint of step 6 is kept, run again"):
         run_training(examples, config, str(place.parent))
     assert "This checkpoint is lost" in capsys.readouterr().err
     place.unlink()

@@ -268,6 +268,28 @@ class TestSilentStore:
         assert not folder.exists()
         assert "This checkpoint is lost, training goes on: the store does not answer" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("name", ["upload_folder", "sum"])
+    def test_what_the_disk_has_against_it_is_said_too(self, tmp_path, monkeypatch, capsys, name):
+        def fail(*_arguments, **_options):
+            raise OSError(5, "Input/output error")
+
+        monkeypatch.setattr(checkpoints, name, fail, raising=False)
+        store, folder = self.store(tmp_path), self.written(tmp_path)
+        store.keep(folder)
+        store.settle()
+        assert (store.kept, store.sent, folder.exists()) == (False, "", False)
+        assert "This checkpoint is lost, training goes on: [Errno 5] Input/output error" in capsys.readouterr().err
+
+    def test_one_that_cannot_be_removed_here_has_arrived(self, tmp_path, monkeypatch, capsys):
+        def fail(_folder):
+            raise OSError(39, "Directory not empty")
+
+        monkeypatch.setattr(checkpoints.shutil, "rmtree", fail)
+        store = self.store(tmp_path)
+        store._send(self.written(tmp_path))
+        assert (store.kept, store.sent) == (True, "checkpoint-1")
+        assert "stays behind on the local disk, training goes on: [Errno 39]" in capsys.readouterr().err
+
     def test_whoever_has_no_time_does_not_wait(self, tmp_path, monkeypatch):
         """Told to stop while a try is waited for: once more, and no longer."""
         self.answers_after(monkeypatch, "upload_folder", 2)

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from embedtune.errors import ConfigError, TrainingError
+from embedtune.models import precision
 from embedtune.models.card import EpochScore
 from embedtune.models.contents import Contents
 from embedtune.models.encoding import encode_contents
 from embedtune.models.loading import load_model, weights_digest
+from embedtune.models.options import FLOAT32
 from embedtune.models.roles import EncodingRole
 from embedtune.progress import EVENTS_VARIABLE
 from embedtune.retrieval.evaluation_set import EvaluationSet, ScoredPairs, Vectors
@@ -75,7 +77,8 @@ def scripted(monkeypatch):
 
 def score_of(model, validation: ValidationSet) -> float:
     held_out = validation.held_out
-    sides = (encode_contents(model, side, EncodingRole.QUERY, 8, "") for side in (held_out.queries, held_out.index))
+    query = EncodingRole.QUERY
+    sides = (encode_contents(model, side, query, 8, "", FLOAT32) for side in (held_out.queries, held_out.index))
     return deciding_score(held_out.documents, Vectors(*sides, "cosine"), validation.metric)
 
 
@@ -93,6 +96,21 @@ def test_the_scores_are_those_of_the_model_before_and_after_a_training_that_they
     assert values[-1] == score_of(run.model, validation)
     assert len(set(values)) == 4
     assert run.result.chosen.keys() == {"precision"}
+
+
+def test_it_is_measured_in_float32_whatever_is_trained_in(run_training, examples, config, validation, monkeypatch):
+    monkeypatch.setattr(precision, "has_bfloat16", lambda _device: True)
+    seen: list[str] = []
+
+    def encode(model, contents, role, batch_size, description, precision):
+        seen.append(precision)
+        return encode_contents(model, contents, role, batch_size, description, precision)
+
+    monkeypatch.setattr(validating, "encode_contents", encode)
+    run = run_training(examples, dataclasses.replace(config, epochs=1), validation=validation)
+    assert run.result.chosen["precision"].startswith("Precision (auto): bfloat16")
+    assert seen == [FLOAT32] * 4
+    assert run.result.validation.scores[-1].value == score_of(run.model, validation)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +165,59 @@ def test_no_time_is_spent_on_measuring_when_told_to_stop(
     with pytest.raises(TrainingError, match="Stopped at step 12 of 18"):
         run_training(examples, keeping, str(tmp_path), validation=validation)
     assert len(weights) == 2
+
+
+@pytest.fixture
+def stopped_while_measured(monkeypatch, terminate):
+    """Tell a training to stop once, before an index is encoded, and count the measurements that ended."""
+
+    def arrange(epoch: int) -> list[float]:
+        scores, told = [], []
+        score = ValidationCallback._score
+
+        def record(callback: ValidationCallback) -> float:
+            scores.append(score(callback))
+            return scores[-1]
+
+        def encode(model, *arguments):
+            vectors = encode_contents(model, *arguments)
+            if len(scores) == epoch and not told:
+                told.append(epoch)
+                terminate()
+            return vectors
+
+        monkeypatch.setattr(ValidationCallback, "_score", record)
+        monkeypatch.setattr(validating, "encode_contents", encode)
+        return scores
+
+    return arrange
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_told_to_stop_while_it_is_measured(
+    run_training, stopped_while_measured, monkeypatch, examples, keeping, validation, straight, tmp_path, epoch
+):
+    """The measurement is given up, and a checkpoint of that step kept: of a finished training, too."""
+    scores = stopped_while_measured(epoch)
+    with pytest.raises(TrainingError, match=f"Stopped at step {6 * epoch} of 18: a checkpoint is kept, run again"):
+        run_training(examples, keeping, str(tmp_path), validation=validation)
+    assert len(scores) == epoch
+    monkeypatch.undo()
+    resumed = run_training(examples, keeping, str(tmp_path), validation=validation)
+    assert resumed.result.validation == straight.result.validation
+    assert resumed.weights == straight.weights
+    assert resumed.result.history == straight.result.history
+
+
+def test_a_finished_training_that_nothing_else_keeps_goes_on_to_its_model(
+    run_training, stopped_while_measured, examples, keeping, validation, straight, capsys
+):
+    scores = stopped_while_measured(3)
+    run = run_training(examples, keeping, validation=validation)
+    assert len(scores) == 4
+    assert run.result.validation == straight.result.validation
+    assert run.weights == straight.weights
+    assert "No checkpoint has that: the model is saved now." in capsys.readouterr().err
 
 
 def test_a_checkpoint_without_the_best_weights(
