@@ -24,6 +24,7 @@ from embedtune.steps.finetune import finetune
 from embedtune.training.config import FinetuneConfig
 
 CPUS = [{"CUDA_VISIBLE_DEVICES": ""}] * 2
+OPTIONS = '{"optimizer": "SGD", "items_per_label": 3, "precision": "float32"}'
 STEP = """
 import json, sys
 from pathlib import Path
@@ -65,10 +66,9 @@ def on_cpus(monkeypatch):
 
 
 def config_of(backbone: Path, gpus: int, loss: str = "SupConLoss", **changes: object) -> FinetuneConfig:
-    options = '{"optimizer": "SGD", "items_per_label": 3}'
     config = FinetuneConfig(
         backbone=str(backbone), loss=loss, epochs=2, batch_size=9, learning_rate=0.05, max_length=32,
-        train_options=options, gpu_count=str(gpus),
+        train_options=OPTIONS, gpu_count=str(gpus),
     )  # fmt: skip
     return dataclasses.replace(config, **changes)
 
@@ -83,7 +83,7 @@ def trained(config: FinetuneConfig, documents: Path, folder: Path) -> tuple[Mode
 
 @pytest.mark.parametrize("loss", ["SupConLoss", "ProxyAnchorLoss"])
 def test_two_processes_end_with_the_model_of_one(documents, still, tmp_path, monkeypatch, on_cpus, loss):
-    options = {"optimizer": "SGD", "items_per_label": 3, "validation_share": 0.2, "keep_best_epoch": True}
+    options = {**json.loads(OPTIONS), "validation_share": 0.2, "keep_best_epoch": True}
     asked = {"loss": loss, "train_options": json.dumps(options)}
     one, alone = trained(config_of(still, 0, **asked), documents, tmp_path / "one")
     monkeypatch.setenv(EVENTS_VARIABLE, str(tmp_path / "events"))

@@ -215,7 +215,7 @@ def test_no_documents(config, tmp_path):
 
 def test_processes_that_were_killed_are_taken_up_by_the_next(labelled, config, tmp_path):
     """SIGKILL while a checkpoint is written, sent or fetched; the last ends with the model of an undisturbed one."""
-    options = {"items_per_label": 2, "validation_share": 0.3, "keep_best_epoch": True}
+    options = {"items_per_label": 2, "precision": "float32", "validation_share": 0.3, "keep_best_epoch": True}
     config = dataclasses.replace(config, epochs=8, train_options=json.dumps(options))
     root = tmp_path / "checkpoints"
     arguments = [str(labelled), str(tmp_path / "model"), json.dumps(dataclasses.asdict(config)), str(root)]
