@@ -1,6 +1,7 @@
 """The page of a sweep: every combination of settings, what came of it, and which was chosen."""
 
 import json
+import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from typing import Any
 from embedtune.reports import numbers
 from embedtune.reports.rendering import render
 from embedtune.reports.text import setting
-from embedtune.retrieval.metric_names import written_name
+from embedtune.retrieval.metric_names import DECIDING_CORRELATION, written_name
 from embedtune.training.candidates import Candidate, Sweep
+
+_OTHER_RANGE = (DECIDING_CORRELATION, "dcg", "exponential_dcg")
+"""Beginnings of the metrics whose values are not between 0 and 1."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,28 @@ def sweep_sentence(sweep: Sweep) -> str:
         told += f": {written_name(winner.validation.metric)} {winner.score:.4f} on {winner.validation.queries:,} "
         told += f"validation queries, {sweep.before.value:.4f} before the training"
         told += "; none is better than the base" if winner.score <= sweep.before.value else ""
-    return f"{told}.{f' {failed} came to no model.' if failed else ''}"
+    return f"{told}.{_doubt(sweep)}{f' {failed} came to no model.' if failed else ''}"
+
+
+def _doubt(sweep: Sweep) -> str:
+    """Say which combinations so few queries do not tell from the chosen one, '' where there is none.
+
+    A mean m of n values from 0 to 1 has a standard error of at most sqrt(m (1 - m) / n) (Bhatia and Davis 2000,
+    https://doi.org/10.2307/2589180); of metrics that are not of this kind nothing is said.
+    """
+    validation, best = sweep.winner.validation, sweep.winner.score
+    if validation is None or best is None or validation.metric.startswith(_OTHER_RANGE) or not 0 < best < 1:
+        return ""
+    error = math.sqrt(best * (1 - best) / validation.queries)
+    others = (each for place, each in enumerate(sweep.candidates) if place != sweep.chosen)
+    close = [settings_of(each.tried) for each in others if each.score is not None and best - each.score < error]
+    if not close:
+        return ""
+    return (
+        f" Look here: so few queries do not tell it from {' or '.join(close)}, less than {error:.4f} behind it, which "
+        "is what chance may make of such a mean (one standard error, at most). Raise validation_share of "
+        "train_options, or keep the defaults."
+    )
 
 
 def settings_of(tried: Mapping[str, Any]) -> str:

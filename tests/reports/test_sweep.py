@@ -9,9 +9,9 @@ from embedtune.training.candidates import Candidate, Sweep, choose
 HOSTILE = "The loss became nan | <script>alert(1)</script>."
 
 
-def sweep(before: float = 0.4) -> Sweep:
+def sweep(before: float = 0.4, metric: str = "ndcg_at_10", queries: int = 1040) -> Sweep:
     def of(value: float) -> Validation:
-        return Validation("ndcg_at_10", 1040, 80, (EpochScore(0, 0, before), EpochScore(1, 9, value)), 1)
+        return Validation(metric, queries, 80, (EpochScore(0, 0, before), EpochScore(1, 9, value)), 1)
 
     return choose(
         (
@@ -46,6 +46,17 @@ def test_what_was_best_is_said_in_a_sentence() -> None:
         "queries, 0.4000 before the training. 1 came to no model."
     )
     assert "0.7000 before the training; none is better than the base." in sweep_sentence(sweep(before=0.7))
+
+
+def test_what_so_few_queries_do_not_tell_apart_is_said() -> None:
+    """0.1 is the standard error of a mean of 0.6 over 24 queries, at most."""
+    assert "Look here" not in sweep_sentence(sweep(queries=25))
+    assert (
+        "Look here: so few queries do not tell it from train_learning_rate 2e-05, model_pooling '', less than 0.1022 "
+        in (sweep_sentence(sweep(queries=23)))
+    )
+    for metric in ("spearman", "dcg_at_10"):
+        assert "Look here" not in sweep_sentence(sweep(metric=metric, queries=23))
 
 
 def test_settings_are_flags_that_can_be_pasted() -> None:
